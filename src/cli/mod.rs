@@ -1,0 +1,55 @@
+//! The command line: arguments, subcommands, exit codes. The only owner of standard output and standard error.
+
+mod output;
+mod rules;
+mod scan;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use keyspill::report::Verdict;
+use std::process::ExitCode;
+
+/// Find leaked AWS keys.
+///
+/// keyspill scans files for AWS access key ids, secret access keys and the tokens around them, tells which belong together
+/// and to which account, and fails if it finds any.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0  nothing at or above the threshold
+  1  findings at or above the threshold
+  2  the scan is incomplete, or keyspill was misused (also if there are findings)";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Scan files, directories or standard input.
+    Scan(Box<scan::Args>),
+    /// List, explain and check rules.
+    #[command(subcommand)]
+    Rules(rules::Command),
+}
+
+/// Runs the command that the arguments ask for.
+pub fn run() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let outcome = match (cli.command, matches.subcommand()) {
+        (Command::Scan(args), Some((_, matches))) => args.run(matches),
+        (Command::Scan(_), None) => unreachable!("a command was parsed, so there is one"),
+        (Command::Rules(command), _) => command.run(),
+    };
+    match outcome {
+        Ok(Verdict::Clean) => ExitCode::SUCCESS,
+        Ok(Verdict::Findings) => ExitCode::from(1),
+        Ok(Verdict::Incomplete) => ExitCode::from(2),
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Writing to standard output, standard error and report files.
+
+use anyhow::Context;
+use keyspill::sanitize::sanitize;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ColourChoice {
+    /// On a terminal, unless NO_COLOR, CLICOLOR=0 or TERM=dumb say otherwise.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl ColourChoice {
+    /// True if standard output gets colours.
+    pub fn for_stdout(self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never,
+        }
+    }
+}
+
+/// Writes to standard output.
+pub fn stdout(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// Writes a file as a whole or not at all: to a temporary file beside it, which then takes its place.
+pub fn file(path: &Path, text: &str) -> anyhow::Result<()> {
+    let write = || -> io::Result<()> {
+        // A pipe or device (`/dev/stderr`) cannot be replaced.
+        if path.exists() && !path.is_file() {
+            return std::fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes());
+        }
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut temporary = tempfile::Builder::new();
+        #[cfg(unix)]
+        temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut temporary = temporary.tempfile_in(dir)?;
+        temporary.write_all(text.as_bytes())?;
+        temporary.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write the report to {}", path.display()))
+}
+
+/// Tells of an error on standard error.
+pub fn error(text: &str) {
+    say("error", text);
+}
+
+/// Tells of something odd on standard error.
+pub fn warning(text: &str) {
+    say("warning", text);
+}
+
+fn say(level: &str, text: &str) {
+    let lines: Vec<_> = text.lines().map(sanitize).collect();
+    // Nobody can be told if standard error is gone.
+    _ = writeln!(io::stderr(), "keyspill: {level}: {}", lines.join("\n"));
+}
+
+/// True if a person sees both streams.
+pub fn both_on_terminal() -> bool {
+    io::stdout().is_terminal() && io::stderr().is_terminal()
+}
+
+/// True if the reader of standard output has gone, which is not an error of ours.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe))
+}

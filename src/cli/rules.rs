@@ -1,0 +1,165 @@
+//! `keyspill rules`.
+
+use super::output;
+use anyhow::bail;
+use keyspill::report::Verdict;
+use keyspill::rule::{Matcher, Rule, RuleSet, check, example};
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Subcommands of `rules`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// List all rules.
+    List(Loaded),
+    /// Tell what a rule finds, why it matters and what to do.
+    Explain {
+        /// The rule's id, as in `aws-access-key-pair`.
+        id: String,
+        #[command(flatten)]
+        loaded: Loaded,
+    },
+    /// Check rule files: every regex compiles, every positive matches, no negative does.
+    Check {
+        /// Files of rules.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// Rules to load besides the built-in ones.
+#[derive(Debug, clap::Args)]
+pub struct Loaded {
+    /// Add the rules of a TOML file. May be given several times.
+    #[arg(long = "rules", value_name = "FILE")]
+    rules: Vec<PathBuf>,
+}
+
+impl Loaded {
+    fn load(&self) -> anyhow::Result<RuleSet> {
+        let mut rules = RuleSet::built_in();
+        for file in &self.rules {
+            rules.add(file)?;
+        }
+        Ok(rules)
+    }
+}
+
+impl Command {
+    /// Runs the subcommand.
+    pub fn run(self) -> anyhow::Result<Verdict> {
+        match self {
+            Self::List(loaded) => list(&loaded.load()?),
+            Self::Explain { id, loaded } => explain(&loaded.load()?, &id),
+            Self::Check { files } => check_files(&files),
+        }
+    }
+}
+
+fn list(rules: &RuleSet) -> anyhow::Result<Verdict> {
+    let width = rules.iter().map(|rule| rule.id.as_str().len()).max().unwrap_or(0);
+    let line = |rule: &Arc<Rule>| {
+        format!(
+            "{:width$}  {:7}  {:4.1}  {}\n",
+            rule.id.as_str(),
+            rule.severity.to_string(),
+            rule.security_severity,
+            rule.name
+        )
+    };
+    output::stdout(&rules.iter().map(line).collect::<String>())?;
+    Ok(Verdict::Clean)
+}
+
+fn explain(rules: &RuleSet, id: &str) -> anyhow::Result<Verdict> {
+    let Some(rule) = rules.get(id) else {
+        match rules.nearest(id) {
+            Some(nearest) => bail!("there is no rule `{id}`; did you mean `{nearest}`?"),
+            None => bail!("there is no rule `{id}`; `keyspill rules list` lists them"),
+        }
+    };
+    output::stdout(&explanation(rule))?;
+    Ok(Verdict::Clean)
+}
+
+fn explanation(rule: &Rule) -> String {
+    let mut out = format!("{}: {}\n\n", rule.id, rule.name);
+    let severity = format!("{} (security severity {:.1} of 10)", rule.severity, rule.security_severity);
+    _ = writeln!(out, "Severity: {severity}\n\n{}\n", rule.description.trim());
+    for (title, text) in [("Why it matters", &rule.why), ("What to do", &rule.remedy)] {
+        if !text.trim().is_empty() {
+            _ = writeln!(out, "{title}\n{}\n", text.trim());
+        }
+    }
+    match &rule.matcher {
+        Matcher::Finder(_) => {}
+        Matcher::Regex(regex) => {
+            _ = writeln!(
+                out,
+                "Looked for\n  keywords: {}\n  regex: {}",
+                regex.keywords.join(", "),
+                regex.source().trim()
+            );
+            if let Some(path) = regex.path_source() {
+                _ = writeln!(out, "  only in paths that match: {path}");
+            }
+            out.push('\n');
+        }
+    }
+    for (title, examples) in [("Found (the keys are made up)", &rule.positives), ("Not found", &rule.negatives)] {
+        if examples.is_empty() {
+            continue;
+        }
+        _ = writeln!(out, "{title}");
+        for example in examples {
+            let text = example::expand(example.text()).text;
+            if !example.path().is_empty() {
+                _ = writeln!(out, "  in {}:", example::expand(example.path()).text);
+            }
+            for line in text.trim_end().lines() {
+                _ = writeln!(out, "    {}", shorten(line));
+            }
+            out.push('\n');
+        }
+    }
+    for link in &rule.references {
+        _ = writeln!(out, "See {link}");
+    }
+    out
+}
+
+fn shorten(line: &str) -> String {
+    const LONGEST: usize = 100;
+    if line.chars().count() <= LONGEST { line.to_owned() } else { line.chars().take(LONGEST).chain(['…']).collect() }
+}
+
+fn check_files(files: &[PathBuf]) -> anyhow::Result<Verdict> {
+    let mut complete = true;
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for file in files {
+        // Each file on its own: that two files clash matters only to who uses both.
+        let mut rules = RuleSet::built_in();
+        let known = rules.iter().len();
+        if let Err(error) = rules.add(file) {
+            output::error(&error.to_string());
+            complete = false;
+            continue;
+        }
+        let own: Vec<_> = rules.iter().skip(known).map(|rule| rule.id.clone()).collect();
+        count += own.len();
+        let found = check::check(&Arc::new(rules), |rule| own.contains(&rule.id));
+        failures.extend(found.into_iter().map(|failure| format!("{}: {failure}\n", file.display())));
+    }
+    output::stdout(&failures.concat())?;
+    if complete && failures.is_empty() {
+        let rules = if count == 1 { "rule" } else { "rules" };
+        output::stdout(&format!("{count} {rules}: every example holds\n"))?;
+    }
+    Ok(match (complete, failures.is_empty()) {
+        (false, _) => Verdict::Incomplete,
+        (true, true) => Verdict::Clean,
+        (true, false) => Verdict::Findings,
+    })
+}

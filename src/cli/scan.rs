@@ -1,0 +1,238 @@
+//! `keyspill scan`.
+
+use super::output::{self, ColourChoice};
+use anyhow::{Context, bail};
+use clap::{ArgMatches, ValueEnum};
+use keyspill::detect::Detector;
+use keyspill::report::uri::UriBase;
+use keyspill::report::{Options, Report, Verdict, json, sarif, text};
+use keyspill::rule::{RuleSet, Severity};
+use keyspill::scan::Scan;
+use keyspill::source::SizeLimit;
+use keyspill::source::tree::Tree;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Arguments as typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Files and directories to scan; `-` is standard input.
+    ///
+    /// A path that is named here is scanned even if git ignores it.
+    #[arg(default_value = ".")]
+    paths: Vec<PathBuf>,
+
+    /// Scan what git ignores, too.
+    #[arg(long, help_heading = "What is scanned")]
+    no_ignore: bool,
+
+    /// Do not scan files larger than this, as in 10MB or 512KiB [default: 1GiB].
+    ///
+    /// A file over the default limit makes the scan incomplete (exit code 2); one over a limit that you set does not.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "What is scanned")]
+    max_file_size: Option<u64>,
+
+    /// What to call standard input in the report.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "<stdin>",
+        hide_default_value = true,
+        help_heading = "What is scanned"
+    )]
+    stdin_path: PathBuf,
+
+    /// Add the rules of a TOML file. May be given several times.
+    #[arg(long = "rules", value_name = "FILE", help_heading = "What is scanned")]
+    rules: Vec<PathBuf>,
+
+    /// How to write the report.
+    ///
+    /// May be given several times, each with an --output of its own.
+    #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = "Report")]
+    format: Vec<Format>,
+
+    /// Where to write the report of the preceding --format; standard output if not given.
+    #[arg(short, long, value_name = "FILE", help_heading = "Report")]
+    output: Vec<PathBuf>,
+
+    /// List findings that do not count, too: documented examples, placeholders, allowed ones.
+    #[arg(long, help_heading = "Report")]
+    show_suppressed: bool,
+
+    /// Write secrets in clear.
+    #[arg(long, help_heading = "Report")]
+    show_secrets: bool,
+
+    /// Add how long the scan took. Without it the same input always gives the same report.
+    #[arg(long, help_heading = "Report")]
+    stats: bool,
+
+    /// When to use colours.
+    #[arg(long, alias = "colour", value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN", help_heading = "Report")]
+    color: ColourChoice,
+
+    /// The least severity that makes keyspill exit with 1.
+    #[arg(long, value_enum, default_value_t = FailOn::Warning, value_name = "SEVERITY", help_heading = "Gate")]
+    fail_on: FailOn,
+
+    /// How many threads to use [default: one for each processor].
+    #[arg(short = 'j', long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+    /// JSON Lines: a finding each, the summary last.
+    Jsonl,
+    /// SARIF 2.1.0, for GitHub code scanning and others.
+    Sarif,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    Note,
+    Warning,
+    Error,
+}
+
+impl From<FailOn> for Severity {
+    fn from(threshold: FailOn) -> Self {
+        match threshold {
+            FailOn::Note => Self::Note,
+            FailOn::Warning => Self::Warning,
+            FailOn::Error => Self::Error,
+        }
+    }
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    match text.parse::<bytesize::ByteSize>() {
+        Ok(size) if size.0 > 0 => Ok(size.0),
+        _ => Err("expected a size such as 500KB, 10MB or 2GiB".into()),
+    }
+}
+
+/// A report to write.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    format: Format,
+    /// Standard output if `None`.
+    output: Option<PathBuf>,
+}
+
+impl Args {
+    /// Scans and reports.
+    pub fn run(self, matches: &ArgMatches) -> anyhow::Result<Verdict> {
+        let started = Instant::now();
+        let targets = self.targets(matches)?;
+        if self.threads > 0 {
+            rayon::ThreadPoolBuilder::new().num_threads(self.threads).build_global().context("cannot start threads")?;
+        }
+        let (rules, rules_complete) = self.load_rules();
+        let detector = Detector::new(Arc::new(rules));
+        let report = self.scan().run(&detector);
+        self.tell(&report, &targets);
+        let elapsed = started.elapsed();
+        let options = Options { show_suppressed: self.show_suppressed, stats: self.stats.then_some(elapsed) };
+        for target in &targets {
+            self.write(&report, &options, target)?;
+        }
+        let verdict = report.verdict(self.fail_on.into());
+        Ok(if rules_complete { verdict } else { Verdict::Incomplete })
+    }
+
+    fn scan(&self) -> Scan {
+        let (stdin, roots): (Vec<_>, Vec<_>) = self.paths.iter().cloned().partition(|path| path == Path::new("-"));
+        let limit = self.max_file_size.map_or_else(SizeLimit::default, |bytes| SizeLimit { bytes, is_chosen: true });
+        Scan {
+            tree: Tree { roots, no_ignore: self.no_ignore, limit, threads: self.threads },
+            stdin: (!stdin.is_empty()).then(|| self.stdin_path.clone()),
+            show_secrets: self.show_secrets,
+        }
+    }
+
+    /// The built-in rules and those of all files that could be loaded; false if one could not.
+    fn load_rules(&self) -> (RuleSet, bool) {
+        let mut rules = RuleSet::built_in();
+        let mut complete = true;
+        for file in &self.rules {
+            if let Err(error) = rules.add(file) {
+                output::error(&error.to_string());
+                complete = false;
+            }
+        }
+        (rules, complete)
+    }
+
+    /// Says on standard error what a person must know and would not see in the report.
+    fn tell(&self, report: &Report, targets: &[Target]) {
+        let is_seen = targets.contains(&Target { format: Format::Text, output: None }) && output::both_on_terminal();
+        if !is_seen {
+            for skip in report.coverage.failures() {
+                output::error(&format!("{}: {}", skip.path.to_text(), skip.cause));
+            }
+        }
+        if report.coverage.files == 0 && report.coverage.failures().next().is_none() {
+            output::warning("nothing was scanned: there is no file in the given paths that git does not ignore");
+        }
+    }
+
+    fn write(&self, report: &Report, options: &Options, target: &Target) -> anyhow::Result<()> {
+        let text = match target.format {
+            Format::Text => text::write(report, options, target.output.is_none() && self.color.for_stdout()),
+            Format::Json => json::write(report, options),
+            Format::Jsonl => json::write_lines(report, options),
+            Format::Sarif => {
+                let dir = std::env::current_dir().context("cannot tell the working directory")?;
+                sarif::write(report, options, &UriBase::of_scan(&dir, &self.scan().tree.roots))
+            }
+        };
+        match &target.output {
+            Some(path) => output::file(path, &text),
+            None => output::stdout(&text),
+        }
+    }
+
+    /// Gives each --output to the --format before it. A lone --output may also stand before its --format.
+    fn targets(&self, matches: &ArgMatches) -> anyhow::Result<Vec<Target>> {
+        let indices = |name| matches.indices_of(name).into_iter().flatten();
+        let formats = indices("format").zip(&self.format).map(|(at, format)| (at, Some(*format), None));
+        let outputs = indices("output").zip(&self.output).map(|(at, output)| (at, None, Some(output.clone())));
+        let mut typed: Vec<_> = formats.chain(outputs).collect();
+        if let [(_, None, Some(_)), (_, Some(_), None)] = typed_sorted(&mut typed) {
+            typed.swap(0, 1);
+        }
+        let mut targets: Vec<Target> = Vec::new();
+        for (_, format, output) in typed {
+            match (format, output, targets.last_mut()) {
+                (Some(format), _, _) => targets.push(Target { format, output: None }),
+                (None, output, None) => targets.push(Target { format: Format::Text, output }),
+                (None, output, Some(last)) if last.output.is_none() => last.output = output,
+                (None, output, Some(_)) => {
+                    let file = output.unwrap_or_default();
+                    bail!("--output {} has no --format of its own: give the --format before it", file.display());
+                }
+            }
+        }
+        if targets.is_empty() {
+            targets.push(Target { format: Format::Text, output: None });
+        }
+        if targets.iter().filter(|target| target.output.is_none()).count() > 1 {
+            bail!("only one --format can go to standard output: give the others an --output");
+        }
+        Ok(targets)
+    }
+}
+
+type Typed = (usize, Option<Format>, Option<PathBuf>);
+
+fn typed_sorted(typed: &mut [Typed]) -> &[Typed] {
+    typed.sort_by_key(|(at, _, _)| *at);
+    typed
+}

@@ -1,0 +1,180 @@
+//! Does the text around a value call it an AWS secret?
+
+use super::finder::SECRET_LEN;
+use std::ops::Range;
+
+/// How far before a value words are looked for, in bytes: on its own line, and on the line above.
+const REACH: usize = 120;
+
+/// How far after a value, on its line: a trailing comment, the next column of a table.
+const REACH_AFTER: usize = 60;
+
+/// What the words around a value say of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Context {
+    /// Nothing.
+    None,
+    /// It has to do with AWS.
+    Weak,
+    /// It is called a secret key.
+    Strong,
+}
+
+/// The context of the value at `span` of `text`: words shortly before it on its line, on the line above if its own line
+/// only wraps the value (`<value>…</value>`), or the words "secret key" after it.
+pub fn of(text: &[u8], span: &Range<usize>) -> Context {
+    let line_start = memchr::memrchr(b'\n', &text[..span.start]).map_or(0, |newline| newline + 1);
+    let before = &text[line_start.max(span.start.saturating_sub(REACH))..span.start];
+    let own = Words::of(nearest(before)).context();
+    if own == Context::Strong || says_something(before) {
+        return own.max(of_text_after(text, span.end));
+    }
+    let above_end = text[..line_start].trim_ascii_end().len();
+    let above_start = memchr::memrchr(b'\n', &text[..above_end]).map_or(0, |newline| newline + 1);
+    let above = &text[above_start.max(above_end.saturating_sub(REACH))..above_end];
+    own.max(Words::of(nearest(above)).context()).max(of_text_after(text, span.end))
+}
+
+/// The last part of `text` that does not hold another value: a row or a minified line holds names of other things.
+fn nearest(text: &[u8]) -> &[u8] {
+    let start = text.len().saturating_sub(2 * SECRET_LEN);
+    let text = &text[start..];
+    let value_end =
+        text.chunk_by(|a, b| a.is_ascii_alphanumeric() == b.is_ascii_alphanumeric()).scan(0, |end, chunk| {
+            *end += chunk.len();
+            Some((*end, chunk.len() >= 32 && chunk[0].is_ascii_alphanumeric()))
+        });
+    let cut = value_end.filter(|(_, is_value)| *is_value).map(|(end, _)| end).last().unwrap_or(0);
+    &text[cut..]
+}
+
+fn of_text_after(text: &[u8], end: usize) -> Context {
+    let after = &text[end..text.len().min(end + REACH_AFTER)];
+    let after = &after[..memchr::memchr(b'\n', after).unwrap_or(after.len())];
+    // Up to the next value or assignment: its name is not ours.
+    let stop = after.iter().position(|b| matches!(b, b'=' | b':' | b';' | b'{' | b'}')).unwrap_or(after.len());
+    if stop < after.len() {
+        return Context::None;
+    }
+    match Words::of(after) {
+        words if words.aws && words.secret && words.key => Context::Strong,
+        _ => Context::None,
+    }
+}
+
+/// True if the text before a value on its line has words of its own, other than those that only wrap a value.
+fn says_something(before: &[u8]) -> bool {
+    let mut words = before.split(|b| !b.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+    words.any(|word| {
+        ![
+            "value", "default", "string", "data", "text", "content", "result", "plain", "b", "r", "u", "f", "n", "t",
+            "type",
+        ]
+        .iter()
+        .any(|wrapper| word.eq_ignore_ascii_case(wrapper.as_bytes()))
+    })
+}
+
+/// Words that matter.
+#[derive(Clone, Copy, Debug, Default)]
+struct Words {
+    aws: bool,
+    secret: bool,
+    key: bool,
+}
+
+impl Words {
+    fn of(text: &[u8]) -> Self {
+        let lower = text.to_ascii_lowercase();
+        let has = |word: &str| memchr::memmem::find(&lower, word.as_bytes()).is_some();
+        Self {
+            aws: has("amazon") || ["aws", "s3", "s3a", "s3n", "ses"].iter().any(|word| has_word(text, &lower, word)),
+            secret: has("secret"),
+            key: has("key"),
+        }
+    }
+
+    fn context(self) -> Context {
+        match self {
+            Self { secret: true, key: true, .. } | Self { secret: true, aws: true, .. } => Context::Strong,
+            Self { aws: true, .. } => Context::Weak,
+            _ => Context::None,
+        }
+    }
+}
+
+/// True if `word` stands in the text by itself or as a part of an identifier (`aws_`, `myAws`, `AwsKey`), not inside another
+/// word (`draws`, `has3`).
+fn has_word(text: &[u8], lower: &[u8], word: &str) -> bool {
+    memchr::memmem::find_iter(lower, word.as_bytes()).any(|at| {
+        let end = at + word.len();
+        let camel = |i: usize| text[i].is_ascii_uppercase() && !text[i - 1].is_ascii_uppercase();
+        let starts = at == 0 || !text[at - 1].is_ascii_alphanumeric() || camel(at);
+        let ends = end == text.len() || !text[end].is_ascii_lowercase() && !text[end].is_ascii_digit() || text[end - 1].is_ascii_lowercase() && text[end].is_ascii_uppercase();
+        let joined = matches!(lower.get(end..), Some([b's' | b'k' | b'a', rest @ ..]) if word == "aws" && (rest.starts_with(b"ecret") || rest.starts_with(b"ey") || rest.starts_with(b"ccess")));
+        starts && (ends || joined)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::example::expand;
+
+    fn context(template: &str) -> Context {
+        let text = expand(template);
+        let (_, span) = text.values.iter().find(|(kind, _)| kind == "secret").expect("a secret in the template");
+        of(text.text.as_bytes(), span)
+    }
+
+    #[test]
+    fn names_of_secrets_are_strong() {
+        for template in [
+            "aws_secret_access_key = {{secret}}",
+            "AWSSecretKey={{secret}}",
+            "export AWS_SECRET_ACCESS_KEY='{{secret}}'",
+            "  secretAccessKey: \"{{secret}}\",",
+            "secret_key={{secret}}",
+            "aws configure set aws_secret_access_key {{secret}}",
+            "<name>fs.s3a.secret.key</name>\n<value>{{secret}}</value>",
+            "<key>SecretKey</key>\n\t<string>{{secret}}</string>",
+            "AWS_SECRET: {{secret}}",
+            "\"key\": \"secretKey\",\n  \"value\": \"{{secret}}\"",
+            "AWS_SECRET_ACCESS_KEY:\n    {{secret}}",
+            "{{secret}}  # our AWS secret key",
+            "awssecretaccesskey={{secret}}",
+            "Secret access key: {{secret}}",
+        ] {
+            assert_eq!(context(template), Context::Strong, "{template}");
+        }
+    }
+
+    #[test]
+    fn aws_alone_is_weak() {
+        for template in [
+            "aws: {{secret}}",
+            "the amazon one is {{secret}}",
+            "s3 = {{secret}}",
+            "myAwsToken={{secret}}",
+            "AWS creds:\n{{secret}}",
+        ] {
+            assert_eq!(context(template), Context::Weak, "{template}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_no_context() {
+        for template in [
+            "access_token={{secret}}",
+            "client_secret={{secret}}",
+            "draws {{secret}}",
+            "has3={{secret}}",
+            "key = {{secret}}",
+            "aws = 1\nother = {{secret}}",
+            "{{secret}}, aws_secret_access_key=x",
+            "aws_secret_access_key={{base62:40}}, checksum={{secret}}",
+        ] {
+            assert_eq!(context(template), Context::None, "{template}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Text in another encoding, and the way back: every decoded byte knows where in the raw bytes it came from.
+
+pub mod base64;
+pub mod escape;
+pub mod utf16;
+
+use std::ops::Range;
+
+/// How a value is written in the blob, where that is not as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// Base64, standard or URL-safe, perhaps over several lines.
+    Base64,
+    /// UTF-16, low byte first.
+    Utf16Le,
+    /// UTF-16, high byte first.
+    Utf16Be,
+    /// Some characters are escaped: percent-encoding, `\/`, `\u002f`.
+    Escaped,
+}
+
+/// Decoded text whose every byte can be traced to the raw bytes.
+pub trait Decoded {
+    /// The text.
+    fn text(&self) -> &[u8];
+    /// The raw bytes that hold `range` of the text, as offsets in the blob that was decoded.
+    fn raw(&self, range: Range<usize>) -> Range<usize>;
+    /// Which encoding was undone.
+    fn encoding(&self) -> Encoding;
+}

@@ -1,0 +1,212 @@
+//! UTF-16 text: whole files that say so with a byte order mark, and stretches of wide text inside anything else.
+
+use super::{Decoded, Encoding};
+use std::ops::Range;
+
+/// Every this many units of raw text the decoder notes where it is, so that going back costs little memory.
+const CHECKPOINT: usize = 4096;
+
+/// Order of the two bytes of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteOrder {
+    /// Low byte first.
+    Little,
+    /// High byte first.
+    Big,
+}
+
+impl ByteOrder {
+    /// The unit in two bytes.
+    pub fn unit(self, pair: [u8; 2]) -> u16 {
+        match self {
+            Self::Little => u16::from_le_bytes(pair),
+            Self::Big => u16::from_be_bytes(pair),
+        }
+    }
+
+    /// The encoding's name.
+    pub fn encoding(self) -> Encoding {
+        match self {
+            Self::Little => Encoding::Utf16Le,
+            Self::Big => Encoding::Utf16Be,
+        }
+    }
+}
+
+/// The byte order that a byte order mark at the start of `raw` announces. UTF-32's mark is not one.
+pub fn byte_order_mark(raw: &[u8]) -> Option<ByteOrder> {
+    match raw {
+        [0xff, 0xfe, 0, 0, ..] => None,
+        [0xff, 0xfe, ..] => Some(ByteOrder::Little),
+        [0xfe, 0xff, ..] => Some(ByteOrder::Big),
+        _ => None,
+    }
+}
+
+/// Wide text, decoded to UTF-8; a unit that is no character becomes U+FFFD.
+#[derive(Debug)]
+pub struct Utf16Text<'a> {
+    raw: &'a [u8],
+    extent: Range<usize>,
+    order: ByteOrder,
+    text: Vec<u8>,
+    /// Pairs of an offset in `text` and the raw offset of the unit that starts there.
+    checkpoints: Vec<(usize, usize)>,
+}
+
+impl<'a> Utf16Text<'a> {
+    /// A whole file, the byte order mark left out.
+    pub fn file(raw: &'a [u8], order: ByteOrder) -> Self {
+        let end = raw.len() - raw.len() % 2;
+        Self::decode(raw, 2.min(end)..end, order)
+    }
+
+    /// The wide text around the ASCII letter at offset `letter`, up to a control character on either side.
+    /// `None` if the letter is not part of such text.
+    pub fn around(raw: &'a [u8], letter: usize) -> Option<Self> {
+        // The letter's zero byte comes after it in little-endian text, before it in big-endian text. In the middle of a
+        // word both stand there; the order is told by what comes before the word, or after it.
+        let fits = |order: ByteOrder| {
+            let unit = if order == ByteOrder::Little { letter } else { letter.checked_sub(1)? };
+            let extent = grow(raw, unit, order);
+            (extent.len() >= 16).then_some((extent, order))
+        };
+        let candidates = [fits(ByteOrder::Little), fits(ByteOrder::Big)].into_iter().flatten();
+        // ASCII between zero bytes reads well either way, but for a character at one end. Wide text lies at even offsets.
+        let (extent, order) = candidates.max_by_key(|(extent, order)| {
+            (ascii_units(&raw[extent.clone()], *order), extent.start.is_multiple_of(2))
+        })?;
+        Some(Self::decode(raw, extent, order))
+    }
+
+    /// True if the ASCII letter at raw offset `letter` was read as such.
+    pub fn reads(&self, letter: usize) -> bool {
+        let is_first_byte = letter.wrapping_sub(self.extent.start).is_multiple_of(2);
+        self.extent.contains(&letter) && is_first_byte == (self.order == ByteOrder::Little)
+    }
+
+    fn decode(raw: &'a [u8], extent: Range<usize>, order: ByteOrder) -> Self {
+        let mut text = Vec::with_capacity(extent.len() / 2);
+        let mut checkpoints = vec![(0, extent.start)];
+        let mut at = extent.start;
+        let mut next = at + 2 * CHECKPOINT;
+        for (character, width) in characters(&raw[extent.clone()], order) {
+            if at >= next {
+                checkpoints.push((text.len(), at));
+                next = at + 2 * CHECKPOINT;
+            }
+            text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            at += width;
+        }
+        Self { raw, extent, order, text, checkpoints }
+    }
+
+    /// Raw offset of the character that holds byte `offset` of the text.
+    fn raw_offset(&self, offset: usize) -> usize {
+        let checkpoint = self.checkpoints.partition_point(|&(text, _)| text <= offset) - 1;
+        let (mut text, mut raw) = self.checkpoints[checkpoint];
+        for (character, width) in characters(&self.raw[raw..self.extent.end], self.order) {
+            text += character.len_utf8();
+            if text > offset {
+                break;
+            }
+            raw += width;
+        }
+        raw
+    }
+}
+
+impl Decoded for Utf16Text<'_> {
+    fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    fn raw(&self, range: Range<usize>) -> Range<usize> {
+        self.raw_offset(range.start)..self.raw_offset(range.end)
+    }
+
+    fn encoding(&self) -> Encoding {
+        self.order.encoding()
+    }
+}
+
+/// The characters of wide text and how many raw bytes each takes.
+pub fn characters(raw: &[u8], order: ByteOrder) -> impl Iterator<Item = (char, usize)> {
+    let units = raw.as_chunks::<2>().0.iter().map(move |pair| order.unit(*pair));
+    char::decode_utf16(units).map(|decoded| {
+        let character = decoded.unwrap_or(char::REPLACEMENT_CHARACTER);
+        (character, 2 * character.len_utf16())
+    })
+}
+
+fn grow(raw: &[u8], unit: usize, order: ByteOrder) -> Range<usize> {
+    let is_text = |pair: &[u8]| <[u8; 2]>::try_from(pair).is_ok_and(|pair| is_text(order.unit(pair)));
+    let after = raw[unit..].chunks_exact(2).take_while(|pair| is_text(pair)).count();
+    let before = raw[..unit].rchunks_exact(2).take_while(|pair| is_text(pair)).count();
+    unit - 2 * before..unit + 2 * after
+}
+
+fn is_text(unit: u16) -> bool {
+    matches!(unit, 0x09 | 0x0a | 0x0d | 0x20..=0x7e | 0xa0..=0xd7ff | 0xd800..=0xfffd)
+}
+
+fn ascii_units(raw: &[u8], order: ByteOrder) -> usize {
+    raw.as_chunks::<2>().0.iter().filter(|pair| order.unit(**pair) < 0x80).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn encode(text: &str, order: ByteOrder) -> Vec<u8> {
+        let bytes = |unit: u16| if order == ByteOrder::Little { unit.to_le_bytes() } else { unit.to_be_bytes() };
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_character_is_traced_back(text in "\\PC{0,60}", order in prop_oneof![Just(ByteOrder::Little), Just(ByteOrder::Big)]) {
+            let raw = encode(&format!("\u{feff}{text}"), order);
+            let decoded = Utf16Text::file(&raw, order);
+            prop_assert_eq!(std::str::from_utf8(decoded.text()).unwrap(), &text);
+            let mut expected = 2;
+            for (at, character) in text.char_indices() {
+                let span = decoded.raw(at..at + character.len_utf8());
+                prop_assert_eq!(span.start, expected);
+                expected += 2 * character.len_utf16();
+                prop_assert_eq!(span.end, expected);
+            }
+        }
+
+        #[test]
+        fn wide_text_in_a_binary_is_found_in_both_orders(junk in prop::collection::vec(1u8..9, 0..9), order in prop_oneof![Just(ByteOrder::Little), Just(ByteOrder::Big)]) {
+            let word = "key=AKIAxxxx;";
+            let junk: Vec<u8> = junk.into_iter().flat_map(|b| [0, 0, b, 0, 0, 0]).collect();
+            let raw = [junk.clone(), encode(word, order), junk.clone()].concat();
+            let letter = raw.iter().position(|&b| b == b'A').unwrap();
+            let decoded = Utf16Text::around(&raw, letter).unwrap();
+            prop_assert_eq!(std::str::from_utf8(decoded.text()).unwrap(), word);
+            prop_assert_eq!(decoded.order, order);
+        }
+
+        #[test]
+        fn nothing_panics(raw in prop::collection::vec(any::<u8>(), 1..200), at in 0usize..200) {
+            let at = at.min(raw.len() - 1);
+            if let Some(decoded) = Utf16Text::around(&raw, at) {
+                prop_assert!(decoded.raw(0..decoded.text().len()).end <= raw.len());
+            }
+            Utf16Text::file(&raw, ByteOrder::Big);
+        }
+    }
+
+    #[test]
+    fn checkpoints_lead_back_in_a_long_text() {
+        let text = "añ😀b".repeat(9000);
+        let raw = encode(&format!("\u{feff}{text}"), ByteOrder::Big);
+        let decoded = Utf16Text::file(&raw, ByteOrder::Big);
+        assert!(decoded.checkpoints.len() > 5);
+        let last = text.len() - 1;
+        assert_eq!(decoded.raw(last..last + 1), raw.len() - 2..raw.len());
+    }
+}

@@ -1,0 +1,49 @@
+//! The finders one byte at a time: their specification, and what runs where there is no AVX2.
+
+use super::{SECRET_LEN, is_base64, starts_with_id};
+use std::ops::Range;
+
+/// See [`super::key_ids`].
+pub fn key_ids(haystack: &[u8], found: &mut Vec<usize>) {
+    key_ids_from(haystack, 0, found);
+}
+
+/// As [`key_ids`], from offset `start` on.
+pub(super) fn key_ids_from(haystack: &[u8], start: usize, found: &mut Vec<usize>) {
+    found.extend(
+        memchr::memchr_iter(b'A', &haystack[start..]).map(|i| start + i).filter(|&i| starts_with_id(&haystack[i..])),
+    );
+}
+
+/// See [`super::base64_runs`].
+pub fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
+    base64_runs_from(haystack, 0, found);
+}
+
+/// As [`base64_runs`], for runs that start at or after `start`, which must not lie inside a run.
+///
+/// A run of 40 that starts at or after `i` covers the byte at `i + 39`; looking backwards from there,
+/// the first byte of another class tells how far the search may jump (as in Boyer-Moore).
+pub(super) fn base64_runs_from(haystack: &[u8], start: usize, found: &mut Vec<Range<usize>>) {
+    let mut from = start;
+    while let Some(window) = haystack.get(from..from + SECRET_LEN) {
+        match window.iter().rposition(|&b| !is_base64(b)) {
+            Some(last) => from += last + 1,
+            None => {
+                let end = run_end(haystack, from + SECRET_LEN);
+                found.push(from..end);
+                from = end;
+            }
+        }
+    }
+}
+
+/// Offset of the first byte at or after `from` that is not base64.
+pub(super) fn run_end(haystack: &[u8], from: usize) -> usize {
+    haystack[from..].iter().position(|&b| !is_base64(b)).map_or(haystack.len(), |n| from + n)
+}
+
+/// Offset just after the last byte before `from` that is not base64, but not below `floor`.
+pub(super) fn run_start(haystack: &[u8], from: usize, floor: usize) -> usize {
+    haystack[floor..from].iter().rposition(|&b| !is_base64(b)).map_or(floor, |n| floor + n + 1)
+}

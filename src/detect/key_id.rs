@@ -1,0 +1,134 @@
+//! Access key ids: is this spelling of one a real id, a made-up one, or part of something else?
+
+use super::decode::escape;
+use super::dummy::{self, Dummy};
+use super::finder::{ID_LEN, is_base64};
+
+/// A real id's 16 random characters of 32 have less entropy than this, in bits per character, once in a million.
+const MIN_ENTROPY: f64 = 2.4;
+
+/// A run of base64 this long around an id is data, not text around a key.
+const DATA_RUN: usize = 60;
+
+/// What the id at `start` of `text` is; `None` if it is no id at all.
+pub fn judge(text: &[u8], start: usize) -> Option<IdKind> {
+    let id = text.get(start..start + ID_LEN)?;
+    if !is_bounded(text, start) || is_in_data(text, start) {
+        return None;
+    }
+    let random = &id[4..];
+    // AWS's own examples hold digits that no real id has; anything else with such a digit is not an id.
+    let is_base32 = random.iter().all(|b| matches!(b, b'A'..=b'Z' | b'2'..=b'7'));
+    match dummy::in_key_id(id) {
+        Some(dummy) => Some(IdKind::Dummy(dummy)),
+        None if !is_base32 => None,
+        None if dummy::entropy(random) < MIN_ENTROPY => Some(IdKind::Dummy(Dummy::Placeholder)),
+        None => Some(IdKind::Real),
+    }
+}
+
+/// The two kinds of ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdKind {
+    /// Could be anyone's.
+    Real,
+    /// Known not to be anyone's.
+    Dummy(Dummy),
+}
+
+/// No letter or digit on either side; the last character of an escape (`\n`, `%3D`) counts as none.
+fn is_bounded(text: &[u8], start: usize) -> bool {
+    let ends = text.get(start + ID_LEN).is_none_or(|b| !b.is_ascii_alphanumeric());
+    ends && (!text[..start].last().is_some_and(u8::is_ascii_alphanumeric) || ends_in_escape(&text[..start]))
+}
+
+fn ends_in_escape(before: &[u8]) -> bool {
+    (2..=6).any(|length| {
+        before.len().checked_sub(length).is_some_and(|at| {
+            let escape = &before[at..];
+            // `tail_of_escape` wants to see what follows the first byte.
+            matches!(escape[0], b'%' | b'\\') && escape::tail_of_escape(escape, 1) == length - 1
+        })
+    })
+}
+
+/// True if the id is joined by `+` or `/` to a long run of base64 that looks like data: an id cannot be told from chance
+/// there, and chance it is. In a path or a credential scope (`ID/20260101/…`) the neighbours are short or plain words.
+fn is_in_data(text: &[u8], start: usize) -> bool {
+    let end = start + ID_LEN;
+    let joins = |at: Option<&u8>| at.is_some_and(|b| matches!(b, b'+' | b'/'));
+    if !joins(text[..start].last()) && !joins(text.get(end)) {
+        return false;
+    }
+    let before = text[..start].iter().rev().take(DATA_RUN).take_while(|&&b| is_base64(b)).count();
+    let after = text[end..].iter().take(DATA_RUN).take_while(|&&b| is_base64(b)).count();
+    if before + after + ID_LEN < DATA_RUN {
+        return false;
+    }
+    let around = text[start - before..start].iter().chain(&text[end..end + after]);
+    let [mut upper, mut lower, mut digit] = [0usize; 3];
+    for b in around {
+        upper += usize::from(b.is_ascii_uppercase());
+        lower += usize::from(b.is_ascii_lowercase());
+        digit += usize::from(b.is_ascii_digit());
+    }
+    upper.min(lower) >= 4 && digit >= 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::example::expand;
+
+    fn judge_in(template: &str) -> Option<IdKind> {
+        let text = expand(template);
+        let (_, span) = text.values.iter().find(|(kind, _)| kind == "akia").expect("an id in the template");
+        judge(text.text.as_bytes(), span.start)
+    }
+
+    #[test]
+    fn boundaries() {
+        for template in [
+            "{{akia}}",
+            " {{akia}} ",
+            "'{{akia}}'",
+            r"\n{{akia}}\n",
+            r"\t{{akia}}",
+            "%3D{{akia}}%26",
+            r"\u003d{{akia}}",
+            "_{{akia}}_",
+            "({{akia}})",
+            "é{{akia}}é",
+            r"\x3d{{akia}}",
+        ] {
+            assert_eq!(judge_in(template), Some(IdKind::Real), "{template}");
+        }
+        for template in
+            ["x{{akia}}", "{{akia}}x", "7{{akia}}", "{{akia}}7", "n{{akia}}", r"\q{{akia}}", "D{{akia}}", "%ZZ{{akia}}"]
+        {
+            assert_eq!(judge_in(template), None, "{template}");
+        }
+    }
+
+    #[test]
+    fn an_id_inside_base64_data_is_chance() {
+        assert_eq!(judge_in("{{base64:40 a}}/{{akia}}/{{base64:40 b}}"), None);
+        assert_eq!(judge_in("integrity sha512-{{base64:44}}+{{akia}}+{{base64:20}}=="), None);
+        assert_eq!(judge_in("/{{akia}}/20260101/us-east-1/s3/aws4_request"), Some(IdKind::Real));
+        assert_eq!(
+            judge_in("https://host/credentials/by/the/access/key/{{akia}}/rotate/again/and/again/please"),
+            Some(IdKind::Real)
+        );
+    }
+
+    #[test]
+    fn examples_are_known() {
+        for example in ["AKIAIOSFODNN7EXAMPLE", "AKIAI44QH8DHBEXAMPLE", "ASIAIOSFODNN7EXAMPLE"] {
+            assert_eq!(judge(example.as_bytes(), 0), Some(IdKind::Dummy(Dummy::Documented)), "{example}");
+        }
+        let filler = format!("AKIA{}", "X".repeat(16));
+        assert_eq!(judge(filler.as_bytes(), 0), Some(IdKind::Dummy(Dummy::Placeholder)));
+        let impossible = ["AKIA", "Q7RT0UIKP3SDMGL8"].concat();
+        assert_eq!(judge(impossible.as_bytes(), 0), None);
+    }
+}

@@ -1,0 +1,159 @@
+//! Bytes in, candidates out: pure, built once, shared by all threads.
+//!
+//! ```text
+//! prefilter ─► key_id, secret (+ context, dummy), regex rules ─► pair ─► Candidate
+//!     ▲                     │
+//!     └──── decode ◄────────┘   text in base64 or UTF-16 goes round once more
+//! ```
+
+pub mod comment;
+pub mod context;
+pub mod decode;
+pub mod dummy;
+pub mod finder;
+mod key_id;
+mod pair;
+pub mod prefilter;
+mod secret;
+mod token;
+
+use crate::rule::{Finder, Matcher, Rule, RuleSet, Severity};
+use comment::Comment;
+use decode::{Encoding, utf16};
+use dummy::Dummy;
+use prefilter::Prefilter;
+use secrecy::SecretString;
+use std::ops::Range;
+use std::sync::Arc;
+use token::{Tokenizer, Tokens};
+
+/// One thing that was found, before anyone has decided what to do about it.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Which rule it is a finding of.
+    pub rule: Arc<Rule>,
+    /// The rule's severity, or what its finder made of the case.
+    pub severity: Severity,
+    /// The part that may be shown: a key id.
+    pub id: Option<Part<String>>,
+    /// The part that may not.
+    pub secret: Option<Part<SecretString>>,
+    /// Set if this is nobody's key.
+    pub dummy: Option<Dummy>,
+}
+
+impl Candidate {
+    /// Raw bytes of the first part: the id if there is one.
+    pub fn primary(&self) -> Range<usize> {
+        self.spans().next().unwrap_or(0..0)
+    }
+
+    /// Raw bytes of all parts, the id first.
+    pub fn spans(&self) -> impl Iterator<Item = Range<usize>> {
+        let id = self.id.as_ref().map(|part| part.span.clone());
+        id.into_iter().chain(self.secret.as_ref().map(|part| part.span.clone()))
+    }
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone)]
+pub struct Part<T> {
+    /// The decoded value.
+    pub value: T,
+    /// Raw bytes, as offsets in the blob; of an encoded value the encoded text.
+    pub span: Range<usize>,
+    /// What was undone to read it, outermost first.
+    pub encodings: Vec<Encoding>,
+}
+
+/// All that was found in one blob.
+#[derive(Debug, Default, Clone)]
+pub struct Detection {
+    /// By position of the primary part, then rule.
+    pub candidates: Vec<Candidate>,
+    /// By position.
+    pub comments: Vec<Comment>,
+    /// Raw bytes of every text that has a secret's shape, reported or not: none of it may be shown.
+    pub sensitive: Vec<Range<usize>>,
+}
+
+/// Finds what the rules of a set describe.
+#[derive(Debug)]
+pub struct Detector {
+    rules: Arc<RuleSet>,
+    prefilter: Prefilter,
+}
+
+impl Detector {
+    /// A detector for these rules.
+    pub fn new(rules: Arc<RuleSet>) -> Self {
+        Self { prefilter: Prefilter::new(&rules), rules }
+    }
+
+    /// The rules it was made from.
+    pub fn rules(&self) -> &Arc<RuleSet> {
+        &self.rules
+    }
+
+    /// Everything the rules describe in `blob`. `path` (with `/` between its parts) is only what rules with a `path`
+    /// look at.
+    pub fn detect(&self, blob: &[u8], path: &[u8]) -> Detection {
+        let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path);
+        match utf16::byte_order_mark(blob) {
+            Some(order) => tokenizer.read_decoded(&utf16::Utf16Text::file(blob, order)),
+            None => tokenizer.read(blob),
+        }
+        let tokens = tokenizer.finish();
+        if tokens.is_empty() { Detection::default() } else { self.combine(blob, tokens) }
+    }
+
+    fn combine(&self, blob: &[u8], mut tokens: Tokens) -> Detection {
+        let sensitive = tokens.secrets.iter().map(|token| token.part.span.clone());
+        let sensitive = sensitive.chain(tokens.smtp_passwords.iter().map(|token| token.part.span.clone())).collect();
+        let mut candidates = std::mem::take(&mut tokens.matches);
+        let mut covered: Vec<Range<usize>> = candidates.iter().flat_map(Candidate::spans).collect();
+        let pairing = pair::pair(blob, tokens);
+        for (id, password) in pairing.smtp {
+            covered.extend(id.as_ref().map(|id| id.part.span.clone()));
+            let id = id.map(|id| id.part);
+            candidates.extend(self.candidate(Finder::SesSmtpPassword, None, id, Some(password.part), None));
+        }
+        for (id, secret) in pairing.pairs {
+            let dummy = id.dummy.and(secret.dummy);
+            let finder = if id.part.value.starts_with("ASIA") { Finder::TemporaryKey } else { Finder::AccessKeyPair };
+            candidates.extend(self.candidate(finder, None, Some(id.part), Some(secret.part), dummy));
+        }
+        for secret in pairing.lone_secrets {
+            candidates.extend(self.candidate(Finder::SecretAccessKey, None, None, Some(secret.part), secret.dummy));
+        }
+        // An id that is part of something reported by a more telling rule, as a signed URL, is not reported twice.
+        let is_covered = |span: &Range<usize>| covered.iter().any(|c| c.start <= span.start && span.end <= c.end);
+        for id in pairing.lone_ids.into_iter().filter(|id| !is_covered(&id.part.span)) {
+            let finder = if id.part.value.starts_with("ASIA") { Finder::TemporaryKey } else { Finder::AccessKeyId };
+            let severity = if id.part.value.starts_with("AKIA") { Severity::Warning } else { Severity::Note };
+            candidates.extend(self.candidate(finder, Some(severity), Some(id.part), None, id.dummy));
+        }
+        candidates.sort_by(|a, b| (a.primary().start, &a.rule.id).cmp(&(b.primary().start, &b.rule.id)));
+        Detection { candidates, comments: pairing.comments, sensitive }
+    }
+
+    fn candidate(
+        &self,
+        finder: Finder,
+        severity: Option<Severity>,
+        id: Option<Part<String>>,
+        secret: Option<Part<SecretString>>,
+        dummy: Option<Dummy>,
+    ) -> Option<Candidate> {
+        let rule = self.rules.of_finder(finder)?.clone();
+        Some(Candidate { severity: severity.unwrap_or(rule.severity), rule, id, secret, dummy })
+    }
+}
+
+/// True if `rule` is one whose matches [`Detector::detect`] makes of a regex.
+fn regex_of(rule: &Rule) -> Option<&crate::rule::RegexMatcher> {
+    match &rule.matcher {
+        Matcher::Regex(regex) => Some(regex),
+        Matcher::Finder(_) => None,
+    }
+}

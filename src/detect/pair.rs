@@ -1,0 +1,268 @@
+//! Which secret belongs to which key id, within one blob.
+//!
+//! Nearly all real pairs stand within five lines of each other. There the best candidate is taken, in either order;
+//! further away a secret must be called one.
+
+use super::comment::Comment;
+use super::context::Context;
+use super::token::{KeyId, SecretKey, SmtpPassword, Tokens};
+use memchr::memchr_iter;
+use secrecy::ExposeSecret;
+use std::collections::HashSet;
+use std::ops::Range;
+
+/// An id and a secret this near need no further sign: lines, and bytes (a minified file is one line).
+const NEAR_LINES: usize = 5;
+/// See [`NEAR_LINES`].
+const NEAR_BYTES: usize = 2048;
+
+/// As far as an id is looked for, for a secret that is called one (`.s3cfg` sorts its settings by name).
+const FAR_LINES: usize = 200;
+const FAR_BYTES: usize = 16 << 10;
+
+/// The outcome; every list by position.
+#[derive(Debug, Default)]
+pub struct Pairing {
+    pub pairs: Vec<(KeyId, SecretKey)>,
+    pub smtp: Vec<(Option<KeyId>, SmtpPassword)>,
+    pub lone_ids: Vec<KeyId>,
+    pub lone_secrets: Vec<SecretKey>,
+    pub comments: Vec<Comment>,
+}
+
+/// Pairs the tokens of `blob`.
+pub fn pair(blob: &[u8], tokens: Tokens) -> Pairing {
+    let Tokens { ids, secrets, smtp_passwords, comments, .. } = tokens;
+    let ids = Placed::of(blob, ids, |id| &id.part.span);
+    let secrets = Placed::of(blob, secrets, |secret| &secret.part.span);
+    let smtp_passwords = Placed::of(blob, smtp_passwords, |password| &password.part.span);
+    let partners = assign(blob, &ids, &secrets);
+    let smtp = smtp_passwords.into_iter().filter_map(|password| {
+        let near = near(&ids, &password);
+        let nearest = near.min_by_key(|id| id.start.abs_diff(password.start)).map(|id| id.token.clone());
+        (password.token.named || nearest.is_some()).then_some((nearest, password.token))
+    });
+    let mut out = Pairing { smtp: smtp.collect(), comments, ..Pairing::default() };
+    // A secret without a partner is reported if the text calls it one, if it stands by an id that is an example, or
+    // if it is the same as one that has a partner.
+    let value = |secret: &Placed<SecretKey>| secret.token.part.value.expose_secret().to_owned();
+    let paired = secrets.iter().zip(&partners).filter(|(_, partner)| partner.is_some());
+    let paired: HashSet<String> = paired.map(|(secret, _)| value(secret)).collect();
+    let mut is_lone = vec![true; ids.len()];
+    for (secret, partner) in secrets.into_iter().zip(partners) {
+        if let Some(id) = partner {
+            is_lone[id] = false;
+            out.pairs.push((ids[id].token.clone(), secret.token));
+        } else if secret.token.context > Context::None
+            || paired.contains(&value(&secret))
+            || near(&ids, &secret).any(|id| id.token.dummy.is_some())
+        {
+            out.lone_secrets.push(secret.token);
+        }
+    }
+    out.lone_ids = ids.into_iter().zip(is_lone).filter(|(_, lone)| *lone).map(|(id, _)| id.token).collect();
+    out
+}
+
+/// A token and its place in the blob.
+struct Placed<T> {
+    token: T,
+    start: usize,
+    end: usize,
+    /// 0-based.
+    line: usize,
+}
+
+impl<T> Placed<T> {
+    /// `tokens` are in order of position.
+    fn of(blob: &[u8], tokens: Vec<T>, span: impl Fn(&T) -> &Range<usize>) -> Vec<Self> {
+        let (mut line, mut at) = (0, 0);
+        let place = |token| {
+            let Range { start, end } = span(&token).clone();
+            line += memchr_iter(b'\n', &blob[at..start]).count();
+            at = start;
+            Self { token, start, end, line }
+        };
+        tokens.into_iter().map(place).collect()
+    }
+}
+
+/// The tokens of `sorted` within `reach` bytes of `of`, with their indexes.
+fn within<'a, T, U>(
+    sorted: &'a [Placed<T>],
+    of: &Placed<U>,
+    reach: usize,
+) -> impl Iterator<Item = (usize, &'a Placed<T>)> {
+    let range = of.start.saturating_sub(reach)..of.end + reach;
+    let first = sorted.partition_point(|token| token.start < range.start);
+    let tokens = sorted[first..].iter().take_while(move |token| token.start < range.end);
+    tokens.enumerate().map(move |(n, token)| (first + n, token))
+}
+
+fn near<'a, T, U>(sorted: &'a [Placed<T>], of: &'a Placed<U>) -> impl Iterator<Item = &'a Placed<T>> {
+    within(sorted, of, NEAR_BYTES).map(|(_, token)| token).filter(|token| Distance::between(*token, of).is_near())
+}
+
+/// How well an id and a secret go together: less is better, and what comes first weighs most.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Cost {
+    far: bool,
+    unnamed: bool,
+    qualifiers: Match,
+    lines: usize,
+    against_order: bool,
+    bytes: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Match {
+    Same,
+    Unknown,
+    Different,
+}
+
+/// The id of each secret, as an index. Best pairs first, each token once.
+fn assign(blob: &[u8], ids: &[Placed<KeyId>], secrets: &[Placed<SecretKey>]) -> Vec<Option<usize>> {
+    let mut partners = vec![None; secrets.len()];
+    let Some(first_id) = ids.first() else { return partners };
+    // In a file of pairs one order is used throughout; which one, the first token tells.
+    let secret_first = secrets.first().is_some_and(|secret| secret.start < first_id.start);
+    let qualifiers: Vec<_> = ids.iter().map(|id| qualifier(blob, id.start)).collect();
+    let mut edges = Vec::new();
+    for (s, secret) in secrets.iter().enumerate() {
+        let own = qualifier(blob, secret.start);
+        let is_named = secret.token.context == Context::Strong;
+        for (i, id) in within(ids, secret, if is_named { FAR_BYTES } else { NEAR_BYTES }) {
+            let distance = Distance::between(id, secret);
+            let in_reach = distance.is_near() || is_named && distance.lines <= FAR_LINES;
+            if !in_reach || id.token.dummy.is_some() != secret.token.dummy.is_some() {
+                continue;
+            }
+            let cost = Cost {
+                far: !distance.is_near(),
+                unnamed: secret.token.context == Context::None,
+                qualifiers: compare(&qualifiers[i], &own),
+                lines: distance.lines,
+                against_order: (secret.start < id.start) != secret_first,
+                bytes: distance.bytes,
+            };
+            edges.push((cost, i, s));
+        }
+    }
+    edges.sort_unstable();
+    let mut taken = vec![false; ids.len()];
+    for (_, i, s) in edges {
+        if partners[s].is_none() && !taken[i] {
+            partners[s] = Some(i);
+            taken[i] = true;
+        }
+    }
+    partners
+}
+
+fn compare(a: &str, b: &str) -> Match {
+    match (a, b) {
+        ("", _) | (_, "") => Match::Unknown,
+        _ if a == b => Match::Same,
+        _ => Match::Different,
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Distance {
+    lines: usize,
+    bytes: usize,
+}
+
+impl Distance {
+    fn between<T, U>(a: &Placed<T>, b: &Placed<U>) -> Self {
+        let bytes = if a.start < b.start { b.start.saturating_sub(a.end) } else { a.start.saturating_sub(b.end) };
+        Self { lines: a.line.abs_diff(b.line), bytes }
+    }
+
+    fn is_near(self) -> bool {
+        self.lines <= NEAR_LINES && self.bytes <= NEAR_BYTES
+    }
+}
+
+/// What a value's name says besides "AWS secret access key id": `prod` for `PROD_AWS_ACCESS_KEY_ID=`.
+fn qualifier(blob: &[u8], start: usize) -> String {
+    const COMMON: [&str; 14] = [
+        "access", "secret", "key", "id", "aws", "amazon", "s3", "value", "name", "password", "user", "export", "set",
+        "env",
+    ];
+    let from = start.saturating_sub(80);
+    let line = memchr::memrchr(b'\n', &blob[from..start]).map_or(from, |newline| from + newline + 1);
+    let name = String::from_utf8_lossy(&blob[line..start]).to_ascii_lowercase();
+    let mut letters: String = name.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    for word in COMMON {
+        letters = letters.replace(word, "");
+    }
+    letters
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::detect::{Candidate, Detector};
+    use crate::rule::RuleSet;
+    use crate::rule::example::expand;
+    use secrecy::ExposeSecret;
+    use std::sync::Arc;
+
+    /// The pairs that are found in `template`, as the labels of their placeholders.
+    fn pairs(template: &str) -> Vec<(String, String)> {
+        let text = expand(template);
+        let detection = Detector::new(Arc::new(RuleSet::built_in())).detect(text.text.as_bytes(), b"");
+        let label = |value: &str| {
+            let labels = ["a", "b", "c"].into_iter();
+            let of = |label: &&str| {
+                ["akia", "secret"].iter().any(|kind| expand(&format!("{{{{{kind} {label}}}}}")).text == value)
+            };
+            labels.filter(of).collect::<String>()
+        };
+        let pair = |candidate: &Candidate| {
+            Some((label(&candidate.id.as_ref()?.value), label(candidate.secret.as_ref()?.value.expose_secret())))
+        };
+        detection.candidates.iter().filter_map(pair).collect()
+    }
+
+    #[track_caller]
+    fn assert_pairs(template: &str, expected: &[(&str, &str)]) {
+        let expected: Vec<_> = expected.iter().map(|(id, secret)| ((*id).to_owned(), (*secret).to_owned())).collect();
+        assert_eq!(pairs(template), expected, "{template}");
+    }
+
+    #[test]
+    fn each_secret_goes_to_its_own_id() {
+        assert_pairs("{{akia a}}\n{{secret a}}\n{{akia b}}\n{{secret b}}\n", &[("a", "a"), ("b", "b")]);
+        assert_pairs("{{secret a}}\n{{akia a}}\n{{secret b}}\n{{akia b}}\n", &[("a", "a"), ("b", "b")]);
+        assert_pairs("{{akia a}},{{secret a}}\n{{akia b}},{{secret b}}\n", &[("a", "a"), ("b", "b")]);
+        let one_line = r#"[{"id":"{{akia a}}","s":"{{secret a}}"},{"id":"{{akia b}}","s":"{{secret b}}"}]"#;
+        assert_pairs(one_line, &[("a", "a"), ("b", "b")]);
+    }
+
+    #[test]
+    fn names_outweigh_distance() {
+        let template = "PROD_KEY_ID={{akia a}}\nDEV_KEY_ID={{akia b}}\nPROD_SECRET_KEY={{secret a}}\nDEV_SECRET_KEY={{secret b}}\n";
+        assert_pairs(template, &[("a", "a"), ("b", "b")]);
+    }
+
+    #[test]
+    fn five_lines_are_near_and_six_take_a_name() {
+        let gap = |n| "x\n".repeat(n);
+        assert_pairs(&format!("{{{{akia a}}}}\n{}{{{{secret a}}}}\n", gap(4)), &[("a", "a")]);
+        assert_pairs(&format!("{{{{akia a}}}}\n{}{{{{secret a}}}}\n", gap(5)), &[]);
+        assert_pairs(&format!("{{{{akia a}}}}\n{}secret_key = {{{{secret a}}}}\n", gap(50)), &[("a", "a")]);
+        assert_pairs(&format!("{{{{akia a}}}}\n{}secret_key = {{{{secret a}}}}\n", gap(300)), &[]);
+    }
+
+    #[test]
+    fn many_tokens_take_no_quadratic_time() {
+        let lines: String =
+            (0..20_000).map(|n| expand(&format!("{{{{akia {n}}}}} {{{{secret {n}}}}}\n")).text).collect();
+        let detection = Detector::new(Arc::new(RuleSet::built_in())).detect(lines.as_bytes(), b"");
+        let pairs =
+            detection.candidates.iter().filter(|candidate| candidate.id.is_some() && candidate.secret.is_some());
+        assert!(pairs.count() > 19_900);
+    }
+}

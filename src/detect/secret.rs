@@ -1,0 +1,232 @@
+//! Secret access keys: which 40-character texts look like one.
+//!
+//! A secret is 30 random bytes in base64, nothing more, so its shape can only be told from other text by what
+//! randomness does and words, paths, hex and hashes do not. The thresholds' comments say how many real secrets each
+//! one loses; what it takes besides is context ([`super::context`]) or a key id nearby.
+
+use super::context::Context;
+use super::decode::escape;
+use super::finder::SECRET_LEN;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+/// The 40 characters within a maximal base64 `run` that stand alone, if there are such.
+pub fn bounded(text: &[u8], run: Range<usize>) -> Option<Range<usize>> {
+    let start = run.start + escape::tail_of_escape(text, run.start);
+    if run.end.checked_sub(start) != Some(SECRET_LEN) || !stands_alone(text, &(start..run.end), start > run.start) {
+        return None;
+    }
+    Some(start..run.end)
+}
+
+/// True if the characters on either side of `span` can end a value: no `-` or `_` (identifiers, base64url), no `=` after
+/// it (a name, or padding), no dotted name. `after_escape` says that the text before is an escaped character.
+pub fn stands_alone(text: &[u8], span: &Range<usize>, after_escape: bool) -> bool {
+    let left = text[..span.start].last().copied().filter(|_| !after_escape);
+    let right = text.get(span.end).copied();
+    let beyond = text.get(span.end + 1).copied();
+    let left_ends = left.is_none_or(|b| !matches!(b, b'-' | b'_' | b'.' | b'~' | b'$' | b'\\' | b'%'));
+    let right_ends = match right {
+        Some(b'-' | b'_' | b'~' | b'(' | b'$') => false,
+        Some(b'=') => false,
+        Some(b'.') => beyond.is_none_or(|b| !b.is_ascii_alphanumeric()),
+        _ => true,
+    };
+    left_ends && right_ends
+}
+
+/// True if `value` (40 base64 characters) looks random enough for what `context` says of it.
+pub fn is_plausible(value: &[u8], context: Context) -> bool {
+    let shape = Shape::of(value);
+    if !shape.upper || !shape.lower {
+        // One secret in 10¹¹.
+        return false;
+    }
+    match context {
+        // A name that says "secret key" outweighs much: only what cannot be random is refused.
+        Context::Strong => shape.entropy >= 4.0 && shape.changes >= 11 && shape.slashes <= 6 && word_count(value) < 3,
+        // Entropy loses 1e-4, class changes 6e-5, slashes 4e-4, words 2e-4; no digit 1e-3.
+        Context::Weak | Context::None => {
+            shape.digit && shape.entropy >= 4.25 && shape.changes >= 13 && shape.slashes <= 4 && word_count(value) < 2
+        }
+    }
+}
+
+/// True if `run` is a line of a block of base64 (PEM, MIME): it fills its line, and so does a run above or below that is
+/// not a key.
+pub fn in_block(text: &[u8], run: &Range<usize>) -> bool {
+    let own = line_around(text, run);
+    if text[own.clone()].trim_ascii().len() != run.len() {
+        return false;
+    }
+    let above = own.start.checked_sub(1).map(|end| {
+        let start = memchr::memrchr(b'\n', &text[..end]).map_or(0, |newline| newline + 1);
+        &text[start..end]
+    });
+    let below = text.get(own.end + 1..).map(|rest| &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())]);
+    let is_data = |line: &[u8]| {
+        let line = line.trim_ascii();
+        // Shorter than this it may be a key id, or a word.
+        let ending = line.trim_ascii_end().iter().rev().take_while(|&&b| b == b'=').count();
+        let body = &line[..line.len() - ending];
+        (body.len() > 20 || ending > 0) && body.iter().all(|&b| super::finder::is_base64(b))
+            || line.starts_with(b"-----")
+    };
+    above.is_some_and(is_data) || below.is_some_and(is_data)
+}
+
+fn line_around(text: &[u8], span: &Range<usize>) -> Range<usize> {
+    let start = memchr::memrchr(b'\n', &text[..span.start]).map_or(0, |newline| newline + 1);
+    let end = memchr::memchr(b'\n', &text[span.end..]).map_or(text.len(), |n| span.end + n);
+    start..end
+}
+
+/// What can be counted of 40 characters.
+struct Shape {
+    upper: bool,
+    lower: bool,
+    digit: bool,
+    slashes: usize,
+    /// Places where the class of characters (upper, lower, digit, symbol) changes.
+    changes: usize,
+    entropy: f64,
+}
+
+impl Shape {
+    fn of(value: &[u8]) -> Self {
+        let class = |b: &u8| match b {
+            b'A'..=b'Z' => 0,
+            b'a'..=b'z' => 1,
+            b'0'..=b'9' => 2,
+            _ => 3,
+        };
+        Self {
+            upper: value.iter().any(u8::is_ascii_uppercase),
+            lower: value.iter().any(u8::is_ascii_lowercase),
+            digit: value.iter().any(u8::is_ascii_digit),
+            slashes: value.iter().filter(|&&b| b == b'/').count(),
+            changes: value.windows(2).filter(|pair| class(&pair[0]) != class(&pair[1])).count(),
+            entropy: super::dummy::entropy(value),
+        }
+    }
+}
+
+/// How many common words of identifiers and paths `value` holds, in any case. One of four letters occurs by chance in
+/// one secret of 200, two in one of 50,000.
+fn word_count(value: &[u8]) -> usize {
+    static WORDS: LazyLock<aho_corasick::AhoCorasick> = LazyLock::new(|| {
+        const WORDS: &str = "access account action active admin after agent allow array async attr auth back base before \
+            block body bool buffer build byte cache call case change check child class client close cloud code collect \
+            column command comment common complete component config connect const container content context control copy \
+            core count create current custom data date default define delete deploy desc detail device digest direct \
+            display document domain down each edit element email enable encode endpoint engine enter entity entry error \
+            event example exec expect export extend factory feature field file filter find first float flow format frame \
+            from function generat global graph group handle handler hash head header hidden host http icon image impl \
+            import index info inner input insert instance inter internal item java json kind label lambda last layer \
+            layout length level library like limit line link list load local lock login logger login long loop main make \
+            manage manager mapp match message meta method mode model module mount move multi name native network next node \
+            null number object offset open operat option order origin output owner package page param parent parse pass \
+            path pattern payload perm plugin point policy pool position post prefix print private process profile project \
+            property protocol provide proxy public query queue read record region register release remote remove render \
+            replace report request require reset resource response result return role root route rule runtime save scan \
+            schema scope script search secret select send serial server service session setting shared should show simple \
+            single size source space spec stack start state static status step stop storage store stream string style \
+            support switch sync system table target task template test text time title token tool total trace track \
+            transform tree trigger type under unique unit update upload user util valid value variable vendor version \
+            video view virtual wait warn when width window with work world wrap write writer yaml zone";
+        let words = WORDS.split_ascii_whitespace().filter(|word| word.len() >= 4);
+        aho_corasick::AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(aho_corasick::MatchKind::LeftmostLongest)
+            .build(words)
+            .expect("two hundred short words stay far below the automaton's limits")
+    });
+    WORDS.find_iter(value).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::example::expand;
+
+    #[test]
+    fn random_secrets_are_hardly_ever_lost() {
+        let count = 20_000;
+        let lost = |context| {
+            (0..count)
+                .filter(|n| !is_plausible(expand(&format!("{{{{secret {n}}}}}")).text.as_bytes(), context))
+                .count()
+        };
+        let (strong, none) = (lost(Context::Strong), lost(Context::None));
+        assert!(strong <= 2, "{strong} of {count} random secrets are lost in spite of a strong context");
+        assert!(none <= 60, "{none} of {count} random secrets are lost without context");
+    }
+
+    #[test]
+    fn other_texts_of_40_characters_are_refused() {
+        for text in [
+            "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+            "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709",
+            "src/main/java/com/company/Project1Test42",
+            "getAwsSecretAccessKeyFromEnvironment2345",
+            "com/amazonaws/services/s3/model/Region12",
+            "AmazonEC2ContainerServiceforEC2RoleTest1",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "node/modules/lodash/fp/Array2/isObject33",
+        ] {
+            assert_eq!(text.len(), 40, "{text}");
+            assert!(!is_plausible(text.as_bytes(), Context::None), "{text}");
+        }
+    }
+
+    #[test]
+    fn neighbours_decide_whether_it_stands_alone() {
+        let at = |before: &str, after: &str| {
+            let text = expand(&format!("{before}{{{{secret}}}}{after}"));
+            let (_, span) = &text.values[0];
+            super::super::finder::base64_runs(text.text.as_bytes(), &mut vec![]);
+            let mut runs = vec![];
+            super::super::finder::base64_runs(text.text.as_bytes(), &mut runs);
+            runs.into_iter().find_map(|run| bounded(text.text.as_bytes(), run)).map(|found| found == *span)
+        };
+        for (before, after) in [
+            ("", ""),
+            ("=", "\n"),
+            (":", "@"),
+            ("\"", "\","),
+            ("%3D", "%26"),
+            (r"\n", r"\n"),
+            (" ", ". "),
+            ("=", "&"),
+            ("", "."),
+        ] {
+            assert_eq!(at(before, after), Some(true), "{before:?} {after:?}");
+        }
+        for (before, after) in [
+            ("x", ""),
+            ("-", ""),
+            ("_", ""),
+            ("", "_"),
+            ("", "-"),
+            ("", "="),
+            ("", ".com"),
+            ("a.", ""),
+            ("$", ""),
+            ("", "("),
+        ] {
+            assert_eq!(at(before, after), None, "{before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_a_block_is_told() {
+        let text = expand("{{base64:40 a}}\n{{base64:40 b}}\n{{base64:40 c}}\n").text;
+        assert!(in_block(text.as_bytes(), &(41..81)));
+        let pem = expand("-----BEGIN X-----\n{{base64:40}}\n-----END X-----\n").text;
+        assert!(in_block(pem.as_bytes(), &(18..58)));
+        let last = expand("{{base64:76}}\r\n{{base64:40}}\r\nAb3d==\r\n").text;
+        assert!(in_block(last.as_bytes(), &(78..118)));
+        let alone = expand("secret:\n{{secret}}\n{{akia}}\n").text;
+        assert!(!in_block(alone.as_bytes(), &(8..48)));
+    }
+}

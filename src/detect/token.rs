@@ -1,0 +1,319 @@
+//! From bytes to tokens: key ids, secrets, passwords, regex matches and comments, each traced to its raw bytes.
+
+use super::comment::Comment;
+use super::context::{self, Context};
+use super::decode::base64::Base64Text;
+use super::decode::utf16::Utf16Text;
+use super::decode::{Decoded, Encoding, escape};
+use super::dummy::{self, Dummy};
+use super::finder::{ID_LEN, SECRET_LEN};
+use super::key_id::{self, IdKind};
+use super::prefilter::{Mark, Prefilter};
+use super::{Candidate, Part, secret};
+use crate::rule::{Rule, RuleSet};
+use secrecy::SecretString;
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How many encodings may lie around each other.
+const MAX_LAYERS: usize = 2;
+
+/// How far after a word such as "secret" an escaped secret is looked for, in bytes.
+const ESCAPE_REACH: usize = 300;
+
+/// How far from a key id to either side, in bytes: five lines of ordinary length.
+const ID_ESCAPE_REACH: usize = 600;
+
+/// An access key id.
+#[derive(Debug, Clone)]
+pub struct KeyId {
+    pub part: Part<String>,
+    pub dummy: Option<Dummy>,
+}
+
+/// Something that has the shape of a secret access key.
+#[derive(Debug, Clone)]
+pub struct SecretKey {
+    pub part: Part<SecretString>,
+    pub context: Context,
+    pub dummy: Option<Dummy>,
+}
+
+/// Something that has the shape of an SES SMTP password.
+#[derive(Debug, Clone)]
+pub struct SmtpPassword {
+    pub part: Part<SecretString>,
+    /// True if the text calls it one.
+    pub named: bool,
+}
+
+/// The tokens of one blob, each list by position.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    pub ids: Vec<KeyId>,
+    pub secrets: Vec<SecretKey>,
+    pub smtp_passwords: Vec<SmtpPassword>,
+    pub matches: Vec<Candidate>,
+    pub comments: Vec<Comment>,
+}
+
+impl Tokens {
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+            && self.secrets.is_empty()
+            && self.smtp_passwords.is_empty()
+            && self.matches.is_empty()
+            && self.comments.is_empty()
+    }
+}
+
+/// Reads one blob, and the encoded texts inside it.
+pub struct Tokenizer<'a> {
+    rules: &'a RuleSet,
+    prefilter: &'a Prefilter,
+    path: &'a [u8],
+    tokens: Tokens,
+}
+
+/// Text to read and the encodings that were undone to get it, outermost first.
+struct Layered<'a> {
+    text: &'a [u8],
+    layers: &'a [&'a dyn Decoded],
+}
+
+impl Layered<'_> {
+    fn part<T>(&self, value: T, span: Range<usize>) -> Part<T> {
+        let encodings = self.layers.iter().map(|layer| layer.encoding()).collect();
+        Part { value, span: self.raw(span), encodings }
+    }
+
+    fn raw(&self, span: Range<usize>) -> Range<usize> {
+        self.layers.iter().rev().fold(span, |span, layer| layer.raw(span))
+    }
+}
+
+impl<'a> Tokenizer<'a> {
+    pub fn new(rules: &'a RuleSet, prefilter: &'a Prefilter, path: &'a [u8]) -> Self {
+        Self { rules, prefilter, path, tokens: Tokens::default() }
+    }
+
+    /// Reads text as it is.
+    pub fn read(&mut self, text: &[u8]) {
+        self.read_layered(&Layered { text, layers: &[] });
+    }
+
+    /// Reads decoded text; spans are those of the raw bytes.
+    pub fn read_decoded(&mut self, decoded: &dyn Decoded) {
+        self.read_layered(&Layered { text: decoded.text(), layers: &[decoded] });
+    }
+
+    /// The tokens, in order and each once.
+    pub fn finish(self) -> Tokens {
+        let mut tokens = self.tokens;
+        fn tidy<T>(list: &mut Vec<T>, span: impl Fn(&T) -> &Range<usize>) {
+            let key = |token: &T| (span(token).start, span(token).end);
+            list.sort_by_key(key);
+            list.dedup_by_key(|token| key(token));
+        }
+        tidy(&mut tokens.ids, |token| &token.part.span);
+        tidy(&mut tokens.secrets, |token| &token.part.span);
+        tidy(&mut tokens.smtp_passwords, |token| &token.part.span);
+        tidy(&mut tokens.comments, |comment| &comment.span);
+        tokens
+    }
+
+    fn read_layered(&mut self, layered: &Layered) {
+        let hits = self.prefilter.search(layered.text);
+        if hits.is_empty() {
+            return;
+        }
+        for run in hits.runs {
+            self.read_run(layered, run);
+        }
+        let mut rules = BTreeSet::new();
+        let mut escapes = Vec::new();
+        for at in hits.ids {
+            if self.read_id(layered, at) {
+                escapes.push(at.saturating_sub(ID_ESCAPE_REACH)..at + ID_ESCAPE_REACH);
+            }
+        }
+        let mut decoded = AlreadyDecoded::default();
+        for (at, mark) in hits.marks {
+            match mark {
+                Mark::Keyword(rule) => _ = rules.insert(rule),
+                Mark::SecretWord => escapes.push(at..at + ESCAPE_REACH),
+                Mark::AllowComment => {
+                    self.tokens.comments.push(Comment::read(layered.text, at, |marker| layered.raw(marker)));
+                }
+                Mark::Base64 { .. } | Mark::Utf16 if layered.layers.len() >= MAX_LAYERS => {}
+                Mark::Base64 { phase } => {
+                    if let Some(inner) = decoded.base64(layered.text, at, phase) {
+                        self.read_inner(layered, inner);
+                    }
+                }
+                Mark::Utf16 => {
+                    if let Some(inner) = decoded.utf16(layered.text, at) {
+                        self.read_inner(layered, inner);
+                    }
+                }
+            }
+        }
+        self.read_escaped(layered, escapes);
+        let no_keywords = |rule: &Rule| super::regex_of(rule).is_some_and(|regex| regex.keywords.is_empty());
+        rules.extend(self.rules.iter().enumerate().filter(|(_, rule)| no_keywords(rule)).map(|(index, _)| index));
+        for (_, rule) in self.rules.iter().enumerate().filter(|(index, _)| rules.contains(index)) {
+            self.read_regex(layered, rule);
+        }
+    }
+
+    fn read_id(&mut self, layered: &Layered, at: usize) -> bool {
+        let dummy = match key_id::judge(layered.text, at) {
+            None => return false,
+            Some(IdKind::Real) => None,
+            Some(IdKind::Dummy(dummy)) => Some(dummy),
+        };
+        let span = at..at + ID_LEN;
+        let value = String::from_utf8_lossy(&layered.text[span.clone()]).into_owned();
+        self.tokens.ids.push(KeyId { part: layered.part(value, span), dummy });
+        true
+    }
+
+    fn read_run(&mut self, layered: &Layered, run: Range<usize>) {
+        if let Some(span) = secret::bounded(layered.text, run.clone()) {
+            let value = layered.text[span.clone()].to_vec();
+            self.push_secret(layered, span, value, None);
+        } else if run.len() == SMTP_PASSWORD_LEN {
+            self.read_smtp_password(layered, run);
+        } else if (54..=56).contains(&run.len()) {
+            self.read_wrapped_secret(layered, run);
+        }
+    }
+
+    /// A secret that is base64 once more, as in the `data:` of a Kubernetes secret: nothing in it says so, but that it
+    /// decodes to 40 base64 characters.
+    fn read_wrapped_secret(&mut self, layered: &Layered, run: Range<usize>) {
+        let padding = layered.text[run.end..].iter().take(2).take_while(|&&b| b == b'=').count();
+        if run.len() + padding != 56 {
+            return;
+        }
+        let Ok(inner) = data_encoding::BASE64.decode(&layered.text[run.start..run.end + padding]) else { return };
+        let value = inner.trim_ascii();
+        if value.len() == SECRET_LEN && value.iter().all(|&b| super::finder::is_base64(b)) {
+            self.push_secret(layered, run.start..run.end + padding, value.to_vec(), Some(Encoding::Base64));
+        }
+    }
+
+    /// Reads the secrets with escapes in any of `ranges`.
+    fn read_escaped(&mut self, layered: &Layered, mut ranges: Vec<Range<usize>>) {
+        ranges.sort_unstable_by_key(|range| range.start);
+        let mut read_to = 0;
+        for range in ranges {
+            let rest = range.start.max(read_to)..range.end.min(layered.text.len());
+            read_to = read_to.max(rest.end);
+            if rest.is_empty() {
+                continue;
+            }
+            for found in escape::secrets(layered.text, rest) {
+                if secret::stands_alone(layered.text, &found.span, true) {
+                    self.push_secret(layered, found.span, found.value.into_bytes(), Some(Encoding::Escaped));
+                }
+            }
+        }
+    }
+
+    fn push_secret(&mut self, layered: &Layered, span: Range<usize>, value: Vec<u8>, encoding: Option<Encoding>) {
+        // The loosest test first: most runs are hex and paths, and the context is the costlier question.
+        if !secret::is_plausible(&value, Context::Strong) {
+            return;
+        }
+        let context = context::of(layered.text, &span);
+        if !secret::is_plausible(&value, context) || secret::in_block(layered.text, &span) {
+            return;
+        }
+        let Ok(value) = String::from_utf8(value) else { return };
+        let dummy = dummy::in_secret(&value);
+        let mut part = layered.part(SecretString::from(value), span);
+        part.encodings.extend(encoding);
+        self.tokens.secrets.push(SecretKey { part, context, dummy });
+    }
+
+    fn read_smtp_password(&mut self, layered: &Layered, run: Range<usize>) {
+        let text = &layered.text[run.clone()];
+        // The first byte is the version, 4.
+        if text[0] != b'B' || !text[1].is_ascii_uppercase() || text[1] > b'P' {
+            return;
+        }
+        if !secret::stands_alone(layered.text, &run, false)
+            || dummy::entropy(text) < 4.3
+            || secret::in_block(layered.text, &run)
+        {
+            return;
+        }
+        let before = &layered.text[run.start.saturating_sub(100)..run.start];
+        let lower = before.to_ascii_lowercase();
+        let named = ["smtp", "ses_", "ses-"].iter().any(|word| memchr::memmem::find(&lower, word.as_bytes()).is_some());
+        let value = SecretString::from(String::from_utf8_lossy(text).into_owned());
+        self.tokens.smtp_passwords.push(SmtpPassword { part: layered.part(value, run), named });
+    }
+
+    fn read_regex(&mut self, layered: &Layered, rule: &Arc<Rule>) {
+        let Some(matcher) = super::regex_of(rule).filter(|matcher| matcher.covers_path(self.path)) else { return };
+        for captures in matcher.regex().captures_iter(layered.text) {
+            let id = captures.name("id");
+            let secret = captures.name("secret").or_else(|| if id.is_none() { captures.get(0) } else { None });
+            let texts = || id.iter().chain(&secret).map(|found| found.as_bytes());
+            if texts().any(|text| dummy::entropy(text) < matcher.min_entropy) {
+                continue;
+            }
+            let is_example = texts().any(|text| memchr::memmem::find(text, b"EXAMPLE").is_some());
+            let in_id = id.filter(|id| id.len() == ID_LEN).and_then(|id| dummy::in_key_id(id.as_bytes()));
+            let text = |found: &regex::bytes::Match| String::from_utf8_lossy(found.as_bytes()).into_owned();
+            self.tokens.matches.push(Candidate {
+                rule: rule.clone(),
+                severity: rule.severity,
+                id: id.map(|found| layered.part(text(&found), found.range())),
+                secret: secret.map(|found| layered.part(SecretString::from(text(&found)), found.range())),
+                dummy: in_id.or(is_example.then_some(Dummy::Documented)),
+            });
+        }
+    }
+
+    fn read_inner(&mut self, layered: &Layered, inner: &dyn Decoded) {
+        let layers: Vec<&dyn Decoded> = layered.layers.iter().copied().chain([inner]).collect();
+        self.read_layered(&Layered { text: inner.text(), layers: &layers });
+    }
+}
+
+/// 33 bytes in base64.
+const SMTP_PASSWORD_LEN: usize = 44;
+
+/// The last texts that were decoded, so that a text full of anchors is not decoded for each of them.
+#[derive(Default)]
+struct AlreadyDecoded<'a> {
+    base64: VecDeque<Base64Text>,
+    utf16: VecDeque<Utf16Text<'a>>,
+}
+
+impl<'a> AlreadyDecoded<'a> {
+    /// There are four ways to read a text as base64, and four as UTF-16.
+    const KEPT: usize = 4;
+
+    fn base64(&mut self, text: &[u8], anchor: usize, phase: u8) -> Option<&Base64Text> {
+        if self.base64.iter().any(|known| known.reads(anchor, phase)) {
+            return None;
+        }
+        self.base64.truncate(Self::KEPT - 1);
+        self.base64.push_front(Base64Text::around(text, anchor, phase));
+        self.base64.front()
+    }
+
+    fn utf16(&mut self, text: &'a [u8], letter: usize) -> Option<&Utf16Text<'a>> {
+        if self.utf16.iter().any(|known| known.reads(letter)) {
+            return None;
+        }
+        self.utf16.truncate(Self::KEPT - 1);
+        self.utf16.push_front(Utf16Text::around(text, letter)?);
+        self.utf16.front()
+    }
+}

@@ -1,0 +1,230 @@
+//! The line a finding stands on, cut to a readable length and free of secrets.
+
+use super::location::Locations;
+use super::mask::{MASK, random_tokens};
+use crate::detect::decode::utf16::{self, ByteOrder};
+use crate::detect::{Candidate, Detection};
+use crate::sanitize::sanitize;
+use std::ops::Range;
+
+/// How much of a line is kept before and after a value, in bytes of UTF-8 text.
+const KEPT_BEFORE: usize = 60;
+const KEPT_AFTER: usize = 40;
+
+/// More than this of one value is not shown, in bytes.
+const KEPT_OF_VALUE: usize = 120;
+
+/// Lines between an id and its secret are shown up to this distance.
+const MOST_LINES_BETWEEN: usize = 6;
+
+/// Part of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    /// 1-based.
+    pub line: usize,
+    /// Safe to show: secrets are masked (unless the run shows them), control characters replaced.
+    pub text: String,
+    /// The values' places in `text`, in bytes.
+    pub marks: Vec<Mark>,
+}
+
+/// A marked value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Bytes of [`Excerpt::text`].
+    pub range: Range<usize>,
+    /// True for the secret, false for the id.
+    pub is_secret: bool,
+}
+
+/// A value to mark: its raw bytes, and whether it is a secret.
+type Marked = (Range<usize>, bool);
+
+/// Makes the excerpts of one blob.
+#[derive(Debug)]
+pub struct Excerpts<'a> {
+    blob: &'a [u8],
+    locations: &'a Locations,
+    /// Raw bytes that are never shown.
+    hidden: Vec<Range<usize>>,
+    /// A table with a column of passwords (the console's, beside the key): nothing of its rows is shown but the id.
+    has_passwords: bool,
+    show_secrets: bool,
+}
+
+impl<'a> Excerpts<'a> {
+    /// For the findings of `detection`.
+    pub fn new(blob: &'a [u8], detection: &Detection, locations: &'a Locations, show_secrets: bool) -> Self {
+        let secrets = detection.candidates.iter().filter_map(|candidate| Some(candidate.secret.as_ref()?.span.clone()));
+        let mut hidden: Vec<_> = detection.sensitive.iter().cloned().chain(secrets).collect();
+        hidden.sort_unstable_by_key(|span| (span.start, span.end));
+        let header = blob[..blob.len().min(300)].split(|&b| b == b'\n').next().unwrap_or_default().to_ascii_lowercase();
+        let has_passwords = header.contains(&b',') && memchr::memmem::find(&header, b"password").is_some();
+        Self { blob, locations, hidden, has_passwords, show_secrets }
+    }
+
+    /// True if nothing is masked.
+    pub fn shows_secrets(&self) -> bool {
+        self.show_secrets
+    }
+
+    /// The lines of a candidate's values, and those between them if they are few.
+    pub fn of(&self, candidate: &Candidate) -> Vec<Excerpt> {
+        let id = candidate.id.as_ref().map(|part| (part.span.clone(), false));
+        let secret = candidate.secret.as_ref().map(|part| (part.span.clone(), true));
+        self.of_values(id.into_iter().chain(secret).collect())
+    }
+
+    /// The line of something that is not a value: a comment.
+    pub fn of_span(&self, span: &Range<usize>) -> Vec<Excerpt> {
+        self.of_values(vec![(span.clone(), false)])
+    }
+
+    fn of_values(&self, mut values: Vec<Marked>) -> Vec<Excerpt> {
+        values.sort_by_key(|(span, _)| span.start);
+        let line = |span: &Range<usize>| self.locations.of(span).start_line;
+        let together = |a: &Marked, b: &Marked| {
+            line(&a.0) == line(&b.0) && b.0.start.saturating_sub(a.0.end) <= KEPT_BEFORE + KEPT_AFTER
+        };
+        let mut excerpts: Vec<Excerpt> = values
+            .chunk_by(together)
+            .map(|values| match self.locations.wide() {
+                Some(order) => self.wide_excerpt(values, order),
+                None => self.excerpt(values),
+            })
+            .collect();
+        if let ([first, second], None) = (&values[..], self.locations.wide()) {
+            excerpts.extend(self.between(&first.0, &second.0));
+        }
+        excerpts.sort_by_key(|excerpt| excerpt.line);
+        excerpts
+    }
+
+    /// The lines between two values.
+    fn between(&self, first: &Range<usize>, second: &Range<usize>) -> Vec<Excerpt> {
+        let (from, to) = (self.locations.of(first).start_line, self.locations.of(second).start_line);
+        if to.saturating_sub(from) > MOST_LINES_BETWEEN {
+            return Vec::new();
+        }
+        let mut start = first.end;
+        let mut excerpts = Vec::new();
+        for line in from + 1..to {
+            let Some(newline) = memchr::memchr(b'\n', &self.blob[start..]) else { break };
+            start += newline + 1;
+            let end = start + self.line_length(start, KEPT_BEFORE + KEPT_AFTER);
+            excerpts.push(assemble(line, &self.masked(start..end, &[]), std::iter::empty(), false));
+        }
+        excerpts
+    }
+
+    fn line_length(&self, start: usize, most: usize) -> usize {
+        let rest = &self.blob[start..self.blob.len().min(start + most)];
+        memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())
+    }
+
+    fn excerpt(&self, values: &[Marked]) -> Excerpt {
+        let first = &values[0].0;
+        let line_start = self.locations.line_start(first);
+        let last = values.last().map_or(first.end, |(span, _)| span.end.min(span.start + KEPT_OF_VALUE));
+        let end = last + self.line_length(last, KEPT_AFTER);
+        let start = line_start.max(first.start.saturating_sub(KEPT_BEFORE));
+        let bytes = self.masked(start..end, values);
+        let spans = values.iter().map(|(span, is_secret)| (span.start - start..span.end.min(end) - start, *is_secret));
+        assemble(self.locations.of(first).start_line, &bytes, spans, start > line_start)
+    }
+
+    /// The same for a file that is UTF-16: its bytes are decoded first, so that the rest can be done as above.
+    fn wide_excerpt(&self, values: &[Marked], order: ByteOrder) -> Excerpt {
+        let first = &values[0].0;
+        let line_start = self.locations.line_start(first);
+        let start = line_start.max(first.start.saturating_sub(2 * KEPT_BEFORE));
+        let last = values.last().map_or(first.end, |(span, _)| span.end.min(span.start + 2 * KEPT_OF_VALUE));
+        let end = self.blob.len().min(last + 2 * KEPT_AFTER);
+        let mut bytes = Vec::new();
+        let mut offsets = vec![(start, 0)];
+        let mut raw = start;
+        for (character, width) in utf16::characters(&self.blob[start..end], order) {
+            if raw >= last && matches!(character, '\n' | '\r') {
+                break;
+            }
+            let hide = !self.show_secrets && self.is_hidden(raw);
+            bytes.extend_from_slice(if hide { MASK } else { character }.encode_utf8(&mut [0; 4]).as_bytes());
+            raw += width;
+            offsets.push((raw, bytes.len()));
+        }
+        let place = |offset: usize| offsets[offsets.partition_point(|(raw, _)| *raw < offset).min(offsets.len() - 1)].1;
+        let spans: Vec<_> =
+            values.iter().map(|(span, is_secret)| (place(span.start)..place(span.end), *is_secret)).collect();
+        if !self.show_secrets {
+            hide_random_tokens(&mut bytes, &spans);
+        }
+        assemble(self.locations.of(first).start_line, &bytes, spans.into_iter(), start > line_start)
+    }
+
+    fn is_hidden(&self, raw: usize) -> bool {
+        self.hidden.iter().any(|span| span.contains(&raw))
+    }
+
+    fn masked(&self, range: Range<usize>, values: &[Marked]) -> Vec<u8> {
+        let mut bytes = self.blob[range.clone()].to_vec();
+        if self.show_secrets {
+            return bytes;
+        }
+        let first = self.hidden.partition_point(|span| span.start + KEPT_OF_VALUE.max(1 << 16) < range.start);
+        for span in self.hidden[first..].iter().take_while(|span| span.start < range.end) {
+            let (from, to) = (span.start.max(range.start), span.end.min(range.end));
+            if from < to {
+                bytes[from - range.start..to - range.start].fill(MASK as u8);
+            }
+        }
+        let spans: Vec<_> = values
+            .iter()
+            .map(|(span, is_secret)| (span.start - range.start..span.end.min(range.end) - range.start, *is_secret))
+            .collect();
+        hide_random_tokens(&mut bytes, &spans);
+        if self.has_passwords {
+            let is_id = |at: usize| spans.iter().any(|(span, is_secret)| !is_secret && span.contains(&at));
+            for (at, byte) in bytes.iter_mut().enumerate().filter(|(_, byte)| **byte != b',') {
+                if !is_id(at) && range.start + at > self.first_line_end() {
+                    *byte = MASK as u8;
+                }
+            }
+        }
+        bytes
+    }
+
+    fn first_line_end(&self) -> usize {
+        self.line_length(0, self.blob.len())
+    }
+}
+
+/// Hides what looks random and is not an id.
+fn hide_random_tokens(bytes: &mut [u8], values: &[Marked]) {
+    let tokens: Vec<_> = random_tokens(bytes).collect();
+    for token in tokens {
+        for at in token {
+            if !values.iter().any(|(span, is_secret)| !is_secret && span.contains(&at)) {
+                bytes[at] = MASK as u8;
+            }
+        }
+    }
+}
+
+fn assemble(line: usize, bytes: &[u8], spans: impl Iterator<Item = Marked>, is_cut: bool) -> Excerpt {
+    let mut text = String::new();
+    if is_cut {
+        text.push('…');
+    }
+    let mut marks = Vec::new();
+    let mut at = 0;
+    for (span, is_secret) in spans {
+        let start = span.start.max(at);
+        text.push_str(&sanitize(&String::from_utf8_lossy(&bytes[at..start])));
+        let mark = text.len();
+        text.push_str(&sanitize(&String::from_utf8_lossy(&bytes[start..span.end.max(start)])).replace('\u{fffd}', " "));
+        marks.push(Mark { range: mark..text.len(), is_secret });
+        at = span.end.max(start);
+    }
+    text.push_str(&sanitize(&String::from_utf8_lossy(&bytes[at..])));
+    Excerpt { line, text, marks }
+}

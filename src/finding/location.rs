@@ -1,0 +1,182 @@
+//! Lines and columns.
+
+use crate::detect::decode::utf16::{self, ByteOrder};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// A place in a file. Lines and columns are 1-based, a column counts UTF-16 code units (SARIF's `utf16CodeUnits`), and
+/// the end is the column after the last character. A byte order mark is not counted; a byte that is not UTF-8 counts 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Location {
+    /// Line of the first character.
+    pub start_line: usize,
+    /// Column of the first character.
+    pub start_column: usize,
+    /// Line of the last character.
+    pub end_line: usize,
+    /// Column after the last character.
+    pub end_column: usize,
+    /// Offset of the first byte in the file, 0-based.
+    pub byte_offset: usize,
+    /// Length in bytes, in the file.
+    pub byte_length: usize,
+}
+
+/// One end of a span.
+#[derive(Debug, Clone, Copy)]
+struct Point {
+    line: usize,
+    column: usize,
+    line_start: usize,
+}
+
+/// The places of a few spans of one blob, by one pass over it up to the last of them.
+#[derive(Debug)]
+pub struct Locations {
+    points: BTreeMap<usize, Point>,
+    wide: Option<ByteOrder>,
+}
+
+impl Locations {
+    /// Locates `spans` of `blob`; only they can be asked for afterwards.
+    pub fn new(blob: &[u8], spans: impl IntoIterator<Item = Range<usize>>) -> Self {
+        let mut offsets: Vec<usize> = spans.into_iter().flat_map(|span| [span.start, span.end]).collect();
+        offsets.sort_unstable();
+        offsets.dedup();
+        let wide = wide_text(blob);
+        let mut at = match (wide, blob) {
+            (Some(_), _) if utf16::byte_order_mark(blob).is_some() => 2,
+            (None, [0xef, 0xbb, 0xbf, ..]) => 3,
+            _ => 0,
+        };
+        let mut point = Point { line: 1, column: 1, line_start: at };
+        let points = offsets.into_iter().map(|offset| {
+            let between = blob.get(at..offset).unwrap_or_default();
+            match wide {
+                Some(order) => point.pass_wide(between, at, order),
+                None => point.pass(between, at),
+            }
+            at = at.max(offset);
+            (offset, point)
+        });
+        Self { points: points.collect(), wide }
+    }
+
+    /// The place of a span that was given to [`Self::new`].
+    pub fn of(&self, span: &Range<usize>) -> Location {
+        let at =
+            |offset: usize| self.points.get(&offset).copied().unwrap_or(Point { line: 1, column: 1, line_start: 0 });
+        let (start, end) = (at(span.start), at(span.end));
+        Location {
+            start_line: start.line,
+            start_column: start.column,
+            end_line: end.line,
+            end_column: end.column,
+            byte_offset: span.start,
+            byte_length: span.len(),
+        }
+    }
+
+    /// Offset of the first byte of the line on which a known span starts.
+    pub fn line_start(&self, span: &Range<usize>) -> usize {
+        self.points.get(&span.start).map_or(0, |point| point.line_start)
+    }
+
+    /// The byte order, if the whole blob is UTF-16.
+    pub fn wide(&self) -> Option<ByteOrder> {
+        self.wide
+    }
+}
+
+impl Point {
+    fn pass(&mut self, text: &[u8], at: usize) {
+        let rest = match memchr::memrchr(b'\n', text) {
+            Some(newline) => {
+                self.line += memchr::memchr_iter(b'\n', text).count();
+                self.column = 1;
+                self.line_start = at + newline + 1;
+                &text[newline + 1..]
+            }
+            None => text,
+        };
+        self.column += code_units(rest);
+    }
+
+    fn pass_wide(&mut self, text: &[u8], at: usize, order: ByteOrder) {
+        for (n, pair) in text.as_chunks::<2>().0.iter().enumerate() {
+            if order.unit(*pair) == u16::from(b'\n') {
+                self.line += 1;
+                self.column = 1;
+                self.line_start = at + 2 * n + 2;
+            } else {
+                self.column += 1;
+            }
+        }
+    }
+}
+
+/// UTF-16 code units of UTF-8 text; an invalid sequence counts as one.
+fn code_units(text: &[u8]) -> usize {
+    if text.is_ascii() {
+        return text.len();
+    }
+    let units =
+        |chunk: std::str::Utf8Chunk| chunk.valid().encode_utf16().count() + usize::from(!chunk.invalid().is_empty());
+    text.utf8_chunks().map(units).sum()
+}
+
+/// The byte order of a blob that is UTF-16 as a whole: it says so, or its first characters are ASCII with zero bytes.
+fn wide_text(blob: &[u8]) -> Option<ByteOrder> {
+    if let Some(order) = utf16::byte_order_mark(blob) {
+        return Some(order);
+    }
+    let start = &blob[..blob.len().min(64)];
+    if start.len() < 8 {
+        return None;
+    }
+    let reads_as = |order: ByteOrder| {
+        start.as_chunks::<2>().0.iter().all(|pair| matches!(order.unit(*pair), 9 | 10 | 13 | 0x20..=0x7e))
+    };
+    [ByteOrder::Little, ByteOrder::Big].into_iter().find(|&order| reads_as(order))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn locate(blob: &[u8], span: Range<usize>) -> (usize, usize, usize, usize) {
+        let place = Locations::new(blob, [span.clone()]).of(&span);
+        (place.start_line, place.start_column, place.end_line, place.end_column)
+    }
+
+    #[test]
+    fn columns_count_utf16_code_units_from_1() {
+        assert_eq!(locate(b"abc", 0..3), (1, 1, 1, 4));
+        assert_eq!(locate("ñ😀x".as_bytes(), 6..7), (1, 4, 1, 5));
+        assert_eq!(locate(b"\xff\xfe\x80x", 0..0), (1, 1, 1, 1));
+        assert_eq!(locate(b"a\xffb", 2..3), (1, 3, 1, 4));
+        assert_eq!(locate(b"a\r\nb\nc", 5..6), (3, 1, 3, 2));
+        assert_eq!(locate(b"\xef\xbb\xbfab", 4..5), (1, 2, 1, 3));
+        assert_eq!(locate(b"ab\ncd", 1..4), (1, 2, 2, 2));
+    }
+
+    #[test]
+    fn wide_files_count_their_units() {
+        let text = "a😀\nbc";
+        let raw: Vec<u8> = [0xfeffu16].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        assert_eq!(locate(&raw, 12..14), (2, 2, 2, 3));
+        assert_eq!(locate(&raw, 2..8), (1, 1, 1, 4));
+    }
+
+    #[test]
+    fn many_spans_are_the_same_as_each_alone() {
+        let text = "x = ñ\n".repeat(30);
+        let is_whole = |span: &Range<usize>| text.is_char_boundary(span.start) && text.is_char_boundary(span.end);
+        let spans: Vec<_> = (0..text.len() - 1).map(|n| n..n + 1).filter(is_whole).collect();
+        let all = Locations::new(text.as_bytes(), spans.clone());
+        for span in spans {
+            assert_eq!(all.of(&span), Locations::new(text.as_bytes(), [span.clone()]).of(&span));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A finding is one occurrence of what a rule describes: where it stands, what may be shown of it, what speaks against it.
+
+pub mod excerpt;
+pub mod location;
+pub mod mask;
+
+use crate::credential::{Account, AccountId, Fingerprint, account};
+use crate::detect::decode::Encoding;
+use crate::detect::dummy::Dummy;
+use crate::detect::{Candidate, Detection, Part};
+use crate::policy::inline::Allow;
+use crate::rule::{Rule, Severity};
+use crate::source::BlobPath;
+use excerpt::{Excerpt, Excerpts};
+use location::{Location, Locations};
+use secrecy::{ExposeSecret, SecretString};
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// One occurrence.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// The rule it is a finding of.
+    pub rule: Arc<Rule>,
+    /// The rule's severity, or the finder's grade of this case.
+    pub severity: Severity,
+    /// The file.
+    pub path: Arc<BlobPath>,
+    /// The place to go to: of the id if there is one.
+    pub location: Location,
+    /// The part that may be shown: a key id, a user name.
+    pub id: Option<Value>,
+    /// The part that may not: masked, unless the run was told to show secrets.
+    pub secret: Option<Value>,
+    /// The account it belongs to, if the text tells.
+    pub account: Option<AccountId>,
+    /// Names the value, wherever it stands.
+    pub fingerprint: Fingerprint,
+    /// The lines it stands on, masked.
+    pub excerpts: Vec<Excerpt>,
+    /// Why it does not count, if it does not.
+    pub suppression: Option<Suppression>,
+}
+
+/// A shown value and where it stands.
+#[derive(Debug, Clone)]
+pub struct Value {
+    /// The value as it may be shown.
+    pub text: String,
+    /// Its place.
+    pub location: Location,
+    /// What was undone to read it, outermost first.
+    pub encodings: Vec<Encoding>,
+}
+
+/// Why a finding does not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Suppression {
+    /// It is nobody's key.
+    Dummy(Dummy),
+    /// A comment in the file allows it.
+    Inline {
+        /// 1-based line of the comment.
+        line: usize,
+        /// What the comment gives as a reason; empty if nothing.
+        reason: String,
+    },
+}
+
+impl Finding {
+    /// The id, then the secret.
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        self.id.iter().chain(&self.secret)
+    }
+
+    /// True if the key belongs to a service that plants keys to be found.
+    pub fn is_canary(&self) -> bool {
+        self.account.is_some_and(AccountId::is_canary)
+    }
+
+    /// Findings of one key have the same name: its id, else the fingerprint of the secret.
+    pub fn credential(&self) -> String {
+        match &self.id {
+            Some(id) => id.text.clone(),
+            None => self.fingerprint.to_string(),
+        }
+    }
+
+    /// A total order, so that reports do not depend on which thread was first: path, place, rule.
+    pub fn order(&self, other: &Self) -> Ordering {
+        let key = |finding: &Self| {
+            let place = finding.location;
+            let end = finding.values().last().map(|value| value.location);
+            (place, end, finding.rule.id.clone(), finding.fingerprint)
+        };
+        self.path.cmp(&other.path).then_with(|| key(self).cmp(&key(other)))
+    }
+}
+
+/// Findings of what was detected in one blob, in the order of [`Detection::candidates`].
+pub fn findings(
+    path: &Arc<BlobPath>,
+    detection: &Detection,
+    excerpts: &Excerpts,
+    locations: &Locations,
+) -> Vec<Finding> {
+    let finding = |candidate: &Candidate| {
+        let id = candidate.id.as_ref().map(|part| value(part, locations, part.value.clone()));
+        let secret = candidate.secret.as_ref().map(|part| {
+            let clear = part.value.expose_secret();
+            value(part, locations, if excerpts.shows_secrets() { clear.to_owned() } else { mask::mask(clear) })
+        });
+        let clear_id = candidate.id.as_ref().map(|part| part.value.as_str());
+        let clear_secret = candidate.secret.as_ref().map(|part| part.value.expose_secret());
+        Finding {
+            rule: candidate.rule.clone(),
+            severity: candidate.severity,
+            path: path.clone(),
+            location: locations.of(&candidate.primary()),
+            excerpts: excerpts.of(candidate),
+            id,
+            secret,
+            account: account_of(candidate),
+            fingerprint: Fingerprint::of(clear_id, clear_secret),
+            suppression: candidate.dummy.map(Suppression::Dummy),
+        }
+    };
+    detection.candidates.iter().map(finding).collect()
+}
+
+/// The finding that a comment allows nothing.
+pub fn unused_allow(
+    rule: &Arc<Rule>,
+    path: &Arc<BlobPath>,
+    allow: &Allow,
+    excerpts: &Excerpts,
+    locations: &Locations,
+) -> Finding {
+    let text = format!("line {}", allow.target);
+    Finding {
+        rule: rule.clone(),
+        severity: rule.severity,
+        path: path.clone(),
+        location: locations.of(&allow.span),
+        id: None,
+        secret: None,
+        account: None,
+        fingerprint: Fingerprint::of(None, Some(&text)),
+        excerpts: excerpts.of_span(&allow.span),
+        suppression: None,
+    }
+}
+
+fn value<T>(part: &Part<T>, locations: &Locations, text: String) -> Value {
+    Value { text, location: locations.of(&part.span), encodings: part.encodings.clone() }
+}
+
+fn account_of(candidate: &Candidate) -> Option<AccountId> {
+    let of_id = candidate.id.as_ref().and_then(|part| Account::of_id(&part.value).known());
+    let of_secret = |part: &Part<SecretString>| account::of_token(part.value.expose_secret());
+    of_id.or_else(|| candidate.secret.as_ref().and_then(of_secret))
+}

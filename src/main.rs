@@ -1,0 +1,9 @@
+//! The command `keyspill`: parse, call, exit.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

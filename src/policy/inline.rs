@@ -1,0 +1,170 @@
+//! Comments that allow a finding.
+//!
+//! | comment | allows | of |
+//! |---|---|---|
+//! | `keyspill:allow [RULE[,RULE…]] [reason]` | findings on its own line | keyspill |
+//! | `keyspill:allow-next-line [RULE[,RULE…]] [reason]` | findings on the line after | keyspill |
+//! | `gitleaks:allow` | findings on its own line | gitleaks |
+//! | `pragma: allowlist secret` | findings on its own line | detect-secrets |
+//! | `pragma: allowlist nextline secret` | findings on the line after | detect-secrets |
+//!
+//! A secret's own line decides over a finding of id and secret: an allowed id does not let its secret through.
+
+use crate::detect::comment::{Comment, MARKERS};
+use crate::finding::location::Locations;
+use crate::finding::{Finding, Suppression};
+use crate::rule::RuleSet;
+use std::ops::Range;
+
+/// A comment, read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Allow {
+    /// 1-based line of the comment.
+    pub line: usize,
+    /// 1-based line whose findings it allows.
+    pub target: usize,
+    /// Rules it is restricted to; all if empty.
+    pub rules: Vec<String>,
+    /// What it gives as a reason.
+    pub reason: String,
+    /// True for keyspill's own kind, which is reported if it has no effect.
+    pub is_own: bool,
+    /// Raw bytes of the marker's start.
+    pub span: Range<usize>,
+}
+
+impl Allow {
+    /// Reads a comment; `None` if the marker only occurs in prose or in a string.
+    pub fn read(comment: &Comment, locations: &Locations, rules: &RuleSet) -> Option<Self> {
+        let line = locations.of(&comment.span).start_line;
+        let marker = MARKERS.iter().find(|marker| comment.text.starts_with(**marker))?;
+        let rest = &comment.text[marker.len()..];
+        let is_own = *marker == MARKERS[0];
+        if !is_own {
+            let next_line = rest.trim_start().starts_with("nextline");
+            let target = line + usize::from(next_line);
+            return Some(Self {
+                line,
+                target,
+                rules: vec![],
+                reason: String::new(),
+                is_own,
+                span: comment.span.clone(),
+            });
+        }
+        // `keyspill:allow` in quotes or backticks is spoken of, not used.
+        let opens = |c: char| c.is_whitespace() || "#/*;-!%(".contains(c);
+        if !comment.before.chars().next_back().is_none_or(opens) {
+            return None;
+        }
+        let (target, rest) = match rest.strip_prefix("-next-line") {
+            Some(rest) => (line + 1, rest),
+            None => (line, rest),
+        };
+        if !rest.chars().next().is_none_or(|c| c.is_whitespace() || ":*-)".contains(c)) {
+            return None;
+        }
+        let rest = rest
+            .trim_end_matches(|c: char| c.is_whitespace() || "*/->".contains(c))
+            .trim_start_matches([' ', '\t', ':']);
+        let (first, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let named: Vec<_> = first.trim_end_matches(':').split(',').filter(|name| !name.is_empty()).collect();
+        let is_rule = |name: &&str| rules.get(name).is_some() || name.starts_with("aws-");
+        let (rules, reason) = if !named.is_empty() && named.iter().all(is_rule) {
+            (named.into_iter().map(str::to_owned).collect(), reason)
+        } else {
+            (vec![], rest)
+        };
+        let reason = reason.trim_start_matches([':', '-', ' ', '\t']).trim().to_owned();
+        Some(Self { line, target, rules, reason, is_own, span: comment.span.clone() })
+    }
+
+    fn allows(&self, finding: &Finding) -> bool {
+        let decisive = finding.secret.as_ref().or(finding.id.as_ref());
+        let on_line =
+            decisive.is_some_and(|value| (value.location.start_line..=value.location.end_line).contains(&self.target));
+        on_line && (self.rules.is_empty() || self.rules.iter().any(|rule| rule == finding.rule.id.as_str()))
+    }
+}
+
+/// Marks the findings that `allows` cover, and returns those of keyspill's own that cover none.
+pub fn apply(allows: Vec<Allow>, findings: &mut [Finding]) -> Vec<Allow> {
+    let mut unused = allows;
+    unused.retain(|allow| {
+        let mut used = false;
+        for finding in findings.iter_mut().filter(|finding| allow.allows(finding)) {
+            used = true;
+            finding
+                .suppression
+                .get_or_insert_with(|| Suppression::Inline { line: allow.line, reason: allow.reason.clone() });
+        }
+        !used && allow.is_own
+    });
+    unused
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Option<Allow> {
+        let at = line.find("keyspill:").or_else(|| line.find("gitleaks:")).or_else(|| line.find("pragma:"))?;
+        let comment = Comment { span: at..at + 1, before: line[..at].into(), text: line[at..].into() };
+        Allow::read(&comment, &Locations::new(line.as_bytes(), [at..at + 1]), &RuleSet::built_in())
+    }
+
+    fn parts(line: &str) -> Option<(usize, Vec<String>, String)> {
+        read(line).map(|allow| (allow.target, allow.rules, allow.reason))
+    }
+
+    #[test]
+    fn comments_of_many_languages_are_read() {
+        let plain = Some((1, vec![], String::new()));
+        for line in [
+            "x # keyspill:allow",
+            "x // keyspill:allow",
+            "x /* keyspill:allow */",
+            "<!-- keyspill:allow -->",
+            "x ;keyspill:allow",
+            "-- keyspill:allow",
+            "keyspill:allow",
+            "x # gitleaks:allow",
+            "x  # pragma: allowlist secret",
+        ] {
+            assert_eq!(parts(line), plain, "{line}");
+        }
+    }
+
+    #[test]
+    fn rules_and_reasons_are_told_apart() {
+        let reason = |text: &str| text.to_owned();
+        assert_eq!(
+            parts("# keyspill:allow aws-access-key-id test fixture"),
+            Some((1, vec!["aws-access-key-id".into()], reason("test fixture")))
+        );
+        assert_eq!(
+            parts("# keyspill:allow aws-access-key-id,aws-session-token: old"),
+            Some((1, vec!["aws-access-key-id".into(), "aws-session-token".into()], reason("old")))
+        );
+        assert_eq!(parts("# keyspill:allow it is a test"), Some((1, vec![], reason("it is a test"))));
+        assert_eq!(parts("# keyspill:allow -- rotated in May"), Some((1, vec![], reason("rotated in May"))));
+        assert_eq!(
+            parts("# keyspill:allow aws-no-such-rule x"),
+            Some((1, vec!["aws-no-such-rule".into()], reason("x")))
+        );
+        assert_eq!(
+            parts("<!-- keyspill:allow-next-line aws-access-key-pair docs -->"),
+            Some((2, vec!["aws-access-key-pair".into()], reason("docs")))
+        );
+        assert_eq!(parts("# pragma: allowlist nextline secret"), Some((2, vec![], String::new())));
+    }
+
+    #[test]
+    fn prose_and_strings_are_not_comments() {
+        for line in
+            ["use `keyspill:allow` on the line", "MARKER = \"keyspill:allow\"", "# keyspill:allowed", "xkeyspill:allow"]
+        {
+            assert_eq!(read(line), None, "{line}");
+        }
+    }
+}

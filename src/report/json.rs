@@ -1,0 +1,230 @@
+//! The report for programs: one JSON document, or JSON Lines. `schemas/report-1.schema.json` describes both.
+
+use super::wording::{headline, suppressed_by_reason};
+use super::{Options, Report};
+use crate::detect::decode::Encoding;
+use crate::finding::location::Location;
+use crate::finding::{Finding, Suppression, Value};
+use crate::rule::Severity;
+use crate::source::{BlobPath, Skip};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Raised when a field is removed or changes its meaning; new fields may come at any time.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The report as one document.
+pub fn write(report: &Report, options: &Options) -> String {
+    let document = Document {
+        schema_version: SCHEMA_VERSION,
+        tool: Tool::THIS,
+        findings: report.findings.iter().map(FindingRecord::of).collect(),
+        suppressed: options.show_suppressed.then(|| report.suppressed.iter().map(FindingRecord::of).collect()),
+        skipped: report.coverage.skips.iter().map(SkipRecord::of).collect(),
+        summary: Summary::of(report, options),
+    };
+    serde_json::to_string_pretty(&document).expect("the document has text keys only") + "\n"
+}
+
+/// The report as lines: a finding each (suppressed ones if asked for), a skipped path each, and the summary last.
+pub fn write_lines(report: &Report, options: &Options) -> String {
+    let suppressed = options.show_suppressed.then_some(&report.suppressed);
+    let findings = report.findings.iter().chain(suppressed.into_iter().flatten());
+    let findings = findings.map(|finding| line(Line::Finding(FindingRecord::of(finding))));
+    let skipped = report.coverage.skips.iter().map(|skip| line(Line::Skipped(SkipRecord::of(skip))));
+    let summary =
+        Line::Summary { schema_version: SCHEMA_VERSION, tool: Tool::THIS, summary: Summary::of(report, options) };
+    findings.chain(skipped).chain([line(summary)]).collect()
+}
+
+fn line(line: Line) -> String {
+    serde_json::to_string(&line).expect("a line has text keys only") + "\n"
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    schema_version: u32,
+    tool: Tool,
+    findings: Vec<FindingRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppressed: Option<Vec<FindingRecord<'a>>>,
+    skipped: Vec<SkipRecord<'a>>,
+    summary: Summary,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum Line<'a> {
+    Finding(FindingRecord<'a>),
+    Skipped(SkipRecord<'a>),
+    Summary {
+        schema_version: u32,
+        tool: Tool,
+        #[serde(flatten)]
+        summary: Summary,
+    },
+}
+
+#[derive(Serialize)]
+struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+impl Tool {
+    const THIS: Self = Self { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") };
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FindingRecord<'a> {
+    rule: &'a str,
+    severity: Severity,
+    message: String,
+    #[serde(flatten)]
+    path: PathRecord<'a>,
+    location: Location,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<ValueRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<ValueRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    canary: bool,
+    fingerprint: String,
+    excerpts: Vec<ExcerptRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppression: Option<SuppressionRecord<'a>>,
+}
+
+impl<'a> FindingRecord<'a> {
+    fn of(finding: &'a Finding) -> Self {
+        let excerpts = finding.excerpts.iter().map(|excerpt| ExcerptRecord { line: excerpt.line, text: &excerpt.text });
+        Self {
+            rule: finding.rule.id.as_str(),
+            severity: finding.severity,
+            message: headline(finding),
+            path: PathRecord::of(&finding.path),
+            location: finding.location,
+            id: finding.id.as_ref().map(ValueRecord::of),
+            secret: finding.secret.as_ref().map(ValueRecord::of),
+            account: finding.account.map(|account| account.to_string()),
+            canary: finding.is_canary(),
+            fingerprint: finding.fingerprint.to_string(),
+            excerpts: excerpts.collect(),
+            suppression: finding.suppression.as_ref().map(SuppressionRecord::of),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PathRecord<'a> {
+    path: std::borrow::Cow<'a, str>,
+    /// Only where `path` is not exact.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_base64: Option<String>,
+}
+
+impl<'a> PathRecord<'a> {
+    fn of(path: &'a BlobPath) -> Self {
+        let exact = std::str::from_utf8(path.as_bytes()).is_ok();
+        Self { path: path.to_text(), path_base64: (!exact).then(|| data_encoding::BASE64.encode(path.as_bytes())) }
+    }
+}
+
+#[derive(Serialize)]
+struct ValueRecord<'a> {
+    value: &'a str,
+    location: Location,
+    encodings: &'a [Encoding],
+}
+
+impl<'a> ValueRecord<'a> {
+    fn of(value: &'a Value) -> Self {
+        Self { value: &value.text, location: value.location, encodings: &value.encodings }
+    }
+}
+
+#[derive(Serialize)]
+struct ExcerptRecord<'a> {
+    line: usize,
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+enum SuppressionRecord<'a> {
+    Documented,
+    Placeholder,
+    Inline {
+        line: usize,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        reason: &'a str,
+    },
+}
+
+impl<'a> SuppressionRecord<'a> {
+    fn of(suppression: &'a Suppression) -> Self {
+        use crate::detect::dummy::Dummy;
+        match suppression {
+            Suppression::Dummy(Dummy::Documented) => Self::Documented,
+            Suppression::Dummy(Dummy::Placeholder) => Self::Placeholder,
+            Suppression::Inline { line, reason } => Self::Inline { line: *line, reason },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct SkipRecord<'a> {
+    #[serde(flatten)]
+    path: PathRecord<'a>,
+    cause: &'static str,
+    failure: bool,
+    message: String,
+}
+
+impl<'a> SkipRecord<'a> {
+    fn of(skip: &'a Skip) -> Self {
+        let cause = &skip.cause;
+        let message = cause.to_string();
+        Self { path: PathRecord::of(&skip.path), cause: cause.word(), failure: cause.is_failure(), message }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    complete: bool,
+    files: u64,
+    bytes: u64,
+    findings: BTreeMap<String, usize>,
+    suppressed: BTreeMap<&'static str, usize>,
+    skipped: BTreeMap<&'static str, usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stats: Option<Stats>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Stats {
+    elapsed_seconds: f64,
+}
+
+impl Summary {
+    fn of(report: &Report, options: &Options) -> Self {
+        let severities = [Severity::Error, Severity::Warning, Severity::Note];
+        let [documented, placeholder, inline] = suppressed_by_reason(report).map(|(n, _)| n);
+        Self {
+            complete: report.coverage.failures().next().is_none(),
+            files: report.coverage.files,
+            bytes: report.coverage.bytes,
+            findings: severities.iter().map(|severity| (severity.to_string(), report.count(*severity))).collect(),
+            suppressed: [("documented", documented), ("placeholder", placeholder), ("inline", inline)].into(),
+            skipped: report.coverage.skips_by_cause(),
+            stats: options.stats.map(|elapsed| Stats { elapsed_seconds: elapsed.as_secs_f64() }),
+        }
+    }
+}

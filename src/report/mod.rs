@@ -1,0 +1,90 @@
+//! The outcome of a run, and one pure writer per format over it.
+
+pub mod json;
+pub mod sarif;
+pub mod text;
+pub mod uri;
+mod wording;
+
+use crate::finding::Finding;
+use crate::rule::{RuleSet, Severity};
+use crate::source::Skip;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything a run has to say, in a fixed order: the same input gives the same report.
+#[derive(Debug)]
+pub struct Report {
+    /// What counts, by path, place and rule.
+    pub findings: Vec<Finding>,
+    /// What was found and does not count, in the same order.
+    pub suppressed: Vec<Finding>,
+    /// What was scanned and what was not.
+    pub coverage: Coverage,
+    /// The rules that were looked for.
+    pub rules: Arc<RuleSet>,
+}
+
+/// What was scanned and what was not.
+#[derive(Debug, Default)]
+pub struct Coverage {
+    /// Files, standard input included.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// By path.
+    pub skips: Vec<Skip>,
+}
+
+impl Coverage {
+    /// What was not scanned and should have been.
+    pub fn failures(&self) -> impl Iterator<Item = &Skip> {
+        self.skips.iter().filter(|skip| skip.cause.is_failure())
+    }
+
+    /// How many skips there are of each cause, by the cause's word.
+    pub fn skips_by_cause(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        self.skips.iter().for_each(|skip| *counts.entry(skip.cause.word()).or_default() += 1);
+        counts
+    }
+}
+
+/// How a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing at or above the threshold.
+    Clean,
+    /// Findings at or above it.
+    Findings,
+    /// The scan is incomplete, whatever was found.
+    Incomplete,
+}
+
+impl Report {
+    /// The verdict for a threshold.
+    pub fn verdict(&self, fail_on: Severity) -> Verdict {
+        if self.coverage.failures().next().is_some() {
+            Verdict::Incomplete
+        } else if self.findings.iter().any(|finding| finding.severity >= fail_on) {
+            Verdict::Findings
+        } else {
+            Verdict::Clean
+        }
+    }
+
+    /// How many findings there are of a severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+}
+
+/// What a report shows beyond the findings.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Findings that do not count, too.
+    pub show_suppressed: bool,
+    /// Facts of this one run: how long it took. A report with them differs from run to run.
+    pub stats: Option<Duration>,
+}

@@ -1,0 +1,283 @@
+//! The report for code hosts: [SARIF 2.1.0](https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html), within what
+//! [GitHub code scanning](https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning)
+//! accepts.
+//!
+//! GitHub opens an alert for a suppressed result too, so suppressed findings are written only on request. Its own
+//! `primaryLocationLineHash` is left to its uploader, which computes it from the file.
+
+use super::uri::UriBase;
+use super::wording::{headline, remarks, remedy, secret_noun};
+use super::{Options, Report};
+use crate::finding::location::Location as Place;
+use crate::finding::{Finding, Suppression as Reason};
+use crate::rule::{Rule, Severity};
+use crate::source::{BlobPath, Skip, SkipCause};
+use serde_json::json;
+use serde_sarif::sarif::*;
+use std::collections::{BTreeMap, HashMap};
+
+const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+/// The name of the root that relative URIs start from.
+const ROOT: &str = "SRCROOT";
+
+/// Key of our own fingerprint, and the version of how it is made.
+const FINGERPRINT: &str = "keyspillValue/v1";
+
+/// GitHub shows no more than this of a result's other locations usefully.
+const MOST_OCCURRENCES: usize = 20;
+
+/// The report as a SARIF document.
+pub fn write(report: &Report, options: &Options, base: &UriBase) -> String {
+    let sarif = Sarif::builder().schema(SCHEMA).version(json!("2.1.0")).runs(vec![run(report, options, base)]).build();
+    serde_json::to_string_pretty(&sarif).expect("the document has text keys only") + "\n"
+}
+
+fn run(report: &Report, options: &Options, base: &UriBase) -> Run {
+    let occurrences = Occurrences::of(report);
+    let shown: &[Finding] = if options.show_suppressed { &report.suppressed } else { &[] };
+    let findings = report.findings.iter().chain(shown);
+    let results: Vec<_> = findings.map(|finding| result(finding, report, &occurrences, base)).collect();
+    let root = ArtifactLocation::builder().description(message("The root of what was scanned.")).build();
+    Run::builder()
+        .tool(Tool::builder().driver(driver(report)).build())
+        .invocations(vec![invocation(report, options, base)])
+        .column_kind(json!("utf16CodeUnits"))
+        .automation_details(RunAutomationDetails::builder().id("keyspill/").build())
+        .original_uri_base_ids(BTreeMap::from([(ROOT.to_owned(), root)]))
+        .results(results)
+        .build()
+}
+
+fn driver(report: &Report) -> ToolComponent {
+    let causes = [
+        ("skipped-missing", "A path that was asked for does not exist."),
+        ("skipped-unreadable", "A file or directory could not be read."),
+        ("skipped-too-large", "A file over the size limit was not scanned."),
+        ("skipped-git-ignored", "Files that git ignores were not scanned."),
+        ("skipped-symlink", "Symbolic links were not followed."),
+        ("skipped-special", "Sockets, pipes and devices were not scanned."),
+    ];
+    let notification = |(id, text): (&str, &str)| {
+        ReportingDescriptor::builder().id(id).name(pascal_case(id)).short_description(words(text)).build()
+    };
+    ToolComponent::builder()
+        .name(env!("CARGO_PKG_NAME"))
+        .version(env!("CARGO_PKG_VERSION"))
+        .semantic_version(env!("CARGO_PKG_VERSION"))
+        .rules(report.rules.iter().map(|rule| descriptor(rule)).collect::<Vec<_>>())
+        .notifications(causes.map(notification).to_vec())
+        .build()
+}
+
+fn descriptor(rule: &Rule) -> ReportingDescriptor {
+    let help = format!("{}\n\nWhat to do: {}", rule.why.trim(), rule.remedy.trim());
+    let links: String = rule.references.iter().map(|link| format!("\n- <{link}>")).collect();
+    let markdown = format!("{}\n\n**What to do.** {}\n{links}", rule.why.trim(), rule.remedy.trim());
+    let properties = PropertyBag::builder()
+        .tags(vec!["security".to_owned(), "secrets".to_owned()])
+        .additional_properties(BTreeMap::from([
+            ("precision".to_owned(), json!(rule.precision)),
+            ("security-severity".to_owned(), json!(format!("{:.1}", rule.security_severity))),
+        ]))
+        .build();
+    let mut descriptor = ReportingDescriptor::builder()
+        .id(rule.id.as_str())
+        .name(pascal_case(rule.id.as_str()))
+        .short_description(words(&sentence(&rule.name)))
+        .full_description(words(&sentence(rule.description.trim())))
+        .default_configuration(ReportingConfiguration::builder().level(json!(rule.severity)).build())
+        .help(MultiformatMessageString::builder().text(help).markdown(markdown).build())
+        .properties(properties)
+        .build();
+    descriptor.help_uri = rule.references.first().cloned();
+    descriptor
+}
+
+fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &UriBase) -> Result {
+    let mut text = format!("{}.", headline(finding));
+    let mut related = Vec::new();
+    if let (Some(_), Some(secret)) = (&finding.id, &finding.secret) {
+        let noun = secret_noun(finding);
+        text = format!("{text} Its [{noun}](1) is on line {}.", secret.location.start_line);
+        related.push(numbered(1, location(&finding.path, Some(&secret.location), base), noun));
+    }
+    let (others, count) = occurrences.other_than(finding);
+    if count > 0 {
+        let shown = others.iter().enumerate().map(|(n, other)| {
+            let number = related.len() as i64 + 1;
+            related.push(numbered(number, location(&other.path, Some(&other.location), base), "the same credential"));
+            let comma = if n > 0 { ", " } else { "" };
+            format!("{comma}[{}:{}]({number})", link_text(&other.path), other.location.start_line)
+        });
+        let shown: String = shown.collect();
+        let more = count - others.len();
+        let more = if more > 0 { format!(" and {more} more places") } else { String::new() };
+        text = format!("{text} It is also at {shown}{more}.");
+    }
+    for remark in remarks(finding) {
+        text = format!("{text} {}", crate::sanitize::one_line(&remark));
+    }
+    if finding.suppression.is_none() && finding.id.is_some() {
+        text = format!("{text} {}", super::wording::first_sentence(&remedy(finding)));
+    }
+    let index = report.rules.iter().position(|rule| rule.id == finding.rule.id);
+    let level = match finding.severity {
+        Severity::Note => ResultLevel::Note,
+        Severity::Warning => ResultLevel::Warning,
+        Severity::Error => ResultLevel::Error,
+    };
+    let mut result = Result::builder()
+        .rule_id(finding.rule.id.as_str())
+        .level(level)
+        .message(message(&text))
+        .locations(vec![location(&finding.path, Some(&finding.location), base)])
+        .partial_fingerprints(BTreeMap::from([(FINGERPRINT.to_owned(), finding.fingerprint.to_string())]))
+        .build();
+    result.rule_index = index.map(|index| index as i64);
+    result.related_locations = (!related.is_empty()).then_some(related);
+    result.suppressions = finding.suppression.as_ref().map(|reason| vec![suppression(reason)]);
+    let mut properties = BTreeMap::new();
+    if let Some(account) = finding.account {
+        properties.insert("account".to_owned(), json!(account.to_string()));
+        properties.insert("canary".to_owned(), json!(account.is_canary()));
+    }
+    result.properties =
+        (!properties.is_empty()).then(|| PropertyBag::builder().additional_properties(properties).build());
+    result
+}
+
+fn suppression(reason: &Reason) -> Suppression {
+    match reason {
+        Reason::Dummy(dummy) => {
+            let text = sentence(&format!("It is {}", dummy.describe()));
+            Suppression::builder().kind(json!("external")).status(json!("accepted")).justification(text).build()
+        }
+        Reason::Inline { line, reason } => {
+            let text =
+                if reason.is_empty() { format!("Allowed by the comment on line {line}.") } else { reason.clone() };
+            Suppression::builder().kind(json!("inSource")).status(json!("accepted")).justification(text).build()
+        }
+    }
+}
+
+fn invocation(report: &Report, options: &Options, base: &UriBase) -> Invocation {
+    let coverage = &report.coverage;
+    let mut notifications: Vec<_> =
+        coverage.skips.iter().filter(|skip| concerns_one(skip)).map(|skip| notification(skip, base)).collect();
+    let few = coverage.skips.iter().filter(|skip| !concerns_one(skip));
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    few.for_each(|skip| *counts.entry(skip.cause.word()).or_default() += 1);
+    for (word, count) in counts {
+        let text = format!("Not scanned: {count} {word}.");
+        notifications.push(
+            Notification::builder().level(json!("note")).message(message(&text)).descriptor(reference(word)).build(),
+        );
+    }
+    let mut invocation = Invocation::builder().execution_successful(coverage.failures().next().is_none()).build();
+    invocation.tool_execution_notifications = (!notifications.is_empty()).then_some(notifications);
+    let mut facts =
+        BTreeMap::from([("files".to_owned(), json!(coverage.files)), ("bytes".to_owned(), json!(coverage.bytes))]);
+    if let Some(elapsed) = options.stats {
+        facts.insert("elapsedSeconds".to_owned(), json!(elapsed.as_secs_f64()));
+    }
+    invocation.properties = Some(PropertyBag::builder().additional_properties(facts).build());
+    invocation
+}
+
+fn concerns_one(skip: &Skip) -> bool {
+    skip.cause.is_failure() || matches!(skip.cause, SkipCause::TooLarge { .. })
+}
+
+fn notification(skip: &Skip, base: &UriBase) -> Notification {
+    let level = if skip.cause.is_failure() { "error" } else { "note" };
+    let text = format!("{}: {}.", crate::sanitize::one_line(&skip.path.to_text()), skip.cause);
+    Notification::builder()
+        .level(json!(level))
+        .message(message(&text))
+        .descriptor(reference(skip.cause.word()))
+        .locations(vec![location(&skip.path, None, base)])
+        .build()
+}
+
+fn reference(cause: &str) -> ReportingDescriptorReference {
+    ReportingDescriptorReference::builder().id(format!("skipped-{cause}")).build()
+}
+
+fn location(path: &BlobPath, place: Option<&Place>, base: &UriBase) -> Location {
+    let (uri, is_relative) = base.uri(path);
+    let mut artifact = ArtifactLocation::builder().uri(uri).build();
+    artifact.uri_base_id = is_relative.then(|| ROOT.to_owned());
+    let mut physical = PhysicalLocation::builder().artifact_location(artifact).build();
+    physical.region = place.map(region);
+    Location::builder().physical_location(physical).build()
+}
+
+fn region(place: &Place) -> Region {
+    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    Region::builder()
+        .start_line(number(place.start_line))
+        .start_column(number(place.start_column))
+        .end_line(number(place.end_line))
+        .end_column(number(place.end_column))
+        .byte_offset(number(place.byte_offset))
+        .byte_length(number(place.byte_length))
+        .build()
+}
+
+fn numbered(id: i64, mut location: Location, text: &str) -> Location {
+    location.id = Some(id);
+    location.message = Some(message(&sentence(text)));
+    location
+}
+
+/// A path as the text of a link in a message: brackets and backslashes would end it.
+fn link_text(path: &BlobPath) -> String {
+    let text = crate::sanitize::one_line(&path.to_text());
+    text.replace('\\', r"\\").replace('[', r"\[").replace(']', r"\]")
+}
+
+fn message(text: &str) -> Message {
+    Message::builder().text(text).build()
+}
+
+fn words(text: &str) -> MultiformatMessageString {
+    MultiformatMessageString::builder().text(text).build()
+}
+
+/// With a full stop and a capital letter.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
+    let stop = if text.ends_with('.') { "" } else { "." };
+    format!("{first}{}{stop}", chars.as_str())
+}
+
+fn pascal_case(kebab: &str) -> String {
+    let capital = |word: &str| {
+        let mut chars = word.chars();
+        chars.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(chars).collect::<String>()
+    };
+    kebab.split('-').map(capital).collect()
+}
+
+/// All findings of each credential.
+struct Occurrences<'a>(HashMap<String, Vec<&'a Finding>>);
+
+impl<'a> Occurrences<'a> {
+    fn of(report: &'a Report) -> Self {
+        let mut map: HashMap<String, Vec<&Finding>> = HashMap::new();
+        for finding in &report.findings {
+            map.entry(finding.credential()).or_default().push(finding);
+        }
+        Self(map)
+    }
+
+    /// The first few other findings, and how many there are.
+    fn other_than(&self, finding: &Finding) -> (Vec<&'a Finding>, usize) {
+        let all = self.0.get(&finding.credential()).map(Vec::as_slice).unwrap_or_default();
+        let others = || all.iter().copied().filter(|other| !std::ptr::eq(*other, finding));
+        let is_known = all.iter().any(|other| std::ptr::eq(*other, finding));
+        (others().take(MOST_OCCURRENCES).collect(), all.len() - usize::from(is_known))
+    }
+}

@@ -1,0 +1,194 @@
+//! The report for people: one diagnostic a credential, worst first, then what was scanned.
+
+use super::wording::{first_sentence, headline, remarks, remedy, secret_noun, suppressed_by_reason};
+use super::{Options, Report};
+use crate::finding::Finding;
+use crate::rule::{Finder, Matcher, Severity};
+use crate::sanitize::one_line;
+use crate::source::SkipCause;
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
+use std::cmp::Reverse;
+use std::fmt::Write;
+
+/// The report as text, with terminal colours if asked for.
+pub fn write(report: &Report, options: &Options, colour: bool) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let mut out = String::new();
+    let shown: &[Finding] = if options.show_suppressed { &report.suppressed } else { &[] };
+    for credential in by_credential(&report.findings).iter().chain(&by_credential(shown)) {
+        out.push_str(&with_place(&renderer.render(&[diagnostic(credential)]), credential[0]));
+        out.push_str("\n\n");
+    }
+    for skip in report.coverage.skips.iter().filter(|skip| is_listed(&skip.cause)) {
+        let level = if skip.cause.is_failure() { "error" } else { "note" };
+        _ = writeln!(out, "{level}: {}: {}", one_line(&skip.path.to_text()), one_line(&skip.cause.to_string()));
+    }
+    if report.coverage.skips.iter().any(|skip| is_listed(&skip.cause)) {
+        out.push('\n');
+    }
+    summary(&mut out, report, options);
+    out
+}
+
+/// Causes that concern one file each, not a kind of files.
+fn is_listed(cause: &SkipCause) -> bool {
+    cause.is_failure() || matches!(cause, SkipCause::TooLarge { .. })
+}
+
+/// The findings of each credential, worst first; the credentials likewise.
+fn by_credential(findings: &[Finding]) -> Vec<Vec<&Finding>> {
+    let rank = |finding: &Finding| {
+        let security = (finding.rule.security_severity * 10.0) as u32;
+        Reverse((finding.severity, finding.id.is_some() && finding.secret.is_some(), security))
+    };
+    let mut groups: Vec<Vec<&Finding>> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for finding in findings {
+        let place = *places.entry(finding.credential()).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[place].push(finding);
+    }
+    // Both sorts are stable, so that equals stay in the order of paths.
+    for group in &mut groups {
+        group.sort_by_key(|finding| rank(finding));
+    }
+    groups.sort_by_key(|group| rank(group[0]));
+    groups
+}
+
+/// Stands for the place of a finding until [`with_place`] writes it; a character for private use.
+const PLACE: &str = "\u{e000}";
+
+/// The renderer tells a place by counting in the text it is given, and ours is cut; so the real one is put in.
+fn with_place(rendered: &str, finding: &Finding) -> String {
+    let Some((before, after)) = rendered.split_once(PLACE) else { return rendered.to_owned() };
+    let after = after.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit());
+    format!("{before}{}{after}", place(finding))
+}
+
+fn place(finding: &Finding) -> String {
+    format!("{}:{}:{}", one_line(&finding.path.to_text()), finding.location.start_line, finding.location.start_column)
+}
+
+fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
+    let worst = findings[0];
+    let level = match worst.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
+    };
+    let title = level.primary_title(headline(worst)).id(worst.rule.id.as_str());
+    let mut group = Group::with_title(title).element(snippet(worst));
+    for remark in remarks(worst) {
+        group = group.element(Level::NOTE.message(one_line(&remark)));
+    }
+    let others: Vec<String> = findings[1..].iter().map(|other| occurrence(other, worst)).collect();
+    if !others.is_empty() {
+        let count = others.len();
+        let noun = if count == 1 { "place" } else { "places" };
+        group = group.element(Level::NOTE.message(format!("it is in {count} more {noun}:\n{}", others.join("\n"))));
+    }
+    if worst.suppression.is_none() {
+        group = group.element(Level::HELP.message(first_sentence(&remedy(worst)).to_owned()));
+    }
+    group
+}
+
+fn occurrence(finding: &Finding, worst: &Finding) -> String {
+    if finding.rule.id == worst.rule.id {
+        place(finding)
+    } else {
+        format!("{} ({})", place(finding), finding.rule.name)
+    }
+}
+
+/// All excerpts as one source; lines that are not known are left blank, and the renderer folds them.
+fn snippet(finding: &Finding) -> Snippet<'_, Annotation<'_>> {
+    let first_line = finding.excerpts.first().map_or(1, |excerpt| excerpt.line);
+    let mut source = String::new();
+    let mut annotations = Vec::new();
+    let mut line = first_line;
+    let mut all_known = true;
+    for excerpt in &finding.excerpts {
+        all_known &= excerpt.line <= line + 1;
+        // Far apart, the number of the second line counts, not how many lines there are between.
+        source.extend(std::iter::repeat_n('\n', excerpt.line - line));
+        line = excerpt.line;
+        for mark in &excerpt.marks {
+            let span = source.len() + mark.range.start..source.len() + mark.range.end;
+            let is_main = mark.is_secret || finding.secret.is_none();
+            let kind = if is_main { AnnotationKind::Primary } else { AnnotationKind::Context };
+            annotations.push(kind.span(span).label(noun(finding, mark.is_secret)));
+        }
+        source.push_str(&excerpt.text);
+    }
+    Snippet::source(source).path(PLACE).line_start(first_line).fold(!all_known).annotations(annotations)
+}
+
+fn noun(finding: &Finding, is_secret: bool) -> &'static str {
+    match (&finding.rule.matcher, &finding.id) {
+        (Matcher::Finder(Finder::UnusedAllow), _) => "allows nothing",
+        _ if is_secret => secret_noun(finding),
+        (_, Some(id)) if id.text.len() == 20 => "access key id",
+        _ => "user",
+    }
+}
+
+fn summary(out: &mut String, report: &Report, options: &Options) {
+    let counts =
+        [Severity::Error, Severity::Warning, Severity::Note].map(|severity| (report.count(severity), severity));
+    let counts: Vec<_> =
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, severity)| plural(*n, &severity.to_string())).collect();
+    let is_key = |group: &Vec<&Finding>| !matches!(group[0].rule.matcher, Matcher::Finder(Finder::UnusedAllow));
+    let credentials = by_credential(&report.findings).iter().filter(|group| is_key(group)).count();
+    match counts.len() {
+        0 => out.push_str("found nothing"),
+        _ => _ = write!(out, "found {}: {}", plural(credentials, "credential"), counts.join(", ")),
+    }
+    let suppressed: Vec<_> = suppressed_by_reason(report)
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, reason)| if reason == "allowed inline" { format!("{n} {reason}") } else { plural(n, reason) })
+        .collect();
+    if !suppressed.is_empty() {
+        let hint = if options.show_suppressed { "" } else { "; --show-suppressed lists them" };
+        _ = write!(out, "; not counted: {}{hint}", suppressed.join(", "));
+    }
+    out.push('\n');
+    let coverage = &report.coverage;
+    let files = plural(usize::try_from(coverage.files).unwrap_or(usize::MAX), "file");
+    _ = write!(out, "scanned {files}, {}", bytesize::ByteSize(coverage.bytes));
+    if let Some(elapsed) = options.stats {
+        _ = write!(out, " in {:.3} s", elapsed.as_secs_f64());
+    }
+    let skipped: Vec<_> = coverage.skips_by_cause().into_iter().map(|(cause, n)| format!("{n} {cause}")).collect();
+    if !skipped.is_empty() {
+        _ = write!(out, "; not scanned: {}", skipped.join(", "));
+    }
+    out.push('\n');
+}
+
+fn plural(n: usize, noun: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} {noun}{s}", with_thousands(n))
+}
+
+fn with_thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_separated() {
+        assert_eq!(plural(1, "file"), "1 file");
+        assert_eq!(plural(1_234_567, "file"), "1,234,567 files");
+        assert_eq!(with_thousands(12), "12");
+    }
+}

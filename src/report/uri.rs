@@ -1,0 +1,86 @@
+//! Names of files as URIs, relative to the root of what was scanned.
+
+use crate::source::BlobPath;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use std::path::{Component, Path, PathBuf};
+
+/// What stays as it is in a URI's path: RFC 3986's unreserved characters and `/`.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// Where relative URIs start: the root of the repository, for that is what code hosts take them to mean.
+#[derive(Debug, Clone)]
+pub struct UriBase {
+    working_dir: PathBuf,
+    root: PathBuf,
+}
+
+impl UriBase {
+    /// The base for a scan of `paths`, from the working directory `working_dir` (absolute).
+    pub fn of_scan(working_dir: &Path, paths: &[PathBuf]) -> Self {
+        let first = paths.first().map_or(working_dir.to_owned(), |path| normalise(&working_dir.join(path)));
+        let dir = if first.is_dir() { first.as_path() } else { first.parent().unwrap_or(working_dir) };
+        let root = dir.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(dir).to_owned();
+        Self { working_dir: working_dir.to_owned(), root }
+    }
+
+    /// The URI of a scanned file and whether it is relative to the base; a file outside of it has an absolute URI.
+    pub fn uri(&self, path: &BlobPath) -> (String, bool) {
+        let absolute = normalise(&self.working_dir.join(to_path(path)));
+        match absolute.strip_prefix(&self.root) {
+            Ok(relative) => (encode(relative), true),
+            Err(_) => (format!("file://{}", encode(&absolute)), false),
+        }
+    }
+}
+
+fn encode(path: &Path) -> String {
+    percent_encode(BlobPath::new(path).as_bytes(), ENCODED).to_string()
+}
+
+#[cfg(unix)]
+fn to_path(path: &BlobPath) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(path.as_bytes()))
+}
+
+#[cfg(not(unix))]
+fn to_path(path: &BlobPath) -> PathBuf {
+    PathBuf::from(path.to_text().into_owned())
+}
+
+/// Without `.` and `..`, by the text alone.
+fn normalise(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => _ = out.pop(),
+            part => out.push(part),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uris_are_relative_and_encoded() {
+        let base = UriBase { working_dir: "/r/sub".into(), root: "/r".into() };
+        let uri = |path: &str| base.uri(&BlobPath::new(Path::new(path)));
+        assert_eq!(uri("a b#c%.txt"), ("sub/a%20b%23c%25.txt".into(), true));
+        assert_eq!(uri("../ñ"), ("%C3%B1".into(), true));
+        assert_eq!(uri("../../etc/x"), ("file:///etc/x".into(), false));
+        assert_eq!(uri("/r/x:y"), ("x%3Ay".into(), true));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_that_are_no_text_are_kept() {
+        use std::os::unix::ffi::OsStrExt;
+        let base = UriBase { working_dir: "/r".into(), root: "/r".into() };
+        let path = BlobPath::new(Path::new(std::ffi::OsStr::from_bytes(b"a\xffb")));
+        assert_eq!(base.uri(&path).0, "a%FFb");
+    }
+}

@@ -1,0 +1,137 @@
+//! Placeholders in examples and test cases: `{{akia}}` stands for a made-up key id.
+//!
+//! So that no file of this repository, and none of a user's own rules, has to hold anything that looks like a real
+//! key. The same placeholder always becomes the same text. The forms:
+//!
+//! | placeholder | becomes |
+//! |---|---|
+//! | `{{akia}}`, `{{asia}}`, `{{abia}}`, `{{acca}}` | a key id of that prefix, of account 111122223333 |
+//! | `{{secret}}` | a secret access key: 40 of `[A-Za-z0-9+/]` |
+//! | `{{ses}}` | an SES SMTP password |
+//! | `{{base64:N}}`, `{{base62:N}}`, `{{base32:N}}`, `{{hex:N}}`, `{{digits:N}}`, `{{lower:N}}` | N random characters of that alphabet |
+//!
+//! A word after a blank tells two apart: `{{akia one}}` and `{{akia two}}` differ.
+
+use data_encoding::BASE64;
+use sha2::{Digest, Sha256};
+use std::ops::Range;
+
+/// Most characters that one placeholder may ask for.
+const MAX_LENGTH: usize = 4096;
+
+/// A text whose placeholders were replaced.
+#[derive(Debug, Default, PartialEq)]
+pub struct Expanded {
+    /// The text, as a scan would meet it.
+    pub text: String,
+    /// What each placeholder became: its kind (`akia`, `secret`, …) and the byte range in `text`.
+    pub values: Vec<(String, Range<usize>)>,
+}
+
+/// Replaces the placeholders of `template`; what is not one of the known forms stays as it is.
+pub fn expand(template: &str) -> Expanded {
+    let mut out = Expanded::default();
+    let mut rest = template;
+    while let Some(open) = rest.find("{{") {
+        out.text.push_str(&rest[..open]);
+        rest = &rest[open..];
+        let value = rest.find("}}").and_then(|close| Some((close, make(&rest[2..close])?)));
+        match value {
+            Some((close, value)) => {
+                let start = out.text.len();
+                out.text.push_str(&value);
+                let kind = rest[2..close].split([' ', ':']).next().unwrap_or_default();
+                out.values.push((kind.to_owned(), start..out.text.len()));
+                rest = &rest[close + 2..];
+            }
+            None => {
+                out.text.push_str("{{");
+                rest = &rest[2..];
+            }
+        }
+    }
+    out.text.push_str(rest);
+    out
+}
+
+fn make(placeholder: &str) -> Option<String> {
+    let (form, _label) = placeholder.split_once(' ').unwrap_or((placeholder, ""));
+    let random = |alphabet: &str, n: usize| draw(placeholder, alphabet.as_bytes(), n);
+    const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
+    const DIGITS: &str = "0123456789";
+    let base32 = format!("{UPPER}234567");
+    let base64 = format!("{UPPER}{LOWER}{DIGITS}+/");
+    match form {
+        // The nine characters after the prefix are account 111122223333 (see `credential::account`).
+        "akia" | "asia" | "abia" | "acca" => Some(form.to_ascii_uppercase() + "RTX3GSDSQ" + &random(&base32, 7)),
+        "secret" => Some(secret(placeholder, &base64)),
+        "ses" => {
+            let mut bytes = [0; 33];
+            bytes[0] = 4;
+            bytes[1..].copy_from_slice(&Sha256::digest(placeholder));
+            Some(BASE64.encode(&bytes))
+        }
+        _ => {
+            let (name, length) = form.split_once(':')?;
+            let length = length.parse().ok().filter(|n| *n <= MAX_LENGTH)?;
+            let alphabet = match name {
+                "base64" => base64,
+                "base62" => format!("{UPPER}{LOWER}{DIGITS}"),
+                "base32" => base32,
+                "hex" => "0123456789abcdef".into(),
+                "digits" => DIGITS.into(),
+                "lower" => format!("{LOWER}{DIGITS}"),
+                _ => return None,
+            };
+            Some(random(&alphabet, length))
+        }
+    }
+}
+
+/// A random secret that holds both characters which encodings change, so that escaping it is always a real test.
+fn secret(seed: &str, alphabet: &str) -> String {
+    (0..u32::MAX)
+        .map(|n| draw(&format!("{seed}#{n}"), alphabet.as_bytes(), 40))
+        .find(|value| {
+            value[1..39].contains('/') && value[1..39].contains('+') && value.as_bytes()[0].is_ascii_alphabetic()
+        })
+        .expect("one in three qualifies")
+}
+
+/// `length` characters of `alphabet`, a function of `seed` alone.
+fn draw(seed: &str, alphabet: &[u8], length: usize) -> String {
+    let bytes =
+        (0u32..).flat_map(|block| Sha256::new().chain_update(seed).chain_update(block.to_le_bytes()).finalize());
+    // Bytes past the last whole multiple of the alphabet's length are dropped, or its first characters would be likelier.
+    let fair = 256 / alphabet.len() * alphabet.len();
+    bytes
+        .filter(|b| usize::from(*b) < fair)
+        .take(length)
+        .map(|b| char::from(alphabet[usize::from(b) % alphabet.len()]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_become_text_and_their_ranges_are_known() {
+        let out = expand("id={{akia}} secret={{secret a}}\n{{unknown}} {{hex:99999}} {{ {{digits:3}}");
+        assert_eq!(out.values.len(), 3);
+        let (kind, range) = &out.values[1];
+        assert_eq!((kind.as_str(), range.len()), ("secret", 40));
+        assert!(
+            out.text
+                .ends_with(&format!("\n{{{{unknown}}}} {{{{hex:99999}}}} {{{{ {}", &out.text[out.values[2].1.clone()]))
+        );
+    }
+
+    #[test]
+    fn the_same_placeholder_is_always_the_same_and_labels_tell_apart() {
+        assert_eq!(expand("{{secret}}"), expand("{{secret}}"));
+        assert_ne!(expand("{{secret a}}").text, expand("{{secret b}}").text);
+        assert_ne!(expand("{{akia a}}").text, expand("{{akia b}}").text);
+    }
+}

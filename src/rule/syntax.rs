@@ -1,0 +1,130 @@
+//! A file of rules as written. The format is documented for users in `docs/rules.md`.
+
+use super::Severity;
+use serde::Deserialize;
+
+/// A TOML file of rules: `[[rule]]` tables.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleFile {
+    /// In the order of the file.
+    #[serde(default)]
+    pub rule: Vec<RuleSyntax>,
+}
+
+/// One `[[rule]]` table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RuleSyntax {
+    /// Kebab-case, stable for ever.
+    pub id: String,
+    /// What it finds, in a few words.
+    pub name: String,
+    /// What it finds, in a sentence or two.
+    pub description: String,
+    /// Why a finding matters.
+    #[serde(default)]
+    pub why: String,
+    /// What to do about a finding.
+    #[serde(default)]
+    pub remedy: String,
+    /// The severity of a finding.
+    pub severity: Severity,
+    /// 0.0 to 10.0, for GitHub.
+    #[serde(default = "medium")]
+    pub security_severity: f64,
+    /// How often a finding is true.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Pages to read on.
+    #[serde(default)]
+    pub references: Vec<String>,
+    /// Literal bytes, one of which a blob must hold before the regex is tried.
+    #[serde(default)]
+    pub keywords: Vec<String>,
+    /// The regex (syntax of the crate `regex`). What is reported is its group `secret` (never shown in clear) or `id`
+    /// (shown), else the whole match, which is not shown either.
+    pub regex: Option<String>,
+    /// A regex that the blob's path must match, with `/` between its parts.
+    pub path: Option<String>,
+    /// Least Shannon entropy of the reported text, in bits per byte.
+    #[serde(default)]
+    pub min_entropy: f64,
+    /// A matcher of keyspill's own, instead of a regex; for built-in rules.
+    pub finder: Option<Finder>,
+    /// Texts in which the rule must match.
+    #[serde(default)]
+    pub positives: Vec<Example>,
+    /// Texts in which it must not.
+    #[serde(default)]
+    pub negatives: Vec<Example>,
+}
+
+fn medium() -> f64 {
+    5.0
+}
+
+/// keyspill's own matchers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finder {
+    /// A long-term key id and its secret.
+    AccessKeyPair,
+    /// A key id alone.
+    AccessKeyId,
+    /// A secret alone.
+    SecretAccessKey,
+    /// A temporary key id, with its secret or alone.
+    TemporaryKey,
+    /// An SES SMTP password.
+    SesSmtpPassword,
+    /// An inline `allow` comment without effect.
+    UnusedAllow,
+}
+
+/// How often a finding of a rule is true; SARIF consumers know these four words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// Wrong now and then even after a look at the context.
+    Low,
+    /// Mostly right.
+    #[default]
+    Medium,
+    /// Hardly ever wrong.
+    High,
+    /// A false one is a bug.
+    VeryHigh,
+}
+
+/// A text for a rule to be tried on, with placeholders for keys (see [`super::example`]).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Example {
+    /// The text of a file whose name does not matter.
+    Text(String),
+    /// The text of a file of that path.
+    File {
+        /// With `/` between its parts.
+        path: String,
+        /// The file's text.
+        text: String,
+    },
+}
+
+impl Example {
+    /// The path, empty if it does not matter.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Text(_) => "",
+            Self::File { path, .. } => path,
+        }
+    }
+
+    /// The text, with its placeholders.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Text(text) | Self::File { text, .. } => text,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The pipeline: sources hand over blobs, each is detected, judged and collected; then all is sorted.
+
+use crate::detect::Detector;
+use crate::finding::excerpt::Excerpts;
+use crate::finding::location::Locations;
+use crate::finding::{self, Finding};
+use crate::policy::inline::{self, Allow};
+use crate::report::{Coverage, Report};
+use crate::rule::Finder;
+use crate::source::read::Reader;
+use crate::source::tree::Tree;
+use crate::source::{BlobPath, Item, Skip};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What to scan.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// Files and directories.
+    pub tree: Tree,
+    /// Standard input, under this name.
+    pub stdin: Option<PathBuf>,
+    /// Leave secrets in clear in findings.
+    pub show_secrets: bool,
+}
+
+impl Scan {
+    /// Scans everything. What goes wrong with one file is in the report's skips, and the rest is still scanned.
+    pub fn run(&self, detector: &Detector) -> Report {
+        let collected = Collected::default();
+        let sink = |item: Item| match item {
+            Item::Skip(skip) => collected.skip(skip),
+            Item::Blob(path, bytes) => {
+                collected.files.fetch_add(1, Ordering::Relaxed);
+                collected.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                collected.add(examine(detector, path, bytes, self.show_secrets));
+            }
+        };
+        if let Some(name) = &self.stdin {
+            Reader::new(self.tree.limit).stdin(BlobPath::new(name), &sink);
+        }
+        self.tree.walk(&sink);
+        collected.into_report(detector)
+    }
+}
+
+/// What one blob holds.
+pub fn examine(detector: &Detector, path: BlobPath, bytes: &[u8], show_secrets: bool) -> Vec<Finding> {
+    let detection = detector.detect(bytes, path.as_bytes());
+    if detection.candidates.is_empty() && detection.comments.is_empty() {
+        return Vec::new();
+    }
+    let path = Arc::new(path);
+    let comments = detection.comments.iter().map(|comment| comment.span.clone());
+    let spans = detection.candidates.iter().flat_map(|candidate| candidate.spans());
+    let locations = Locations::new(bytes, spans.chain(comments));
+    let excerpts = Excerpts::new(bytes, &detection, &locations, show_secrets);
+    let mut findings = finding::findings(&path, &detection, &excerpts, &locations);
+    let rules = detector.rules();
+    let allows = detection.comments.iter().filter_map(|comment| Allow::read(comment, &locations, rules)).collect();
+    let unused = inline::apply(allows, &mut findings);
+    if let Some(rule) = rules.of_finder(Finder::UnusedAllow) {
+        findings.extend(unused.iter().map(|allow| finding::unused_allow(rule, &path, allow, &excerpts, &locations)));
+    }
+    findings
+}
+
+/// What all threads found, in no order.
+#[derive(Default)]
+struct Collected {
+    files: AtomicU64,
+    bytes: AtomicU64,
+    findings: Mutex<Vec<Finding>>,
+    skips: Mutex<Vec<Skip>>,
+}
+
+impl Collected {
+    fn add(&self, found: Vec<Finding>) {
+        if !found.is_empty() {
+            self.findings.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+        }
+    }
+
+    fn skip(&self, skip: Skip) {
+        self.skips.lock().unwrap_or_else(PoisonError::into_inner).push(skip);
+    }
+
+    fn into_report(self, detector: &Detector) -> Report {
+        let mut all = self.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut skips = self.skips.into_inner().unwrap_or_else(PoisonError::into_inner);
+        all.sort_by(Finding::order);
+        skips.sort();
+        let (suppressed, findings) = all.into_iter().partition(|finding| finding.suppression.is_some());
+        Report {
+            findings,
+            suppressed,
+            coverage: Coverage { files: self.files.into_inner(), bytes: self.bytes.into_inner(), skips },
+            rules: detector.rules().clone(),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Files and directories.
+
+use super::gitignore::GitIgnores;
+use super::read::{Reader, describe};
+use super::{BlobPath, Item, Sink, SizeLimit, Skip, SkipCause};
+use ignore::{DirEntry, WalkBuilder, WalkState};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What to walk, and how.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    /// Files and directories. Each is scanned, ignored or not.
+    pub roots: Vec<PathBuf>,
+    /// Scan what git ignores, too.
+    pub no_ignore: bool,
+    /// The largest file.
+    pub limit: SizeLimit,
+    /// How many threads; 0 for one a processor.
+    pub threads: usize,
+}
+
+/// A root as given and where it is.
+struct Root {
+    given: PathBuf,
+    absolute: PathBuf,
+    is_dir: bool,
+}
+
+impl Tree {
+    /// Hands every file to `sink`, once, from several threads.
+    pub fn walk(&self, sink: Sink) {
+        let roots = self.resolve(sink);
+        let (dirs, files): (Vec<_>, Vec<_>) = roots.into_iter().partition(|root| root.is_dir);
+        let mut reader = Reader::new(self.limit);
+        for file in &files {
+            reader.file(&file.given, BlobPath::new(&file.given), sink);
+        }
+        // What was named on its own is not met again below another root.
+        let named: Arc<HashSet<PathBuf>> =
+            Arc::new(dirs.iter().chain(&files).map(|root| root.absolute.clone()).collect());
+        for dir in &dirs {
+            self.walk_dir(dir, &named, sink);
+        }
+    }
+
+    /// The roots that exist, each once.
+    fn resolve(&self, sink: Sink) -> Vec<Root> {
+        let mut seen = HashSet::new();
+        let mut roots = Vec::new();
+        for given in &self.roots {
+            match given.canonicalize() {
+                Ok(absolute) => {
+                    let is_dir = absolute.is_dir();
+                    if seen.insert(absolute.clone()) {
+                        roots.push(Root { given: given.clone(), absolute, is_dir });
+                    }
+                }
+                Err(error) => {
+                    let missing = error.kind() == std::io::ErrorKind::NotFound;
+                    let cause = if missing { SkipCause::Missing } else { SkipCause::Unreadable(describe(&error)) };
+                    sink(Item::Skip(Skip { path: BlobPath::new(given), cause }));
+                }
+            }
+        }
+        roots
+    }
+
+    fn walk_dir(&self, root: &Root, named: &Arc<HashSet<PathBuf>>, sink: Sink) {
+        let (sender, left_out) = std::sync::mpsc::channel();
+        let mut builder = WalkBuilder::new(&root.given);
+        // All rules of the crate are off, so that nothing is left out unseen; ours are in the filter.
+        builder.standard_filters(false).threads(self.threads).filter_entry(self.filter(root, named, sender));
+        builder.build_parallel().run(|| {
+            let mut reader = Reader::new(self.limit);
+            Box::new(move |entry| {
+                visit(entry, &mut reader, sink);
+                WalkState::Continue
+            })
+        });
+        drop(builder);
+        for path in left_out {
+            sink(Item::Skip(Skip { path: BlobPath::new(&path), cause: SkipCause::GitIgnored }));
+        }
+    }
+
+    /// Decides which entries below a root are walked. What git ignores is sent to `left_out`.
+    fn filter(
+        &self,
+        root: &Root,
+        named: &Arc<HashSet<PathBuf>>,
+        left_out: std::sync::mpsc::Sender<PathBuf>,
+    ) -> impl Fn(&DirEntry) -> bool + Send + Sync + 'static {
+        let ignores = (!self.no_ignore).then(GitIgnores::default);
+        let (given, absolute) = (root.given.clone(), root.absolute.clone());
+        let named = named.clone();
+        move |entry| {
+            if entry.depth() == 0 {
+                return true;
+            }
+            if entry.file_name() == ".git" {
+                return false;
+            }
+            if ignores.is_none() && named.len() == 1 {
+                return true;
+            }
+            let below = entry.path().strip_prefix(&given).unwrap_or(entry.path());
+            let path = absolute.join(below);
+            if named.contains(&path) {
+                return false;
+            }
+            let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
+            let is_ignored = ignores.as_ref().is_some_and(|ignores| ignores.ignores(&path, is_dir));
+            if is_ignored {
+                // The receiver lives as long as the walk.
+                _ = left_out.send(entry.path().to_owned());
+            }
+            !is_ignored
+        }
+    }
+}
+
+fn visit(entry: Result<DirEntry, ignore::Error>, reader: &mut Reader, sink: Sink) {
+    let skip = |path: &Path, cause| sink(Item::Skip(Skip { path: BlobPath::new(path), cause }));
+    let entry = match entry {
+        Ok(entry) => entry,
+        Err(error) => {
+            let path = path_of(&error).unwrap_or(Path::new("?")).to_owned();
+            let words = error.io_error().map_or_else(|| error.to_string(), describe);
+            return skip(&path, SkipCause::Unreadable(words));
+        }
+    };
+    match entry.file_type() {
+        Some(kind) if kind.is_file() => reader.file(entry.path(), BlobPath::new(entry.path()), sink),
+        Some(kind) if kind.is_dir() => {}
+        Some(kind) if kind.is_symlink() && entry.depth() > 0 => skip(entry.path(), SkipCause::Symlink),
+        _ if entry.depth() == 0 => {}
+        _ => skip(entry.path(), SkipCause::Special),
+    }
+}
+
+fn path_of(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => path_of(err),
+        ignore::Error::Loop { child, .. } => Some(child),
+        ignore::Error::Partial(errors) => errors.iter().find_map(path_of),
+        _ => None,
+    }
+}
