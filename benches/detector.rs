@@ -1,1 +1,119 @@
-fn main() {}
+//! How fast the detector goes over real source text, one thread, nothing but memory.
+//!
+//! `KEYSPILL_CORPUS=DIR cargo bench --bench detector`; by default the sources of the crates that cargo has unpacked.
+//! divan prints the time for the whole corpus and the throughput.
+
+use divan::counter::BytesCount;
+use divan::{Bencher, black_box};
+use keyspill::detect::Detector;
+use keyspill::detect::finder::literals::Literals;
+use keyspill::detect::finder::{self, scalar};
+use keyspill::detect::prefilter::Prefilter;
+use keyspill::rule::{Matcher, RuleSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+/// Files of text, at most this many bytes in all.
+const MOST: usize = 256 << 20;
+
+static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let dir = std::env::var_os("KEYSPILL_CORPUS").map(PathBuf::from);
+    let dir = dir.or_else(|| Some(cargo_home?.join("registry/src"))).expect("set KEYSPILL_CORPUS to a directory");
+    let mut files = Vec::new();
+    collect(&dir, &mut files);
+    assert!(!files.is_empty(), "no text in {}: set KEYSPILL_CORPUS", dir.display());
+    files
+});
+
+fn collect(dir: &Path, files: &mut Vec<Vec<u8>>) {
+    let mut entries: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().collect();
+    entries.sort_by_key(|entry| entry.path());
+    for entry in entries {
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_dir() {
+            collect(&entry.path(), files);
+        } else if kind.is_file()
+            && files.iter().map(Vec::len).sum::<usize>() < MOST
+            && let Ok(bytes) = std::fs::read(entry.path())
+            && !bytes.contains(&0)
+        {
+            files.push(bytes);
+        }
+    }
+}
+
+fn main() {
+    let bytes: usize = CORPUS.iter().map(Vec::len).sum();
+    println!("corpus: {} files, {:.1} MB", CORPUS.len(), bytes as f64 / 1e6);
+    divan::main();
+}
+
+fn over_corpus(bencher: Bencher, mut search: impl FnMut(&[u8]) -> usize) {
+    let bytes: usize = CORPUS.iter().map(Vec::len).sum();
+    bencher
+        .counter(BytesCount::new(bytes))
+        .bench_local(|| CORPUS.iter().map(|file| search(black_box(file))).sum::<usize>());
+}
+
+/// Everything: the figure that counts.
+#[divan::bench(sample_count = 20)]
+fn detect_with_all_rules(bencher: Bencher) {
+    let detector = Detector::new(Arc::new(RuleSet::built_in()));
+    over_corpus(bencher, |file| detector.detect(file, b"").candidates.len());
+}
+
+#[divan::bench(sample_count = 20)]
+fn prefilter_alone(bencher: Bencher) {
+    let prefilter = Prefilter::new(&RuleSet::built_in());
+    over_corpus(bencher, |file| prefilter.search(file).marks.len());
+}
+
+/// The built-in rules' keywords, as an example of literals.
+fn literals() -> Literals {
+    let rules = RuleSet::built_in();
+    let keywords = rules.iter().filter_map(|rule| match &rule.matcher {
+        Matcher::Regex(regex) => Some(regex.keywords.iter().map(|keyword| keyword.clone().into_bytes())),
+        Matcher::Finder(_) => None,
+    });
+    Literals::new(keywords.flatten().chain([b"AKIA".to_vec(), b"ASIA".to_vec(), b"ecret".to_vec()]).collect())
+}
+
+#[divan::bench(sample_count = 20)]
+fn literals_vectorised(bencher: Bencher) {
+    let literals = literals();
+    over_corpus(bencher, |file| {
+        let mut found = vec![];
+        literals.find(file, &mut found);
+        found.len()
+    });
+}
+
+#[divan::bench(sample_count = 20)]
+fn literals_scalar(bencher: Bencher) {
+    let literals = literals();
+    over_corpus(bencher, |file| {
+        let mut found = vec![];
+        literals.find_scalar(file, &mut found);
+        found.len()
+    });
+}
+
+#[divan::bench(sample_count = 20)]
+fn base64_runs_vectorised(bencher: Bencher) {
+    over_corpus(bencher, |file| {
+        let mut found = vec![];
+        finder::base64_runs(file, &mut found);
+        found.len()
+    });
+}
+
+#[divan::bench(sample_count = 20)]
+fn base64_runs_scalar(bencher: Bencher) {
+    over_corpus(bencher, |file| {
+        let mut found = vec![];
+        scalar::base64_runs(file, &mut found);
+        found.len()
+    });
+}

@@ -3,14 +3,7 @@
 use std::ops::Range;
 
 /// What such a comment holds: keyspill's own marker first, then those of gitleaks and detect-secrets.
-pub const MARKERS: [&str; 6] = [
-    "keyspill:allow",
-    "gitleaks:allow",
-    "pragma: allowlist",
-    "pragma:allowlist",
-    "pragma: whitelist",
-    "pragma:whitelist",
-];
+pub const MARKERS: [&str; 3] = ["keyspill:allow", "gitleaks:allow", "pragma: allowlist"];
 
 /// How much of the line before and after the marker is kept, in bytes.
 const KEPT_BEFORE: usize = 40;

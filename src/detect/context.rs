@@ -81,6 +81,8 @@ struct Words {
     aws: bool,
     secret: bool,
     key: bool,
+    /// The last name before the value is that of another thing, as `--key-id` or `api_key`.
+    other: bool,
 }
 
 impl Words {
@@ -91,16 +93,45 @@ impl Words {
             aws: has("amazon") || ["aws", "s3", "s3a", "s3n", "ses"].iter().any(|word| has_word(text, &lower, word)),
             secret: has("secret"),
             key: has("key"),
+            other: names_another_thing(&lower),
         }
     }
 
     fn context(self) -> Context {
         match self {
             Self { secret: true, key: true, .. } | Self { secret: true, aws: true, .. } => Context::Strong,
-            Self { aws: true, .. } => Context::Weak,
+            Self { aws: true, other: false, .. } => Context::Weak,
             _ => Context::None,
         }
     }
+}
+
+/// True if the last name in the text is that of something that has a secret's shape now and then and is none.
+fn names_another_thing(lower: &[u8]) -> bool {
+    const OTHERS: [&str; 17] = [
+        "apikey",
+        "token",
+        "hash",
+        "sha1",
+        "sha256",
+        "md5",
+        "digest",
+        "checksum",
+        "signature",
+        "fingerprint",
+        "integrity",
+        "etag",
+        "nonce",
+        "commit",
+        "revision",
+        "version",
+        "customerkey",
+    ];
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    let end = lower.iter().rposition(u8::is_ascii_alphanumeric).map_or(0, |last| last + 1);
+    let start = lower[..end].iter().rposition(|b| !is_name(b)).map_or(0, |before| before + 1);
+    let name: Vec<u8> = lower[start..end].iter().copied().filter(u8::is_ascii_alphanumeric).collect();
+    name.ends_with(b"id") || OTHERS.iter().any(|other| memchr::memmem::find(&name, other.as_bytes()).is_some())
 }
 
 /// True if `word` stands in the text by itself or as a part of an identifier (`aws_`, `myAws`, `AwsKey`), not inside another
@@ -155,7 +186,7 @@ mod tests {
             "aws: {{secret}}",
             "the amazon one is {{secret}}",
             "s3 = {{secret}}",
-            "myAwsToken={{secret}}",
+            "myAwsCreds={{secret}}",
             "AWS creds:\n{{secret}}",
         ] {
             assert_eq!(context(template), Context::Weak, "{template}");
@@ -166,6 +197,10 @@ mod tests {
     fn other_words_are_no_context() {
         for template in [
             "access_token={{secret}}",
+            "aws apigateway get-usage-plan-key --key-id {{secret}}",
+            "aws apigateway update-api-key --api-key {{secret}}",
+            "myAwsToken={{secret}}",
+            "AWS_SSE_CUSTOMER_KEY={{secret}}",
             "client_secret={{secret}}",
             "draws {{secret}}",
             "has3={{secret}}",

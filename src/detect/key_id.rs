@@ -2,7 +2,15 @@
 
 use super::decode::escape;
 use super::dummy::{self, Dummy};
-use super::finder::{ID_LEN, is_base64};
+use super::finder::is_base64;
+
+/// Length in bytes of an access key id: a 4-letter prefix and 16 characters of base32
+/// ([IAM unique identifiers](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids)).
+pub const ID_LEN: usize = 20;
+
+/// Of ids that belong to a credential: long-term, temporary, bearer token, context-specific. Users, roles, groups and
+/// policies have ids too, with other prefixes, and they are nothing to hide.
+pub const PREFIXES: [&str; 4] = ["AKIA", "ASIA", "ABIA", "ACCA"];
 
 /// A real id's 16 random characters of 32 have less entropy than this, in bits per character, once in a million.
 const MIN_ENTROPY: f64 = 2.4;
@@ -10,10 +18,11 @@ const MIN_ENTROPY: f64 = 2.4;
 /// A run of base64 this long around an id is data, not text around a key.
 const DATA_RUN: usize = 60;
 
-/// What the id at `start` of `text` is; `None` if it is no id at all.
+/// What the id is whose prefix is at `start` of `text`; `None` if it is no id at all.
 pub fn judge(text: &[u8], start: usize) -> Option<IdKind> {
     let id = text.get(start..start + ID_LEN)?;
-    if !is_bounded(text, start) || is_in_data(text, start) {
+    let is_spelled = id[4..].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    if !is_spelled || !is_bounded(text, start) || is_in_data(text, start) {
         return None;
     }
     let random = &id[4..];

@@ -1,12 +1,13 @@
 //! One pass over raw bytes that finds all places worth a look; most blobs have none, and are done.
 //!
-//! It combines the two [`finder`]s with one search for literals: the keywords of regex rules, the marks of text
-//! in another encoding, words that announce a secret, and inline comments that concern keyspill.
+//! It combines the two searches of [`finder`]. The literals are the prefixes of key ids, the keywords of regex rules,
+//! the marks of text in another encoding, words that announce a secret, and inline comments that concern keyspill.
 
 use super::decode::base64;
 use super::finder;
+use super::finder::literals::Literals;
+use super::key_id;
 use crate::rule::{Matcher, RuleSet};
-use aho_corasick::{AhoCorasick, Input, MatchKind, packed};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,11 +19,13 @@ const PART: usize = 2 << 20;
 /// What a literal stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mark {
+    /// The prefix of a key id.
+    KeyId,
     /// A keyword of the regex rule at this position of the rule set.
     Keyword(usize),
     /// The first characters of something in base64; `phase` is the place of the first in its group of four (0 to 3).
     Base64 { phase: u8 },
-    /// A wide letter pair: the first byte is the first letter, whatever the byte order.
+    /// Wide letters of a word such as `AKIA`, after a zero byte, whatever the byte order.
     Utf16,
     /// A word that may stand before a secret.
     SecretWord,
@@ -33,8 +36,6 @@ pub enum Mark {
 /// The hits of one pass, each list in ascending order.
 #[derive(Debug, Default, PartialEq)]
 pub struct Hits {
-    /// Offsets of what is spelled like a key id.
-    pub ids: Vec<usize>,
     /// Maximal base64 runs of 40 and more.
     pub runs: Vec<Range<usize>>,
     /// Literals: offset and what each means.
@@ -44,11 +45,10 @@ pub struct Hits {
 impl Hits {
     /// True if nothing was found.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty() && self.runs.is_empty() && self.marks.is_empty()
+        self.runs.is_empty() && self.marks.is_empty()
     }
 
     fn append(&mut self, mut later: Self, offset: usize) {
-        self.ids.extend(later.ids.drain(..).map(|at| at + offset));
         self.runs.extend(later.runs.drain(..).map(|run| run.start + offset..run.end + offset));
         self.marks.extend(later.marks.drain(..).map(|(at, mark)| (at + offset, mark)));
     }
@@ -57,22 +57,9 @@ impl Hits {
 /// Built once from the rules, shared by all threads.
 #[derive(Debug)]
 pub struct Prefilter {
-    engine: Engine,
-    literals: Vec<Literal>,
-}
-
-#[derive(Debug)]
-struct Literal {
-    marks: Vec<Mark>,
-    /// Other literals that this one begins with; a search reports only the longest of them.
-    prefixes: Vec<usize>,
-}
-
-#[derive(Debug)]
-enum Engine {
-    /// Teddy: vectorised, but for few literals and few processors only.
-    Packed(packed::Searcher),
-    Automaton(AhoCorasick),
+    literals: Literals,
+    /// What each of the literals stands for.
+    marks: Vec<Vec<Mark>>,
 }
 
 impl Prefilter {
@@ -85,12 +72,17 @@ impl Prefilter {
                 regex.keywords.iter().for_each(|keyword| add(keyword.clone().into(), Mark::Keyword(index)));
             }
         }
-        for word in ["AKIA", "ASIA", "ABIA", "ACCA", "secret", "SECRET", "Secret"] {
+        // The wide words are cut to what several have in common.
+        for word in ["AKIA", "ASIA", "ABIA", "ACCA", "ecret", "ECRET"] {
             for (anchor, phase) in base64::anchors(word.as_bytes()) {
                 add(anchor, Mark::Base64 { phase });
             }
-            let wide: Vec<u8> = word.bytes().flat_map(|b| [b, 0]).collect();
-            add(wide[..wide.len() - 1].to_vec(), Mark::Utf16);
+        }
+        for wide in ["\0I\0A", "\0C\0A", "\0c\0r\0e", "\0C\0R\0E"] {
+            add(wide.into(), Mark::Utf16);
+        }
+        for prefix in key_id::PREFIXES {
+            add(prefix.into(), Mark::KeyId);
         }
         for word in ["ecret", "ECRET"] {
             add(word.into(), Mark::SecretWord);
@@ -99,12 +91,7 @@ impl Prefilter {
             add(comment.into(), Mark::AllowComment);
         }
         let (texts, marks): (Vec<_>, Vec<_>) = meanings.into_iter().unzip();
-        let prefixes = |text: &Vec<u8>| {
-            (0..texts.len()).filter(|&n| texts[n].len() < text.len() && text.starts_with(&texts[n])).collect()
-        };
-        let literals =
-            texts.iter().zip(marks).map(|(text, marks)| Literal { marks, prefixes: prefixes(text) }).collect();
-        Self { engine: Engine::new(&texts), literals }
+        Self { literals: Literals::new(texts), marks }
     }
 
     /// Everything in `text` that is worth a look.
@@ -121,41 +108,13 @@ impl Prefilter {
 
     fn search_part(&self, text: &[u8]) -> Hits {
         let mut hits = Hits::default();
-        finder::key_ids(text, &mut hits.ids);
         finder::base64_runs(text, &mut hits.runs);
-        let mut from = 0;
-        while let Some((start, literal)) = self.engine.find(text, from) {
-            let literal = &self.literals[literal];
-            let all = literal.prefixes.iter().map(|&prefix| &self.literals[prefix]).chain([literal]);
-            hits.marks.extend(all.flat_map(|literal| &literal.marks).map(|&mark| (start, mark)));
-            // Not past the end: literals may overlap.
-            from = start + 1;
-        }
+        let mut literals = Vec::new();
+        self.literals.find(text, &mut literals);
+        hits.marks.extend(
+            literals.into_iter().flat_map(|(at, literal)| self.marks[literal].iter().map(move |&mark| (at, mark))),
+        );
         hits
-    }
-}
-
-impl Engine {
-    fn new(literals: &[Vec<u8>]) -> Self {
-        let packed =
-            packed::Config::new().match_kind(packed::MatchKind::LeftmostLongest).builder().extend(literals).build();
-        match packed {
-            Some(searcher) => Self::Packed(searcher),
-            None => Self::Automaton(
-                AhoCorasick::builder()
-                    .match_kind(MatchKind::LeftmostLongest)
-                    .build(literals)
-                    .expect("a few hundred short literals stay far below the automaton's limits"),
-            ),
-        }
-    }
-
-    fn find(&self, text: &[u8], from: usize) -> Option<(usize, usize)> {
-        let found = match self {
-            Self::Packed(searcher) => searcher.find_in(text, aho_corasick::Span { start: from, end: text.len() }),
-            Self::Automaton(automaton) => automaton.find(Input::new(text).range(from..)),
-        }?;
-        Some((found.start(), found.pattern().as_usize()))
     }
 }
 
@@ -184,7 +143,7 @@ mod tests {
         let text = line.repeat(SPLIT_ABOVE / line.len() + 5000);
         let prefilter = Prefilter::new(&RuleSet::built_in());
         let whole = prefilter.search_part(text.as_bytes());
-        assert!(whole.ids.len() > 50_000);
+        assert!(whole.marks.iter().filter(|(_, mark)| *mark == Mark::KeyId).count() > 50_000);
         assert_eq!(prefilter.search(text.as_bytes()), whole);
         let one_line = text.replace('\n', " ");
         assert_eq!(prefilter.search(one_line.as_bytes()), prefilter.search_part(one_line.as_bytes()));
@@ -195,22 +154,5 @@ mod tests {
         let prefilter = Prefilter::new(&RuleSet::built_in());
         let marks = prefilter.search(b"QUtJQUtJQ").marks;
         assert_eq!(marks.iter().filter(|(_, mark)| matches!(mark, Mark::Base64 { phase: 0 })).count(), 2);
-    }
-
-    #[test]
-    fn both_engines_agree() {
-        let rules = RuleSet::built_in();
-        let packed = Prefilter::new(&rules);
-        let literals: Vec<Vec<u8>> = vec![b"ecret".to_vec(), b"ecret_key".to_vec(), b"A\0K\0I\0A".to_vec()];
-        let automaton =
-            AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&literals).expect("three literals");
-        let text = b"x ecret_key ecret A\0K\0I\0A".repeat(9);
-        if let Engine::Packed(_) = packed.engine {
-            let engine = Engine::new(&literals);
-            let other = Engine::Automaton(automaton);
-            for from in 0..text.len() {
-                assert_eq!(engine.find(&text, from), other.find(&text, from));
-            }
-        }
     }
 }

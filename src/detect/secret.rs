@@ -6,6 +6,7 @@
 
 use super::context::Context;
 use super::decode::escape;
+use super::dummy::entropy;
 use super::finder::SECRET_LEN;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -25,7 +26,10 @@ pub fn stands_alone(text: &[u8], span: &Range<usize>, after_escape: bool) -> boo
     let left = text[..span.start].last().copied().filter(|_| !after_escape);
     let right = text.get(span.end).copied();
     let beyond = text.get(span.end + 1).copied();
-    let left_ends = left.is_none_or(|b| !matches!(b, b'-' | b'_' | b'.' | b'~' | b'$' | b'\\' | b'%'));
+    // `==` ends base64, so what comes next is not a value either.
+    let after_padding = text[..span.start].ends_with(b"==");
+    let left_ends =
+        !after_padding && left.is_none_or(|b| !matches!(b, b'-' | b'_' | b'.' | b'~' | b'$' | b'\\' | b'%'));
     let right_ends = match right {
         Some(b'-' | b'_' | b'~' | b'(' | b'$') => false,
         Some(b'=') => false,
@@ -37,6 +41,7 @@ pub fn stands_alone(text: &[u8], span: &Range<usize>, after_escape: bool) -> boo
 
 /// True if `value` (40 base64 characters) looks random enough for what `context` says of it.
 pub fn is_plausible(value: &[u8], context: Context) -> bool {
+    // Cheapest first: most of what is asked about is hex, then paths and identifiers.
     let shape = Shape::of(value);
     if !shape.upper || !shape.lower {
         // One secret in 10¹¹.
@@ -44,10 +49,10 @@ pub fn is_plausible(value: &[u8], context: Context) -> bool {
     }
     match context {
         // A name that says "secret key" outweighs much: only what cannot be random is refused.
-        Context::Strong => shape.entropy >= 4.0 && shape.changes >= 11 && shape.slashes <= 6 && word_count(value) < 3,
-        // Entropy loses 1e-4, class changes 6e-5, slashes 4e-4, words 2e-4; no digit 1e-3.
+        Context::Strong => shape.changes >= 11 && shape.slashes <= 6 && entropy(value) >= 4.0 && word_count(value) < 3,
+        // Class changes lose 6e-5, slashes 4e-4, no digit 1e-3, entropy 1e-4, words 2e-4.
         Context::Weak | Context::None => {
-            shape.digit && shape.entropy >= 4.25 && shape.changes >= 13 && shape.slashes <= 4 && word_count(value) < 2
+            shape.digit && shape.changes >= 13 && shape.slashes <= 4 && entropy(value) >= 4.25 && word_count(value) < 2
         }
     }
 }
@@ -82,6 +87,7 @@ fn line_around(text: &[u8], span: &Range<usize>) -> Range<usize> {
 }
 
 /// What can be counted of 40 characters.
+#[derive(Default)]
 struct Shape {
     upper: bool,
     lower: bool,
@@ -89,25 +95,27 @@ struct Shape {
     slashes: usize,
     /// Places where the class of characters (upper, lower, digit, symbol) changes.
     changes: usize,
-    entropy: f64,
 }
 
 impl Shape {
     fn of(value: &[u8]) -> Self {
-        let class = |b: &u8| match b {
-            b'A'..=b'Z' => 0,
-            b'a'..=b'z' => 1,
-            b'0'..=b'9' => 2,
-            _ => 3,
-        };
-        Self {
-            upper: value.iter().any(u8::is_ascii_uppercase),
-            lower: value.iter().any(u8::is_ascii_lowercase),
-            digit: value.iter().any(u8::is_ascii_digit),
-            slashes: value.iter().filter(|&&b| b == b'/').count(),
-            changes: value.windows(2).filter(|pair| class(&pair[0]) != class(&pair[1])).count(),
-            entropy: super::dummy::entropy(value),
+        let mut shape = Self::default();
+        let mut last = None;
+        for &b in value {
+            let class = match b {
+                b'A'..=b'Z' => 0,
+                b'a'..=b'z' => 1,
+                b'0'..=b'9' => 2,
+                _ => 3,
+            };
+            shape.upper |= class == 0;
+            shape.lower |= class == 1;
+            shape.digit |= class == 2;
+            shape.slashes += usize::from(b == b'/');
+            shape.changes += usize::from(last.is_some_and(|last| last != class));
+            last = Some(class);
         }
+        shape
     }
 }
 

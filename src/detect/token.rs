@@ -6,8 +6,8 @@ use super::decode::base64::Base64Text;
 use super::decode::utf16::Utf16Text;
 use super::decode::{Decoded, Encoding, escape};
 use super::dummy::{self, Dummy};
-use super::finder::{ID_LEN, SECRET_LEN};
-use super::key_id::{self, IdKind};
+use super::finder::SECRET_LEN;
+use super::key_id::{self, ID_LEN, IdKind};
 use super::prefilter::{Mark, Prefilter};
 use super::{Candidate, Part, secret};
 use crate::rule::{Rule, RuleSet};
@@ -133,14 +133,14 @@ impl<'a> Tokenizer<'a> {
         }
         let mut rules = BTreeSet::new();
         let mut escapes = Vec::new();
-        for at in hits.ids {
-            if self.read_id(layered, at) {
-                escapes.push(at.saturating_sub(ID_ESCAPE_REACH)..at + ID_ESCAPE_REACH);
-            }
-        }
         let mut decoded = AlreadyDecoded::default();
         for (at, mark) in hits.marks {
             match mark {
+                Mark::KeyId => {
+                    if self.read_id(layered, at) {
+                        escapes.push(at.saturating_sub(ID_ESCAPE_REACH)..at + ID_ESCAPE_REACH);
+                    }
+                }
                 Mark::Keyword(rule) => _ = rules.insert(rule),
                 Mark::SecretWord => escapes.push(at..at + ESCAPE_REACH),
                 Mark::AllowComment => {
@@ -153,16 +153,14 @@ impl<'a> Tokenizer<'a> {
                     }
                 }
                 Mark::Utf16 => {
-                    if let Some(inner) = decoded.utf16(layered.text, at) {
+                    if let Some(inner) = decoded.utf16(layered.text, at + 1) {
                         self.read_inner(layered, inner);
                     }
                 }
             }
         }
         self.read_escaped(layered, escapes);
-        let no_keywords = |rule: &Rule| super::regex_of(rule).is_some_and(|regex| regex.keywords.is_empty());
-        rules.extend(self.rules.iter().enumerate().filter(|(_, rule)| no_keywords(rule)).map(|(index, _)| index));
-        for (_, rule) in self.rules.iter().enumerate().filter(|(index, _)| rules.contains(index)) {
+        for rule in rules.into_iter().filter_map(|index| self.rules.iter().nth(index)) {
             self.read_regex(layered, rule);
         }
     }
@@ -181,7 +179,7 @@ impl<'a> Tokenizer<'a> {
 
     fn read_run(&mut self, layered: &Layered, run: Range<usize>) {
         if let Some(span) = secret::bounded(layered.text, run.clone()) {
-            let value = layered.text[span.clone()].to_vec();
+            let value = &layered.text[span.clone()];
             self.push_secret(layered, span, value, None);
         } else if run.len() == SMTP_PASSWORD_LEN {
             self.read_smtp_password(layered, run);
@@ -200,7 +198,7 @@ impl<'a> Tokenizer<'a> {
         let Ok(inner) = data_encoding::BASE64.decode(&layered.text[run.start..run.end + padding]) else { return };
         let value = inner.trim_ascii();
         if value.len() == SECRET_LEN && value.iter().all(|&b| super::finder::is_base64(b)) {
-            self.push_secret(layered, run.start..run.end + padding, value.to_vec(), Some(Encoding::Base64));
+            self.push_secret(layered, run.start..run.end + padding, value, Some(Encoding::Base64));
         }
     }
 
@@ -216,22 +214,22 @@ impl<'a> Tokenizer<'a> {
             }
             for found in escape::secrets(layered.text, rest) {
                 if secret::stands_alone(layered.text, &found.span, true) {
-                    self.push_secret(layered, found.span, found.value.into_bytes(), Some(Encoding::Escaped));
+                    self.push_secret(layered, found.span, found.value.as_bytes(), Some(Encoding::Escaped));
                 }
             }
         }
     }
 
-    fn push_secret(&mut self, layered: &Layered, span: Range<usize>, value: Vec<u8>, encoding: Option<Encoding>) {
+    fn push_secret(&mut self, layered: &Layered, span: Range<usize>, value: &[u8], encoding: Option<Encoding>) {
         // The loosest test first: most runs are hex and paths, and the context is the costlier question.
-        if !secret::is_plausible(&value, Context::Strong) {
+        if !secret::is_plausible(value, Context::Strong) {
             return;
         }
         let context = context::of(layered.text, &span);
-        if !secret::is_plausible(&value, context) || secret::in_block(layered.text, &span) {
+        if !secret::is_plausible(value, context) || secret::in_block(layered.text, &span) {
             return;
         }
-        let Ok(value) = String::from_utf8(value) else { return };
+        let value = String::from_utf8_lossy(value).into_owned();
         let dummy = dummy::in_secret(&value);
         let mut part = layered.part(SecretString::from(value), span);
         part.encodings.extend(encoding);

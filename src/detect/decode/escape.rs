@@ -15,6 +15,10 @@ pub struct Escaped {
 /// Every [`Escaped`] that starts within `range` of `text`.
 pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
     let mut found = Vec::new();
+    // Most texts hold nothing that could begin an escape.
+    if memchr::memchr3(b'%', b'\\', b'&', &text[range.clone()]).is_none() {
+        return found;
+    }
     let mut at = range.start;
     // Do not start in the middle of a token: its tail could have 40 characters.
     while at > 0 && is_base64(text[at - 1]) && range.start - at < 2 * SECRET_LEN {

@@ -1,10 +1,11 @@
-//! The finders 32 bytes at a time. The only module of the crate with `unsafe` code.
+//! The searches 32 bytes at a time. The only module of the crate with `unsafe` code.
 //!
 //! Measured gain over the scalar twin on source text: `benches/README.md`.
 
 #![allow(unsafe_code)]
 
-use super::{SECRET_LEN, scalar, starts_with_id};
+use super::literals::{Fingerprints, Literals, Occurrence, WINDOW};
+use super::{SECRET_LEN, scalar};
 use std::arch::x86_64::*;
 use std::ops::Range;
 
@@ -17,14 +18,16 @@ impl Finder {
         is_x86_feature_detected!("avx2").then_some(Self(()))
     }
 
-    pub(super) fn key_ids(self, haystack: &[u8], found: &mut Vec<usize>) {
-        // SAFETY: a `Finder` exists only where AVX2 was detected.
-        unsafe { key_ids(haystack, found) }
-    }
-
+    /// As [`super::base64_runs`].
     pub(super) fn base64_runs(self, haystack: &[u8], found: &mut Vec<Range<usize>>) {
         // SAFETY: a `Finder` exists only where AVX2 was detected.
         unsafe { base64_runs(haystack, found) }
+    }
+
+    /// As [`Literals::find`], but not in order.
+    pub(super) fn literals(self, literals: &Literals, haystack: &[u8], found: &mut Vec<Occurrence>) {
+        // SAFETY: a `Finder` exists only where AVX2 was detected.
+        unsafe { find_literals(literals, haystack, found) }
     }
 }
 
@@ -48,39 +51,6 @@ fn chunk<const N: usize>(window: &[u8], offset: usize) -> &[u8; N] {
     window[offset..].first_chunk().expect("the window is longer than offset + N")
 }
 
-/// Every prefix starts with `A` and has another three bytes on, a pair that is rare in text.
-#[target_feature(enable = "avx2")]
-fn key_ids(haystack: &[u8], found: &mut Vec<usize>) {
-    const STEP: usize = 64;
-    let a = _mm256_set1_epi8(b'A' as i8);
-    let mut at = 0;
-    while let Some(window) = haystack.get(at..at + STEP + 3) {
-        let window: &[u8; STEP + 3] = chunk(window, 0);
-        let pair = |offset| {
-            _mm256_and_si256(
-                _mm256_cmpeq_epi8(load(chunk(window, offset)), a),
-                _mm256_cmpeq_epi8(load(chunk(window, offset + 3)), a),
-            )
-        };
-        let (low, high) = (pair(0), pair(32));
-        let any = _mm256_or_si256(low, high);
-        if _mm256_testz_si256(any, any) == 0 {
-            let low = u64::from(_mm256_movemask_epi8(low).cast_unsigned());
-            let high = u64::from(_mm256_movemask_epi8(high).cast_unsigned());
-            let mut mask = low | high << 32;
-            while mask != 0 {
-                let i = at + mask.trailing_zeros() as usize;
-                if starts_with_id(&haystack[i..]) {
-                    found.push(i);
-                }
-                mask &= mask - 1;
-            }
-        }
-        at += STEP;
-    }
-    scalar::key_ids_from(haystack, at, found);
-}
-
 /// Any run of 40 covers one of the 16-byte probes that start 25 bytes apart (16 + 25 - 1 = 40), so only 16 bytes in
 /// 25 are looked at, and the edges of a run only where a probe lies wholly inside one.
 #[target_feature(enable = "avx2")]
@@ -92,32 +62,136 @@ fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
     let mut at = 0;
     // Every run that starts before `judged` has been looked at, and no run crosses it.
     let mut judged = 0;
-    while let Some(window) = haystack.get(at..at + STEP) {
-        let window: &[u8; STEP] = chunk(window, 0);
-        let probes = |offset| {
-            class.outside(_mm256_set_m128i(load_half(chunk(window, offset + STRIDE)), load_half(chunk(window, offset))))
+    while let Some(window) = haystack[at..].first_chunk::<STEP>() {
+        let probes = |first| {
+            let pair = _mm256_set_m128i(load_half(chunk(window, first + STRIDE)), load_half(chunk(window, first)));
+            class.outside(pair)
         };
-        let masks = [probes(0), probes(2 * STRIDE)];
-        let hits = masks.map(|mask| [mask & 0xffff == 0, mask >> 16 == 0]);
-        if hits != [[false; 2]; 2] {
-            for (n, _) in hits.as_flattened().iter().enumerate().filter(|(_, hit)| **hit) {
-                let probe = at + n * STRIDE;
-                if probe < judged {
-                    continue;
+        let (low, high) = (probes(0), probes(2 * STRIDE));
+        let is_inside = |probe: u32| u32::from(probe == 0);
+        let mut hits = is_inside(low & 0xffff)
+            | is_inside(low >> 16) << 1
+            | is_inside(high & 0xffff) << 2
+            | is_inside(high >> 16) << 3;
+        while hits != 0 {
+            let probe = at + hits.trailing_zeros() as usize * STRIDE;
+            hits &= hits - 1;
+            if probe >= judged {
+                let start = class.run_start(haystack, probe, judged);
+                judged = class.run_end(haystack, probe + PROBE);
+                if judged - start >= SECRET_LEN {
+                    found.push(start..judged);
                 }
-                let start = scalar::run_start(haystack, probe, judged);
-                let end = class.run_end(haystack, probe + PROBE);
-                if end - start >= SECRET_LEN {
-                    found.push(start..end);
-                }
-                judged = end;
             }
         }
         at += STEP;
     }
-    // A run that started in the last window and missed its probes still lies after `judged`.
+    // A run that starts before `at` and met no probe there still lies after `judged`.
     let tail = scalar::run_start(haystack, at.max(judged), judged);
     scalar::base64_runs_from(haystack, tail, found);
+}
+
+/// See [`super::literals`].
+#[target_feature(enable = "avx2")]
+fn find_literals(literals: &Literals, haystack: &[u8], found: &mut Vec<Occurrence>) {
+    let buckets = Buckets::new(literals.fingerprints());
+    let mut at = 0;
+    while let Some(span) = haystack[at..].first_chunk::<{ Buckets::SPAN }>() {
+        buckets.search(literals, haystack, at, at, span, found);
+        at += Buckets::STEP;
+    }
+    // The rest, fewer than `SPAN` bytes, as the end of a full span, or on its own with zeros behind it.
+    match haystack.last_chunk() {
+        Some(span) => buckets.search(literals, haystack, haystack.len() - Buckets::SPAN, at, span, found),
+        None => {
+            let mut padded = [0; Buckets::SPAN];
+            padded[..haystack.len()].copy_from_slice(haystack);
+            buckets.search(literals, haystack, 0, 0, &padded, found);
+        }
+    }
+}
+
+/// The tables of [`Fingerprints`] in registers.
+struct Buckets {
+    low: [__m256i; WINDOW],
+    high: [__m256i; WINDOW],
+}
+
+impl Buckets {
+    const STEP: usize = 64;
+    const SPAN: usize = Self::STEP + WINDOW - 1;
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn new(fingerprints: &Fingerprints) -> Self {
+        let zero = _mm256_setzero_si256();
+        let mut tables = Self { low: [zero; WINDOW], high: [zero; WINDOW] };
+        for place in 0..WINDOW {
+            tables.low[place] = _mm256_broadcastsi128_si256(load_half(&fingerprints.low[place]));
+            tables.high[place] = _mm256_broadcastsi128_si256(load_half(&fingerprints.high[place]));
+        }
+        tables
+    }
+
+    /// The buckets of which a window may start at each of the 32 positions from `offset` on.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn of(&self, span: &[u8; Self::SPAN], offset: usize) -> __m256i {
+        let mut buckets = _mm256_set1_epi8(-1);
+        for place in 0..WINDOW {
+            let bytes = load(chunk(span, offset + place));
+            let high_nibbles = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(0x0f));
+            // A shuffle index with its top bit set gives 0: literals are ASCII, so nothing is lost.
+            let low = _mm256_shuffle_epi8(self.low[place], bytes);
+            let high = _mm256_shuffle_epi8(self.high[place], high_nibbles);
+            buckets = _mm256_and_si256(buckets, _mm256_and_si256(low, high));
+        }
+        buckets
+    }
+
+    /// Searches windows that start within a step of `at`, where `span` begins, but not before `from`.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn search(
+        &self,
+        literals: &Literals,
+        haystack: &[u8],
+        at: usize,
+        from: usize,
+        span: &[u8; Self::SPAN],
+        found: &mut Vec<Occurrence>,
+    ) {
+        let (first, second) = (self.of(span, 0), self.of(span, 32));
+        let any = _mm256_or_si256(first, second);
+        if _mm256_testz_si256(any, any) == 1 {
+            return;
+        }
+        let mut hits = u64::from(non_zero(first)) | u64::from(non_zero(second)) << 32;
+        let bytes = [store(first), store(second)];
+        while hits != 0 {
+            let place = hits.trailing_zeros() as usize;
+            hits &= hits - 1;
+            if at + place >= from {
+                literals.verify(haystack, at + place, bytes.as_flattened()[place], found);
+            }
+        }
+    }
+}
+
+/// Bit `n` is set where byte `n` is not zero.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn non_zero(vector: __m256i) -> u32 {
+    !_mm256_movemask_epi8(_mm256_cmpeq_epi8(vector, _mm256_setzero_si256())).cast_unsigned()
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(vector: __m256i) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    // SAFETY: the array has 32 writable bytes, and the instruction needs no alignment.
+    unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), vector) }
+    bytes
 }
 
 /// Nibble tables that tell the 64 base64 characters from all others with two shuffles.
@@ -161,7 +235,22 @@ impl Base64Class {
         _mm256_movemask_epi8(_mm256_cmpeq_epi8(common, _mm256_setzero_si256())).cast_unsigned()
     }
 
+    /// As [`scalar::run_start`].
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn run_start(&self, haystack: &[u8], from: usize, floor: usize) -> usize {
+        // No probe is missed, so a run starts less than a stride before the first probe that lies in it.
+        let Some(bytes) = from.checked_sub(32).and_then(|start| haystack[start..].first_chunk::<32>()) else {
+            return scalar::run_start(haystack, from, floor);
+        };
+        match self.outside(load(bytes)) {
+            0 => scalar::run_start(haystack, from, floor),
+            mask => floor.max(from - mask.leading_zeros() as usize),
+        }
+    }
+
     /// As [`scalar::run_end`].
+    #[inline]
     #[target_feature(enable = "avx2")]
     fn run_end(&self, haystack: &[u8], mut from: usize) -> usize {
         while let Some(bytes) = haystack[from..].first_chunk::<32>() {

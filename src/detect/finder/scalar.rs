@@ -1,19 +1,7 @@
-//! The finders one byte at a time: their specification, and what runs where there is no AVX2.
+//! The search for runs one byte at a time: its specification, and what runs where there is no AVX2.
 
-use super::{SECRET_LEN, is_base64, starts_with_id};
+use super::{SECRET_LEN, is_base64};
 use std::ops::Range;
-
-/// See [`super::key_ids`].
-pub fn key_ids(haystack: &[u8], found: &mut Vec<usize>) {
-    key_ids_from(haystack, 0, found);
-}
-
-/// As [`key_ids`], from offset `start` on.
-pub(super) fn key_ids_from(haystack: &[u8], start: usize, found: &mut Vec<usize>) {
-    found.extend(
-        memchr::memchr_iter(b'A', &haystack[start..]).map(|i| start + i).filter(|&i| starts_with_id(&haystack[i..])),
-    );
-}
 
 /// See [`super::base64_runs`].
 pub fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
