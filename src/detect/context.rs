@@ -154,8 +154,8 @@ mod tests {
 
     fn context(template: &str) -> Context {
         let text = expand(template);
-        let (_, span) = text.values.iter().find(|(kind, _)| kind == "secret").expect("a secret in the template");
-        of(text.text.as_bytes(), span)
+        let value = text.values.iter().find(|value| value.kind == "secret").expect("a secret in the template");
+        of(text.text.as_bytes(), &value.range)
     }
 
     #[test]

@@ -91,8 +91,8 @@ mod tests {
 
     fn judge_in(template: &str) -> Option<IdKind> {
         let text = expand(template);
-        let (_, span) = text.values.iter().find(|(kind, _)| kind == "akia").expect("an id in the template");
-        judge(text.text.as_bytes(), span.start)
+        let value = text.values.iter().find(|value| value.kind == "akia").expect("an id in the template");
+        judge(text.text.as_bytes(), value.range.start)
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl Detector {
     /// look at.
     pub fn detect(&self, blob: &[u8], path: &[u8]) -> Detection {
         let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path);
-        match utf16::byte_order_mark(blob) {
+        match utf16::byte_order(blob) {
             Some(order) => tokenizer.read_decoded(&utf16::Utf16Text::file(blob, order)),
             None => tokenizer.read(blob),
         }

@@ -191,7 +191,7 @@ mod tests {
     fn neighbours_decide_whether_it_stands_alone() {
         let at = |before: &str, after: &str| {
             let text = expand(&format!("{before}{{{{secret}}}}{after}"));
-            let (_, span) = &text.values[0];
+            let span = &text.values[0].range;
             super::super::finder::base64_runs(text.text.as_bytes(), &mut vec![]);
             let mut runs = vec![];
             super::super::finder::base64_runs(text.text.as_bytes(), &mut runs);

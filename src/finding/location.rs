@@ -44,10 +44,10 @@ impl Locations {
         let mut offsets: Vec<usize> = spans.into_iter().flat_map(|span| [span.start, span.end]).collect();
         offsets.sort_unstable();
         offsets.dedup();
-        let wide = wide_text(blob);
-        let mut at = match (wide, blob) {
-            (Some(_), _) if utf16::byte_order_mark(blob).is_some() => 2,
-            (None, [0xef, 0xbb, 0xbf, ..]) => 3,
+        let wide = utf16::byte_order(blob);
+        let mut at = match blob {
+            _ if wide.is_some() => utf16::mark_length(blob),
+            [0xef, 0xbb, 0xbf, ..] => 3,
             _ => 0,
         };
         let mut point = Point { line: 1, column: 1, line_start: at };
@@ -124,21 +124,6 @@ fn code_units(text: &[u8]) -> usize {
     let units =
         |chunk: std::str::Utf8Chunk| chunk.valid().encode_utf16().count() + usize::from(!chunk.invalid().is_empty());
     text.utf8_chunks().map(units).sum()
-}
-
-/// The byte order of a blob that is UTF-16 as a whole: it says so, or its first characters are ASCII with zero bytes.
-fn wide_text(blob: &[u8]) -> Option<ByteOrder> {
-    if let Some(order) = utf16::byte_order_mark(blob) {
-        return Some(order);
-    }
-    let start = &blob[..blob.len().min(64)];
-    if start.len() < 8 {
-        return None;
-    }
-    let reads_as = |order: ByteOrder| {
-        start.as_chunks::<2>().0.iter().all(|pair| matches!(order.unit(*pair), 9 | 10 | 13 | 0x20..=0x7e))
-    };
-    [ByteOrder::Little, ByteOrder::Big].into_iter().find(|&order| reads_as(order))
 }
 
 #[cfg(test)]

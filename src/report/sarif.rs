@@ -59,7 +59,13 @@ fn driver(report: &Report) -> ToolComponent {
         ("skipped-special", "Sockets, pipes and devices were not scanned."),
     ];
     let notification = |(id, text): (&str, &str)| {
-        ReportingDescriptor::builder().id(id).name(pascal_case(id)).short_description(words(text)).build()
+        ReportingDescriptor::builder()
+            .id(id)
+            .name(pascal_case(id))
+            .short_description(words(text))
+            .full_description(words(text))
+            .help(words("The run's invocation lists what was not scanned, and whether the scan is complete without it."))
+            .build()
     };
     ToolComponent::builder()
         .name(env!("CARGO_PKG_NAME"))

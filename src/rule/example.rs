@@ -10,9 +10,11 @@
 //! | `{{ses}}` | an SES SMTP password |
 //! | `{{base64:N}}`, `{{base62:N}}`, `{{base32:N}}`, `{{hex:N}}`, `{{digits:N}}`, `{{lower:N}}` | N random characters of that alphabet |
 //!
-//! A word after a blank tells two apart: `{{akia one}}` and `{{akia two}}` differ.
+//! A word after a blank tells two apart: `{{akia one}}` and `{{akia two}}` differ. What is made can be written in another
+//! way: `{{secret | percent}}`, and likewise `base64` and `json` (with `\/`).
 
 use data_encoding::BASE64;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 
@@ -20,12 +22,23 @@ use std::ops::Range;
 const MAX_LENGTH: usize = 4096;
 
 /// A text whose placeholders were replaced.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Expanded {
     /// The text, as a scan would meet it.
     pub text: String,
-    /// What each placeholder became: its kind (`akia`, `secret`, …) and the byte range in `text`.
-    pub values: Vec<(String, Range<usize>)>,
+    /// What the placeholders became, in order.
+    pub values: Vec<Value>,
+}
+
+/// What one placeholder became.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Value {
+    /// `akia`, `secret`, …
+    pub kind: String,
+    /// The word that tells it from others of its kind.
+    pub label: String,
+    /// Bytes of [`Expanded::text`].
+    pub range: Range<usize>,
 }
 
 /// Replaces the placeholders of `template`; what is not one of the known forms stays as it is.
@@ -35,13 +48,14 @@ pub fn expand(template: &str) -> Expanded {
     while let Some(open) = rest.find("{{") {
         out.text.push_str(&rest[..open]);
         rest = &rest[open..];
-        let value = rest.find("}}").and_then(|close| Some((close, make(&rest[2..close])?)));
+        let value = rest.find("}}").and_then(|close| Some((close, Placeholder::parse(&rest[2..close]).make()?)));
         match value {
             Some((close, value)) => {
+                let Placeholder { form, label, .. } = Placeholder::parse(&rest[2..close]);
+                let kind = form.split(':').next().unwrap_or_default().to_owned();
                 let start = out.text.len();
                 out.text.push_str(&value);
-                let kind = rest[2..close].split([' ', ':']).next().unwrap_or_default();
-                out.values.push((kind.to_owned(), start..out.text.len()));
+                out.values.push(Value { kind, label: label.to_owned(), range: start..out.text.len() });
                 rest = &rest[close + 2..];
             }
             None => {
@@ -54,9 +68,38 @@ pub fn expand(template: &str) -> Expanded {
     out
 }
 
-fn make(placeholder: &str) -> Option<String> {
-    let (form, _label) = placeholder.split_once(' ').unwrap_or((placeholder, ""));
-    let random = |alphabet: &str, n: usize| draw(placeholder, alphabet.as_bytes(), n);
+/// The parts of `{{form label | writing}}`.
+struct Placeholder<'a> {
+    form: &'a str,
+    label: &'a str,
+    writing: Option<&'a str>,
+}
+
+impl<'a> Placeholder<'a> {
+    fn parse(text: &'a str) -> Self {
+        let (value, writing) = match text.split_once(" | ") {
+            Some((value, writing)) => (value, Some(writing)),
+            None => (text, None),
+        };
+        let (form, label) = value.split_once(' ').unwrap_or((value, ""));
+        Self { form, label, writing }
+    }
+
+    fn make(&self) -> Option<String> {
+        let value = make(self.form, self.label)?;
+        match self.writing {
+            None => Some(value),
+            Some("base64") => Some(BASE64.encode(value.as_bytes())),
+            Some("percent") => Some(utf8_percent_encode(&value, NON_ALPHANUMERIC).to_string()),
+            Some("json") => Some(value.replace('/', "\\/")),
+            Some(_) => None,
+        }
+    }
+}
+
+fn make(form: &str, label: &str) -> Option<String> {
+    let seed = format!("{form} {label}");
+    let random = |alphabet: &str, n: usize| draw(&seed, alphabet.as_bytes(), n);
     const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
     const DIGITS: &str = "0123456789";
@@ -65,11 +108,11 @@ fn make(placeholder: &str) -> Option<String> {
     match form {
         // The nine characters after the prefix are account 111122223333 (see `credential::account`).
         "akia" | "asia" | "abia" | "acca" => Some(form.to_ascii_uppercase() + "RTX3GSDSQ" + &random(&base32, 7)),
-        "secret" => Some(secret(placeholder, &base64)),
+        "secret" => Some(secret(&seed, &base64)),
         "ses" => {
             let mut bytes = [0; 33];
             bytes[0] = 4;
-            bytes[1..].copy_from_slice(&Sha256::digest(placeholder));
+            bytes[1..].copy_from_slice(&Sha256::digest(&seed));
             Some(BASE64.encode(&bytes))
         }
         _ => {
@@ -120,12 +163,21 @@ mod tests {
     fn placeholders_become_text_and_their_ranges_are_known() {
         let out = expand("id={{akia}} secret={{secret a}}\n{{unknown}} {{hex:99999}} {{ {{digits:3}}");
         assert_eq!(out.values.len(), 3);
-        let (kind, range) = &out.values[1];
-        assert_eq!((kind.as_str(), range.len()), ("secret", 40));
+        let Value { kind, label, range } = &out.values[1];
+        assert_eq!((kind.as_str(), label.as_str(), range.len()), ("secret", "a", 40));
         assert!(
             out.text
-                .ends_with(&format!("\n{{{{unknown}}}} {{{{hex:99999}}}} {{{{ {}", &out.text[out.values[2].1.clone()]))
+                .ends_with(&format!("\n{{{{unknown}}}} {{{{hex:99999}}}} {{{{ {}", &out.text[out.values[2].range.clone()]))
         );
+    }
+
+    #[test]
+    fn values_can_be_written_in_other_ways() {
+        let plain = expand("{{secret}}").text;
+        assert_eq!(expand("{{secret | base64}}").text, BASE64.encode(plain.as_bytes()));
+        assert_eq!(expand("{{secret | json}}").text.replace("\\/", "/"), plain);
+        assert!(expand("{{secret | percent}}").text.contains("%2F"));
+        assert_eq!(expand("{{secret | rot13}}").text, "{{secret | rot13}}");
     }
 
     #[test]

@@ -33,14 +33,28 @@ impl ByteOrder {
     }
 }
 
-/// The byte order that a byte order mark at the start of `raw` announces. UTF-32's mark is not one.
-pub fn byte_order_mark(raw: &[u8]) -> Option<ByteOrder> {
-    match raw {
-        [0xff, 0xfe, 0, 0, ..] => None,
-        [0xff, 0xfe, ..] => Some(ByteOrder::Little),
-        [0xfe, 0xff, ..] => Some(ByteOrder::Big),
-        _ => None,
+/// The byte order of a blob that is UTF-16 as a whole: it says so with a byte order mark, or most of its first characters
+/// are ASCII with zero bytes.
+pub fn byte_order(blob: &[u8]) -> Option<ByteOrder> {
+    match blob {
+        // The first two are also the start of UTF-32's mark.
+        [0xff, 0xfe, 0, 0, ..] => return None,
+        [0xff, 0xfe, ..] => return Some(ByteOrder::Little),
+        [0xfe, 0xff, ..] => return Some(ByteOrder::Big),
+        [0, ..] | [_, 0, ..] => {}
+        _ => return None,
     }
+    let units = blob[..blob.len().min(64)].as_chunks::<2>().0;
+    let reads_as = |order: &ByteOrder| {
+        let ascii = units.iter().filter(|pair| matches!(order.unit(**pair), 0x09 | 0x0a | 0x0d | 0x20..=0x7e)).count();
+        units.len() >= 4 && ascii * 4 >= units.len() * 3
+    };
+    [ByteOrder::Little, ByteOrder::Big].into_iter().find(reads_as)
+}
+
+/// Length in bytes of the byte order mark of a blob for which there is a [`byte_order`].
+pub fn mark_length(blob: &[u8]) -> usize {
+    if matches!(blob, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) { 2 } else { 0 }
 }
 
 /// Wide text, decoded to UTF-8; a unit that is no character becomes U+FFFD.
@@ -57,8 +71,8 @@ pub struct Utf16Text<'a> {
 impl<'a> Utf16Text<'a> {
     /// A whole file, the byte order mark left out.
     pub fn file(raw: &'a [u8], order: ByteOrder) -> Self {
-        let end = raw.len() - raw.len() % 2;
-        Self::decode(raw, 2.min(end)..end, order)
+        let start = mark_length(raw);
+        Self::decode(raw, start..raw.len() - raw.len() % 2, order)
     }
 
     /// The wide text around the ASCII letter at offset `letter`, up to a control character on either side.

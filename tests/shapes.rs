@@ -1,0 +1,169 @@
+//! Every shape in which AWS hands out or people store keys is found, id and secret, at its exact place.
+//!
+//! A case is a file in `tests/shapes/pair` (id and secret of the same label belong together), `id` or `secret` (found
+//! alone). Each is scanned as it is, with CRLF line ends, in four kinds of UTF-16 and as a base64 of the whole.
+
+mod support;
+
+use serde_json::Value;
+use std::path::Path;
+use keyspill::rule::example::Expanded;
+use support::{Sandbox, expand, findings_in, line_column};
+
+struct Case {
+    name: String,
+    text: Expanded,
+}
+
+fn cases(kind: &str) -> Vec<Case> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shapes").join(kind);
+    let mut cases: Vec<_> = std::fs::read_dir(dir)
+        .expect("the cases")
+        .map(|entry| entry.expect("an entry"))
+        .map(|entry| {
+            let template = std::fs::read_to_string(entry.path()).expect("a case is UTF-8");
+            Case { name: entry.file_name().into_string().expect("a plain name"), text: expand(&template) }
+        })
+        .collect();
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    assert!(cases.len() >= 9, "cases of {kind} are missing");
+    cases
+}
+
+/// What a finding says of one of its values: place and value.
+fn place(value: &Value) -> Option<(u64, u64)> {
+    let location = value.get("location")?;
+    Some((location["startLine"].as_u64()?, location["startColumn"].as_u64()?))
+}
+
+/// The labels of what is in the text and the places where they stand; `None` for a part that is not in the text.
+type Expected = Vec<(Option<(u64, u64)>, Option<(u64, u64)>)>;
+
+fn expected(text: &Expanded) -> Expected {
+    let is_id = |kind: &str| matches!(kind, "akia" | "asia" | "abia" | "acca");
+    let at = |range: &std::ops::Range<usize>| line_column(&text.text, range.start);
+    let mut labels: Vec<&str> = Vec::new();
+    for value in text.values.iter().filter(|value| is_id(&value.kind) || value.kind == "secret") {
+        // Ids of different kinds with the same label are different things.
+        let label = if value.kind == "abia" || value.kind == "acca" { value.kind.as_str() } else { value.label.as_str() };
+        if !labels.contains(&label) {
+            labels.push(label);
+        }
+    }
+    let find = |label: &str, wanted: &dyn Fn(&str) -> bool| {
+        let of_label = |value: &&keyspill::rule::example::Value| (value.label == label || value.kind == label) && wanted(&value.kind);
+        text.values.iter().find(of_label).map(|value| at(&value.range))
+    };
+    let mut all: Expected = labels.into_iter().map(|label| (find(label, &is_id), find(label, &|kind| kind == "secret"))).collect();
+    all.sort();
+    all
+}
+
+fn found(report: &Value, name: &str) -> Expected {
+    let rules = ["aws-access-key-pair", "aws-access-key-id", "aws-secret-access-key", "aws-temporary-key"];
+    let of_keys = findings_in(report, name).into_iter().filter(|finding| rules.iter().any(|rule| finding["rule"] == *rule));
+    let mut all: Expected = of_keys.map(|finding| (place(&finding["id"]), place(&finding["secret"]))).collect();
+    all.sort();
+    all
+}
+
+/// Scans all cases of a kind, each written by `write`, and compares the places.
+#[track_caller]
+fn check(kind: &str, write: impl Fn(&str) -> Vec<u8>, same_text: impl Fn(&Expanded) -> Expanded) {
+    let sandbox = Sandbox::new();
+    let cases = cases(kind);
+    for case in &cases {
+        sandbox.write_bytes(&case.name, &write(&same_text(&case.text).text));
+    }
+    let report = sandbox.json(&["."]);
+    let mut wrong = String::new();
+    for case in &cases {
+        let (expected, found) = (expected(&same_text(&case.text)), found(&report, &case.name));
+        if expected != found {
+            wrong += &format!("\n{}: expected {expected:?}, found {found:?}", case.name);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+fn unchanged(text: &Expanded) -> Expanded {
+    with_text(text, text.text.clone(), |offset| offset)
+}
+
+fn with_text(text: &Expanded, new: String, offset: impl Fn(usize) -> usize) -> Expanded {
+    let values = text.values.iter().map(|value| keyspill::rule::example::Value {
+        kind: value.kind.clone(),
+        label: value.label.clone(),
+        range: offset(value.range.start)..offset(value.range.end),
+    });
+    Expanded { text: new, values: values.collect() }
+}
+
+fn with_crlf(text: &Expanded) -> Expanded {
+    let bare = |upto: usize| text.text[..upto].replace("\r\n", "\n").replace('\n', "\r\n").len();
+    with_text(text, text.text.replace("\r\n", "\n").replace('\n', "\r\n"), bare)
+}
+
+fn without_mark(text: &Expanded) -> Expanded {
+    let mark = if text.text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    with_text(text, text.text[mark..].to_owned(), |offset| offset - mark)
+}
+
+const KINDS: [&str; 3] = ["pair", "id", "secret"];
+
+#[test]
+fn as_written() {
+    KINDS.iter().for_each(|kind| check(kind, |text| text.as_bytes().to_vec(), unchanged));
+}
+
+#[test]
+fn with_crlf_line_ends() {
+    KINDS.iter().for_each(|kind| check(kind, |text| text.as_bytes().to_vec(), with_crlf));
+}
+
+#[test]
+fn in_utf16_with_a_byte_order_mark() {
+    let little = |text: &str| format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big = |text: &str| format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for kind in KINDS {
+        check(kind, little, without_mark);
+        check(kind, big, without_mark);
+    }
+}
+
+#[test]
+fn in_utf16_without_a_byte_order_mark() {
+    let little = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for kind in KINDS {
+        check(kind, little, without_mark);
+        check(kind, big, without_mark);
+    }
+}
+
+/// A whole file in base64: how many findings there are and that they are on lines of the base64.
+#[test]
+fn in_base64_as_a_whole() {
+    for (name, width) in [("unwrapped", usize::MAX), ("wrapped", 76)] {
+        let sandbox = Sandbox::new();
+        let cases = cases("pair");
+        for case in &cases {
+            let encoded = data_encoding::BASE64.encode(case.text.text.as_bytes());
+            let lines: Vec<_> = encoded.as_bytes().chunks(width).map(|line| String::from_utf8_lossy(line)).collect();
+            sandbox.write_bytes(&case.name, format!("first: line\ndata:\n  {}\nlast: line\n", lines.join("\n  ")).as_bytes());
+        }
+        let report = sandbox.json(&["."]);
+        let mut wrong = String::new();
+        for case in &cases {
+            let is_plain = case.text.values.iter().all(|value| value.range.len() <= 40 || value.kind == "base64");
+            let (expected, found) = (expected(&case.text).len(), found(&report, &case.name));
+            let pairs = found.iter().filter(|(id, secret)| id.is_some_and(|id| id.0 >= 3) && secret.is_some_and(|secret| secret.0 >= 3));
+            let pairs = pairs.count();
+            // What is in base64 already would be wrapped twice over.
+            if is_plain && pairs != expected {
+                wrong += &format!("\n{} {name}: {pairs} of {expected} pairs in {found:?}", case.name);
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong}");
+    }
+}

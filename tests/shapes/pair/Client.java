@@ -1,0 +1,1 @@
+AWSCredentials c = new BasicAWSCredentials("{{akia}}", "{{secret}}");

@@ -1,0 +1,1 @@
+creds := credentials.NewStaticCredentials("{{akia}}", "{{secret}}", "")

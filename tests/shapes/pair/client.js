@@ -1,0 +1,1 @@
+AWS.config.update({ accessKeyId: '{{akia}}', secretAccessKey: '{{secret}}' });

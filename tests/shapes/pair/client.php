@@ -1,0 +1,4 @@
+$s3 = new S3Client(['credentials' => [
+    'key'    => '{{akia}}',
+    'secret' => '{{secret}}',
+]]);

@@ -1,0 +1,2 @@
+aws_access_key = "{{akia}}"
+aws_secret_key = "{{secret}}"

@@ -1,0 +1,1 @@
+creds = {'AccessKeyId': u'{{akia}}', 'SecretAccessKey': u'{{secret}}'}

@@ -1,0 +1,105 @@
+//! Running the built binary in a temporary directory.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use serde_json::Value;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+pub use keyspill::rule::example::expand;
+
+/// A temporary directory to scan.
+pub struct Sandbox {
+    dir: tempfile::TempDir,
+}
+
+/// How a run ended.
+pub struct Run {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a temporary directory") }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file whose placeholders are expanded.
+    pub fn write(&self, name: &str, template: &str) -> PathBuf {
+        self.write_bytes(name, expand(template).text.as_bytes())
+    }
+
+    pub fn write_bytes(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
+        std::fs::write(&path, bytes).expect("a file");
+        path
+    }
+
+    /// Runs `keyspill ARGS` in the directory, away from the user's settings.
+    pub fn run(&self, args: &[&str]) -> Run {
+        self.run_with_input(args, b"")
+    }
+
+    pub fn run_with_input(&self, args: &[&str], input: &[u8]) -> Run {
+        let mut child = self
+            .command(env!("CARGO_BIN_EXE_keyspill"))
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        child.stdin.take().expect("piped").write_all(input).expect("input is read");
+        Run::of(child.wait_with_output().expect("it ends"))
+    }
+
+    /// Runs `git ARGS` in the directory.
+    pub fn git(&self, args: &[&str]) {
+        let output = self.command("git").args(args).output().expect("git is installed");
+        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.path()).env("HOME", self.path()).env("GIT_CONFIG_NOSYSTEM", "1");
+        for name in ["XDG_CONFIG_HOME", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "GIT_DIR"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Scans with `--format json` and returns the report.
+    pub fn json(&self, args: &[&str]) -> Value {
+        let run = self.run(&[&["scan", "--format", "json"], args].concat());
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", run.stdout, run.stderr))
+    }
+}
+
+impl Run {
+    fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+/// 1-based line and column, in UTF-16 code units, of byte `offset`. Written for clarity, as the tests' own yardstick.
+pub fn line_column(text: &str, offset: usize) -> (u64, u64) {
+    let before = &text[..offset];
+    let line = before.matches('\n').count() as u64 + 1;
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = before[start..].trim_start_matches('\u{feff}').encode_utf16().count() as u64 + 1;
+    (line, column)
+}
+
+/// The findings of a JSON report for the file `path`.
+pub fn findings_in<'a>(report: &'a Value, path: &str) -> Vec<&'a Value> {
+    let all = report["findings"].as_array().expect("findings");
+    all.iter().filter(|finding| finding["path"] == path).collect()
+}
