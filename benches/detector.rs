@@ -3,6 +3,8 @@
 //! `KEYSPILL_CORPUS=DIR cargo bench --bench detector`; by default the sources of the crates that cargo has unpacked.
 //! divan prints the time for the whole corpus and the throughput.
 
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
+
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use keyspill::detect::Detector;
@@ -29,7 +31,7 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 
 fn collect(dir: &Path, files: &mut Vec<Vec<u8>>) {
     let mut entries: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().collect();
-    entries.sort_by_key(|entry| entry.path());
+    entries.sort_by_key(std::fs::DirEntry::path);
     for entry in entries {
         let Ok(kind) = entry.file_type() else { continue };
         if kind.is_dir() {

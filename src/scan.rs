@@ -53,7 +53,7 @@ pub fn examine(detector: &Detector, path: BlobPath, bytes: &[u8], show_secrets: 
     }
     let path = Arc::new(path);
     let comments = detection.comments.iter().map(|comment| comment.span.clone());
-    let spans = detection.candidates.iter().flat_map(|candidate| candidate.spans());
+    let spans = detection.candidates.iter().flat_map(super::detect::Candidate::spans);
     let locations = Locations::new(bytes, spans.chain(comments));
     let excerpts = Excerpts::new(bytes, &detection, &locations, show_secrets);
     let mut findings = finding::findings(&path, &detection, &excerpts, &locations);

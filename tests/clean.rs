@@ -21,6 +21,8 @@ fn no_case_has_a_finding() {
     assert!(count >= 30, "cases are missing");
     let report = sandbox.json(&["."]);
     let findings = report["findings"].as_array().expect("findings");
-    let list = findings.iter().map(|finding| format!("\n{}: {}: {}", finding["path"], finding["location"]["startLine"], finding["message"]));
+    let list = findings
+        .iter()
+        .map(|finding| format!("\n{}: {}: {}", finding["path"], finding["location"]["startLine"], finding["message"]));
     assert!(findings.is_empty(), "{}", list.collect::<String>());
 }

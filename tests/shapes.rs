@@ -5,9 +5,9 @@
 
 mod support;
 
+use keyspill::rule::example::Expanded;
 use serde_json::Value;
 use std::path::Path;
-use keyspill::rule::example::Expanded;
 use support::{Sandbox, expand, findings_in, line_column};
 
 struct Case {
@@ -45,23 +45,28 @@ fn expected(text: &Expanded) -> Expected {
     let mut labels: Vec<&str> = Vec::new();
     for value in text.values.iter().filter(|value| is_id(&value.kind) || value.kind == "secret") {
         // Ids of different kinds with the same label are different things.
-        let label = if value.kind == "abia" || value.kind == "acca" { value.kind.as_str() } else { value.label.as_str() };
+        let label =
+            if value.kind == "abia" || value.kind == "acca" { value.kind.as_str() } else { value.label.as_str() };
         if !labels.contains(&label) {
             labels.push(label);
         }
     }
     let find = |label: &str, wanted: &dyn Fn(&str) -> bool| {
-        let of_label = |value: &&keyspill::rule::example::Value| (value.label == label || value.kind == label) && wanted(&value.kind);
+        let of_label = |value: &&keyspill::rule::example::Value| {
+            (value.label == label || value.kind == label) && wanted(&value.kind)
+        };
         text.values.iter().find(of_label).map(|value| at(&value.range))
     };
-    let mut all: Expected = labels.into_iter().map(|label| (find(label, &is_id), find(label, &|kind| kind == "secret"))).collect();
+    let mut all: Expected =
+        labels.into_iter().map(|label| (find(label, &is_id), find(label, &|kind| kind == "secret"))).collect();
     all.sort();
     all
 }
 
 fn found(report: &Value, name: &str) -> Expected {
     let rules = ["aws-access-key-pair", "aws-access-key-id", "aws-secret-access-key", "aws-temporary-key"];
-    let of_keys = findings_in(report, name).into_iter().filter(|finding| rules.iter().any(|rule| finding["rule"] == *rule));
+    let of_keys =
+        findings_in(report, name).into_iter().filter(|finding| rules.iter().any(|rule| finding["rule"] == *rule));
     let mut all: Expected = of_keys.map(|finding| (place(&finding["id"]), place(&finding["secret"]))).collect();
     all.sort();
     all
@@ -150,14 +155,19 @@ fn in_base64_as_a_whole() {
         for case in &cases {
             let encoded = data_encoding::BASE64.encode(case.text.text.as_bytes());
             let lines: Vec<_> = encoded.as_bytes().chunks(width).map(|line| String::from_utf8_lossy(line)).collect();
-            sandbox.write_bytes(&case.name, format!("first: line\ndata:\n  {}\nlast: line\n", lines.join("\n  ")).as_bytes());
+            sandbox.write_bytes(
+                &case.name,
+                format!("first: line\ndata:\n  {}\nlast: line\n", lines.join("\n  ")).as_bytes(),
+            );
         }
         let report = sandbox.json(&["."]);
         let mut wrong = String::new();
         for case in &cases {
             let is_plain = case.text.values.iter().all(|value| value.range.len() <= 40 || value.kind == "base64");
             let (expected, found) = (expected(&case.text).len(), found(&report, &case.name));
-            let pairs = found.iter().filter(|(id, secret)| id.is_some_and(|id| id.0 >= 3) && secret.is_some_and(|secret| secret.0 >= 3));
+            let pairs = found
+                .iter()
+                .filter(|(id, secret)| id.is_some_and(|id| id.0 >= 3) && secret.is_some_and(|secret| secret.0 >= 3));
             let pairs = pairs.count();
             // What is in base64 already would be wrapped twice over.
             if is_plain && pairs != expected {

@@ -8,7 +8,7 @@ use std::path::Path;
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColourChoice {
-    /// On a terminal, unless NO_COLOR, CLICOLOR=0 or TERM=dumb say otherwise.
+    /// On a terminal, unless `NO_COLOR`, CLICOLOR=0 or TERM=dumb say otherwise.
     Auto,
     /// Always.
     Always,

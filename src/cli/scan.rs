@@ -137,7 +137,7 @@ impl Args {
         let (rules, rules_complete) = self.load_rules();
         let detector = Detector::new(Arc::new(rules));
         let report = self.scan().run(&detector);
-        self.tell(&report, &targets);
+        tell(&report, &targets);
         let elapsed = started.elapsed();
         let options = Options { show_suppressed: self.show_suppressed, stats: self.stats.then_some(elapsed) };
         for target in &targets {
@@ -168,19 +168,6 @@ impl Args {
             }
         }
         (rules, complete)
-    }
-
-    /// Says on standard error what a person must know and would not see in the report.
-    fn tell(&self, report: &Report, targets: &[Target]) {
-        let is_seen = targets.contains(&Target { format: Format::Text, output: None }) && output::both_on_terminal();
-        if !is_seen {
-            for skip in report.coverage.failures() {
-                output::error(&format!("{}: {}", skip.path.to_text(), skip.cause));
-            }
-        }
-        if report.coverage.files == 0 && report.coverage.failures().next().is_none() {
-            output::warning("nothing was scanned: there is no file in the given paths that git does not ignore");
-        }
     }
 
     fn write(&self, report: &Report, options: &Options, target: &Target) -> anyhow::Result<()> {
@@ -227,6 +214,19 @@ impl Args {
             bail!("only one --format can go to standard output: give the others an --output");
         }
         Ok(targets)
+    }
+}
+
+/// Says on standard error what a person must know and would not see in the report.
+fn tell(report: &Report, targets: &[Target]) {
+    let is_seen = targets.contains(&Target { format: Format::Text, output: None }) && output::both_on_terminal();
+    if !is_seen {
+        for skip in report.coverage.failures() {
+            output::error(&format!("{}: {}", skip.path.to_text(), skip.cause));
+        }
+    }
+    if report.coverage.files == 0 && report.coverage.failures().next().is_none() {
+        output::warning("nothing was scanned: there is no file in the given paths that git does not ignore");
     }
 }
 

@@ -194,7 +194,7 @@ fn qualifier(blob: &[u8], start: usize) -> String {
     let from = start.saturating_sub(80);
     let line = memchr::memrchr(b'\n', &blob[from..start]).map_or(from, |newline| from + newline + 1);
     let name = String::from_utf8_lossy(&blob[line..start]).to_ascii_lowercase();
-    let mut letters: String = name.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    let mut letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     for word in COMMON {
         letters = letters.replace(word, "");
     }

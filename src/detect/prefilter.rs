@@ -24,7 +24,10 @@ pub enum Mark {
     /// A keyword of the regex rule at this position of the rule set.
     Keyword(usize),
     /// The first characters of something in base64; `phase` is the place of the first in its group of four (0 to 3).
-    Base64 { phase: u8 },
+    Base64 {
+        /// 0 to 3.
+        phase: u8,
+    },
     /// Wide letters of a word such as `AKIA`, after a zero byte, whatever the byte order.
     Utf16,
     /// A word that may stand before a secret.

@@ -260,7 +260,7 @@ impl<'a> Tokenizer<'a> {
         for captures in matcher.regex().captures_iter(layered.text) {
             let id = captures.name("id");
             let secret = captures.name("secret").or_else(|| if id.is_none() { captures.get(0) } else { None });
-            let texts = || id.iter().chain(&secret).map(|found| found.as_bytes());
+            let texts = || id.iter().chain(&secret).map(regex::bytes::Match::as_bytes);
             if texts().any(|text| dummy::entropy(text) < matcher.min_entropy) {
                 continue;
             }

@@ -30,7 +30,7 @@ pub fn write(report: &Report, options: &Options) -> String {
 pub fn write_lines(report: &Report, options: &Options) -> String {
     let suppressed = options.show_suppressed.then_some(&report.suppressed);
     let findings = report.findings.iter().chain(suppressed.into_iter().flatten());
-    let findings = findings.map(|finding| line(Line::Finding(FindingRecord::of(finding))));
+    let findings = findings.map(|finding| line(Line::Finding(Box::new(FindingRecord::of(finding)))));
     let skipped = report.coverage.skips.iter().map(|skip| line(Line::Skipped(SkipRecord::of(skip))));
     let summary =
         Line::Summary { schema_version: SCHEMA_VERSION, tool: Tool::THIS, summary: Summary::of(report, options) };
@@ -56,7 +56,7 @@ struct Document<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Line<'a> {
-    Finding(FindingRecord<'a>),
+    Finding(Box<FindingRecord<'a>>),
     Skipped(SkipRecord<'a>),
     Summary {
         schema_version: u32,

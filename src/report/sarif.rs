@@ -13,7 +13,11 @@ use crate::finding::{Finding, Suppression as Reason};
 use crate::rule::{Rule, Severity};
 use crate::source::{BlobPath, Skip, SkipCause};
 use serde_json::json;
-use serde_sarif::sarif::*;
+use serde_sarif::sarif::{
+    ArtifactLocation, Invocation, Location, Message, MultiformatMessageString, Notification, PhysicalLocation,
+    PropertyBag, Region, ReportingConfiguration, ReportingDescriptor, ReportingDescriptorReference, Result,
+    ResultLevel, Run, RunAutomationDetails, Sarif, Suppression, Tool, ToolComponent,
+};
 use std::collections::{BTreeMap, HashMap};
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -64,7 +68,9 @@ fn driver(report: &Report) -> ToolComponent {
             .name(pascal_case(id))
             .short_description(words(text))
             .full_description(words(text))
-            .help(words("The run's invocation lists what was not scanned, and whether the scan is complete without it."))
+            .help(words(
+                "The run's invocation lists what was not scanned, and whether the scan is complete without it.",
+            ))
             .build()
     };
     ToolComponent::builder()

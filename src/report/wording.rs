@@ -27,7 +27,7 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
     }
     let encodings: Vec<_> = finding.values().flat_map(|value| &value.encodings).collect();
     if let Some(encoding) = encodings.first() {
-        use crate::detect::decode::Encoding::*;
+        use crate::detect::decode::Encoding::{Base64, Escaped, Utf16Be, Utf16Le};
         let how = match encoding {
             Base64 => "in base64",
             Utf16Le | Utf16Be => "in UTF-16",

@@ -49,19 +49,16 @@ pub fn expand(template: &str) -> Expanded {
         out.text.push_str(&rest[..open]);
         rest = &rest[open..];
         let value = rest.find("}}").and_then(|close| Some((close, Placeholder::parse(&rest[2..close]).make()?)));
-        match value {
-            Some((close, value)) => {
-                let Placeholder { form, label, .. } = Placeholder::parse(&rest[2..close]);
-                let kind = form.split(':').next().unwrap_or_default().to_owned();
-                let start = out.text.len();
-                out.text.push_str(&value);
-                out.values.push(Value { kind, label: label.to_owned(), range: start..out.text.len() });
-                rest = &rest[close + 2..];
-            }
-            None => {
-                out.text.push_str("{{");
-                rest = &rest[2..];
-            }
+        if let Some((close, value)) = value {
+            let Placeholder { form, label, .. } = Placeholder::parse(&rest[2..close]);
+            let kind = form.split(':').next().unwrap_or_default().to_owned();
+            let start = out.text.len();
+            out.text.push_str(&value);
+            out.values.push(Value { kind, label: label.to_owned(), range: start..out.text.len() });
+            rest = &rest[close + 2..];
+        } else {
+            out.text.push_str("{{");
+            rest = &rest[2..];
         }
     }
     out.text.push_str(rest);
@@ -165,10 +162,10 @@ mod tests {
         assert_eq!(out.values.len(), 3);
         let Value { kind, label, range } = &out.values[1];
         assert_eq!((kind.as_str(), label.as_str(), range.len()), ("secret", "a", 40));
-        assert!(
-            out.text
-                .ends_with(&format!("\n{{{{unknown}}}} {{{{hex:99999}}}} {{{{ {}", &out.text[out.values[2].range.clone()]))
-        );
+        assert!(out.text.ends_with(&format!(
+            "\n{{{{unknown}}}} {{{{hex:99999}}}} {{{{ {}",
+            &out.text[out.values[2].range.clone()]
+        )));
     }
 
     #[test]

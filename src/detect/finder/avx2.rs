@@ -6,13 +6,18 @@
 
 use super::literals::{Fingerprints, Literals, Occurrence, WINDOW};
 use super::{SECRET_LEN, scalar};
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m128i, __m256i, _mm_loadu_si128, _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8,
+    _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_m128i, _mm256_set1_epi8,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_testz_si256,
+};
 use std::ops::Range;
 
 /// Proof that the processor has AVX2: there is no other way to make one than [`Finder::detect`].
 #[derive(Clone, Copy)]
 pub(super) struct Finder(());
 
+#[allow(clippy::unused_self, reason = "`self` is the proof")]
 impl Finder {
     pub(super) fn detect() -> Option<Self> {
         is_x86_feature_detected!("avx2").then_some(Self(()))
@@ -101,13 +106,12 @@ fn find_literals(literals: &Literals, haystack: &[u8], found: &mut Vec<Occurrenc
         at += Buckets::STEP;
     }
     // The rest, fewer than `SPAN` bytes, as the end of a full span, or on its own with zeros behind it.
-    match haystack.last_chunk() {
-        Some(span) => buckets.search(literals, haystack, haystack.len() - Buckets::SPAN, at, span, found),
-        None => {
-            let mut padded = [0; Buckets::SPAN];
-            padded[..haystack.len()].copy_from_slice(haystack);
-            buckets.search(literals, haystack, 0, 0, &padded, found);
-        }
+    if let Some(span) = haystack.last_chunk() {
+        buckets.search(literals, haystack, haystack.len() - Buckets::SPAN, at, span, found);
+    } else {
+        let mut padded = [0; Buckets::SPAN];
+        padded[..haystack.len()].copy_from_slice(haystack);
+        buckets.search(literals, haystack, 0, 0, &padded, found);
     }
 }
 

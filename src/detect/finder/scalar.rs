@@ -15,13 +15,12 @@ pub fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
 pub(super) fn base64_runs_from(haystack: &[u8], start: usize, found: &mut Vec<Range<usize>>) {
     let mut from = start;
     while let Some(window) = haystack.get(from..from + SECRET_LEN) {
-        match window.iter().rposition(|&b| !is_base64(b)) {
-            Some(last) => from += last + 1,
-            None => {
-                let end = run_end(haystack, from + SECRET_LEN);
-                found.push(from..end);
-                from = end;
-            }
+        if let Some(last) = window.iter().rposition(|&b| !is_base64(b)) {
+            from += last + 1;
+        } else {
+            let end = run_end(haystack, from + SECRET_LEN);
+            found.push(from..end);
+            from = end;
         }
     }
 }
