@@ -92,7 +92,8 @@ impl Tree {
         named: &Arc<HashSet<PathBuf>>,
         left_out: std::sync::mpsc::Sender<PathBuf>,
     ) -> impl Fn(&DirEntry) -> bool + Send + Sync + 'static {
-        let ignores = (!self.no_ignore).then(GitIgnores::default);
+        // A directory that git ignores and the user named is scanned with all that is in it.
+        let ignores = (!self.no_ignore).then(GitIgnores::default).filter(|git| !git.ignores(&root.absolute, true));
         let (given, absolute) = (root.given.clone(), root.absolute.clone());
         let named = named.clone();
         move |entry| {

@@ -1,0 +1,229 @@
+//! Reports: snapshots of what people read, schemas of what programs read, and what must hold of all of them.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Sandbox, expand};
+
+/// A small tree with one of everything a report can show.
+fn sample() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("aws/credentials", "[default]\naws_access_key_id = {{akia a}}\naws_secret_access_key = {{secret a}}\n");
+    sandbox.write("deploy.py", "client(\n  '{{akia a}}',\n  region='eu',\n  x='{{secret a}}')\nprint('{{akia a}}')\n");
+    sandbox.write("lone.txt", "the id is {{akia b}}\n");
+    sandbox.write("temporary.json", "{\"AccessKeyId\": \"{{asia}}\"}\n");
+    sandbox.write("secret.env", "export AWS_SECRET_ACCESS_KEY={{secret c}}\n");
+    sandbox.write("k8s.yaml", "data:\n  id: {{akia d | base64}}\n  key: {{secret d | base64}}\n");
+    sandbox.write("far.conf", &format!("access_key = {{{{akia e}}}}\n{}secret_key = {{{{secret e}}}}\n", "# …\n".repeat(30)));
+    sandbox.write("long.js", &format!("{}k='{{{{akia f}}}}';{}", "var a=1;".repeat(300), "var b=2;".repeat(300)));
+    sandbox.write("docs.md", "AKIAIOSFODNN7EXAMPLE\n");
+    sandbox.write("allowed.py", "k = '{{akia g}}'  # keyspill:allow aws-access-key-id for the tests\n# keyspill:allow\n");
+    sandbox.write("smtp.yml", "smtp_user: {{akia h}}\nsmtp_password: {{ses}}\n");
+    sandbox.write("sp ace/ñ#%?.txt", "{{akia i}} in a path that needs encoding\n");
+    sandbox
+}
+
+/// Replaces made-up keys in a report by their placeholders, so that no snapshot holds anything that looks like a key.
+fn redact(report: &str) -> String {
+    let mut report = report.to_owned();
+    for label in ["a", "b", "d", "e", "f", "g", "h", "i"] {
+        let id = format!("{{{{akia {label}}}}}");
+        report = report.replace(&expand(&id).text, &format!("[KEY ID {:<12}]", label));
+        let wrapped = expand(&format!("{{{{akia {label} | base64}}}}")).text;
+        report = report.replace(wrapped.trim_end_matches('='), &format!("[KEY ID {:<18}]", format!("{label} IN BASE64")));
+    }
+    report.replace(&expand("{{asia}}").text, "[TEMPORARY KEY ID  ]")
+}
+
+#[test]
+fn text_is_drawn_for_people() {
+    let run = sample().run(&["scan", "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    insta::assert_snapshot!(redact(&run.stdout));
+}
+
+#[test]
+fn text_shows_what_does_not_count_if_asked() {
+    let run = sample().run(&["scan", "docs.md", "allowed.py", "--show-suppressed"]);
+    assert_eq!(run.code, Some(0));
+    insta::assert_snapshot!(redact(&run.stdout));
+}
+
+#[test]
+fn colours_only_if_wanted() {
+    let sandbox = sample();
+    assert!(!sandbox.run(&["scan", "lone.txt"]).stdout.contains('\u{1b}'));
+    assert!(sandbox.run(&["scan", "lone.txt", "--color", "always"]).stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn json_is_as_the_schema_says() {
+    let schema: Value = serde_json::from_str(include_str!("../schemas/report-1.schema.json")).expect("the schema is JSON");
+    let document = jsonschema::validator_for(&schema).expect("the schema is valid");
+    let line_schema = json!({ "$schema": schema["$schema"], "$ref": "#/$defs/line", "$defs": schema["$defs"] });
+    let line = jsonschema::validator_for(&line_schema).expect("the schema of a line is valid");
+    let sandbox = sample();
+    for extra in [&[][..], &["--show-suppressed", "--stats"], &["--max-file-size", "60B"]] {
+        let args = [&["scan", ".", "missing"], extra].concat();
+        let json: Value = serde_json::from_str(&sandbox.run(&[&args[..], &["--format", "json"]].concat()).stdout).expect("JSON");
+        let errors: Vec<_> = document.iter_errors(&json).map(|error| format!("{error} at {}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        let lines = sandbox.run(&[&args[..], &["--format", "jsonl"]].concat()).stdout;
+        assert!(lines.lines().count() > 5);
+        for text in lines.lines() {
+            let json: Value = serde_json::from_str(text).expect("a line is JSON");
+            let errors: Vec<_> = line.iter_errors(&json).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{errors:?} in {text}");
+        }
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_it_should() {
+    let schema: Value = serde_json::from_str(include_str!("../schemas/report-1.schema.json")).expect("the schema is JSON");
+    let document = jsonschema::validator_for(&schema).expect("the schema is valid");
+    let mut report = sample().json(&["lone.txt"]);
+    assert!(document.is_valid(&report));
+    report["findings"][0]["location"]["startLine"] = json!(0);
+    assert!(!document.is_valid(&report));
+}
+
+fn sarif(sandbox: &Sandbox, args: &[&str]) -> Value {
+    let run = sandbox.run(&[&["scan", "--format", "sarif"], args].concat());
+    serde_json::from_str(&run.stdout).expect("SARIF is JSON")
+}
+
+/// The published schema, but for one pattern in it that is no valid regex (of the run's language, which we don't write).
+fn sarif_schema() -> jsonschema::Validator {
+    let mut schema: Value = serde_json::from_str(include_str!("sarif-schema-2.1.0.json")).expect("the schema is JSON");
+    for object in ["run", "toolComponent"] {
+        let language = schema["definitions"][object]["properties"]["language"].as_object_mut().expect("the broken property");
+        assert!(language.remove("pattern").is_some());
+    }
+    jsonschema::validator_for(&schema).expect("the schema is valid")
+}
+
+#[test]
+fn sarif_is_as_the_schema_says() {
+    let schema = sarif_schema();
+    for args in [&["."][..], &[".", "missing", "--show-suppressed", "--stats", "--max-file-size", "60B"]] {
+        let report = sarif(&sample(), args);
+        let errors: Vec<_> = schema.iter_errors(&report).map(|error| format!("{error} at {}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+    }
+    assert!(!schema.is_valid(&json!({ "version": "2.1.0", "runs": [{ "results": 1 }] })));
+}
+
+#[test]
+fn sarif_has_what_code_hosts_read() {
+    let report = sarif(&sample(), &["."]);
+    let run = &report["runs"][0];
+    assert_eq!(run["columnKind"], "utf16CodeUnits");
+    assert_eq!(run["invocations"][0]["executionSuccessful"], true);
+    for rule in run["tool"]["driver"]["rules"].as_array().expect("rules") {
+        let severity = rule["properties"]["security-severity"].as_str().expect("a string, as GitHub wants it");
+        assert!(severity.parse::<f64>().is_ok_and(|severity| (0.0..=10.0).contains(&severity)));
+        for text in ["shortDescription", "fullDescription", "help"] {
+            assert!(rule[text]["text"].as_str().is_some_and(|text| !text.is_empty()), "{text} of {rule}");
+        }
+    }
+    let results = run["results"].as_array().expect("results");
+    assert!(results.len() >= 10);
+    for result in results {
+        let index = usize::try_from(result["ruleIndex"].as_u64().expect("an index")).expect("a small index");
+        assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
+        let location = &result["locations"][0]["physicalLocation"];
+        let uri = location["artifactLocation"]["uri"].as_str().expect("a URI");
+        assert!(uri.is_ascii() && !uri.contains([' ', '#', '?', '\\']) && !uri.starts_with('/'), "{uri}");
+        let region = &location["region"];
+        assert!(region["endColumn"].as_u64() > region["startColumn"].as_u64(), "{region}");
+        // Every related location is linked from the message, and nothing else is.
+        let text = result["message"]["text"].as_str().expect("a message");
+        let related = result["relatedLocations"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for location in related {
+            assert!(text.contains(&format!("]({})", location["id"])), "{text}");
+        }
+        assert_eq!(text.matches("](").count(), related.len(), "{text}");
+    }
+    let encoded = results.iter().find(|result| result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "sp%20ace/%C3%B1%23%25%3F.txt");
+    assert!(encoded.is_some(), "the path with special characters is missing");
+}
+
+#[test]
+fn sarif_uris_start_at_the_repository() {
+    let sandbox = Sandbox::new();
+    sandbox.git(&["init", "-q", "."]);
+    sandbox.write("sub/dir/x.txt", "{{akia}}\n");
+    let report = sarif(&sandbox, &["sub/dir/x.txt"]);
+    assert_eq!(report["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "sub/dir/x.txt");
+}
+
+#[test]
+fn secrets_are_never_shown_unless_asked() {
+    let sandbox = sample();
+    sandbox.write("row.csv", "User name,Password,Access key ID,Secret access key\nbob,Tr0ub4dor,{{akia j}},{{secret j}}\n");
+    sandbox.write("two.txt", "{{akia k}} {{secret k}} {{secret l}} password={{base62:30}}\n");
+    sandbox.write_bytes("wide.txt", &expand("{{akia m}} {{secret m}} {{secret n}}").text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>());
+    sandbox.write("token.txt", "IQoJb3JpZ2luX2Vj{{base64:400}}\nABSK{{base64:128}}\nda2-{{lower:26}}\n");
+    let mut hidden: Vec<String> = ["a", "c", "d", "e", "j", "k", "l", "m", "n"].map(|label| expand(&format!("{{{{secret {label}}}}}")).text).into();
+    hidden.extend(["{{ses}}", "{{base62:30}}", "{{secret d | base64}}", "{{base64:400}}", "{{base64:128}}", "{{lower:26}}", "Tr0ub4dor"].map(|template| expand(template).text));
+    for format in ["text", "json", "jsonl", "sarif"] {
+        let run = sandbox.run(&["scan", ".", "--show-suppressed", "--format", format]);
+        let output = run.stdout + &run.stderr;
+        for secret in &hidden {
+            // No stretch of it either.
+            for part in secret.as_bytes().windows(9) {
+                let part = std::str::from_utf8(part).expect("ASCII");
+                assert!(!output.contains(part), "{format}: {part} of {secret}");
+            }
+        }
+    }
+    let clear = sandbox.run(&["scan", ".", "--show-secrets", "--format", "json"]).stdout;
+    assert!(clear.contains(&hidden[0]));
+}
+
+#[test]
+fn reports_do_not_depend_on_the_number_of_threads() {
+    let sandbox = sample();
+    for n in 0..200 {
+        sandbox.write(&format!("many/{}/{n}.txt", n % 7), &format!("{{{{akia {n}}}}} {{{{secret {n}}}}}\n{{{{akia a}}}}"));
+    }
+    for format in ["text", "json", "jsonl", "sarif"] {
+        let run = |threads| sandbox.run(&["scan", ".", "gone", "--show-suppressed", "--format", format, "--threads", threads]).stdout;
+        let one = run("1");
+        assert!(one.len() > 1000);
+        for threads in ["2", "3", "8"] {
+            assert_eq!(run(threads), one, "{format} with {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn hostile_text_cannot_steer_the_terminal() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a\u{1b}[31mb\u{202e}.txt", "\u{1b}]0;title\u{7} {{akia}} \u{202e}\u{9b}2J\n");
+    let run = sandbox.run(&["scan", "."]);
+    let odd = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+    assert_eq!(run.stdout.chars().find(|&c| odd(c)), None, "{:?}", run.stdout);
+    assert!(run.stdout.contains("found 1 credential"));
+}
+
+#[test]
+fn several_formats_in_one_run() {
+    let sandbox = sample();
+    let run = sandbox.run(&["scan", ".", "--format", "json", "--output", "r.json", "--format", "sarif", "-o", "r.sarif", "--format", "text"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stdout.contains("found 9 credentials"), "{}", run.stdout);
+    for file in ["r.json", "r.sarif"] {
+        let text = std::fs::read_to_string(sandbox.path().join(file)).expect("the report");
+        serde_json::from_str::<Value>(&text).expect("JSON");
+    }
+    let two = sandbox.run(&["scan", ".", "--format", "json", "--format", "text"]);
+    assert_eq!(two.code, Some(2));
+    assert!(two.stderr.contains("only one --format can go to standard output"), "{}", two.stderr);
+    let orphan = sandbox.run(&["scan", ".", "-o", "a", "-o", "b"]);
+    assert_eq!(orphan.code, Some(2));
+    let nowhere = sandbox.run(&["scan", ".", "-o", "no/such/dir/report"]);
+    assert_eq!(nowhere.code, Some(2));
+    assert!(nowhere.stderr.contains("cannot write the report to no/such/dir/report"), "{}", nowhere.stderr);
+}
