@@ -8,7 +8,12 @@ use support::Sandbox;
 
 /// Paths of the findings of a report.
 fn paths(report: &Value) -> Vec<&str> {
-    report["findings"].as_array().expect("findings").iter().map(|finding| finding["path"].as_str().expect("a path")).collect()
+    report["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .map(|finding| finding["path"].as_str().expect("a path"))
+        .collect()
 }
 
 fn skipped<'a>(report: &'a Value, cause: &str) -> Vec<&'a str> {
@@ -68,7 +73,14 @@ fn an_unreadable_file_is_2() {
 #[test]
 fn misuse_is_2() {
     let sandbox = Sandbox::new();
-    for args in [&["scan", "--no-such-flag"][..], &[], &["scan", "--format", "yaml"], &["scan", "--max-file-size", "many"], &["scan", "--max-file-size", "0"], &["rules", "explain", "nope"]] {
+    for args in [
+        &["scan", "--no-such-flag"][..],
+        &[],
+        &["scan", "--format", "yaml"],
+        &["scan", "--max-file-size", "many"],
+        &["scan", "--max-file-size", "0"],
+        &["rules", "explain", "nope"],
+    ] {
         assert_eq!(sandbox.run(args).code, Some(2), "{args:?}");
     }
 }
@@ -140,16 +152,33 @@ fn ignore_rules_are_gits_and_end_at_its_repository() {
 fn the_answer_is_gits_own() {
     let sandbox = Sandbox::new();
     sandbox.git(&["init", "-q", "."]);
-    sandbox.write(".gitignore", "*.tmp\n!important.tmp\n/root-only\nfoo/*\n!foo/bar/\n**/deep\ndir/\n\\#hash\n[ab].txt\n");
+    sandbox
+        .write(".gitignore", "*.tmp\n!important.tmp\n/root-only\nfoo/*\n!foo/bar/\n**/deep\ndir/\n\\#hash\n[ab].txt\n");
     sandbox.write("foo/.gitignore", "!back.tmp\n");
     let files = [
-        "x.tmp", "important.tmp", "root-only", "sub/root-only", "foo/one", "foo/bar/two", "foo/back.tmp", "a/b/deep", "dir/x", "sub/dir/x",
-        "dirt", "#hash", "a.txt", "c.txt", "foo/bar/x.tmp",
+        "x.tmp",
+        "important.tmp",
+        "root-only",
+        "sub/root-only",
+        "foo/one",
+        "foo/bar/two",
+        "foo/back.tmp",
+        "a/b/deep",
+        "dir/x",
+        "sub/dir/x",
+        "dirt",
+        "#hash",
+        "a.txt",
+        "c.txt",
+        "foo/bar/x.tmp",
     ];
     for (n, file) in files.iter().enumerate() {
         sandbox.write(file, &format!("{{{{akia {n}}}}}\n"));
     }
-    let output = std::process::Command::new("git").args(["ls-files", "--others", "--exclude-standard"]).current_dir(sandbox.path()).output();
+    let output = std::process::Command::new("git")
+        .args(["ls-files", "--others", "--exclude-standard"])
+        .current_dir(sandbox.path())
+        .output();
     let listed = String::from_utf8(output.expect("git runs").stdout).expect("UTF-8");
     let mut expected: Vec<&str> = listed.lines().filter(|file| !file.ends_with(".gitignore")).collect();
     expected.sort_unstable();
@@ -228,21 +257,21 @@ fn allow_comments_let_findings_through() {
         (run.code, run.stdout.contains("unused-allow"))
     };
     for (text, expected) in [
-        ("k = '{{akia}}'  # keyspill:allow\n", (Some(0), false)),
-        ("# keyspill:allow-next-line for the tests\nk = '{{akia}}'\n", (Some(0), false)),
+        ("k = '{{akia}}'  # {{allow}}\n", (Some(0), false)),
+        ("# {{allow}}-next-line for the tests\nk = '{{akia}}'\n", (Some(0), false)),
         ("k = '{{akia}}'  # gitleaks:allow\n", (Some(0), false)),
         ("k = '{{akia}}'  # pragma: allowlist secret\n", (Some(0), false)),
         ("# pragma: allowlist nextline secret\nk = '{{akia}}'\n", (Some(0), false)),
-        ("k = '{{akia}}'  # keyspill:allow aws-access-key-id\n", (Some(0), false)),
-        ("k = '{{akia}}'  # keyspill:allow aws-session-token\n", (Some(1), true)),
-        ("k = '{{akia}}'  # keyspill:allow aws-no-such-rule\n", (Some(1), true)),
-        ("# keyspill:allow\nk = '{{akia}}'\n", (Some(1), true)),
-        ("nothing here  # keyspill:allow\n", (Some(0), true)),
+        ("k = '{{akia}}'  # {{allow}} aws-access-key-id\n", (Some(0), false)),
+        ("k = '{{akia}}'  # {{allow}} aws-session-token\n", (Some(1), true)),
+        ("k = '{{akia}}'  # {{allow}} aws-no-such-rule\n", (Some(1), true)),
+        ("# {{allow}}\nk = '{{akia}}'\n", (Some(1), true)),
+        ("nothing here  # {{allow}}\n", (Some(0), true)),
         ("nothing here  # gitleaks:allow\n", (Some(0), false)),
-        ("say `keyspill:allow` to allow\n", (Some(0), false)),
+        ("say `{{allow}}` to allow\n", (Some(0), false)),
         // The secret's line decides over a pair.
-        ("i = '{{akia}}'\ns = '{{secret}}'  # keyspill:allow\n", (Some(0), false)),
-        ("i = '{{akia}}'  # keyspill:allow\ns = '{{secret}}'\n", (Some(1), true)),
+        ("i = '{{akia}}'\ns = '{{secret}}'  # {{allow}}\n", (Some(0), false)),
+        ("i = '{{akia}}'  # {{allow}}\ns = '{{secret}}'\n", (Some(1), true)),
     ] {
         assert_eq!(code("x.py", text), expected, "{text}");
     }
@@ -251,13 +280,18 @@ fn allow_comments_let_findings_through() {
 #[test]
 fn examples_are_said_and_never_fail() {
     let sandbox = Sandbox::new();
-    let example = "aws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n";
+    let example =
+        "aws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n";
     sandbox.write("docs.md", example);
     let run = sandbox.run(&["scan", ".", "--fail-on", "note"]);
     assert_eq!(run.code, Some(0));
     assert!(run.stdout.contains("not counted: 1 documented example; --show-suppressed lists them"), "{}", run.stdout);
     let shown = sandbox.run(&["scan", ".", "--show-suppressed"]);
-    assert!(shown.stdout.contains("AKIAIOSFODNN7EXAMPLE") && shown.stdout.contains("an example from AWS documentation"), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains("AKIAIOSFODNN7EXAMPLE") && shown.stdout.contains("an example from AWS documentation"),
+        "{}",
+        shown.stdout
+    );
 }
 
 #[test]
@@ -265,7 +299,10 @@ fn canaries_are_called_so() {
     let sandbox = Sandbox::new();
     sandbox.write_bytes("canary.txt", ["AKIA", "SP2TPHJSQH3FJRUX\n"].concat().as_bytes());
     let report = sandbox.json(&["."]);
-    assert_eq!((&report["findings"][0]["account"], &report["findings"][0]["canary"]), (&"171436882533".into(), &true.into()));
+    assert_eq!(
+        (&report["findings"][0]["account"], &report["findings"][0]["canary"]),
+        (&"171436882533".into(), &true.into())
+    );
     assert!(sandbox.run(&["scan", "."]).stdout.contains("planted as a tripwire"));
 }
 
@@ -285,7 +322,11 @@ fn a_closed_pipe_is_no_error() {
         sandbox.write(&format!("{n}.txt"), &format!("{{{{akia {n}}}}}\n"));
     }
     let script = format!("{} scan . | head -1 >&2; exit ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_keyspill"));
-    let output = std::process::Command::new("bash").args(["-c", &script]).current_dir(sandbox.path()).output().expect("bash runs");
+    let output = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(sandbox.path())
+        .output()
+        .expect("bash runs");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

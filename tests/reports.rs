@@ -8,16 +8,20 @@ use support::{Sandbox, expand};
 /// A small tree with one of everything a report can show.
 fn sample() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.write("aws/credentials", "[default]\naws_access_key_id = {{akia a}}\naws_secret_access_key = {{secret a}}\n");
+    sandbox
+        .write("aws/credentials", "[default]\naws_access_key_id = {{akia a}}\naws_secret_access_key = {{secret a}}\n");
     sandbox.write("deploy.py", "client(\n  '{{akia a}}',\n  region='eu',\n  x='{{secret a}}')\nprint('{{akia a}}')\n");
     sandbox.write("lone.txt", "the id is {{akia b}}\n");
     sandbox.write("temporary.json", "{\"AccessKeyId\": \"{{asia}}\"}\n");
     sandbox.write("secret.env", "export AWS_SECRET_ACCESS_KEY={{secret c}}\n");
     sandbox.write("k8s.yaml", "data:\n  id: {{akia d | base64}}\n  key: {{secret d | base64}}\n");
-    sandbox.write("far.conf", &format!("access_key = {{{{akia e}}}}\n{}secret_key = {{{{secret e}}}}\n", "# …\n".repeat(30)));
+    sandbox.write(
+        "far.conf",
+        &format!("access_key = {{{{akia e}}}}\n{}secret_key = {{{{secret e}}}}\n", "# …\n".repeat(30)),
+    );
     sandbox.write("long.js", &format!("{}k='{{{{akia f}}}}';{}", "var a=1;".repeat(300), "var b=2;".repeat(300)));
     sandbox.write("docs.md", "AKIAIOSFODNN7EXAMPLE\n");
-    sandbox.write("allowed.py", "k = '{{akia g}}'  # keyspill:allow aws-access-key-id for the tests\n# keyspill:allow\n");
+    sandbox.write("allowed.py", "k = '{{akia g}}'  # {{allow}} aws-access-key-id for the tests\n# {{allow}}\n");
     sandbox.write("smtp.yml", "smtp_user: {{akia h}}\nsmtp_password: {{ses}}\n");
     sandbox.write("sp ace/ñ#%?.txt", "{{akia i}} in a path that needs encoding\n");
     sandbox
@@ -30,9 +34,12 @@ fn redact(report: &str) -> String {
         let id = format!("{{{{akia {label}}}}}");
         report = report.replace(&expand(&id).text, &format!("[KEY ID {:<12}]", label));
         let wrapped = expand(&format!("{{{{akia {label} | base64}}}}")).text;
-        report = report.replace(wrapped.trim_end_matches('='), &format!("[KEY ID {:<18}]", format!("{label} IN BASE64")));
+        report =
+            report.replace(wrapped.trim_end_matches('='), &format!("[KEY ID {:<18}]", format!("{label} IN BASE64")));
     }
-    report.replace(&expand("{{asia}}").text, "[TEMPORARY KEY ID  ]")
+    report
+        .replace(&expand("{{asia}}").text, "[TEMPORARY KEY ID  ]")
+        .replace(&expand("{{allow}}").text, "[ALLOW MARKER]")
 }
 
 #[test]
@@ -58,15 +65,18 @@ fn colours_only_if_wanted() {
 
 #[test]
 fn json_is_as_the_schema_says() {
-    let schema: Value = serde_json::from_str(include_str!("../schemas/report-1.schema.json")).expect("the schema is JSON");
+    let schema: Value =
+        serde_json::from_str(include_str!("../schemas/report-1.schema.json")).expect("the schema is JSON");
     let document = jsonschema::validator_for(&schema).expect("the schema is valid");
     let line_schema = json!({ "$schema": schema["$schema"], "$ref": "#/$defs/line", "$defs": schema["$defs"] });
     let line = jsonschema::validator_for(&line_schema).expect("the schema of a line is valid");
     let sandbox = sample();
     for extra in [&[][..], &["--show-suppressed", "--stats"], &["--max-file-size", "60B"]] {
         let args = [&["scan", ".", "missing"], extra].concat();
-        let json: Value = serde_json::from_str(&sandbox.run(&[&args[..], &["--format", "json"]].concat()).stdout).expect("JSON");
-        let errors: Vec<_> = document.iter_errors(&json).map(|error| format!("{error} at {}", error.instance_path())).collect();
+        let json: Value =
+            serde_json::from_str(&sandbox.run(&[&args[..], &["--format", "json"]].concat()).stdout).expect("JSON");
+        let errors: Vec<_> =
+            document.iter_errors(&json).map(|error| format!("{error} at {}", error.instance_path())).collect();
         assert!(errors.is_empty(), "{errors:?}");
         let lines = sandbox.run(&[&args[..], &["--format", "jsonl"]].concat()).stdout;
         assert!(lines.lines().count() > 5);
@@ -80,7 +90,8 @@ fn json_is_as_the_schema_says() {
 
 #[test]
 fn the_schema_refuses_what_it_should() {
-    let schema: Value = serde_json::from_str(include_str!("../schemas/report-1.schema.json")).expect("the schema is JSON");
+    let schema: Value =
+        serde_json::from_str(include_str!("../schemas/report-1.schema.json")).expect("the schema is JSON");
     let document = jsonschema::validator_for(&schema).expect("the schema is valid");
     let mut report = sample().json(&["lone.txt"]);
     assert!(document.is_valid(&report));
@@ -97,7 +108,8 @@ fn sarif(sandbox: &Sandbox, args: &[&str]) -> Value {
 fn sarif_schema() -> jsonschema::Validator {
     let mut schema: Value = serde_json::from_str(include_str!("sarif-schema-2.1.0.json")).expect("the schema is JSON");
     for object in ["run", "toolComponent"] {
-        let language = schema["definitions"][object]["properties"]["language"].as_object_mut().expect("the broken property");
+        let language =
+            schema["definitions"][object]["properties"]["language"].as_object_mut().expect("the broken property");
         assert!(language.remove("pattern").is_some());
     }
     jsonschema::validator_for(&schema).expect("the schema is valid")
@@ -108,7 +120,8 @@ fn sarif_is_as_the_schema_says() {
     let schema = sarif_schema();
     for args in [&["."][..], &[".", "missing", "--show-suppressed", "--stats", "--max-file-size", "60B"]] {
         let report = sarif(&sample(), args);
-        let errors: Vec<_> = schema.iter_errors(&report).map(|error| format!("{error} at {}", error.instance_path())).collect();
+        let errors: Vec<_> =
+            schema.iter_errors(&report).map(|error| format!("{error} at {}", error.instance_path())).collect();
         assert!(errors.is_empty(), "{errors:?}");
     }
     assert!(!schema.is_valid(&json!({ "version": "2.1.0", "runs": [{ "results": 1 }] })));
@@ -145,7 +158,9 @@ fn sarif_has_what_code_hosts_read() {
         }
         assert_eq!(text.matches("](").count(), related.len(), "{text}");
     }
-    let encoded = results.iter().find(|result| result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "sp%20ace/%C3%B1%23%25%3F.txt");
+    let encoded = results.iter().find(|result| {
+        result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "sp%20ace/%C3%B1%23%25%3F.txt"
+    });
     assert!(encoded.is_some(), "the path with special characters is missing");
 }
 
@@ -155,18 +170,44 @@ fn sarif_uris_start_at_the_repository() {
     sandbox.git(&["init", "-q", "."]);
     sandbox.write("sub/dir/x.txt", "{{akia}}\n");
     let report = sarif(&sandbox, &["sub/dir/x.txt"]);
-    assert_eq!(report["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "sub/dir/x.txt");
+    assert_eq!(
+        report["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
+        "sub/dir/x.txt"
+    );
 }
 
 #[test]
 fn secrets_are_never_shown_unless_asked() {
     let sandbox = sample();
-    sandbox.write("row.csv", "User name,Password,Access key ID,Secret access key\nbob,Tr0ub4dor,{{akia j}},{{secret j}}\n");
+    sandbox.write(
+        "row.csv",
+        "User name,Password,Access key ID,Secret access key\nbob,Tr0ub4dor,{{akia j}},{{secret j}}\n",
+    );
     sandbox.write("two.txt", "{{akia k}} {{secret k}} {{secret l}} password={{base62:30}}\n");
-    sandbox.write_bytes("wide.txt", &expand("{{akia m}} {{secret m}} {{secret n}}").text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>());
+    sandbox.write_bytes(
+        "wide.txt",
+        &expand("{{akia m}} {{secret m}} {{secret n}}")
+            .text
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect::<Vec<_>>(),
+    );
     sandbox.write("token.txt", "IQoJb3JpZ2luX2Vj{{base64:400}}\nABSK{{base64:128}}\nda2-{{lower:26}}\n");
-    let mut hidden: Vec<String> = ["a", "c", "d", "e", "j", "k", "l", "m", "n"].map(|label| expand(&format!("{{{{secret {label}}}}}")).text).into();
-    hidden.extend(["{{ses}}", "{{base62:30}}", "{{secret d | base64}}", "{{base64:400}}", "{{base64:128}}", "{{lower:26}}", "Tr0ub4dor"].map(|template| expand(template).text));
+    let mut hidden: Vec<String> = ["a", "c", "d", "e", "j", "k", "l", "m", "n"]
+        .map(|label| expand(&format!("{{{{secret {label}}}}}")).text)
+        .into();
+    hidden.extend(
+        [
+            "{{ses}}",
+            "{{base62:30}}",
+            "{{secret d | base64}}",
+            "{{base64:400}}",
+            "{{base64:128}}",
+            "{{lower:26}}",
+            "Tr0ub4dor",
+        ]
+        .map(|template| expand(template).text),
+    );
     for format in ["text", "json", "jsonl", "sarif"] {
         let run = sandbox.run(&["scan", ".", "--show-suppressed", "--format", format]);
         let output = run.stdout + &run.stderr;
@@ -186,10 +227,13 @@ fn secrets_are_never_shown_unless_asked() {
 fn reports_do_not_depend_on_the_number_of_threads() {
     let sandbox = sample();
     for n in 0..200 {
-        sandbox.write(&format!("many/{}/{n}.txt", n % 7), &format!("{{{{akia {n}}}}} {{{{secret {n}}}}}\n{{{{akia a}}}}"));
+        sandbox
+            .write(&format!("many/{}/{n}.txt", n % 7), &format!("{{{{akia {n}}}}} {{{{secret {n}}}}}\n{{{{akia a}}}}"));
     }
     for format in ["text", "json", "jsonl", "sarif"] {
-        let run = |threads| sandbox.run(&["scan", ".", "gone", "--show-suppressed", "--format", format, "--threads", threads]).stdout;
+        let run = |threads| {
+            sandbox.run(&["scan", ".", "gone", "--show-suppressed", "--format", format, "--threads", threads]).stdout
+        };
         let one = run("1");
         assert!(one.len() > 1000);
         for threads in ["2", "3", "8"] {
@@ -211,7 +255,9 @@ fn hostile_text_cannot_steer_the_terminal() {
 #[test]
 fn several_formats_in_one_run() {
     let sandbox = sample();
-    let run = sandbox.run(&["scan", ".", "--format", "json", "--output", "r.json", "--format", "sarif", "-o", "r.sarif", "--format", "text"]);
+    let run = sandbox.run(&[
+        "scan", ".", "--format", "json", "--output", "r.json", "--format", "sarif", "-o", "r.sarif", "--format", "text",
+    ]);
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     assert!(run.stdout.contains("found 9 credentials"), "{}", run.stdout);
     for file in ["r.json", "r.sarif"] {

@@ -28,7 +28,8 @@ fn own_rules_are_checked_and_used() {
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), "1 rule: every example holds\n"), "{}", run.stderr);
     sandbox.write("x.txt", "token: acme_{{lower:20}}\n{{akia}}\n");
     let report = sandbox.json(&["x.txt", "--rules", "own.toml"]);
-    let rules: Vec<_> = report["findings"].as_array().expect("findings").iter().map(|finding| &finding["rule"]).collect();
+    let rules: Vec<_> =
+        report["findings"].as_array().expect("findings").iter().map(|finding| &finding["rule"]).collect();
     assert_eq!(rules, ["acme-token", "aws-access-key-id"]);
     assert_eq!(report["findings"][0]["secret"]["value"], "*".repeat(25));
     let list = sandbox.run(&["rules", "list", "--rules", "own.toml"]).stdout;

@@ -106,8 +106,11 @@ pub fn apply(allows: Vec<Allow>, findings: &mut [Finding]) -> Vec<Allow> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rule::example::expand;
 
-    fn read(line: &str) -> Option<Allow> {
+    fn read(template: &str) -> Option<Allow> {
+        let line = expand(template).text;
+        let line = line.as_str();
         let at = line.find("keyspill:").or_else(|| line.find("gitleaks:")).or_else(|| line.find("pragma:"))?;
         let comment = Comment { span: at..at + 1, before: line[..at].into(), text: line[at..].into() };
         Allow::read(&comment, &Locations::new(line.as_bytes(), [at..at + 1]), &RuleSet::built_in())
@@ -121,13 +124,13 @@ mod tests {
     fn comments_of_many_languages_are_read() {
         let plain = Some((1, vec![], String::new()));
         for line in [
-            "x # keyspill:allow",
-            "x // keyspill:allow",
-            "x /* keyspill:allow */",
-            "<!-- keyspill:allow -->",
-            "x ;keyspill:allow",
-            "-- keyspill:allow",
-            "keyspill:allow",
+            "x # {{allow}}",
+            "x // {{allow}}",
+            "x /* {{allow}} */",
+            "<!-- {{allow}} -->",
+            "x ;{{allow}}",
+            "-- {{allow}}",
+            "{{allow}}",
             "x # gitleaks:allow",
             "x  # pragma: allowlist secret",
         ] {
@@ -139,21 +142,18 @@ mod tests {
     fn rules_and_reasons_are_told_apart() {
         let reason = |text: &str| text.to_owned();
         assert_eq!(
-            parts("# keyspill:allow aws-access-key-id test fixture"),
+            parts("# {{allow}} aws-access-key-id test fixture"),
             Some((1, vec!["aws-access-key-id".into()], reason("test fixture")))
         );
         assert_eq!(
-            parts("# keyspill:allow aws-access-key-id,aws-session-token: old"),
+            parts("# {{allow}} aws-access-key-id,aws-session-token: old"),
             Some((1, vec!["aws-access-key-id".into(), "aws-session-token".into()], reason("old")))
         );
-        assert_eq!(parts("# keyspill:allow it is a test"), Some((1, vec![], reason("it is a test"))));
-        assert_eq!(parts("# keyspill:allow -- rotated in May"), Some((1, vec![], reason("rotated in May"))));
+        assert_eq!(parts("# {{allow}} it is a test"), Some((1, vec![], reason("it is a test"))));
+        assert_eq!(parts("# {{allow}} -- rotated in May"), Some((1, vec![], reason("rotated in May"))));
+        assert_eq!(parts("# {{allow}} aws-no-such-rule x"), Some((1, vec!["aws-no-such-rule".into()], reason("x"))));
         assert_eq!(
-            parts("# keyspill:allow aws-no-such-rule x"),
-            Some((1, vec!["aws-no-such-rule".into()], reason("x")))
-        );
-        assert_eq!(
-            parts("<!-- keyspill:allow-next-line aws-access-key-pair docs -->"),
+            parts("<!-- {{allow}}-next-line aws-access-key-pair docs -->"),
             Some((2, vec!["aws-access-key-pair".into()], reason("docs")))
         );
         assert_eq!(parts("# pragma: allowlist nextline secret"), Some((2, vec![], String::new())));
@@ -161,9 +161,7 @@ mod tests {
 
     #[test]
     fn prose_and_strings_are_not_comments() {
-        for line in
-            ["use `keyspill:allow` on the line", "MARKER = \"keyspill:allow\"", "# keyspill:allowed", "xkeyspill:allow"]
-        {
+        for line in ["use `{{allow}}` on the line", "MARKER = \"{{allow}}\"", "# {{allow}}ed", "x{{allow}}"] {
             assert_eq!(read(line), None, "{line}");
         }
     }

@@ -8,11 +8,13 @@
 //! | `{{akia}}`, `{{asia}}`, `{{abia}}`, `{{acca}}` | a key id of that prefix, of account 111122223333 |
 //! | `{{secret}}` | a secret access key: 40 of `[A-Za-z0-9+/]` |
 //! | `{{ses}}` | an SES SMTP password |
+//! | `{{allow}}` | the marker of a comment that allows a finding |
 //! | `{{base64:N}}`, `{{base62:N}}`, `{{base32:N}}`, `{{hex:N}}`, `{{digits:N}}`, `{{lower:N}}` | N random characters of that alphabet |
 //!
 //! A word after a blank tells two apart: `{{akia one}}` and `{{akia two}}` differ. What is made can be written in another
 //! way: `{{secret | percent}}`, and likewise `base64` and `json` (with `\/`).
 
+use crate::detect::comment::MARKERS;
 use data_encoding::BASE64;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
@@ -105,6 +107,7 @@ fn make(form: &str, label: &str) -> Option<String> {
     match form {
         // The nine characters after the prefix are account 111122223333 (see `credential::account`).
         "akia" | "asia" | "abia" | "acca" => Some(form.to_ascii_uppercase() + "RTX3GSDSQ" + &random(&base32, 7)),
+        "allow" => Some(MARKERS[0].to_owned()),
         "secret" => Some(secret(&seed, &base64)),
         "ses" => {
             let mut bytes = [0; 33];
