@@ -62,7 +62,7 @@ fn an_unreadable_file_is_2() {
     assert_eq!(run.code, Some(2), "{}", run.stdout);
     assert!(run.stderr.contains("loop: cannot be read: "), "{}", run.stderr);
     let secret = sandbox.write("closed.txt", "{{akia}}\n");
-    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0)).expect("permissions");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).expect("permissions");
     if std::fs::read(&secret).is_err() {
         let run = sandbox.run(&["scan", "."]);
         assert_eq!(run.code, Some(2));

@@ -32,7 +32,7 @@ fn redact(report: &str) -> String {
     let mut report = report.to_owned();
     for label in ["a", "b", "d", "e", "f", "g", "h", "i"] {
         let id = format!("{{{{akia {label}}}}}");
-        report = report.replace(&expand(&id).text, &format!("[KEY ID {:<12}]", label));
+        report = report.replace(&expand(&id).text, &format!("[KEY ID {label:<12}]"));
         let wrapped = expand(&format!("{{{{akia {label} | base64}}}}")).text;
         report =
             report.replace(wrapped.trim_end_matches('='), &format!("[KEY ID {:<18}]", format!("{label} IN BASE64")));

@@ -188,16 +188,24 @@ impl RuleSet {
     /// Adds the rules of a file.
     ///
     /// # Errors
-    /// If it cannot be read, is not a file of rules, has a regex that does not compile within [`REGEX_SIZE_LIMIT`],
-    /// or an id that is taken. The set is then as it was.
+    /// If it cannot be read, or as [`Self::add_text`]. The set is then as it was.
     pub fn add(&mut self, file: &Path) -> Result<(), RuleFileError> {
+        let text = std::fs::read_to_string(file);
+        let text = text.map_err(|error| RuleFileError { file: file.to_owned(), problem: error.into() })?;
+        self.add_text(file, &text)
+    }
+
+    /// Adds the rules of a file's text; `file` is only named in errors.
+    ///
+    /// # Errors
+    /// If it is not a file of rules, has a regex that does not compile within [`REGEX_SIZE_LIMIT`], or an id that is
+    /// taken. The set is then as it was.
+    pub fn add_text(&mut self, file: &Path, text: &str) -> Result<(), RuleFileError> {
         let before = self.rules.len();
-        std::fs::read_to_string(file).map_err(Problem::from).and_then(|text| self.extend(&text, Trust::User)).map_err(
-            |problem| {
-                self.rules.truncate(before);
-                RuleFileError { file: file.to_owned(), problem }
-            },
-        )
+        self.extend(text, Trust::User).map_err(|problem| {
+            self.rules.truncate(before);
+            RuleFileError { file: file.to_owned(), problem }
+        })
     }
 
     /// The rule of that name.

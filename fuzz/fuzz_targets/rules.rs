@@ -1,0 +1,19 @@
+//! A file of rules: it is refused or works, and does not panic.
+
+#![no_main]
+
+use keyspill::detect::Detector;
+use keyspill::rule::{RuleSet, check, example};
+use libfuzzer_sys::fuzz_target;
+use std::path::Path;
+use std::sync::Arc;
+
+fuzz_target!(|text: &str| {
+    example::expand(text);
+    let mut rules = RuleSet::built_in();
+    if rules.add_text(Path::new("fuzz.toml"), text).is_ok() {
+        let rules = Arc::new(rules);
+        check::check(&rules, |rule| !rule.id.as_str().starts_with("aws-"));
+        Detector::new(rules).detect(text.as_bytes(), b"fuzz");
+    }
+});
