@@ -63,11 +63,14 @@ fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
     const PROBE: usize = 16;
     const STRIDE: usize = SECRET_LEN - PROBE + 1;
     const STEP: usize = 4 * STRIDE;
+    // The last window may overlap the one before.
+    let Some(last) = haystack.len().checked_sub(STEP) else { return scalar::base64_runs(haystack, found) };
     let class = Base64Class::new();
     let mut at = 0;
     // Every run that starts before `judged` has been looked at, and no run crosses it.
     let mut judged = 0;
-    while let Some(window) = haystack[at..].first_chunk::<STEP>() {
+    loop {
+        let window: &[u8; STEP] = chunk(haystack, at);
         let probes = |first| {
             let pair = _mm256_set_m128i(load_half(chunk(window, first + STRIDE)), load_half(chunk(window, first)));
             class.outside(pair)
@@ -89,29 +92,32 @@ fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
                 }
             }
         }
-        at += STEP;
+        if at == last {
+            return;
+        }
+        at = last.min(at + STEP);
     }
-    // A run that starts before `at` and met no probe there still lies after `judged`.
-    let tail = scalar::run_start(haystack, at.max(judged), judged);
-    scalar::base64_runs_from(haystack, tail, found);
 }
 
 /// See [`super::literals`].
 #[target_feature(enable = "avx2")]
 fn find_literals(literals: &Literals, haystack: &[u8], found: &mut Vec<Occurrence>) {
     let buckets = Buckets::new(literals.fingerprints());
-    let mut at = 0;
-    while let Some(span) = haystack[at..].first_chunk::<{ Buckets::SPAN }>() {
-        buckets.search(literals, haystack, at, at, span, found);
-        at += Buckets::STEP;
-    }
-    // The rest, fewer than `SPAN` bytes, as the end of a full span, or on its own with zeros behind it.
-    if let Some(span) = haystack.last_chunk() {
-        buckets.search(literals, haystack, haystack.len() - Buckets::SPAN, at, span, found);
-    } else {
+    let Some(last) = haystack.len().checked_sub(Buckets::SPAN) else {
         let mut padded = [0; Buckets::SPAN];
         padded[..haystack.len()].copy_from_slice(haystack);
-        buckets.search(literals, haystack, 0, 0, &padded, found);
+        return buckets.search(literals, haystack, 0, 0, &padded, found);
+    };
+    let mut at = 0;
+    let mut from = 0;
+    loop {
+        buckets.search(literals, haystack, at, from, chunk(haystack, at), found);
+        if at == last {
+            return;
+        }
+        // The last span may overlap the one before.
+        from = at + Buckets::STEP;
+        at = last.min(from);
     }
 }
 
