@@ -9,7 +9,8 @@ use crate::report::{Coverage, Report};
 use crate::rule::Finder;
 use crate::source::read::Reader;
 use crate::source::tree::Tree;
-use crate::source::{BlobPath, Item, Skip};
+use crate::source::{BlobPath, Item, Skip, SkipCause};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,7 +35,12 @@ impl Scan {
             Item::Blob(path, bytes) => {
                 collected.files.fetch_add(1, Ordering::Relaxed);
                 collected.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                collected.add(examine(detector, path, bytes, self.show_secrets));
+                let name = path.clone();
+                // A bug that one file brings out must not cost the scan of all others, nor pass unseen.
+                match catch_unwind(AssertUnwindSafe(|| examine(detector, path, bytes, self.show_secrets))) {
+                    Ok(findings) => collected.add(findings),
+                    Err(_) => collected.skip(Skip { path: name, cause: SkipCause::Internal }),
+                }
             }
         };
         if let Some(name) = &self.stdin {

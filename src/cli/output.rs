@@ -70,6 +70,14 @@ fn say(level: &str, text: &str) {
     _ = writeln!(io::stderr(), "keyspill: {level}: {}", lines.join("\n"));
 }
 
+/// Makes a panic tell its place and not its message, which may quote the text that brought it about, and so a secret.
+pub fn keep_panics_quiet() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
+        error(&format!("internal error{place}; please report it"));
+    }));
+}
+
 /// True if a person sees both streams.
 pub fn both_on_terminal() -> bool {
     io::stdout().is_terminal() && io::stderr().is_terminal()

@@ -86,10 +86,10 @@ fn explain(rules: &RuleSet, id: &str) -> anyhow::Result<Verdict> {
 fn explanation(rule: &Rule) -> String {
     let mut out = format!("{}: {}\n\n", rule.id, rule.name);
     let severity = format!("{} (security severity {:.1} of 10)", rule.severity, rule.security_severity);
-    _ = writeln!(out, "Severity: {severity}\n\n{}\n", rule.description.trim());
+    _ = writeln!(out, "Severity: {severity}\n\n{}\n", wrap(rule.description.trim()));
     for (title, text) in [("Why it matters", &rule.why), ("What to do", &rule.remedy)] {
         if !text.trim().is_empty() {
-            _ = writeln!(out, "{title}\n{}\n", text.trim());
+            _ = writeln!(out, "{title}\n{}\n", wrap(text.trim()));
         }
     }
     match &rule.matcher {
@@ -127,6 +127,10 @@ fn explanation(rule: &Rule) -> String {
         _ = writeln!(out, "See {link}");
     }
     out
+}
+
+fn wrap(text: &str) -> String {
+    textwrap::fill(text, textwrap::termwidth().min(100))
 }
 
 fn shorten(line: &str) -> String {

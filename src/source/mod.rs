@@ -70,13 +70,15 @@ pub enum SkipCause {
     Symlink,
     /// A socket, pipe or device.
     Special,
+    /// keyspill itself failed on it.
+    Internal,
 }
 
 impl SkipCause {
     /// True if the scan is incomplete because of it, in a way that nobody asked for.
     pub fn is_failure(&self) -> bool {
         match self {
-            Self::Missing | Self::Unreadable(_) => true,
+            Self::Missing | Self::Unreadable(_) | Self::Internal => true,
             Self::TooLarge { is_chosen, .. } => !is_chosen,
             Self::GitIgnored | Self::Symlink | Self::Special => false,
         }
@@ -91,6 +93,7 @@ impl SkipCause {
             Self::GitIgnored => "git-ignored",
             Self::Symlink => "symlink",
             Self::Special => "special",
+            Self::Internal => "internal",
         }
     }
 }
@@ -107,6 +110,7 @@ impl fmt::Display for SkipCause {
             Self::GitIgnored => f.write_str("git ignores it; scan it with --no-ignore"),
             Self::Symlink => f.write_str("a symbolic link, not followed"),
             Self::Special => f.write_str("not a regular file"),
+            Self::Internal => f.write_str("not scanned: an internal error of keyspill; please report it"),
         }
     }
 }
