@@ -3,13 +3,14 @@
 use crate::detect::Detector;
 use crate::finding::excerpt::Excerpts;
 use crate::finding::location::Locations;
-use crate::finding::{self, Finding};
+use crate::finding::{self, Finding, mask};
 use crate::policy::inline::{self, Allow};
 use crate::report::{Coverage, Report};
 use crate::rule::Finder;
 use crate::source::read::Reader;
 use crate::source::tree::Tree;
 use crate::source::{BlobPath, Item, Skip, SkipCause};
+use secrecy::ExposeSecret;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,10 +65,20 @@ pub fn examine(detector: &Detector, path: BlobPath, bytes: &[u8], show_secrets: 
     let excerpts = Excerpts::new(bytes, &detection, &locations, show_secrets);
     let mut findings = finding::findings(&path, &detection, &excerpts, &locations);
     let rules = detector.rules();
-    let allows = detection.comments.iter().filter_map(|comment| Allow::read(comment, &locations, rules)).collect();
+    let secrets = || detection.candidates.iter().filter_map(|candidate| candidate.secret.as_ref());
+    let read = |comment| {
+        let mut allow = Allow::read(comment, &locations, rules)?;
+        if !show_secrets {
+            // The reason is the rest of the line, which may hold the very key that is allowed.
+            allow.reason = mask::redact(&allow.reason, secrets().map(|part| part.value.expose_secret()));
+        }
+        Some(allow)
+    };
+    let allows = detection.comments.iter().filter_map(read).collect();
     let unused = inline::apply(allows, &mut findings);
     if let Some(rule) = rules.of_finder(Finder::UnusedAllow) {
-        findings.extend(unused.iter().map(|allow| finding::unused_allow(rule, &path, allow, &excerpts, &locations)));
+        findings
+            .extend(unused.iter().map(|allow| finding::unused_allow(rule, &path, &allow.span, &excerpts, &locations)));
     }
     findings
 }

@@ -192,8 +192,10 @@ fn secrets_are_never_shown_unless_asked() {
             .flat_map(u16::to_le_bytes)
             .collect::<Vec<_>>(),
     );
+    sandbox.write("allowed.c", "/* {{allow}} because */ i = \"{{akia o}}\", k = \"{{secret o}}\";\n");
+    sandbox.write("allowed.sh", "# {{allow}} because {{akia p}} {{secret p}} {{secret q | percent}}\n");
     sandbox.write("token.txt", "IQoJb3JpZ2luX2Vj{{base64:400}}\nABSK{{base64:128}}\nda2-{{lower:26}}\n");
-    let mut hidden: Vec<String> = ["a", "c", "d", "e", "j", "k", "l", "m", "n"]
+    let mut hidden: Vec<String> = ["a", "c", "d", "e", "j", "k", "l", "m", "n", "o", "p", "q"]
         .map(|label| expand(&format!("{{{{secret {label}}}}}")).text)
         .into();
     hidden.extend(

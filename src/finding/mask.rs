@@ -15,6 +15,25 @@ pub fn mask(value: &str) -> String {
     MASK.to_string().repeat(value.chars().count())
 }
 
+/// `text` with every one of `secrets` hidden, and every run of characters of which secrets and their escapes are made
+/// that is longer than words are.
+pub fn redact<'a>(text: &str, secrets: impl Iterator<Item = &'a str>) -> String {
+    let exact = secrets
+        .filter(|secret| !secret.is_empty())
+        .fold(text.to_owned(), |text, secret| text.replace(secret, &mask(secret)));
+    let is_run = |c: char| c.is_ascii() && is_base64(c as u8) || matches!(c, '%' | '\\' | '=' | '&' | '#' | ';');
+    let mut out = String::with_capacity(exact.len());
+    let mut rest = exact.as_str();
+    while let Some(start) = rest.find(is_run) {
+        let end = rest[start..].find(|c| !is_run(c)).map_or(rest.len(), |length| start + length);
+        out.push_str(&rest[..start]);
+        let run = &rest[start..end];
+        out.push_str(&if run.len() >= LONG { mask(run) } else { run.to_owned() });
+        rest = &rest[end..];
+    }
+    out + rest
+}
+
 /// The stretches of `text` that look like random tokens.
 pub fn random_tokens(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let is_token = |b: u8| is_base64(b) || matches!(b, b'_' | b'-' | b'=' | b'%' | b'.' | b'~' | b'!');
@@ -46,6 +65,20 @@ mod tests {
     #[test]
     fn nothing_but_the_length_is_left() {
         assert_eq!(mask("pä$$"), "****");
+    }
+
+    #[test]
+    fn redacted_text_holds_no_secret_in_any_spelling() {
+        let secret = expand("{{secret}}").text;
+        for spelling in ["{{secret}}", "{{secret | percent}}", "{{secret | json}}", "{{secret | base64}}"] {
+            let text = expand(&format!("*/ key = \"{spelling}\" see https://example.com/a/b")).text;
+            let redacted = redact(&text, [secret.as_str(), "short"].into_iter());
+            assert!(
+                redacted.starts_with("*/ key = \"***") && redacted.ends_with("*\" see https://example.com/a/b"),
+                "{redacted}"
+            );
+        }
+        assert_eq!(redact("a short one", ["short"].into_iter()), "a ***** one");
     }
 
     #[test]

@@ -5,16 +5,17 @@ pub mod location;
 pub mod mask;
 
 use crate::credential::{Account, AccountId, Fingerprint, account};
+use crate::detect::comment::MARKERS;
 use crate::detect::decode::Encoding;
 use crate::detect::dummy::Dummy;
 use crate::detect::{Candidate, Detection, Part};
-use crate::policy::inline::Allow;
 use crate::rule::{Rule, Severity};
 use crate::source::BlobPath;
 use excerpt::{Excerpt, Excerpts};
 use location::{Location, Locations};
 use secrecy::{ExposeSecret, SecretString};
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// One occurrence.
@@ -128,25 +129,25 @@ pub fn findings(
     detection.candidates.iter().map(finding).collect()
 }
 
-/// The finding that a comment allows nothing.
+/// The finding that a comment, whose marker is at the raw bytes `marker`, allows nothing.
 pub fn unused_allow(
     rule: &Arc<Rule>,
     path: &Arc<BlobPath>,
-    allow: &Allow,
+    marker: &Range<usize>,
     excerpts: &Excerpts,
     locations: &Locations,
 ) -> Finding {
-    let text = format!("line {}", allow.target);
     Finding {
         rule: rule.clone(),
         severity: rule.severity,
         path: path.clone(),
-        location: locations.of(&allow.span),
+        location: locations.of(marker),
         id: None,
         secret: None,
         account: None,
-        fingerprint: Fingerprint::of(None, Some(&text)),
-        excerpts: excerpts.of_span(&allow.span),
+        // All of them are one thing to clean up.
+        fingerprint: Fingerprint::of(None, Some(MARKERS[0])),
+        excerpts: excerpts.of_span(marker),
         suppression: None,
     }
 }

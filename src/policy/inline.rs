@@ -64,6 +64,12 @@ impl Allow {
         if !rest.chars().next().is_none_or(|c| c.is_whitespace() || ":*-)".contains(c)) {
             return None;
         }
+        let rest = ["*/", "-->"]
+            .iter()
+            .filter_map(|end| rest.split_once(end))
+            .map(|(inside, _)| inside)
+            .min_by_key(|inside| inside.len())
+            .unwrap_or(rest);
         let rest = rest
             .trim_end_matches(|c: char| c.is_whitespace() || "*/->".contains(c))
             .trim_start_matches([' ', '\t', ':']);
