@@ -39,7 +39,12 @@ impl Scan {
                 let name = path.clone();
                 // A bug that one file brings out must not cost the scan of all others, nor pass unseen.
                 match catch_unwind(AssertUnwindSafe(|| examine(detector, path, bytes, self.show_secrets))) {
-                    Ok(findings) => collected.add(findings),
+                    Ok(examined) => {
+                        collected.add(examined.findings);
+                        if examined.is_cut {
+                            collected.skip(Skip { path: name, cause: SkipCause::TooMany });
+                        }
+                    }
                     Err(_) => collected.skip(Skip { path: name, cause: SkipCause::Internal }),
                 }
             }
@@ -53,10 +58,19 @@ impl Scan {
 }
 
 /// What one blob holds.
-pub fn examine(detector: &Detector, path: BlobPath, bytes: &[u8], show_secrets: bool) -> Vec<Finding> {
+#[derive(Debug, Default)]
+pub struct Examined {
+    /// In no particular order.
+    pub findings: Vec<Finding>,
+    /// True if there was more than is reported of one blob.
+    pub is_cut: bool,
+}
+
+/// Detects, locates and judges what is in one blob.
+pub fn examine(detector: &Detector, path: BlobPath, bytes: &[u8], show_secrets: bool) -> Examined {
     let detection = detector.detect(bytes, path.as_bytes());
     if detection.candidates.is_empty() && detection.comments.is_empty() {
-        return Vec::new();
+        return Examined::default();
     }
     let path = Arc::new(path);
     let comments = detection.comments.iter().map(|comment| comment.span.clone());
@@ -80,7 +94,7 @@ pub fn examine(detector: &Detector, path: BlobPath, bytes: &[u8], show_secrets: 
         findings
             .extend(unused.iter().map(|allow| finding::unused_allow(rule, &path, &allow.span, &excerpts, &locations)));
     }
-    findings
+    Examined { findings, is_cut: detection.is_cut }
 }
 
 /// What all threads found, in no order.

@@ -314,6 +314,34 @@ fn an_empty_scan_is_said() {
     assert!(run.stderr.contains("nothing was scanned"), "{}", run.stderr);
 }
 
+#[test]
+fn a_flood_of_keys_is_cut_and_said() {
+    let sandbox = Sandbox::new();
+    let line = support::expand("{{akia}}\n").text;
+    sandbox.write_bytes("flood.txt", line.repeat(100_001).as_bytes());
+    sandbox.write("other.txt", "{{akia other}}\n");
+    let run = sandbox.run(&["scan", ".", "--format", "jsonl"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("flood.txt: scanned in part: it holds more than 100000 keys"), "{}", run.stderr);
+    assert_eq!(run.stdout.lines().filter(|line| line.contains("\"finding\"")).count(), 100_001, "the rest is reported");
+}
+
+/// Each of these once took time that grew with the square of its length.
+#[test]
+fn one_long_line_takes_no_quadratic_time() {
+    let sandbox = Sandbox::new();
+    let pair = support::expand("{{akia}} {{secret}} aws secret key {{base64:40}} ").text;
+    sandbox.write_bytes("pairs.txt", pair.repeat(20_000).as_bytes());
+    sandbox.write_bytes("escapes.txt", "secret%2F".repeat(300_000).as_bytes());
+    sandbox.write_bytes("anchors.txt", "QUtJQFLSUxBS0lB".repeat(100_000).as_bytes());
+    sandbox.write_bytes(
+        "wide.txt",
+        &"AKIA secret ".repeat(100_000).encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
+    );
+    let run = sandbox.run(&["scan", ".", "--format", "jsonl"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_closed_pipe_is_no_error() {

@@ -16,8 +16,8 @@ static DETECTOR: LazyLock<Detector> = LazyLock::new(|| Detector::new(Arc::new(Ru
 
 fuzz_target!(|bytes: &[u8]| {
     let path = || BlobPath::new(Path::new("fuzz/pk-ABCDEFGHIJKLMNOPQRSTUVWXYZ234567.pem"));
-    let clear = examine(&DETECTOR, path(), bytes, true);
-    let masked = examine(&DETECTOR, path(), bytes, false);
+    let clear = examine(&DETECTOR, path(), bytes, true).findings;
+    let masked = examine(&DETECTOR, path(), bytes, false).findings;
     assert_eq!(clear.len(), masked.len());
     for finding in &clear {
         for value in finding.values() {

@@ -23,16 +23,20 @@ pub enum Context {
 /// The context of the value at `span` of `text`: words shortly before it on its line, on the line above if its own line
 /// only wraps the value (`<value>…</value>`), or the words "secret key" after it.
 pub fn of(text: &[u8], span: &Range<usize>) -> Context {
-    let line_start = memchr::memrchr(b'\n', &text[..span.start]).map_or(0, |newline| newline + 1);
-    let before = &text[line_start.max(span.start.saturating_sub(REACH))..span.start];
-    let own = Words::of(nearest(before)).context();
-    if own == Context::Strong || says_something(before) {
-        return own.max(of_text_after(text, span.end));
+    let from = span.start.saturating_sub(REACH);
+    // Bounded: a minified file is one line, and each of its values asks.
+    let line_start = memchr::memrchr(b'\n', &text[from..span.start]).map(|newline| from + newline + 1);
+    let before = &text[line_start.unwrap_or(from)..span.start];
+    let own = Words::of(nearest(before)).context().max(of_text_after(text, span.end));
+    match line_start {
+        Some(line_start) if own < Context::Strong && !says_something(before) => {
+            let from = line_start.saturating_sub(REACH);
+            let above = text[from..line_start].trim_ascii_end();
+            let above = &above[memchr::memrchr(b'\n', above).map_or(0, |newline| newline + 1)..];
+            own.max(Words::of(nearest(above)).context())
+        }
+        _ => own,
     }
-    let above_end = text[..line_start].trim_ascii_end().len();
-    let above_start = memchr::memrchr(b'\n', &text[..above_end]).map_or(0, |newline| newline + 1);
-    let above = &text[above_start.max(above_end.saturating_sub(REACH))..above_end];
-    own.max(Words::of(nearest(above)).context()).max(of_text_after(text, span.end))
 }
 
 /// The last part of `text` that does not hold another value: a row or a minified line holds names of other things.

@@ -25,6 +25,7 @@ use prefilter::Prefilter;
 use secrecy::SecretString;
 use std::ops::Range;
 use std::sync::Arc;
+pub use token::MOST_TOKENS;
 use token::{Tokenizer, Tokens};
 
 /// One thing that was found, before anyone has decided what to do about it.
@@ -75,6 +76,8 @@ pub struct Detection {
     pub comments: Vec<Comment>,
     /// Raw bytes of every text that has a secret's shape, reported or not: none of it may be shown.
     pub sensitive: Vec<Range<usize>>,
+    /// True if there was more than is read from one blob ([`MOST_TOKENS`]).
+    pub is_cut: bool,
 }
 
 /// Finds what the rules of a set describe.
@@ -108,6 +111,7 @@ impl Detector {
     }
 
     fn combine(&self, blob: &[u8], mut tokens: Tokens) -> Detection {
+        let is_cut = tokens.is_cut;
         let sensitive = tokens.secrets.iter().map(|token| token.part.span.clone());
         let sensitive = sensitive.chain(tokens.smtp_passwords.iter().map(|token| token.part.span.clone())).collect();
         let mut candidates = std::mem::take(&mut tokens.matches);
@@ -134,7 +138,7 @@ impl Detector {
             candidates.extend(self.candidate(finder, Some(severity), Some(id.part), None, id.dummy));
         }
         candidates.sort_by(|a, b| (a.primary().start, &a.rule.id).cmp(&(b.primary().start, &b.rule.id)));
-        Detection { candidates, comments: pairing.comments, sensitive }
+        Detection { candidates, comments: pairing.comments, sensitive, is_cut }
     }
 
     fn candidate(

@@ -58,33 +58,38 @@ pub fn is_plausible(value: &[u8], context: Context) -> bool {
 }
 
 /// True if `run` is a line of a block of base64 (PEM, MIME): it fills its line, and so does a run above or below that is
-/// not a key.
+/// not a key. Looks no further than [`WIDEST_LINE`] from the run: a minified file is one line, and each of its runs asks.
 pub fn in_block(text: &[u8], run: &Range<usize>) -> bool {
-    let own = line_around(text, run);
-    if text[own.clone()].trim_ascii().len() != run.len() {
+    let before = &text[run.start.saturating_sub(WIDEST_LINE)..run.start];
+    let after = &text[run.end..text.len().min(run.end + WIDEST_LINE)];
+    let (above, indent) = match memchr::memrchr(b'\n', before) {
+        Some(newline) => (&before[..newline], &before[newline + 1..]),
+        None if before.len() < WIDEST_LINE => (&before[..0], before),
+        None => return false,
+    };
+    let (rest, below) = match memchr::memchr(b'\n', after) {
+        Some(newline) => (&after[..newline], &after[newline + 1..]),
+        None if after.len() < WIDEST_LINE => (after, &after[..0]),
+        None => return false,
+    };
+    if !indent.trim_ascii().is_empty() || !rest.trim_ascii().is_empty() {
         return false;
     }
-    let above = own.start.checked_sub(1).map(|end| {
-        let start = memchr::memrchr(b'\n', &text[..end]).map_or(0, |newline| newline + 1);
-        &text[start..end]
-    });
-    let below = text.get(own.end + 1..).map(|rest| &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())]);
     let is_data = |line: &[u8]| {
         let line = line.trim_ascii();
+        let padding = line.iter().rev().take_while(|&&b| b == b'=').count();
+        let body = &line[..line.len() - padding];
         // Shorter than this it may be a key id, or a word.
-        let ending = line.trim_ascii_end().iter().rev().take_while(|&&b| b == b'=').count();
-        let body = &line[..line.len() - ending];
-        (body.len() > 20 || ending > 0) && body.iter().all(|&b| super::finder::is_base64(b))
-            || line.starts_with(b"-----")
+        let is_long = body.len() > 20 || padding > 0;
+        is_long && body.iter().all(|&b| super::finder::is_base64(b)) || line.starts_with(b"-----")
     };
-    above.is_some_and(is_data) || below.is_some_and(is_data)
+    let last_line = above.rsplit(|&b| b == b'\n').next().unwrap_or_default();
+    let first_line = below.split(|&b| b == b'\n').next().unwrap_or_default();
+    is_data(last_line) || is_data(first_line)
 }
 
-fn line_around(text: &[u8], span: &Range<usize>) -> Range<usize> {
-    let start = memchr::memrchr(b'\n', &text[..span.start]).map_or(0, |newline| newline + 1);
-    let end = memchr::memchr(b'\n', &text[span.end..]).map_or(text.len(), |n| span.end + n);
-    start..end
-}
+/// Blocks of base64 have lines of 64 or 76 characters, or are one line; with room for indentation.
+const WIDEST_LINE: usize = 200;
 
 /// What can be counted of 40 characters.
 #[derive(Default)]

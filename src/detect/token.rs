@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// How many encodings may lie around each other.
 const MAX_LAYERS: usize = 2;
 
+/// More tokens than this are not read from one blob: no honest file has as many, and a hostile one could exhaust memory.
+pub const MOST_TOKENS: usize = 100_000;
+
 /// How far after a word such as "secret" an escaped secret is looked for, in bytes.
 const ESCAPE_REACH: usize = 300;
 
@@ -56,9 +59,19 @@ pub struct Tokens {
     pub smtp_passwords: Vec<SmtpPassword>,
     pub matches: Vec<Candidate>,
     pub comments: Vec<Comment>,
+    /// True if there were more than [`MOST_TOKENS`].
+    pub is_cut: bool,
 }
 
 impl Tokens {
+    /// True if another token may be added; if not, says that one was left out.
+    fn has_room(&mut self) -> bool {
+        let count =
+            self.ids.len() + self.secrets.len() + self.smtp_passwords.len() + self.matches.len() + self.comments.len();
+        self.is_cut |= count >= MOST_TOKENS;
+        !self.is_cut
+    }
+
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
             && self.secrets.is_empty()
@@ -143,9 +156,10 @@ impl<'a> Tokenizer<'a> {
                 }
                 Mark::Keyword(rule) => _ = rules.insert(rule),
                 Mark::SecretWord => escapes.push(at..at + ESCAPE_REACH),
-                Mark::AllowComment => {
+                Mark::AllowComment if self.tokens.has_room() => {
                     self.tokens.comments.push(Comment::read(layered.text, at, |marker| layered.raw(marker)));
                 }
+                Mark::AllowComment => {}
                 Mark::Base64 { .. } | Mark::Utf16 if layered.layers.len() >= MAX_LAYERS => {}
                 Mark::Base64 { phase } => {
                     if let Some(inner) = decoded.base64(layered.text, at, phase) {
@@ -171,6 +185,9 @@ impl<'a> Tokenizer<'a> {
             Some(IdKind::Real) => None,
             Some(IdKind::Dummy(dummy)) => Some(dummy),
         };
+        if !self.tokens.has_room() {
+            return false;
+        }
         let span = at..at + ID_LEN;
         let value = String::from_utf8_lossy(&layered.text[span.clone()]).into_owned();
         self.tokens.ids.push(KeyId { part: layered.part(value, span), dummy });
@@ -229,6 +246,9 @@ impl<'a> Tokenizer<'a> {
         if !secret::is_plausible(value, context) || secret::in_block(layered.text, &span) {
             return;
         }
+        if !self.tokens.has_room() {
+            return;
+        }
         let value = String::from_utf8_lossy(value).into_owned();
         let dummy = dummy::in_secret(&value);
         let mut part = layered.part(SecretString::from(value), span);
@@ -251,6 +271,9 @@ impl<'a> Tokenizer<'a> {
         let before = &layered.text[run.start.saturating_sub(100)..run.start];
         let lower = before.to_ascii_lowercase();
         let named = ["smtp", "ses_", "ses-"].iter().any(|word| memchr::memmem::find(&lower, word.as_bytes()).is_some());
+        if !self.tokens.has_room() {
+            return;
+        }
         let value = SecretString::from(String::from_utf8_lossy(text).into_owned());
         self.tokens.smtp_passwords.push(SmtpPassword { part: layered.part(value, run), named });
     }
@@ -258,6 +281,9 @@ impl<'a> Tokenizer<'a> {
     fn read_regex(&mut self, layered: &Layered, rule: &Arc<Rule>) {
         let Some(matcher) = super::regex_of(rule).filter(|matcher| matcher.covers_path(self.path)) else { return };
         for captures in matcher.regex().captures_iter(layered.text) {
+            if !self.tokens.has_room() {
+                return;
+            }
             let id = captures.name("id");
             let secret = captures.name("secret").or_else(|| if id.is_none() { captures.get(0) } else { None });
             let texts = || id.iter().chain(&secret).map(regex::bytes::Match::as_bytes);

@@ -61,6 +61,7 @@ fn driver(report: &Report) -> ToolComponent {
         ("skipped-git-ignored", "Files that git ignores were not scanned."),
         ("skipped-symlink", "Symbolic links were not followed."),
         ("skipped-special", "Sockets, pipes and devices were not scanned."),
+        ("skipped-too-many", "A file holds more findings than are reported of one file."),
         ("skipped-internal", "A file was not scanned because of an internal error."),
     ];
     let notification = |(id, text): (&str, &str)| {

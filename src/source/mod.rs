@@ -4,6 +4,7 @@ mod gitignore;
 pub mod read;
 pub mod tree;
 
+use crate::detect::MOST_TOKENS;
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
@@ -72,13 +73,15 @@ pub enum SkipCause {
     Special,
     /// keyspill itself failed on it.
     Internal,
+    /// It holds more than is reported of one file; only the first findings are.
+    TooMany,
 }
 
 impl SkipCause {
     /// True if the scan is incomplete because of it, in a way that nobody asked for.
     pub fn is_failure(&self) -> bool {
         match self {
-            Self::Missing | Self::Unreadable(_) | Self::Internal => true,
+            Self::Missing | Self::Unreadable(_) | Self::Internal | Self::TooMany => true,
             Self::TooLarge { is_chosen, .. } => !is_chosen,
             Self::GitIgnored | Self::Symlink | Self::Special => false,
         }
@@ -94,6 +97,7 @@ impl SkipCause {
             Self::Symlink => "symlink",
             Self::Special => "special",
             Self::Internal => "internal",
+            Self::TooMany => "too-many",
         }
     }
 }
@@ -110,6 +114,12 @@ impl fmt::Display for SkipCause {
             Self::GitIgnored => f.write_str("git ignores it; scan it with --no-ignore"),
             Self::Symlink => f.write_str("a symbolic link, not followed"),
             Self::Special => f.write_str("not a regular file"),
+            Self::TooMany => {
+                write!(
+                    f,
+                    "scanned in part: it holds more than {MOST_TOKENS} keys and comments; scan it in smaller pieces"
+                )
+            }
             Self::Internal => f.write_str("not scanned: an internal error of keyspill; please report it"),
         }
     }

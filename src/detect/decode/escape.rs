@@ -37,6 +37,10 @@ pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
                 }
                 escapes += usize::from(length > 1);
                 at += length;
+                // Too long already, and what comes after is another range's.
+                if value.len() > SECRET_LEN && at >= range.end {
+                    return found;
+                }
             }
             separator => {
                 if value.len() == SECRET_LEN && escapes > 0 {
