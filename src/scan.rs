@@ -1,6 +1,7 @@
 //! The pipeline: sources hand over blobs, each is detected, judged and collected; then all is sorted.
 
 use crate::detect::Detector;
+use crate::detect::comment::Comment;
 use crate::finding::excerpt::Excerpts;
 use crate::finding::location::Locations;
 use crate::finding::{self, Finding, mask};
@@ -79,12 +80,16 @@ pub fn examine(detector: &Detector, path: BlobPath, bytes: &[u8], show_secrets: 
     let excerpts = Excerpts::new(bytes, &detection, &locations, show_secrets);
     let mut findings = finding::findings(&path, &detection, &excerpts, &locations);
     let rules = detector.rules();
-    let secrets = || detection.candidates.iter().filter_map(|candidate| candidate.secret.as_ref());
-    let read = |comment| {
+    let mut secrets: Vec<_> = detection.candidates.iter().filter_map(|candidate| candidate.secret.as_ref()).collect();
+    secrets.sort_by_key(|secret| secret.span.start);
+    let read = |comment: &Comment| {
         let mut allow = Allow::read(comment, &locations, rules)?;
         if !show_secrets {
             // The reason is the rest of the line, which may hold the very key that is allowed.
-            allow.reason = mask::redact(&allow.reason, secrets().map(|part| part.value.expose_secret()));
+            let first = secrets.partition_point(|secret| secret.span.start < comment.span.start);
+            let reach = comment.span.end + 2 * comment.text.len();
+            let on_line = secrets[first..].iter().take_while(|secret| secret.span.start < reach);
+            allow.reason = mask::redact(&allow.reason, on_line.map(|secret| secret.value.expose_secret()));
         }
         Some(allow)
     };

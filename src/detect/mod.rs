@@ -131,7 +131,11 @@ impl Detector {
             candidates.extend(self.candidate(Finder::SecretAccessKey, None, None, Some(secret.part), secret.dummy));
         }
         // An id that is part of something reported by a more telling rule, as a signed URL, is not reported twice.
-        let is_covered = |span: &Range<usize>| covered.iter().any(|c| c.start <= span.start && span.end <= c.end);
+        covered.sort_unstable_by_key(|span| span.start);
+        let is_covered = |span: &Range<usize>| {
+            let before = covered.partition_point(|other| other.start <= span.start);
+            before.checked_sub(1).is_some_and(|last| span.end <= covered[last].end)
+        };
         for id in pairing.lone_ids.into_iter().filter(|id| !is_covered(&id.part.span)) {
             let finder = if id.part.value.starts_with("ASIA") { Finder::TemporaryKey } else { Finder::AccessKeyId };
             let severity = if id.part.value.starts_with("AKIA") { Severity::Warning } else { Severity::Note };

@@ -45,7 +45,7 @@ type Marked = (Range<usize>, bool);
 pub struct Excerpts<'a> {
     blob: &'a [u8],
     locations: &'a Locations,
-    /// Raw bytes that are never shown.
+    /// Raw bytes that are never shown: in order and apart from each other.
     hidden: Vec<Range<usize>>,
     /// A table with a column of passwords (the console's, beside the key): nothing of its rows is shown but the id.
     has_passwords: bool,
@@ -56,8 +56,15 @@ impl<'a> Excerpts<'a> {
     /// For the findings of `detection`.
     pub fn new(blob: &'a [u8], detection: &Detection, locations: &'a Locations, show_secrets: bool) -> Self {
         let secrets = detection.candidates.iter().filter_map(|candidate| Some(candidate.secret.as_ref()?.span.clone()));
-        let mut hidden: Vec<_> = detection.sensitive.iter().cloned().chain(secrets).collect();
-        hidden.sort_unstable_by_key(|span| (span.start, span.end));
+        let mut spans: Vec<_> = detection.sensitive.iter().cloned().chain(secrets).collect();
+        spans.sort_unstable_by_key(|span| (span.start, span.end));
+        let mut hidden: Vec<Range<usize>> = Vec::with_capacity(spans.len());
+        for span in spans {
+            match hidden.last_mut() {
+                Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+                _ => hidden.push(span),
+            }
+        }
         let header = blob[..blob.len().min(300)].split(|&b| b == b'\n').next().unwrap_or_default().to_ascii_lowercase();
         let has_passwords = header.contains(&b',') && memchr::memmem::find(&header, b"password").is_some();
         Self { blob, locations, hidden, has_passwords, show_secrets }
@@ -147,7 +154,7 @@ impl<'a> Excerpts<'a> {
             if raw >= last && matches!(character, '\n' | '\r') {
                 break;
             }
-            let hide = !self.show_secrets && self.is_hidden(raw);
+            let hide = !self.show_secrets && self.hidden_in(&(raw..raw + 1)).next().is_some();
             bytes.extend_from_slice(if hide { MASK } else { character }.encode_utf8(&mut [0; 4]).as_bytes());
             raw += width;
             offsets.push((raw, bytes.len()));
@@ -161,8 +168,11 @@ impl<'a> Excerpts<'a> {
         assemble(self.locations.of(first).start_line, &bytes, spans.into_iter(), start > line_start)
     }
 
-    fn is_hidden(&self, raw: usize) -> bool {
-        self.hidden.iter().any(|span| span.contains(&raw))
+    /// The hidden spans that overlap `range`.
+    fn hidden_in(&self, range: &Range<usize>) -> impl Iterator<Item = &Range<usize>> {
+        let first = self.hidden.partition_point(|span| span.end <= range.start);
+        let end = range.end;
+        self.hidden[first..].iter().take_while(move |span| span.start < end)
     }
 
     fn masked(&self, range: Range<usize>, values: &[Marked]) -> Vec<u8> {
@@ -170,12 +180,9 @@ impl<'a> Excerpts<'a> {
         if self.show_secrets {
             return bytes;
         }
-        let first = self.hidden.partition_point(|span| span.start + KEPT_OF_VALUE.max(1 << 16) < range.start);
-        for span in self.hidden[first..].iter().take_while(|span| span.start < range.end) {
+        for span in self.hidden_in(&range) {
             let (from, to) = (span.start.max(range.start), span.end.min(range.end));
-            if from < to {
-                bytes[from - range.start..to - range.start].fill(MASK as u8);
-            }
+            bytes[from - range.start..to - range.start].fill(MASK as u8);
         }
         let spans: Vec<_> = values
             .iter()

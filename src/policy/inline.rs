@@ -14,6 +14,7 @@ use crate::detect::comment::{Comment, MARKERS};
 use crate::finding::location::Locations;
 use crate::finding::{Finding, Suppression};
 use crate::rule::RuleSet;
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// A comment, read.
@@ -85,24 +86,30 @@ impl Allow {
         Some(Self { line, target, rules, reason, is_own, span: comment.span.clone() })
     }
 
-    fn allows(&self, finding: &Finding) -> bool {
-        let decisive = finding.secret.as_ref().or(finding.id.as_ref());
-        let on_line =
-            decisive.is_some_and(|value| (value.location.start_line..=value.location.end_line).contains(&self.target));
-        on_line && (self.rules.is_empty() || self.rules.iter().any(|rule| rule == finding.rule.id.as_str()))
+    fn covers(&self, finding: &Finding) -> bool {
+        self.rules.is_empty() || self.rules.iter().any(|rule| rule == finding.rule.id.as_str())
     }
 }
 
 /// Marks the findings that `allows` cover, and returns those of keyspill's own that cover none.
 pub fn apply(allows: Vec<Allow>, findings: &mut [Finding]) -> Vec<Allow> {
+    let mut by_line: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (index, finding) in findings.iter().enumerate() {
+        if let Some(decisive) = finding.secret.as_ref().or(finding.id.as_ref()) {
+            let lines = decisive.location.start_line..=decisive.location.end_line;
+            lines.for_each(|line| by_line.entry(line).or_default().push(index));
+        }
+    }
     let mut unused = allows;
     unused.retain(|allow| {
         let mut used = false;
-        for finding in findings.iter_mut().filter(|finding| allow.allows(finding)) {
-            used = true;
-            finding
-                .suppression
-                .get_or_insert_with(|| Suppression::Inline { line: allow.line, reason: allow.reason.clone() });
+        for &index in by_line.get(&allow.target).into_iter().flatten() {
+            let finding = &mut findings[index];
+            if allow.covers(finding) {
+                used = true;
+                let reason = || Suppression::Inline { line: allow.line, reason: allow.reason.clone() };
+                finding.suppression.get_or_insert_with(reason);
+            }
         }
         !used && allow.is_own
     });
