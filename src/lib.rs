@@ -16,7 +16,7 @@
 //!
 //! let detector = Detector::new(Arc::new(RuleSet::built_in()));
 //! let text = "aws_access_key_id = AKIAIOSFODNN7EXAMPLE";
-//! let found = detector.detect(text.as_bytes(), b"config");
+//! let found = detector.detect(text.as_bytes(), None);
 //! assert_eq!(found.candidates[0].rule.id.as_str(), "aws-access-key-id");
 //! assert!(found.candidates[0].dummy.is_some(), "it is an example from AWS's documentation");
 //! ```

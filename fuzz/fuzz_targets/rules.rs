@@ -14,6 +14,6 @@ fuzz_target!(|text: &str| {
     if rules.add_text(Path::new("fuzz.toml"), text).is_ok() {
         let rules = Arc::new(rules);
         check::check(&rules, |rule| !rule.id.as_str().starts_with("aws-"));
-        Detector::new(rules).detect(text.as_bytes(), b"fuzz");
+        Detector::new(rules).detect(text.as_bytes(), Some(b"fuzz"));
     }
 });

@@ -7,9 +7,8 @@ use keyspill::detect::Detector;
 use keyspill::report::uri::UriBase;
 use keyspill::report::{Options, Report, Verdict, json, sarif, text};
 use keyspill::rule::{RuleSet, Severity};
-use keyspill::scan::Scan;
+use keyspill::scan::{Progress, Scan, Scope};
 use keyspill::source::SizeLimit;
-use keyspill::source::tree::Tree;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,6 +21,18 @@ pub struct Args {
     /// A path that is named here is scanned even if git ignores it.
     #[arg(default_value = ".")]
     paths: Vec<PathBuf>,
+
+    /// Scan all that the repositories of the given paths have ever held, too.
+    #[arg(long, help_heading = "What is scanned")]
+    history: bool,
+
+    /// With --history: do not scan the working tree.
+    #[arg(long, requires = "history", help_heading = "What is scanned")]
+    no_tree: bool,
+
+    /// With --history: scan the submodules' repositories, too.
+    #[arg(long, requires = "history", help_heading = "What is scanned")]
+    submodules: bool,
 
     /// Scan what git ignores, too.
     #[arg(long, help_heading = "What is scanned")]
@@ -118,6 +129,16 @@ fn parse_size(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Seconds since 1970; `SOURCE_DATE_EPOCH` fixes them, for reports that are the same on every day.
+/// Source: <https://reproducible-builds.org/specs/source-date-epoch/>.
+fn now() -> i64 {
+    let fixed = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
+    fixed.unwrap_or_else(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+    })
+}
+
 /// A report to write.
 #[derive(Debug, PartialEq, Eq)]
 struct Target {
@@ -136,7 +157,7 @@ impl Args {
         }
         let (rules, rules_complete) = self.load_rules();
         let detector = Detector::new(Arc::new(rules));
-        let report = self.scan().run(&detector);
+        let report = self.scan().run(&detector, &Progress::default());
         tell(&report, &targets);
         let elapsed = started.elapsed();
         let options = Options { show_suppressed: self.show_suppressed, stats: self.stats.then_some(elapsed) };
@@ -151,9 +172,18 @@ impl Args {
         let (stdin, roots): (Vec<_>, Vec<_>) = self.paths.iter().cloned().partition(|path| path == Path::new("-"));
         let limit = self.max_file_size.map_or_else(SizeLimit::default, |bytes| SizeLimit { bytes, is_chosen: true });
         Scan {
-            tree: Tree { roots, no_ignore: self.no_ignore, limit, threads: self.threads },
+            roots,
             stdin: (!stdin.is_empty()).then(|| self.stdin_path.clone()),
+            scope: if self.history {
+                Scope::History { with_tree: !self.no_tree, with_submodules: self.submodules }
+            } else {
+                Scope::Tree
+            },
+            no_ignore: self.no_ignore,
+            limit,
+            threads: self.threads,
             show_secrets: self.show_secrets,
+            now: now(),
         }
     }
 
@@ -177,7 +207,7 @@ impl Args {
             Format::Jsonl => json::write_lines(report, options),
             Format::Sarif => {
                 let dir = std::env::current_dir().context("cannot tell the working directory")?;
-                sarif::write(report, options, &UriBase::of_scan(&dir, &self.scan().tree.roots))
+                sarif::write(report, options, &UriBase::of_scan(&dir, &self.scan().roots))
             }
         };
         match &target.output {

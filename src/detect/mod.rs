@@ -98,9 +98,9 @@ impl Detector {
         &self.rules
     }
 
-    /// Everything the rules describe in `blob`. `path` (with `/` between its parts) is only what rules with a `path`
-    /// look at.
-    pub fn detect(&self, blob: &[u8], path: &[u8]) -> Detection {
+    /// Everything the rules describe in `blob`. Only rules with a `path` of their own look at `path` (with `/` between its
+    /// parts); where it is not known, they apply to any.
+    pub fn detect(&self, blob: &[u8], path: Option<&[u8]>) -> Detection {
         let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path);
         match utf16::byte_order(blob) {
             Some(order) => tokenizer.read_decoded(&utf16::Utf16Text::file(blob, order)),

@@ -212,7 +212,7 @@ mod tests {
     /// The pairs that are found in `template`, as the labels of their placeholders.
     fn pairs(template: &str) -> Vec<(String, String)> {
         let text = expand(template);
-        let detection = Detector::new(Arc::new(RuleSet::built_in())).detect(text.text.as_bytes(), b"");
+        let detection = Detector::new(Arc::new(RuleSet::built_in())).detect(text.text.as_bytes(), None);
         let label = |value: &str| {
             let labels = ["a", "b", "c"].into_iter();
             let of = |label: &&str| {
@@ -260,7 +260,7 @@ mod tests {
     fn many_tokens_take_no_quadratic_time() {
         let lines: String =
             (0..20_000).map(|n| expand(&format!("{{{{akia {n}}}}} {{{{secret {n}}}}}\n")).text).collect();
-        let detection = Detector::new(Arc::new(RuleSet::built_in())).detect(lines.as_bytes(), b"");
+        let detection = Detector::new(Arc::new(RuleSet::built_in())).detect(lines.as_bytes(), None);
         let pairs =
             detection.candidates.iter().filter(|candidate| candidate.id.is_some() && candidate.secret.is_some());
         assert!(pairs.count() > 19_900);

@@ -10,7 +10,7 @@ use super::finder::SECRET_LEN;
 use super::key_id::{self, ID_LEN, IdKind};
 use super::prefilter::{Mark, Prefilter};
 use super::{Candidate, Part, secret};
-use crate::rule::{Rule, RuleSet};
+use crate::rule::{RegexMatcher, Rule, RuleSet};
 use secrecy::SecretString;
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
@@ -85,7 +85,7 @@ impl Tokens {
 pub struct Tokenizer<'a> {
     rules: &'a RuleSet,
     prefilter: &'a Prefilter,
-    path: &'a [u8],
+    path: Option<&'a [u8]>,
     tokens: Tokens,
 }
 
@@ -107,7 +107,7 @@ impl Layered<'_> {
 }
 
 impl<'a> Tokenizer<'a> {
-    pub fn new(rules: &'a RuleSet, prefilter: &'a Prefilter, path: &'a [u8]) -> Self {
+    pub fn new(rules: &'a RuleSet, prefilter: &'a Prefilter, path: Option<&'a [u8]>) -> Self {
         Self { rules, prefilter, path, tokens: Tokens::default() }
     }
 
@@ -279,7 +279,8 @@ impl<'a> Tokenizer<'a> {
     }
 
     fn read_regex(&mut self, layered: &Layered, rule: &Arc<Rule>) {
-        let Some(matcher) = super::regex_of(rule).filter(|matcher| matcher.covers_path(self.path)) else { return };
+        let is_covered = |matcher: &&RegexMatcher| self.path.is_none_or(|path| matcher.covers_path(path));
+        let Some(matcher) = super::regex_of(rule).filter(is_covered) else { return };
         for captures in matcher.regex().captures_iter(layered.text) {
             if !self.tokens.has_room() {
                 return;

@@ -1,7 +1,7 @@
 //! The line a finding stands on, cut to a readable length and free of secrets.
 
 use super::location::Locations;
-use super::mask::{MASK, random_tokens};
+use super::mask::{MASK, hide_random_tokens};
 use crate::detect::decode::utf16::{self, ByteOrder};
 use crate::detect::{Candidate, Detection};
 use crate::sanitize::sanitize;
@@ -163,7 +163,7 @@ impl<'a> Excerpts<'a> {
         let spans: Vec<_> =
             values.iter().map(|(span, is_secret)| (place(span.start)..place(span.end), *is_secret)).collect();
         if !self.show_secrets {
-            hide_random_tokens(&mut bytes, &spans);
+            hide_random_tokens(&mut bytes, |at| is_in_id(&spans, at));
         }
         assemble(self.locations.of(first).start_line, &bytes, spans.into_iter(), start > line_start)
     }
@@ -188,11 +188,10 @@ impl<'a> Excerpts<'a> {
             .iter()
             .map(|(span, is_secret)| (span.start - range.start..span.end.min(range.end) - range.start, *is_secret))
             .collect();
-        hide_random_tokens(&mut bytes, &spans);
+        hide_random_tokens(&mut bytes, |at| is_in_id(&spans, at));
         if self.has_passwords {
-            let is_id = |at: usize| spans.iter().any(|(span, is_secret)| !is_secret && span.contains(&at));
             for (at, byte) in bytes.iter_mut().enumerate().filter(|(_, byte)| **byte != b',') {
-                if !is_id(at) && range.start + at > self.first_line_end() {
+                if !is_in_id(&spans, at) && range.start + at > self.first_line_end() {
                     *byte = MASK as u8;
                 }
             }
@@ -205,16 +204,9 @@ impl<'a> Excerpts<'a> {
     }
 }
 
-/// Hides what looks random and is not an id.
-fn hide_random_tokens(bytes: &mut [u8], values: &[Marked]) {
-    let tokens: Vec<_> = random_tokens(bytes).collect();
-    for token in tokens {
-        for at in token {
-            if !values.iter().any(|(span, is_secret)| !is_secret && span.contains(&at)) {
-                bytes[at] = MASK as u8;
-            }
-        }
-    }
+/// True for a place within a value that may be shown.
+fn is_in_id(values: &[Marked], at: usize) -> bool {
+    values.iter().any(|(span, is_secret)| !is_secret && span.contains(&at))
 }
 
 fn assemble(line: usize, bytes: &[u8], spans: impl Iterator<Item = Marked>, is_cut: bool) -> Excerpt {

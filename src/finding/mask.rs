@@ -34,6 +34,14 @@ pub fn redact<'a>(text: &str, secrets: impl Iterator<Item = &'a str>) -> String 
     out + rest
 }
 
+/// Hides what looks like a random token, but for the bytes that are `spared`.
+pub fn hide_random_tokens(text: &mut [u8], spared: impl Fn(usize) -> bool) {
+    let tokens: Vec<_> = random_tokens(text).collect();
+    for at in tokens.into_iter().flatten().filter(|at| !spared(*at)) {
+        text[at] = MASK as u8;
+    }
+}
+
 /// The stretches of `text` that look like random tokens.
 pub fn random_tokens(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let is_token = |b: u8| is_base64(b) || matches!(b, b'_' | b'-' | b'=' | b'%' | b'.' | b'~' | b'!');

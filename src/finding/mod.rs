@@ -1,6 +1,7 @@
 //! A finding is one occurrence of what a rule describes: where it stands, what may be shown of it, what speaks against it.
 
 pub mod excerpt;
+pub mod history;
 pub mod location;
 pub mod mask;
 
@@ -12,6 +13,7 @@ use crate::detect::{Candidate, Detection, Part};
 use crate::rule::{Rule, Severity};
 use crate::source::BlobPath;
 use excerpt::{Excerpt, Excerpts};
+use history::History;
 use location::{Location, Locations};
 use secrecy::{ExposeSecret, SecretString};
 use std::cmp::Ordering;
@@ -25,7 +27,7 @@ pub struct Finding {
     pub rule: Arc<Rule>,
     /// The rule's severity, or the finder's grade of this case.
     pub severity: Severity,
-    /// The file.
+    /// The file, or what the history holds beside files, as in `commit 0123…`.
     pub path: Arc<BlobPath>,
     /// The place to go to: of the id if there is one.
     pub location: Location,
@@ -41,6 +43,8 @@ pub struct Finding {
     pub excerpts: Vec<Excerpt>,
     /// Why it does not count, if it does not.
     pub suppression: Option<Suppression>,
+    /// What the repository's history tells of it, if that was scanned and holds it.
+    pub history: Option<Arc<History>>,
 }
 
 /// A shown value and where it stands.
@@ -111,8 +115,6 @@ pub fn findings(
             let clear = part.value.expose_secret();
             value(part, locations, if excerpts.shows_secrets() { clear.to_owned() } else { mask::mask(clear) })
         });
-        let clear_id = candidate.id.as_ref().map(|part| part.value.as_str());
-        let clear_secret = candidate.secret.as_ref().map(|part| part.value.expose_secret());
         Finding {
             rule: candidate.rule.clone(),
             severity: candidate.severity,
@@ -122,8 +124,9 @@ pub fn findings(
             id,
             secret,
             account: account_of(candidate),
-            fingerprint: Fingerprint::of(clear_id, clear_secret),
+            fingerprint: fingerprint(candidate),
             suppression: candidate.dummy.map(Suppression::Dummy),
+            history: None,
         }
     };
     detection.candidates.iter().map(finding).collect()
@@ -149,7 +152,14 @@ pub fn unused_allow(
         fingerprint: Fingerprint::of(None, Some(MARKERS[0])),
         excerpts: excerpts.of_span(marker),
         suppression: None,
+        history: None,
     }
+}
+
+/// The name of what was found.
+pub fn fingerprint(candidate: &Candidate) -> Fingerprint {
+    let id = candidate.id.as_ref().map(|part| part.value.as_str());
+    Fingerprint::of(id, candidate.secret.as_ref().map(|part| part.value.expose_secret()))
 }
 
 fn value<T>(part: &Part<T>, locations: &Locations, text: String) -> Value {

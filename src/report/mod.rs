@@ -33,6 +33,12 @@ pub struct Coverage {
     pub files: u64,
     /// Bytes of them.
     pub bytes: u64,
+    /// Commits of repositories.
+    pub commits: u64,
+    /// Objects of repositories: versions of files and directories, commits, tags.
+    pub objects: u64,
+    /// Bytes of them.
+    pub object_bytes: u64,
     /// By path.
     pub skips: Vec<Skip>,
 }

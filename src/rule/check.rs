@@ -47,7 +47,7 @@ fn check_rule(detector: &Detector, rule: &Rule) -> Vec<Failure> {
     let matches = |example: &Example| {
         let text = example::expand(example.text()).text;
         let path = example::expand(example.path()).text;
-        let found = detector.detect(text.as_bytes(), path.as_bytes());
+        let found = detector.detect(text.as_bytes(), Some(path.as_bytes()));
         found.candidates.iter().any(|candidate| candidate.rule.id == rule.id && candidate.dummy.is_none())
     };
     let numbers = |examples: &[Example], found: bool| -> Vec<usize> {

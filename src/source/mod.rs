@@ -1,5 +1,6 @@
 //! Where blobs come from. A source hands over each blob once and names what it could not or should not read.
 
+pub mod git;
 mod gitignore;
 pub mod read;
 pub mod tree;
@@ -27,6 +28,19 @@ impl BlobPath {
             Some(rest) if !rest.is_empty() => Self(rest.to_vec()),
             _ => Self(bytes),
         }
+    }
+
+    /// The name of something under this one, given as git does: with `/`.
+    #[must_use]
+    pub fn join(mut self, below: &[u8]) -> Self {
+        if self.0 == b"." {
+            self.0.clear();
+        }
+        if !self.0.is_empty() && !self.0.ends_with(b"/") {
+            self.0.push(b'/');
+        }
+        self.0.extend_from_slice(below);
+        self
     }
 
     /// The bytes of the name.
@@ -75,6 +89,18 @@ pub enum SkipCause {
     Internal,
     /// It holds more than is reported of one file; only the first findings are.
     TooMany,
+    /// No repository could be opened there; what is wrong and what to do.
+    NoRepository(String),
+    /// More objects like those that are listed could not be read: so many.
+    MoreUnreadable(usize),
+    /// A history with more, or deeper, paths than are followed.
+    TooManyPaths,
+    /// A partial clone: so many objects were never fetched.
+    NotFetched(usize),
+    /// A shallow clone: what came before was never fetched.
+    Shallow,
+    /// A submodule that was never fetched.
+    NoSubmodule,
 }
 
 impl SkipCause {
@@ -82,8 +108,10 @@ impl SkipCause {
     pub fn is_failure(&self) -> bool {
         match self {
             Self::Missing | Self::Unreadable(_) | Self::Internal | Self::TooMany => true,
+            Self::NoRepository(_) | Self::MoreUnreadable(_) | Self::TooManyPaths => true,
             Self::TooLarge { is_chosen, .. } => !is_chosen,
             Self::GitIgnored | Self::Symlink | Self::Special => false,
+            Self::NotFetched(_) | Self::Shallow | Self::NoSubmodule => false,
         }
     }
 
@@ -98,6 +126,12 @@ impl SkipCause {
             Self::Special => "special",
             Self::Internal => "internal",
             Self::TooMany => "too-many",
+            Self::NoRepository(_) => "no-repository",
+            Self::MoreUnreadable(_) => "more-unreadable",
+            Self::TooManyPaths => "too-many-paths",
+            Self::NotFetched(_) => "not-fetched",
+            Self::Shallow => "shallow",
+            Self::NoSubmodule => "no-submodule",
         }
     }
 }
@@ -120,6 +154,18 @@ impl fmt::Display for SkipCause {
                     "scanned in part: it holds more than {MOST_TOKENS} keys and comments; scan it in smaller pieces"
                 )
             }
+            Self::NoRepository(words) => f.write_str(words),
+            Self::MoreUnreadable(count) => write!(f, "{count} more objects cannot be read"),
+            Self::TooManyPaths => {
+                f.write_str("scanned, but not told in full where it was when: its trees stand for too many paths")
+            }
+            Self::NotFetched(count) => {
+                write!(f, "a partial clone: {count} objects were never fetched; scan a full clone to see them")
+            }
+            Self::Shallow => {
+                f.write_str("a shallow clone: what came before was never fetched; `git fetch --unshallow` fetches it")
+            }
+            Self::NoSubmodule => f.write_str("a submodule that was never fetched; `git submodule update --init` does"),
             Self::Internal => f.write_str("not scanned: an internal error of keyspill; please report it"),
         }
     }
@@ -143,6 +189,17 @@ pub struct SizeLimit {
     pub bytes: u64,
     /// True if the user set it.
     pub is_chosen: bool,
+}
+
+impl SizeLimit {
+    /// Refuses what is larger.
+    ///
+    /// # Errors
+    /// Why it is not scanned.
+    pub fn check(&self, size: u64) -> Result<(), SkipCause> {
+        let Self { bytes: limit, is_chosen } = *self;
+        if size > limit { Err(SkipCause::TooLarge { size, limit, is_chosen }) } else { Ok(()) }
+    }
 }
 
 impl Default for SizeLimit {

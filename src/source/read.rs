@@ -40,8 +40,12 @@ impl Reader {
             return Err(SkipCause::Unreadable("is a directory".into()));
         }
         if metadata.is_file() && metadata.len() > 0 {
-            self.check(metadata.len())?;
-            let length = usize::try_from(metadata.len()).map_err(|_| self.too_large(metadata.len()))?;
+            self.limit.check(metadata.len())?;
+            let length = usize::try_from(metadata.len()).map_err(|_| SkipCause::TooLarge {
+                size: metadata.len(),
+                limit: self.limit.bytes,
+                is_chosen: self.limit.is_chosen,
+            })?;
             return self.read_known(file, length).map_err(unreadable);
         }
         // A pipe named on the command line, or a file of /proc: their size is not known beforehand.
@@ -71,7 +75,7 @@ impl Reader {
     fn read_stream(&mut self, stream: impl Read) -> Result<&[u8], SkipCause> {
         self.buffer.clear();
         stream.take(self.limit.bytes.saturating_add(1)).read_to_end(&mut self.buffer).map_err(unreadable)?;
-        self.check(self.buffer.len() as u64)?;
+        self.limit.check(self.buffer.len() as u64)?;
         Ok(&self.buffer)
     }
 
@@ -82,14 +86,6 @@ impl Reader {
             Err(cause) => sink(Item::Skip(Skip { path: name, cause })),
         }
     }
-
-    fn check(&self, size: u64) -> Result<(), SkipCause> {
-        if size > self.limit.bytes { Err(self.too_large(size)) } else { Ok(()) }
-    }
-
-    fn too_large(&self, size: u64) -> SkipCause {
-        SkipCause::TooLarge { size, limit: self.limit.bytes, is_chosen: self.limit.is_chosen }
-    }
 }
 
 fn unreadable(error: io::Error) -> SkipCause {
@@ -97,7 +93,7 @@ fn unreadable(error: io::Error) -> SkipCause {
 }
 
 /// The system's words for an error, without its number.
-pub(super) fn describe(error: &io::Error) -> String {
+pub(crate) fn describe(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     text[..1].to_lowercase() + &text[1..]

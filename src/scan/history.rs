@@ -1,0 +1,354 @@
+//! Scanning all that a repository has ever held.
+//!
+//! ```text
+//! every object ─► what it holds ─► where and when that was ─► the version to show ─► Finding
+//! (once)          (only names)     (attribute)                (read again)
+//! ```
+//!
+//! Of each version of a file only the names of what it holds are kept, so that memory does not grow with the number of
+//! versions: what is shown of a key is made from one of them.
+
+use super::{Collected, Scan, examine};
+use crate::credential::Fingerprint;
+use crate::detect::Detector;
+use crate::finding::history::{Commit, Commits, Exposure, History, MOST_COMMITS};
+use crate::finding::{self, Finding};
+use crate::rule::RuleId;
+use crate::source::git::attribute::graph::{CommitId, Graph, Reach};
+use crate::source::git::attribute::trees::Trees;
+use crate::source::git::attribute::{self, ItemId, MOST_REFS, Presence, RefTip, Wanted};
+use crate::source::git::history::{History as Objects, Object, Outline};
+use crate::source::git::object::Kind;
+use crate::source::git::odb::{Node, Odb};
+use crate::source::git::oid::Oid;
+use crate::source::git::repository::{Ref, Repository};
+use crate::source::{BlobPath, SizeLimit, SkipCause};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// So many objects that could not be read are listed one by one for each repository; beyond, they are counted.
+const MOST_LISTED: usize = 1000;
+
+/// What can be found: a value and the rule it falls under, wherever it is.
+type Item = (RuleId, Fingerprint);
+
+/// Scans the history of one repository.
+pub(super) struct HistoryScan<'a> {
+    /// Put before every path: where the working tree is, as the user would write it.
+    pub prefix: &'a Path,
+    pub detector: &'a Detector,
+    pub scan: &'a Scan,
+    pub collected: &'a Collected<'a>,
+}
+
+impl HistoryScan<'_> {
+    /// Scans it. Findings are returned; skips and counts are collected.
+    pub fn run(&self, repository: &Repository) -> Vec<Finding> {
+        let mut errors = Vec::new();
+        let dirs = repository.object_dirs(&mut errors);
+        let refs = repository.refs(&mut errors);
+        let odb = Odb::open(&dirs);
+        errors.extend_from_slice(odb.unreadable());
+        for (path, words) in errors {
+            self.collected.skip(BlobPath::new(&path), SkipCause::Unreadable(words));
+        }
+        // What is to be scanned may be small, and made from what is large.
+        let limit = self.scan.limit.bytes.max(SizeLimit::default().bytes);
+        let objects = Objects::new(&odb, limit, self.collected.progress);
+        let found = Found::default();
+        let outline = objects.walk(&|object| self.look_at(object, &odb, &found));
+        let (held, items) = found.by_object(&odb);
+        let trees = Trees::read(&objects, &|node| held.contains_key(&node));
+        let mut graph = Graph::new(&outline.commits);
+        let (tips, broken) = attribute::tips(&refs, &objects, &outline.tags, &graph);
+        reach(&mut graph, &tips, &repository.reflog_targets(), &outline);
+        self.collected.commits.fetch_add(graph.len() as u64, Ordering::Relaxed);
+        let walked = Walked { odb: &odb, outline: &outline, trees: &trees, graph: &graph };
+        self.tell_what_is_missing(repository, &dirs, &walked, &broken);
+        if held.is_empty() {
+            return Vec::new();
+        }
+        let blobs = held.iter().filter(|(_, (kind, _))| *kind == Kind::Blob);
+        let blobs: Vec<_> = blobs.map(|(node, (_, items))| Wanted { node: *node, items: items.clone() }).collect();
+        let attribution = attribute::attribute(&objects, &trees, &graph, &tips, &blobs);
+        if attribution.is_cut {
+            self.collected.skip(BlobPath::new(self.prefix), SkipCause::TooManyPaths);
+        }
+        // Not needed any more, and large.
+        drop((trees, objects));
+        let teller = Teller { odb: &odb, graph: &graph, tips: &tips, scan: self.scan, commits: Mutex::default() };
+        let texts = held.iter().filter(|(_, (kind, _))| *kind != Kind::Blob);
+        let texts = texts.flat_map(|(node, (kind, items))| {
+            let history = Arc::new(teller.history_of_text(*node, *kind, &refs));
+            items.iter().map(move |item| Occurrence { node: *node, path: None, item: *item, history: history.clone() })
+        });
+        let mut occurrences: Vec<Occurrence> = texts.collect();
+        let told: Vec<_> = attribution.presences.into_par_iter().map(|presence| teller.occurrence(presence)).collect();
+        occurrences.extend(told);
+        self.findings(occurrences, &items, &odb)
+    }
+
+    /// Notes what an object holds.
+    fn look_at(&self, object: Object, odb: &Odb, found: &Found) {
+        let size = object.bytes.len() as u64;
+        let skip = |cause| self.collected.skip(self.path_of(object.kind, odb.oid(object.node)), cause);
+        if let Err(cause) = self.scan.limit.check(size) {
+            return skip(cause);
+        }
+        // A bug that one object brings out must not cost the scan of all others, nor pass unseen.
+        match catch_unwind(AssertUnwindSafe(|| self.detector.detect(object.bytes, None))) {
+            Ok(detection) => {
+                if detection.is_cut {
+                    skip(SkipCause::TooMany);
+                }
+                if detection.candidates.is_empty() {
+                    return;
+                }
+                self.collected.progress.hits.fetch_add(1, Ordering::Relaxed);
+                let items = detection.candidates.iter();
+                let items = items.map(|candidate| (candidate.rule.id.clone(), finding::fingerprint(candidate)));
+                found.add(object, items.collect());
+            }
+            Err(_) => skip(SkipCause::Internal),
+        }
+    }
+
+    /// Says which objects should be there and are not, or cannot be read, and which were left out on purpose.
+    fn tell_what_is_missing(&self, repository: &Repository, dirs: &[PathBuf], walked: &Walked, broken: &[Ref]) {
+        let Walked { odb, outline, trees, graph } = walked;
+        let name = || BlobPath::new(self.prefix);
+        let shallow = repository.shallow_commits();
+        let mut lost: BTreeMap<Oid, String> = outline.lost.clone();
+        lost.extend(trees.lost.clone());
+        let mut missing: BTreeSet<Oid> = trees.missing.keys().copied().collect();
+        missing.extend(outline.commits.iter().map(|commit| commit.tree).filter(|tree| odb.find(tree).is_none()));
+        missing.extend(outline.tags.values().filter(|target| odb.find(target).is_none()));
+        if !missing.is_empty() && repository.is_partial(dirs) {
+            self.collected.skip(name(), SkipCause::NotFetched(missing.len()));
+            missing.clear();
+        }
+        let cut = graph.cut.iter().filter(|(id, _)| !shallow.contains(&graph.commit(**id).oid));
+        missing.extend(cut.filter(|(_, parent)| !lost.contains_key(parent)).map(|(_, parent)| *parent));
+        lost.extend(missing.into_iter().map(|oid| (oid, "it is missing; fetch it again, or clone anew".to_owned())));
+        if graph.cut.keys().any(|id| shallow.contains(&graph.commit(*id).oid)) {
+            self.collected.skip(name(), SkipCause::Shallow);
+        }
+        for reference in broken {
+            let words = format!("it points to {}, which is not there", reference.target);
+            self.collected.skip(self.prefixed(reference.name.as_bytes()), SkipCause::Unreadable(words));
+        }
+        let count = lost.len();
+        for (oid, words) in lost.into_iter().take(MOST_LISTED) {
+            self.collected.skip(self.prefixed(format!("object {oid}").as_bytes()), SkipCause::Unreadable(words));
+        }
+        if count > MOST_LISTED {
+            self.collected.skip(name(), SkipCause::MoreUnreadable(count - MOST_LISTED));
+        }
+    }
+
+    /// Makes findings from the versions to show.
+    fn findings(&self, occurrences: Vec<Occurrence>, items: &HashMap<Item, ItemId>, odb: &Odb) -> Vec<Finding> {
+        let mut versions: BTreeMap<(Node, Option<Vec<u8>>), HashMap<ItemId, Arc<History>>> = BTreeMap::new();
+        for Occurrence { node, path, item, history } in occurrences {
+            versions.entry((node, path)).or_default().insert(item, history);
+        }
+        let show = |((node, path), histories): ((Node, Option<Vec<u8>>), HashMap<ItemId, Arc<History>>)| {
+            let oid = odb.oid(node);
+            let read = odb.read(&oid, u64::MAX);
+            let (kind, bytes) = match read {
+                Ok(object) => object,
+                Err(words) => {
+                    let path = self.prefixed(format!("object {oid}").as_bytes());
+                    self.collected.skip(path, SkipCause::Unreadable(words));
+                    return Vec::new();
+                }
+            };
+            let path = path.map_or_else(|| self.path_of(kind, oid), |path| self.prefixed(&path));
+            let mut findings = examine(self.detector, path, &bytes, self.scan.show_secrets).findings;
+            // What a rule finds only in other paths, and comments that allow nothing, are not in the list.
+            findings.retain_mut(|finding| {
+                let item = items.get(&(finding.rule.id.clone(), finding.fingerprint));
+                finding.history = item.and_then(|item| histories.get(item)).cloned();
+                finding.history.is_some()
+            });
+            findings
+        };
+        versions.into_par_iter().flat_map_iter(show).collect()
+    }
+
+    fn prefixed(&self, path: &[u8]) -> BlobPath {
+        BlobPath::new(self.prefix).join(path)
+    }
+
+    /// The name of what has no path: `commit 0123…`.
+    fn path_of(&self, kind: Kind, oid: Oid) -> BlobPath {
+        self.prefixed(format!("{} {oid}", kind.name()).as_bytes())
+    }
+}
+
+/// Notes from where commits can be reached.
+fn reach(graph: &mut Graph, tips: &[RefTip], logged: &[Oid], outline: &Outline) {
+    let (heads, others): (Vec<&RefTip>, _) = tips.iter().partition(|tip| tip.name == "HEAD");
+    graph.reach_from(heads.iter().map(|tip| tip.commit), Reach::Head);
+    graph.reach_from(others.iter().map(|tip| tip.commit), Reach::Refs);
+    let logged: Vec<_> = logged.iter().filter_map(|oid| graph.find(&attribute::peel(*oid, &outline.tags))).collect();
+    graph.reach_from(logged, Reach::Reflog);
+}
+
+/// All that is known of a repository's objects after they were walked over.
+struct Walked<'a> {
+    odb: &'a Odb,
+    outline: &'a Outline,
+    trees: &'a Trees,
+    graph: &'a Graph<'a>,
+}
+
+/// What the objects hold, as far as they have been looked at.
+#[derive(Default)]
+struct Found {
+    items: Mutex<HashMap<Item, ItemId>>,
+    objects: Mutex<Vec<(Node, Kind, Vec<ItemId>)>>,
+}
+
+/// By object, in order: its kind and what it holds.
+type Held = BTreeMap<Node, (Kind, Vec<ItemId>)>;
+
+impl Found {
+    fn add(&self, object: Object, items: Vec<Item>) {
+        let mut numbers = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ids = Vec::with_capacity(items.len());
+        for item in items {
+            let next = numbers.len() as ItemId;
+            ids.push(*numbers.entry(item).or_insert(next));
+        }
+        drop(numbers);
+        ids.sort_unstable();
+        ids.dedup();
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.push((object.node, object.kind, ids));
+    }
+
+    /// The copies of an object are one.
+    fn by_object(self, odb: &Odb) -> (Held, HashMap<Item, ItemId>) {
+        let objects = self.objects.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let held = objects.into_iter().map(|(node, kind, items)| {
+            let node = odb.find(&odb.oid(node)).unwrap_or(node);
+            (node, (kind, items))
+        });
+        (held.collect(), self.items.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Something that is to be shown, and from which version.
+struct Occurrence {
+    node: Node,
+    path: Option<Vec<u8>>,
+    item: ItemId,
+    history: Arc<History>,
+}
+
+/// Puts numbers of commits and refs into words.
+struct Teller<'a> {
+    odb: &'a Odb,
+    graph: &'a Graph<'a>,
+    tips: &'a [RefTip],
+    scan: &'a Scan,
+    commits: Mutex<HashMap<CommitId, Arc<Commit>>>,
+}
+
+impl Teller<'_> {
+    fn occurrence(&self, presence: Presence) -> Occurrence {
+        let is_there = presence.ref_count > 0;
+        let time = |id: &CommitId| self.graph.commit(*id).time;
+        let since = presence.introduced.iter().map(time).min();
+        let until = presence.removed.iter().map(time).max().filter(|_| !is_there);
+        let last = presence.removed.last().filter(|_| !is_there);
+        let last = last.and_then(|removed| self.graph.parents(*removed).first());
+        let history = History {
+            object: self.odb.oid(presence.node),
+            kind: Kind::Blob,
+            reach: presence.reach,
+            is_at_head: presence.is_at_head,
+            is_in_tree: false,
+            refs: presence.refs.iter().map(|tip| self.tips[*tip as usize].name.clone()).collect(),
+            ref_count: presence.ref_count,
+            introduced: self.commits(&presence.introduced),
+            removed: self.commits(&presence.removed),
+            last: last.map(|id| self.commit(*id)),
+            is_cut: presence.is_cut,
+            exposure: since.map(|since| Exposure::new(since, until, self.scan.now)),
+        };
+        Occurrence { node: presence.node, path: presence.path, item: presence.item, history: Arc::new(history) }
+    }
+
+    /// Of something in the text of a commit or tag: that cannot be taken out again.
+    fn history_of_text(&self, node: Node, kind: Kind, refs: &[Ref]) -> History {
+        let object = self.odb.oid(node);
+        let commit = self.graph.find(&object);
+        let mut names: Vec<_> =
+            refs.iter().filter(|known| known.target == object).map(|known| known.name.clone()).collect();
+        let reach = match commit {
+            Some(id) => self.graph.reach(id),
+            None if names.is_empty() => Reach::Unreachable,
+            None => Reach::Refs,
+        };
+        let ref_count = names.len();
+        names.truncate(MOST_REFS);
+        let introduced: Vec<CommitId> = commit.into_iter().collect();
+        let since = introduced.iter().map(|id| self.graph.commit(*id).time).min();
+        History {
+            object,
+            kind,
+            reach,
+            is_at_head: reach == Reach::Head,
+            is_in_tree: false,
+            refs: names,
+            ref_count,
+            introduced: self.commits(&introduced),
+            removed: Commits::default(),
+            last: None,
+            is_cut: false,
+            exposure: since.map(|since| Exposure::new(since, None, self.scan.now)),
+        }
+    }
+
+    fn commits(&self, ids: &[CommitId]) -> Commits {
+        Commits { listed: ids.iter().take(MOST_COMMITS).map(|id| self.commit(*id)).collect(), count: ids.len() }
+    }
+
+    fn commit(&self, id: CommitId) -> Arc<Commit> {
+        let known = |commits: &HashMap<CommitId, Arc<Commit>>| commits.get(&id).cloned();
+        if let Some(commit) = known(&self.commits.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return commit;
+        }
+        let oid = self.graph.commit(id).oid;
+        // It was read before, so it can be read again.
+        let text = self.odb.read(&oid, u64::MAX).map(|(_, text)| text).unwrap_or_default();
+        let commit = Arc::new(Commit::read(oid, &text, self.scan.show_secrets));
+        self.commits.lock().unwrap_or_else(PoisonError::into_inner).insert(id, commit.clone());
+        commit
+    }
+}
+
+/// Makes one of findings that are in the working tree and in history.
+pub(super) fn merge(tree: &mut [Finding], history: Vec<Finding>) -> Vec<Finding> {
+    type Key = (Arc<BlobPath>, RuleId, Fingerprint);
+    let key = |finding: &Finding| -> Key { (finding.path.clone(), finding.rule.id.clone(), finding.fingerprint) };
+    let in_tree: HashSet<Key> = tree.iter().map(key).collect();
+    let (both, past): (Vec<_>, Vec<_>) = history.into_iter().partition(|finding| in_tree.contains(&key(finding)));
+    let both: HashMap<Key, Arc<History>> = both
+        .into_iter()
+        .filter_map(|finding| {
+            let history = History { is_in_tree: true, ..History::clone(finding.history.as_ref()?) };
+            Some((key(&finding), Arc::new(history)))
+        })
+        .collect();
+    for finding in tree {
+        finding.history = both.get(&key(finding)).cloned();
+    }
+    past
+}

@@ -1,0 +1,270 @@
+//! The pipeline: sources hand over blobs, each is detected, judged and collected; then all is sorted.
+
+mod history;
+
+use crate::detect::Detector;
+use crate::detect::comment::Comment;
+use crate::finding::excerpt::Excerpts;
+use crate::finding::location::Locations;
+use crate::finding::{self, Finding, mask};
+use crate::policy::inline::{self, Allow};
+use crate::report::{Coverage, Report};
+use crate::rule::Finder;
+pub use crate::source::git::history::Progress;
+use crate::source::git::repository::Repository;
+use crate::source::read::Reader;
+use crate::source::tree::Tree;
+use crate::source::{BlobPath, Item, SizeLimit, Skip, SkipCause};
+use history::HistoryScan;
+use secrecy::ExposeSecret;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What to scan, and how.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// Files and directories; or paths in repositories.
+    pub roots: Vec<PathBuf>,
+    /// Standard input, under this name.
+    pub stdin: Option<PathBuf>,
+    /// What of the roots.
+    pub scope: Scope,
+    /// Scan what git ignores, too.
+    pub no_ignore: bool,
+    /// The largest file.
+    pub limit: SizeLimit,
+    /// How many threads walk a tree; 0 for one a processor.
+    pub threads: usize,
+    /// Leave secrets in clear in findings.
+    pub show_secrets: bool,
+    /// Seconds since 1970 up to which the exposure of what is still there is counted.
+    pub now: i64,
+}
+
+/// What of the roots is scanned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Files, as they are.
+    Tree,
+    /// All that the repositories they are in have ever held.
+    History {
+        /// And the files of their working trees.
+        with_tree: bool,
+        /// And those of their submodules.
+        with_submodules: bool,
+    },
+}
+
+impl Scan {
+    /// Scans everything. What goes wrong with one file is in the report's skips, and the rest is still scanned.
+    pub fn run(&self, detector: &Detector, progress: &Progress) -> Report {
+        let collected = Collected::new(progress);
+        if let Some(name) = &self.stdin {
+            Reader::new(self.limit).stdin(BlobPath::new(name), &|item| self.take(item, detector, &collected));
+        }
+        match self.scope {
+            Scope::Tree => self.scan_tree(&self.roots, detector, &collected),
+            Scope::History { with_tree, with_submodules } => {
+                self.scan_history(with_tree, with_submodules, detector, &collected);
+            }
+        }
+        collected.into_report(detector)
+    }
+
+    fn scan_tree(&self, roots: &[PathBuf], detector: &Detector, collected: &Collected) {
+        let tree = Tree { roots: roots.to_vec(), no_ignore: self.no_ignore, limit: self.limit, threads: self.threads };
+        tree.walk(&|item| self.take(item, detector, collected));
+    }
+
+    fn scan_history(&self, with_tree: bool, with_submodules: bool, detector: &Detector, collected: &Collected) {
+        let repositories = self.open_repositories(with_submodules, collected);
+        if with_tree {
+            let trees: Vec<_> = repositories
+                .iter()
+                .filter(|(repository, _)| repository.work_dir().is_some())
+                .map(|(_, path)| path.clone())
+                .collect();
+            self.scan_tree(&trees, detector, collected);
+        }
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        for (repository, prefix) in &repositories {
+            // Worktrees of one repository share its history.
+            if seen.insert(repository.common_dir().canonicalize().unwrap_or_default()) {
+                found.extend(HistoryScan { prefix, detector, scan: self, collected }.run(repository));
+            }
+        }
+        let past = history::merge(&mut collected.findings.lock().unwrap_or_else(PoisonError::into_inner), found);
+        collected.add(past);
+    }
+
+    /// The repositories that the roots are in, and what to put before their paths.
+    fn open_repositories(&self, with_submodules: bool, collected: &Collected) -> Vec<(Repository, PathBuf)> {
+        let mut repositories = Vec::new();
+        let mut open: Vec<PathBuf> = self.roots.iter().rev().cloned().collect();
+        let mut seen = BTreeSet::new();
+        while let Some(path) = open.pop() {
+            let repository = match Repository::open(&path) {
+                Ok(repository) => repository,
+                Err(words) => {
+                    collected.skip(BlobPath::new(&path), SkipCause::NoRepository(words));
+                    continue;
+                }
+            };
+            let top = repository.work_dir().unwrap_or(repository.git_dir()).to_owned();
+            if !seen.insert(top.canonicalize().unwrap_or(top.clone())) {
+                continue;
+            }
+            if with_submodules {
+                let (there, missing) = repository.submodules();
+                open.extend(there.into_iter().rev().map(|dir| shown_path(&dir, &dir)));
+                for dir in missing {
+                    collected.skip(BlobPath::new(&shown_path(&dir, &dir)), SkipCause::NoSubmodule);
+                }
+            }
+            let prefix = shown_path(&top, &path);
+            repositories.push((repository, prefix));
+        }
+        repositories
+    }
+
+    /// Looks at what a source hands over.
+    fn take(&self, item: Item, detector: &Detector, collected: &Collected) {
+        match item {
+            Item::Skip(skip) => collected.skip(skip.path, skip.cause),
+            Item::Blob(path, bytes) => {
+                collected.files.fetch_add(1, Ordering::Relaxed);
+                collected.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                let name = path.clone();
+                // A bug that one file brings out must not cost the scan of all others, nor pass unseen.
+                match catch_unwind(AssertUnwindSafe(|| examine(detector, path, bytes, self.show_secrets))) {
+                    Ok(examined) => {
+                        collected.add(examined.findings);
+                        if examined.is_cut {
+                            collected.skip(name, SkipCause::TooMany);
+                        }
+                    }
+                    Err(_) => collected.skip(name, SkipCause::Internal),
+                }
+            }
+        }
+    }
+}
+
+/// The directory `top`, which was found through `given`, as the user would write it.
+fn shown_path(top: &Path, given: &Path) -> PathBuf {
+    let absolute = top.canonicalize().unwrap_or(top.to_owned());
+    if given.canonicalize().is_ok_and(|given| given == absolute) && given.is_relative() {
+        return given.to_owned();
+    }
+    let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).unwrap_or_default();
+    if let Ok(below) = absolute.strip_prefix(&here) {
+        return if below.as_os_str().is_empty() { PathBuf::from(".") } else { below.to_owned() };
+    }
+    match here.strip_prefix(&absolute) {
+        Ok(above) if given.is_relative() => above.components().map(|_| "..").collect(),
+        _ => absolute,
+    }
+}
+
+/// What one blob holds.
+#[derive(Debug, Default)]
+pub struct Examined {
+    /// In no particular order.
+    pub findings: Vec<Finding>,
+    /// True if there was more than is reported of one blob.
+    pub is_cut: bool,
+}
+
+/// Detects, locates and judges what is in one blob.
+pub fn examine(detector: &Detector, path: BlobPath, bytes: &[u8], show_secrets: bool) -> Examined {
+    let detection = detector.detect(bytes, Some(path.as_bytes()));
+    if detection.candidates.is_empty() && detection.comments.is_empty() {
+        return Examined::default();
+    }
+    let path = Arc::new(path);
+    let comments = detection.comments.iter().map(|comment| comment.span.clone());
+    let spans = detection.candidates.iter().flat_map(super::detect::Candidate::spans);
+    let locations = Locations::new(bytes, spans.chain(comments));
+    let excerpts = Excerpts::new(bytes, &detection, &locations, show_secrets);
+    let mut findings = finding::findings(&path, &detection, &excerpts, &locations);
+    let rules = detector.rules();
+    let mut secrets: Vec<_> = detection.candidates.iter().filter_map(|candidate| candidate.secret.as_ref()).collect();
+    secrets.sort_by_key(|secret| secret.span.start);
+    let read = |comment: &Comment| {
+        let mut allow = Allow::read(comment, &locations, rules)?;
+        if !show_secrets {
+            // The reason is the rest of the line, which may hold the very key that is allowed.
+            let first = secrets.partition_point(|secret| secret.span.start < comment.span.start);
+            let reach = comment.span.end + 2 * comment.text.len();
+            let on_line = secrets[first..].iter().take_while(|secret| secret.span.start < reach);
+            allow.reason = mask::redact(&allow.reason, on_line.map(|secret| secret.value.expose_secret()));
+        }
+        Some(allow)
+    };
+    let allows = detection.comments.iter().filter_map(read).collect();
+    let unused = inline::apply(allows, &mut findings);
+    if let Some(rule) = rules.of_finder(Finder::UnusedAllow) {
+        findings
+            .extend(unused.iter().map(|allow| finding::unused_allow(rule, &path, &allow.span, &excerpts, &locations)));
+    }
+    Examined { findings, is_cut: detection.is_cut }
+}
+
+/// What all threads found, in no order.
+struct Collected<'a> {
+    files: AtomicU64,
+    bytes: AtomicU64,
+    commits: AtomicU64,
+    findings: Mutex<Vec<Finding>>,
+    skips: Mutex<Vec<Skip>>,
+    progress: &'a Progress,
+}
+
+impl<'a> Collected<'a> {
+    fn new(progress: &'a Progress) -> Self {
+        Self {
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            findings: Mutex::default(),
+            skips: Mutex::default(),
+            progress,
+        }
+    }
+
+    fn add(&self, found: Vec<Finding>) {
+        if !found.is_empty() {
+            self.findings.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+        }
+    }
+
+    fn skip(&self, path: BlobPath, cause: SkipCause) {
+        self.skips.lock().unwrap_or_else(PoisonError::into_inner).push(Skip { path, cause });
+    }
+
+    fn into_report(self, detector: &Detector) -> Report {
+        let mut all = self.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut skips = self.skips.into_inner().unwrap_or_else(PoisonError::into_inner);
+        all.sort_by(Finding::order);
+        skips.sort();
+        let (suppressed, findings) = all.into_iter().partition(|finding| finding.suppression.is_some());
+        let of_history = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Report {
+            findings,
+            suppressed,
+            coverage: Coverage {
+                files: self.files.into_inner(),
+                bytes: self.bytes.into_inner(),
+                commits: self.commits.into_inner(),
+                objects: of_history(&self.progress.objects),
+                object_bytes: of_history(&self.progress.bytes),
+                skips,
+            },
+            rules: detector.rules().clone(),
+        }
+    }
+}

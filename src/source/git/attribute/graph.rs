@@ -1,0 +1,135 @@
+//! Commits and how they follow each other.
+
+use crate::source::git::history::Commit;
+use crate::source::git::oid::Oid;
+use std::collections::BTreeMap;
+
+/// Number of a commit.
+pub type CommitId = u32;
+
+/// From where an object can be reached; the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reach {
+    /// From the commit that is checked out.
+    Head,
+    /// From a branch, tag or another ref.
+    Refs,
+    /// Only from a reflog: from what a ref once pointed to.
+    Reflog,
+    /// From nowhere: it is there until git cleans up.
+    Unreachable,
+}
+
+/// All commits of a repository.
+#[derive(Debug)]
+pub struct Graph<'a> {
+    commits: &'a [Commit],
+    /// Where in `parents` those of a commit start; they end where the next one's start.
+    starts: Vec<u32>,
+    parents: Vec<CommitId>,
+    /// The longest way to a commit without parents, in steps: less than that of every commit that follows.
+    generations: Vec<u32>,
+    reaches: Vec<Reach>,
+    /// Commits that name a parent that is not there, with its name.
+    pub cut: BTreeMap<CommitId, Oid>,
+}
+
+impl<'a> Graph<'a> {
+    /// The graph of `commits`, which are in order of their names.
+    pub fn new(commits: &'a [Commit]) -> Self {
+        let mut graph = Self {
+            commits,
+            starts: Vec::with_capacity(commits.len() + 1),
+            parents: Vec::new(),
+            generations: vec![0; commits.len()],
+            reaches: vec![Reach::Unreachable; commits.len()],
+            cut: BTreeMap::new(),
+        };
+        for (id, commit) in commits.iter().enumerate() {
+            graph.starts.push(graph.parents.len() as u32);
+            for parent in &commit.parents {
+                match graph.find(parent) {
+                    Some(parent) => graph.parents.push(parent),
+                    None => _ = graph.cut.insert(id as CommitId, *parent),
+                }
+            }
+        }
+        graph.starts.push(graph.parents.len() as u32);
+        graph.number_generations();
+        graph
+    }
+
+    /// How many commits there are.
+    pub fn len(&self) -> usize {
+        self.commits.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.commits.is_empty()
+    }
+
+    /// The number of a commit.
+    pub fn find(&self, oid: &Oid) -> Option<CommitId> {
+        self.commits.binary_search_by_key(oid, |commit| commit.oid).ok().map(|id| id as CommitId)
+    }
+
+    /// A commit.
+    pub fn commit(&self, id: CommitId) -> &'a Commit {
+        &self.commits[id as usize]
+    }
+
+    /// The commits that a commit follows, as far as they are there.
+    pub fn parents(&self, id: CommitId) -> &[CommitId] {
+        &self.parents[self.starts[id as usize] as usize..self.starts[id as usize + 1] as usize]
+    }
+
+    /// From where a commit can be reached.
+    pub fn reach(&self, id: CommitId) -> Reach {
+        self.reaches[id as usize]
+    }
+
+    /// Notes that `tips` and all before them can be reached from there, unless they can be reached better.
+    pub fn reach_from(&mut self, tips: impl IntoIterator<Item = CommitId>, reach: Reach) {
+        let mut open: Vec<CommitId> = tips.into_iter().collect();
+        while let Some(id) = open.pop() {
+            if reach < self.reaches[id as usize] {
+                self.reaches[id as usize] = reach;
+                open.extend_from_slice(self.parents(id));
+            }
+        }
+    }
+
+    /// Sorts commits: those that can be reached best first, then those that come first in history whatever their dates
+    /// say, then by date and name.
+    pub fn sort(&self, ids: &mut Vec<CommitId>) {
+        ids.sort_unstable_by_key(|id| self.rank(*id));
+        ids.dedup();
+    }
+
+    /// What commits are sorted by.
+    pub fn rank(&self, id: CommitId) -> (bool, u32, i64, Oid) {
+        let commit = self.commit(id);
+        // What HEAD has and what other branches have is one history.
+        let is_stray = self.reach(id) > Reach::Refs;
+        (is_stray, self.generations[id as usize], commit.time, commit.oid)
+    }
+
+    fn number_generations(&mut self) {
+        let mut is_done = vec![false; self.len()];
+        for first in 0..self.len() as CommitId {
+            let mut open = vec![(first, false)];
+            while let Some((id, is_expanded)) = open.pop() {
+                if is_expanded {
+                    let highest = self.parents(id).iter().map(|parent| self.generations[*parent as usize] + 1).max();
+                    self.generations[id as usize] = highest.unwrap_or(0);
+                } else if !std::mem::replace(&mut is_done[id as usize], true) {
+                    open.push((id, true));
+                    open.extend(
+                        self.parents(id).iter().filter(|parent| !is_done[**parent as usize]).map(|id| (*id, false)),
+                    );
+                }
+            }
+        }
+    }
+}

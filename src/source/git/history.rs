@@ -1,0 +1,273 @@
+//! Everything a repository holds, object by object.
+
+use super::object::{CommitLinks, Kind, tag_target};
+use super::odb::{Node, Odb, PackFile};
+use super::oid::Oid;
+use super::pack::Damage;
+use super::pack::delta::Copied;
+use super::pack::forest::Forest;
+use super::pack::walk::{Visit, Visitor, Walk};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// An object to scan.
+#[derive(Debug, Clone, Copy)]
+pub struct Object<'a> {
+    /// Its number: the same for all copies of it.
+    pub node: Node,
+    /// A blob, commit or tag.
+    pub kind: Kind,
+    /// Its content. Lines of a commit or tag are those of `git cat-file -p`.
+    pub bytes: &'a [u8],
+}
+
+/// Takes objects, from several threads at once and in any order.
+pub type ObjectSink<'a> = &'a (dyn Fn(Object) + Sync);
+
+/// An object database and, of each pack, who is made from whom.
+#[derive(Debug)]
+pub struct History<'a> {
+    /// The objects.
+    pub odb: &'a Odb,
+    forests: Vec<Forest>,
+    limit: u64,
+    progress: &'a Progress,
+}
+
+/// What a walk has learned besides what it handed over.
+#[derive(Debug, Default)]
+pub struct Outline {
+    /// Every commit, by name, each once.
+    pub commits: Vec<Commit>,
+    /// What annotated tags name, by tag.
+    pub tags: BTreeMap<Oid, Oid>,
+    /// Objects that could not be read, by name, and why.
+    pub lost: BTreeMap<Oid, String>,
+}
+
+/// A commit's place in history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its name.
+    pub oid: Oid,
+    /// Its root directory.
+    pub tree: Oid,
+    /// The commits it follows.
+    pub parents: Box<[Oid]>,
+    /// When it was committed, in seconds since 1970, as it says.
+    pub time: i64,
+}
+
+/// How far a walk is; read by whoever shows it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Objects there are.
+    pub total: AtomicU64,
+    /// Objects that are done.
+    pub objects: AtomicU64,
+    /// Bytes of them.
+    pub bytes: AtomicU64,
+    /// Of them, those that hold something.
+    pub hits: AtomicU64,
+}
+
+/// One thread's part of [`Progress`].
+pub(super) struct Counter<'a> {
+    progress: &'a Progress,
+    objects: u64,
+    bytes: u64,
+}
+
+impl<'a> Counter<'a> {
+    pub(super) fn new(progress: &'a Progress) -> Self {
+        Self { progress, objects: 0, bytes: 0 }
+    }
+
+    /// Counts an object. The sum is passed on now and then, since many threads wait for each other there.
+    pub(super) fn count(&mut self, bytes: u64) {
+        const EVERY: u64 = 256;
+        self.objects += 1;
+        self.bytes += bytes;
+        if self.objects == EVERY {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.progress.objects.fetch_add(std::mem::take(&mut self.objects), Ordering::Relaxed);
+        self.progress.bytes.fetch_add(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Counter<'_> {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+impl<'a> History<'a> {
+    /// Prepares to walk over all objects of at most `limit` bytes.
+    pub fn new(odb: &'a Odb, limit: u64, progress: &'a Progress) -> Self {
+        progress.total.fetch_add(odb.len() as u64, Ordering::Relaxed);
+        let forests = odb.packs().iter().map(|file| Forest::new(&file.pack)).collect();
+        Self { odb, forests, limit, progress }
+    }
+
+    /// Objects there are, copies counted.
+    pub fn len(&self) -> usize {
+        self.odb.len()
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.odb.is_empty()
+    }
+
+    /// How far its walks are.
+    pub fn progress(&self) -> &'a Progress {
+        self.progress
+    }
+
+    /// Hands over every blob, commit and tag.
+    pub fn walk(&self, sink: ObjectSink) -> Outline {
+        let merged = Mutex::new(Outline::default());
+        self.visit(
+            &[Kind::Blob, Kind::Commit, Kind::Tag],
+            self.limit,
+            |first| Scanner {
+                history: self,
+                first,
+                sink,
+                outline: Outline::default(),
+                counter: Counter::new(self.progress),
+            },
+            |mut scanner| {
+                let mut all = merged.lock().unwrap_or_else(PoisonError::into_inner);
+                all.commits.append(&mut scanner.outline.commits);
+                all.tags.append(&mut scanner.outline.tags);
+                all.lost.append(&mut scanner.outline.lost);
+            },
+        );
+        let mut outline = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
+        outline.commits.par_sort_unstable_by_key(|commit| commit.oid);
+        outline.commits.dedup_by_key(|commit| commit.oid);
+        self.add_orphans(&mut outline.lost);
+        self.forgive_copies(&mut outline);
+        outline
+    }
+
+    /// Lets one visitor a thread, made for the number of the first object of what it visits, take all objects of some
+    /// kinds; loose ones as if they were a pack of whole objects.
+    pub fn visit<V: Visitor>(
+        &self,
+        kinds: &[Kind],
+        limit: u64,
+        visitor: impl Fn(Node) -> V + Sync,
+        done: impl Fn(V) + Sync,
+    ) {
+        for (PackFile { pack, first, .. }, forest) in self.odb.packs().iter().zip(&self.forests) {
+            let walk = Walk::new(pack, forest, kinds, limit);
+            rayon::broadcast(|_| {
+                let mut visitor = visitor(*first);
+                walk.work(&mut visitor);
+                done(visitor);
+            });
+        }
+        let loose = self.odb.loose();
+        let next = AtomicU32::new(loose.start);
+        rayon::broadcast(|_| {
+            let mut visitor = visitor(loose.start);
+            // A thread that finds the end passes it by one, and there are few threads.
+            while let node = next.fetch_add(1, Ordering::Relaxed)
+                && node < loose.end
+            {
+                let position = node - loose.start;
+                match self.odb.read_node(node, limit) {
+                    Ok((kind, bytes)) if kinds.contains(&kind) => {
+                        _ = visitor.whole(Visit { position, kind, bytes: &bytes })
+                    }
+                    Ok(_) => {}
+                    Err(words) => visitor.lost(position, Damage::Loose(words)),
+                }
+            }
+            done(visitor);
+        });
+    }
+
+    /// Deltas that lead nowhere are not met on a walk.
+    fn add_orphans(&self, lost: &mut BTreeMap<Oid, String>) {
+        for (file, forest) in self.odb.packs().iter().zip(&self.forests) {
+            for &entry in forest.orphans() {
+                lost.insert(file.pack.index.oid(forest.position(entry) as usize), Damage::Endless.to_string());
+            }
+        }
+    }
+
+    /// What is damaged in one place and whole in another is not lost.
+    fn forgive_copies(&self, outline: &mut Outline) {
+        outline.lost.retain(|oid, _| {
+            let has_copies = self.odb.copies(oid).nth(1).is_some();
+            !(has_copies && self.odb.read(oid, self.limit).is_ok())
+        });
+    }
+}
+
+/// Hands objects over and keeps the outline of one thread.
+struct Scanner<'a> {
+    history: &'a History<'a>,
+    first: Node,
+    sink: ObjectSink<'a>,
+    outline: Outline,
+    counter: Counter<'a>,
+}
+
+impl Scanner<'_> {
+    fn take(&mut self, visit: Visit) {
+        let node = self.first + visit.position;
+        match visit.kind {
+            Kind::Commit => {
+                let oid = self.history.odb.oid(node);
+                match CommitLinks::read(visit.bytes) {
+                    Some(links) => self.outline.commits.push(Commit {
+                        oid,
+                        tree: links.tree,
+                        parents: links.parents().collect(),
+                        time: links.time,
+                    }),
+                    None => self.lose(oid, "it is no valid commit".into()),
+                }
+            }
+            Kind::Tag => {
+                let target = tag_target(visit.bytes);
+                self.outline.tags.extend(target.map(|target| (self.history.odb.oid(node), target)));
+            }
+            Kind::Blob | Kind::Tree => {}
+        }
+        (self.sink)(Object { node, kind: visit.kind, bytes: visit.bytes });
+        self.counter.count(visit.bytes.len() as u64);
+    }
+
+    fn lose(&mut self, oid: Oid, words: String) {
+        self.outline.lost.insert(oid, words);
+    }
+}
+
+impl Visitor for Scanner<'_> {
+    type State = ();
+    const LEAST_SHARED: usize = usize::MAX;
+
+    fn whole(&mut self, visit: Visit) {
+        self.take(visit);
+    }
+
+    fn derived(&mut self, visit: Visit, (): &(), _: &[Copied]) {
+        self.take(visit);
+    }
+
+    fn lost(&mut self, position: u32, damage: Damage) {
+        let oid = self.history.odb.oid(self.first + position);
+        self.lose(oid, damage.to_string());
+    }
+}

@@ -1,0 +1,256 @@
+//! A repository: where its objects are, and what points to them.
+//!
+//! libgit2 finds and opens it, with git's rules about whose repositories may be read; no program is ever run.
+
+use super::oid::Oid;
+use crate::source::read::describe;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+/// As many repositories may borrow from each other in a row; git stops there, too.
+const MOST_ALTERNATES: usize = 5;
+
+/// Text files of git that are read as a whole are not longer, in bytes. The largest is the list of shallow commits.
+const MOST_TEXT: u64 = 64 << 20;
+
+/// An open repository.
+pub struct Repository {
+    inner: git2::Repository,
+}
+
+/// Something with a name that points to an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ref {
+    /// Full name, as in `refs/heads/main`.
+    pub name: String,
+    /// What it points to: mostly a commit or an annotated tag.
+    pub target: Oid,
+}
+
+impl Repository {
+    /// Opens the repository that `path` is in.
+    ///
+    /// # Errors
+    /// In words that say what to do: if there is none, it belongs to someone else, or its format is not known.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        if !path.exists() {
+            return Err("no such file or directory; check the spelling".into());
+        }
+        know_extensions();
+        let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+        let flags = git2::RepositoryOpenFlags::empty();
+        let no_ceiling: [&Path; 0] = [];
+        git2::Repository::open_ext(dir, flags, no_ceiling).map(|inner| Self { inner }).map_err(|error| {
+            match error.code() {
+                git2::ErrorCode::NotFound => "not in a git repository".into(),
+                git2::ErrorCode::Owner => {
+                    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+                    format!(
+                        "the repository belongs to another user; if you trust it: git config --global --add safe.directory {}",
+                        dir.display()
+                    )
+                }
+                _ => format!("the repository cannot be opened: {}", error.message()),
+            }
+        })
+    }
+
+    /// For what libgit2 answers.
+    pub fn git2(&self) -> &git2::Repository {
+        &self.inner
+    }
+
+    /// The top of the working tree; none if the repository is bare.
+    pub fn work_dir(&self) -> Option<&Path> {
+        // Where no setting tells, git goes by the name, and libgit2 takes any parent directory for a working tree.
+        let is_set = |key| self.inner.config().is_ok_and(|config| config.get_entry(key).is_ok());
+        let is_named = self.git_dir().file_name().is_some_and(|name| name == ".git");
+        let is_told = is_named || self.inner.is_worktree() || is_set("core.bare") || is_set("core.worktree");
+        self.inner.workdir().filter(|_| is_told)
+    }
+
+    /// Where the repository itself is; of a linked worktree, its own part.
+    pub fn git_dir(&self) -> &Path {
+        self.inner.path()
+    }
+
+    /// Where the objects and refs are that all its worktrees share.
+    pub fn common_dir(&self) -> &Path {
+        self.inner.commondir()
+    }
+
+    /// The object directories: its own and those it borrows from, each once. What is wrong is told in words.
+    pub fn object_dirs(&self, errors: &mut Vec<(PathBuf, String)>) -> Vec<PathBuf> {
+        let mut dirs = Vec::new();
+        add_objects(&self.common_dir().join("objects"), 0, &mut dirs, errors);
+        dirs
+    }
+
+    /// All refs, HEAD first if it points to something. What cannot be read is told in words.
+    pub fn refs(&self, errors: &mut Vec<(PathBuf, String)>) -> Vec<Ref> {
+        let mut refs = Vec::new();
+        let mut fail = |name: &str, words: &str| errors.push((PathBuf::from(name), words.to_owned()));
+        match self.inner.head() {
+            Ok(head) => refs.extend(head.target().map(|target| Ref { name: "HEAD".into(), target: target.into() })),
+            // A repository without commits.
+            Err(error) if matches!(error.code(), git2::ErrorCode::UnbornBranch | git2::ErrorCode::NotFound) => {}
+            Err(error) => fail("HEAD", error.message()),
+        }
+        match self.inner.references() {
+            Err(error) => fail("refs", error.message()),
+            Ok(references) => {
+                for reference in references {
+                    match reference {
+                        // A symbolic one points to one that is listed itself.
+                        Ok(reference) => refs.extend(reference.target().map(|target| Ref {
+                            name: String::from_utf8_lossy(reference.name_bytes()).into_owned(),
+                            target: target.into(),
+                        })),
+                        Err(error) => fail("refs", error.message()),
+                    }
+                }
+            }
+        }
+        refs.extend(self.worktree_heads());
+        refs
+    }
+
+    /// Detached heads of linked worktrees; the others are branches.
+    fn worktree_heads(&self) -> Vec<Ref> {
+        let head = |dir: PathBuf| {
+            let target = Oid::from_hex(read_text(&dir.join("HEAD"))?.trim().as_bytes())?;
+            Some(Ref { name: format!("worktrees/{}/HEAD", dir.file_name()?.to_string_lossy()), target })
+        };
+        let mut heads: Vec<_> = subdirs(&self.common_dir().join("worktrees")).into_iter().filter_map(head).collect();
+        heads.sort_by(|a, b| a.name.cmp(&b.name));
+        heads
+    }
+
+    /// All objects that reflogs name: what refs pointed to once, those of deleted branches and dropped stashes too.
+    pub fn reflog_targets(&self) -> Vec<Oid> {
+        let mut targets = BTreeSet::new();
+        let mut open = vec![self.common_dir().join("logs")];
+        open.extend(subdirs(&self.common_dir().join("worktrees")).into_iter().map(|dir| dir.join("logs")));
+        while let Some(path) = open.pop() {
+            let Ok(kind) = fs::symlink_metadata(&path) else { continue };
+            if kind.is_dir() {
+                open.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+            } else if kind.is_file() {
+                let text = read_text(&path).unwrap_or_default();
+                let oids = text.lines().flat_map(|line| line.split(' ').take(2));
+                targets.extend(oids.filter_map(|hex| Oid::from_hex(hex.as_bytes())).filter(|oid| !oid.is_zero()));
+            }
+        }
+        targets.into_iter().collect()
+    }
+
+    /// Commits whose parents were left out when the repository was cloned.
+    pub fn shallow_commits(&self) -> BTreeSet<Oid> {
+        let text = read_text(&self.common_dir().join("shallow")).unwrap_or_default();
+        text.lines().filter_map(|line| Oid::from_hex(line.trim().as_bytes())).collect()
+    }
+
+    /// True if objects may be left out until git asks the remote for them, which keyspill never does.
+    pub fn is_partial(&self, object_dirs: &[PathBuf]) -> bool {
+        let has_promisor_pack = |dir: &PathBuf| {
+            let files = fs::read_dir(dir.join("pack")).into_iter().flatten().flatten();
+            files.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|end| end == "promisor"))
+        };
+        object_dirs.iter().any(has_promisor_pack)
+            || self.inner.config().is_ok_and(|config| config.get_string("extensions.partialclone").is_ok())
+    }
+
+    /// The repositories of its submodules, where they are there, by path; and the paths of those that are not.
+    pub fn submodules(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let known = self.inner.submodules().unwrap_or_default();
+        let paths = known.iter().map(|submodule| self.work_dir().unwrap_or(self.git_dir()).join(submodule.path()));
+        let (mut there, missing): (Vec<_>, Vec<_>) = paths.partition(|path| path.join(".git").exists());
+        // Those of submodules that are no longer used are kept by git.
+        let in_use: BTreeSet<_> =
+            there.iter().filter_map(|path| Some(Self::open(path).ok()?.git_dir().to_owned())).collect();
+        let mut open = vec![self.common_dir().join("modules")];
+        while let Some(dir) = open.pop() {
+            if dir.join("HEAD").is_file() && dir.join("objects").is_dir() {
+                if !dir
+                    .canonicalize()
+                    .is_ok_and(|dir| in_use.iter().any(|used| used.canonicalize().is_ok_and(|used| used == dir)))
+                {
+                    there.push(dir);
+                }
+            } else {
+                open.extend(subdirs(&dir));
+            }
+        }
+        there.sort();
+        (there, missing)
+    }
+}
+
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Repository").field(&self.git_dir()).finish()
+    }
+}
+
+/// Lets libgit2 open partial clones: that objects may be missing is known here.
+#[allow(unsafe_code)]
+fn know_extensions() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: this changes a global list of libgit2, which it reads when a repository is opened. Every repository is
+        // opened through `Repository::open`, after this.
+        _ = unsafe { git2::opts::set_extensions(&["partialclone"]) };
+    });
+}
+
+fn add_objects(dir: &Path, depth: usize, dirs: &mut Vec<PathBuf>, errors: &mut Vec<(PathBuf, String)>) {
+    let absolute = match dir.canonicalize() {
+        Ok(absolute) => absolute,
+        Err(error) => return errors.push((dir.to_owned(), describe(&error))),
+    };
+    // A loop, or one that two borrow from.
+    if dirs.contains(&absolute) {
+        return;
+    }
+    if depth > MOST_ALTERNATES {
+        return errors.push((dir.to_owned(), "too many repositories borrow from each other in a row".into()));
+    }
+    dirs.push(absolute.clone());
+    let alternates = read_bytes(&absolute.join("info/alternates")).unwrap_or_default();
+    for line in alternates.split(|&b| b == b'\n') {
+        if !line.is_empty() && line[0] != b'#' {
+            add_objects(&absolute.join(path_of(line)), depth + 1, dirs, errors);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    std::ffi::OsStr::from_bytes(bytes).into()
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    String::from_utf8_lossy(bytes).into_owned().into()
+}
+
+fn subdirs(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut dirs: Vec<_> =
+        entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect();
+    dirs.sort();
+    dirs
+}
+
+/// A small file; `None` if it is not there, or not small.
+fn read_bytes(path: &Path) -> Option<Vec<u8>> {
+    let is_small = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= MOST_TEXT);
+    is_small.then(|| fs::read(path).ok()).flatten()
+}
+
+fn read_text(path: &Path) -> Option<String> {
+    Some(String::from_utf8_lossy(&read_bytes(path)?).into_owned())
+}
