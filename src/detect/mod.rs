@@ -21,7 +21,7 @@ use crate::rule::{Finder, Matcher, Rule, RuleSet, Severity};
 use comment::Comment;
 use decode::{Encoding, utf16};
 use dummy::Dummy;
-use prefilter::Prefilter;
+use prefilter::{Hits, Prefilter, Shared};
 use secrecy::SecretString;
 use std::ops::Range;
 use std::sync::Arc;
@@ -101,16 +101,43 @@ impl Detector {
     /// Everything the rules describe in `blob`. Only rules with a `path` of their own look at `path` (with `/` between its
     /// parts); where it is not known, they apply to any.
     pub fn detect(&self, blob: &[u8], path: Option<&[u8]>) -> Detection {
-        let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path);
         match utf16::byte_order(blob) {
-            Some(order) => tokenizer.read_decoded(&utf16::Utf16Text::file(blob, order)),
-            None => tokenizer.read(blob),
+            Some(order) => {
+                let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path);
+                tokenizer.read_decoded(&utf16::Utf16Text::file(blob, order));
+                self.combine(blob, tokenizer.finish())
+            }
+            None => self.detect_among(blob, path, &self.prefilter.search(blob)),
         }
-        let tokens = tokenizer.finish();
-        if tokens.is_empty() { Detection::default() } else { self.combine(blob, tokens) }
+    }
+
+    /// The first half of [`Self::detect`], for who has many versions of a text: the places worth a look. With `known`, a
+    /// version whose places are known and what it shares with this one, only what is new is searched. `None` if the text
+    /// has to be decoded first, so that all of it is [`Self::detect`]'s.
+    pub fn prefilter(&self, blob: &[u8], known: Option<(&Hits, impl Iterator<Item = Shared>)>) -> Option<Hits> {
+        if utf16::byte_order(blob).is_some() {
+            return None;
+        }
+        Some(match known {
+            Some((hits, shared)) => self.prefilter.search_derived(blob, hits, shared),
+            None => self.prefilter.search(blob),
+        })
+    }
+
+    /// The second half of [`Self::detect`]: judges the places that [`Self::prefilter`] found.
+    pub fn detect_among(&self, blob: &[u8], path: Option<&[u8]>, hits: &Hits) -> Detection {
+        if hits.is_empty() {
+            return Detection::default();
+        }
+        let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path);
+        tokenizer.read(blob, hits);
+        self.combine(blob, tokenizer.finish())
     }
 
     fn combine(&self, blob: &[u8], mut tokens: Tokens) -> Detection {
+        if tokens.is_empty() {
+            return Detection::default();
+        }
         let is_cut = tokens.is_cut;
         let sensitive = tokens.secrets.iter().map(|token| token.part.span.clone());
         let sensitive = sensitive.chain(tokens.smtp_passwords.iter().map(|token| token.part.span.clone())).collect();

@@ -45,10 +45,37 @@ pub struct Hits {
     pub marks: Vec<(usize, Mark)>,
 }
 
+/// Part of a text that is part of another one, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shared {
+    /// Offset in the other text.
+    pub from: usize,
+    /// Offset in this one.
+    pub to: usize,
+    /// Bytes.
+    pub length: usize,
+}
+
+/// Shared parts are made use of from this many bytes on: each costs a search of its own around its ends.
+pub const LEAST_SHARED: usize = 256;
+
 impl Hits {
     /// True if nothing was found.
     pub fn is_empty(&self) -> bool {
         self.runs.is_empty() && self.marks.is_empty()
+    }
+
+    /// Takes over those of `known` that lie in a part of its text.
+    fn inherit(&mut self, known: &Self, part: Shared, longest_literal: usize) {
+        let Shared { from, to, length } = part;
+        let end = from + length;
+        // A run that reaches an end of the part may be longer here.
+        let first = known.runs.partition_point(|run| run.start <= from);
+        let runs = known.runs[first..].iter().take_while(|run| run.end < end);
+        self.runs.extend(runs.map(|run| run.start - from + to..run.end - from + to));
+        let first = known.marks.partition_point(|(at, _)| *at < from);
+        let marks = known.marks[first..].iter().take_while(|(at, _)| at + longest_literal <= end);
+        self.marks.extend(marks.map(|(at, mark)| (at - from + to, *mark)));
     }
 
     fn append(&mut self, mut later: Self, offset: usize) {
@@ -109,6 +136,56 @@ impl Prefilter {
         hits
     }
 
+    /// The same as [`Self::search`] of `text`, for less where it shares much with a text whose hits are known: only what
+    /// is new is searched, and around it.
+    pub fn search_derived(&self, text: &[u8], known: &Hits, shared: impl Iterator<Item = Shared>) -> Hits {
+        let shared: Vec<Shared> = shared.filter(|part| part.length >= LEAST_SHARED).collect();
+        let windows = self.windows(text, &shared);
+        let new: usize = windows.iter().map(Range::len).sum();
+        if new > text.len() / 2 {
+            return self.search(text);
+        }
+        let mut hits = Hits::default();
+        for window in windows {
+            hits.append(self.search_part(&text[window.clone()]), window.start);
+        }
+        for part in &shared {
+            hits.inherit(known, *part, self.literals.longest());
+        }
+        hits.runs.sort_unstable_by_key(|run| run.start);
+        hits.runs.dedup();
+        hits.marks.sort_unstable();
+        hits.marks.dedup();
+        hits
+    }
+
+    /// What has to be searched: all that is not shared, so far into the shared parts on both sides that literals and runs
+    /// are whole. In order and apart from each other.
+    fn windows(&self, text: &[u8], shared: &[Shared]) -> Vec<Range<usize>> {
+        let reach = self.literals.longest();
+        let starts = std::iter::once(0).chain(shared.iter().map(|part| (part.to + part.length).saturating_sub(reach)));
+        let ends = shared.iter().map(|part| text.len().min(part.to + reach)).chain([text.len()]);
+        let mut windows: Vec<Range<usize>> = Vec::with_capacity(shared.len() + 1);
+        for (mut start, mut end) in starts.zip(ends) {
+            let done = windows.last().map_or(0, |last| last.end);
+            if end <= done {
+                continue;
+            }
+            while start > done && finder::is_base64(text[start - 1]) {
+                start -= 1;
+            }
+            while end < text.len() && finder::is_base64(text[end]) {
+                end += 1;
+            }
+            match windows.last_mut() {
+                // Searches of their own cost more than what lies between.
+                Some(last) if start <= last.end + LEAST_SHARED / 2 => last.end = end,
+                _ => windows.push(start..end),
+            }
+        }
+        windows
+    }
+
     fn search_part(&self, text: &[u8]) -> Hits {
         let mut hits = Hits::default();
         finder::base64_runs(text, &mut hits.runs);
@@ -139,6 +216,7 @@ fn split_at_lines(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_split_search_finds_what_an_unsplit_one_does() {
@@ -150,6 +228,54 @@ mod tests {
         assert_eq!(prefilter.search(text.as_bytes()), whole);
         let one_line = text.replace('\n', " ");
         assert_eq!(prefilter.search(one_line.as_bytes()), prefilter.search_part(one_line.as_bytes()));
+    }
+
+    /// Text that is full of what is looked for, whole and cut.
+    fn dense() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            "[A-Za-z0-9+/]{1,90}".prop_map(String::into_bytes),
+            prop::sample::select(vec![
+                &b"AKIA"[..],
+                b"ASIA",
+                b"ecret",
+                b"\0I\0A",
+                b"QUtJQ",
+                b"ABSK",
+                b"amzn.mws.",
+                b"keyspill:"
+            ])
+            .prop_map(<[u8]>::to_vec),
+            "[ =\"\n._-]{1,30}".prop_map(String::into_bytes),
+            (1usize..600).prop_map(|length| vec![b'.'; length]),
+            (1usize..600).prop_map(|length| vec![b'x'; length]),
+        ];
+        prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn a_derived_search_finds_what_a_whole_one_does(
+            base in dense(),
+            edits in prop::collection::vec((any::<[prop::sample::Index; 2]>(), dense(), any::<bool>()), 0..6),
+        ) {
+            let prefilter = Prefilter::new(&RuleSet::built_in());
+            let (mut text, mut shared) = (Vec::new(), Vec::new());
+            for (ends, new, is_small) in edits {
+                let [from, end] = ends.map(|index| index.index(base.len() + 1));
+                if from < end {
+                    shared.push(Shared { from, to: text.len(), length: end - from });
+                    text.extend_from_slice(&base[from..end]);
+                }
+                text.extend_from_slice(&new[..if is_small { new.len().min(3) } else { new.len() }]);
+            }
+            let whole = prefilter.search(&text);
+            let mut expected = Hits { runs: whole.runs, marks: whole.marks };
+            expected.marks.sort_unstable();
+            let mut found = prefilter.search_derived(&text, &prefilter.search(&base), shared.into_iter());
+            found.marks.sort_unstable();
+            prop_assert_eq!(found, expected);
+        }
     }
 
     #[test]

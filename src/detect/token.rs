@@ -8,7 +8,7 @@ use super::decode::{Decoded, Encoding, escape};
 use super::dummy::{self, Dummy};
 use super::finder::SECRET_LEN;
 use super::key_id::{self, ID_LEN, IdKind};
-use super::prefilter::{Mark, Prefilter};
+use super::prefilter::{Hits, Mark, Prefilter};
 use super::{Candidate, Part, secret};
 use crate::rule::{RegexMatcher, Rule, RuleSet};
 use secrecy::SecretString;
@@ -111,9 +111,9 @@ impl<'a> Tokenizer<'a> {
         Self { rules, prefilter, path, tokens: Tokens::default() }
     }
 
-    /// Reads text as it is.
-    pub fn read(&mut self, text: &[u8]) {
-        self.read_layered(&Layered { text, layers: &[] });
+    /// Reads text as it is, in which the prefilter has found `hits`.
+    pub fn read(&mut self, text: &[u8], hits: &Hits) {
+        self.read_hits(&Layered { text, layers: &[] }, hits);
     }
 
     /// Reads decoded text; spans are those of the raw bytes.
@@ -138,16 +138,20 @@ impl<'a> Tokenizer<'a> {
 
     fn read_layered(&mut self, layered: &Layered) {
         let hits = self.prefilter.search(layered.text);
+        self.read_hits(layered, &hits);
+    }
+
+    fn read_hits(&mut self, layered: &Layered, hits: &Hits) {
         if hits.is_empty() {
             return;
         }
-        for run in hits.runs {
-            self.read_run(layered, run);
+        for run in &hits.runs {
+            self.read_run(layered, run.clone());
         }
         let mut rules = BTreeSet::new();
         let mut escapes = Vec::new();
         let mut decoded = AlreadyDecoded::default();
-        for (at, mark) in hits.marks {
+        for &(at, mark) in &hits.marks {
             match mark {
                 Mark::KeyId => {
                     if self.read_id(layered, at) {

@@ -11,16 +11,18 @@
 use super::{Collected, Scan, examine};
 use crate::credential::Fingerprint;
 use crate::detect::Detector;
+use crate::detect::prefilter::{Hits, Shared};
 use crate::finding::history::{Commit, Commits, Exposure, History, MOST_COMMITS};
 use crate::finding::{self, Finding};
 use crate::rule::RuleId;
 use crate::source::git::attribute::graph::{CommitId, Graph, Reach};
 use crate::source::git::attribute::trees::Trees;
 use crate::source::git::attribute::{self, ItemId, MOST_REFS, Presence, RefTip, Wanted};
-use crate::source::git::history::{History as Objects, Object, Outline};
+use crate::source::git::history::{History as Objects, Inspector, Object, Outline};
 use crate::source::git::object::Kind;
 use crate::source::git::odb::{Node, Odb};
 use crate::source::git::oid::Oid;
+use crate::source::git::pack::delta::Copied;
 use crate::source::git::repository::{Ref, Repository};
 use crate::source::{BlobPath, SizeLimit, SkipCause};
 use rayon::prelude::*;
@@ -50,25 +52,29 @@ impl HistoryScan<'_> {
     pub fn run(&self, repository: &Repository) -> Vec<Finding> {
         let mut errors = Vec::new();
         let dirs = repository.object_dirs(&mut errors);
-        let refs = repository.refs(&mut errors);
         let odb = Odb::open(&dirs);
         errors.extend_from_slice(odb.unreadable());
+        // What is to be scanned may be small, and made from what is large.
+        let limit = self.scan.limit.bytes.max(SizeLimit::default().bytes);
+        let (mut objects, mut refs) = (None, Vec::new());
+        rayon::in_place_scope(|scope| {
+            scope.spawn(|_| objects = Some(Objects::new(&odb, limit, self.collected.progress)));
+            refs = repository.refs(&mut errors);
+        });
         for (path, words) in errors {
             self.collected.skip(BlobPath::new(&path), SkipCause::Unreadable(words));
         }
-        // What is to be scanned may be small, and made from what is large.
-        let limit = self.scan.limit.bytes.max(SizeLimit::default().bytes);
-        let objects = Objects::new(&odb, limit, self.collected.progress);
-        let found = Found::default();
-        let outline = objects.walk(&|object| self.look_at(object, &odb, &found));
-        let (held, items) = found.by_object(&odb);
+        let objects = objects.expect("the scope waits for it");
+        let examiner = Examiner { scan: self, odb: &odb, found: Found::default() };
+        let outline = objects.walk(&examiner);
+        let (held, items) = examiner.found.by_object(&odb);
         let trees = Trees::read(&objects, &|node| held.contains_key(&node));
         let mut graph = Graph::new(&outline.commits);
         let (tips, broken) = attribute::tips(&refs, &objects, &outline.tags, &graph);
         reach(&mut graph, &tips, &repository.reflog_targets(), &outline);
         self.collected.commits.fetch_add(graph.len() as u64, Ordering::Relaxed);
         let walked = Walked { odb: &odb, outline: &outline, trees: &trees, graph: &graph };
-        self.tell_what_is_missing(repository, &dirs, &walked, &broken);
+        self.tell_what_is_missing(repository, &dirs, walked, &broken);
         if held.is_empty() {
             return Vec::new();
         }
@@ -92,40 +98,16 @@ impl HistoryScan<'_> {
         self.findings(occurrences, &items, &odb)
     }
 
-    /// Notes what an object holds.
-    fn look_at(&self, object: Object, odb: &Odb, found: &Found) {
-        let size = object.bytes.len() as u64;
-        let skip = |cause| self.collected.skip(self.path_of(object.kind, odb.oid(object.node)), cause);
-        if let Err(cause) = self.scan.limit.check(size) {
-            return skip(cause);
-        }
-        // A bug that one object brings out must not cost the scan of all others, nor pass unseen.
-        match catch_unwind(AssertUnwindSafe(|| self.detector.detect(object.bytes, None))) {
-            Ok(detection) => {
-                if detection.is_cut {
-                    skip(SkipCause::TooMany);
-                }
-                if detection.candidates.is_empty() {
-                    return;
-                }
-                self.collected.progress.hits.fetch_add(1, Ordering::Relaxed);
-                let items = detection.candidates.iter();
-                let items = items.map(|candidate| (candidate.rule.id.clone(), finding::fingerprint(candidate)));
-                found.add(object, items.collect());
-            }
-            Err(_) => skip(SkipCause::Internal),
-        }
-    }
-
     /// Says which objects should be there and are not, or cannot be read, and which were left out on purpose.
-    fn tell_what_is_missing(&self, repository: &Repository, dirs: &[PathBuf], walked: &Walked, broken: &[Ref]) {
+    fn tell_what_is_missing(&self, repository: &Repository, dirs: &[PathBuf], walked: Walked, broken: &[Ref]) {
         let Walked { odb, outline, trees, graph } = walked;
         let name = || BlobPath::new(self.prefix);
         let shallow = repository.shallow_commits();
         let mut lost: BTreeMap<Oid, String> = outline.lost.clone();
         lost.extend(trees.lost.clone());
-        let mut missing: BTreeSet<Oid> = trees.missing.keys().copied().collect();
-        missing.extend(outline.commits.iter().map(|commit| commit.tree).filter(|tree| odb.find(tree).is_none()));
+        let mut missing: BTreeSet<Oid> = trees.missing.clone();
+        let roots = outline.commits.par_iter().map(|commit| commit.tree);
+        missing.par_extend(roots.filter(|tree| odb.find(tree).is_none()));
         missing.extend(outline.tags.values().filter(|target| odb.find(target).is_none()));
         if !missing.is_empty() && repository.is_partial(dirs) {
             self.collected.skip(name(), SkipCause::NotFetched(missing.len()));
@@ -197,6 +179,59 @@ fn reach(graph: &mut Graph, tips: &[RefTip], logged: &[Oid], outline: &Outline) 
     graph.reach_from(others.iter().map(|tip| tip.commit), Reach::Refs);
     let logged: Vec<_> = logged.iter().filter_map(|oid| graph.find(&attribute::peel(*oid, &outline.tags))).collect();
     graph.reach_from(logged, Reach::Reflog);
+}
+
+/// Looks at objects and notes what they hold.
+struct Examiner<'a> {
+    scan: &'a HistoryScan<'a>,
+    odb: &'a Odb,
+    found: Found,
+}
+
+impl Examiner<'_> {
+    /// Returns the places worth a look, so that versions made from this one need not be searched as a whole.
+    fn examine(&self, object: Object, base: Option<(&Hits, &[Copied])>) -> Option<Hits> {
+        let HistoryScan { detector, scan, collected, .. } = self.scan;
+        let skip = |cause| collected.skip(self.scan.path_of(object.kind, self.odb.oid(object.node)), cause);
+        let shared = |part: &Copied| Shared { from: part.from, to: part.to, length: part.length };
+        let detect = || {
+            let hits = detector.prefilter(object.bytes, base.map(|(hits, parts)| (hits, parts.iter().map(shared))));
+            let detection = match &hits {
+                Some(hits) => detector.detect_among(object.bytes, None, hits),
+                None => detector.detect(object.bytes, None),
+            };
+            (hits, detection)
+        };
+        // A bug that one object brings out must not cost the scan of all others, nor pass unseen.
+        let Ok((hits, detection)) = catch_unwind(AssertUnwindSafe(detect)) else {
+            skip(SkipCause::Internal);
+            return None;
+        };
+        if let Err(cause) = scan.limit.check(object.bytes.len() as u64) {
+            skip(cause);
+        } else if !detection.candidates.is_empty() {
+            if detection.is_cut {
+                skip(SkipCause::TooMany);
+            }
+            collected.progress.hits.fetch_add(1, Ordering::Relaxed);
+            let items = detection.candidates.iter();
+            let items = items.map(|candidate| (candidate.rule.id.clone(), finding::fingerprint(candidate)));
+            self.found.add(object, items.collect());
+        }
+        hits
+    }
+}
+
+impl Inspector for Examiner<'_> {
+    type State = Option<Hits>;
+
+    fn whole(&self, object: Object) -> Option<Hits> {
+        self.examine(object, None)
+    }
+
+    fn derived(&self, object: Object, base: &Option<Hits>, shared: &[Copied]) -> Option<Hits> {
+        self.examine(object, base.as_ref().map(|hits| (hits, shared)))
+    }
 }
 
 /// All that is known of a repository's objects after they were walked over.

@@ -42,6 +42,11 @@ impl Literals {
         self.texts.len()
     }
 
+    /// Length of the longest one, in bytes.
+    pub fn longest(&self) -> usize {
+        self.texts.iter().map(Vec::len).max().unwrap_or(0)
+    }
+
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.texts.is_empty()

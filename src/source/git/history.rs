@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// Parts that an object shares with its base are told from this many bytes on.
+pub const LEAST_SHARED: usize = 64;
+
 /// An object to scan.
 #[derive(Debug, Clone, Copy)]
 pub struct Object<'a> {
@@ -23,8 +26,18 @@ pub struct Object<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Takes objects, from several threads at once and in any order.
-pub type ObjectSink<'a> = &'a (dyn Fn(Object) + Sync);
+/// Takes objects, from several threads at once and in any order, but each before those that are made from it.
+pub trait Inspector: Sync {
+    /// What is remembered of an object while others are made from it.
+    type State;
+
+    /// Takes an object that stands for itself.
+    fn whole(&self, object: Object) -> Self::State;
+
+    /// Takes an object that was made from another one, and the parts both share, in order; those of at least
+    /// [`LEAST_SHARED`] bytes.
+    fn derived(&self, object: Object, base: &Self::State, shared: &[Copied]) -> Self::State;
+}
 
 /// An object database and, of each pack, who is made from whom.
 #[derive(Debug)]
@@ -55,9 +68,39 @@ pub struct Commit {
     /// Its root directory.
     pub tree: Oid,
     /// The commits it follows.
-    pub parents: Box<[Oid]>,
+    pub parents: Parents,
     /// When it was committed, in seconds since 1970, as it says.
     pub time: i64,
+}
+
+/// The commits that a commit follows. Nearly all follow one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parents {
+    /// One.
+    One([Oid; 1]),
+    /// None, or several.
+    Several(Box<[Oid]>),
+}
+
+impl std::ops::Deref for Parents {
+    type Target = [Oid];
+
+    fn deref(&self) -> &[Oid] {
+        match self {
+            Self::One(parent) => parent,
+            Self::Several(parents) => parents,
+        }
+    }
+}
+
+impl FromIterator<Oid> for Parents {
+    fn from_iter<I: IntoIterator<Item = Oid>>(parents: I) -> Self {
+        let mut parents = parents.into_iter();
+        match (parents.next(), parents.next()) {
+            (Some(parent), None) => Self::One([parent]),
+            (first, second) => Self::Several(first.into_iter().chain(second).chain(parents).collect()),
+        }
+    }
 }
 
 /// How far a walk is; read by whoever shows it.
@@ -131,7 +174,7 @@ impl<'a> History<'a> {
     }
 
     /// Hands over every blob, commit and tag.
-    pub fn walk(&self, sink: ObjectSink) -> Outline {
+    pub fn walk<I: Inspector>(&self, inspector: &I) -> Outline {
         let merged = Mutex::new(Outline::default());
         self.visit(
             &[Kind::Blob, Kind::Commit, Kind::Tag],
@@ -139,13 +182,13 @@ impl<'a> History<'a> {
             |first| Scanner {
                 history: self,
                 first,
-                sink,
+                inspector,
                 outline: Outline::default(),
                 counter: Counter::new(self.progress),
             },
             |mut scanner| {
                 let mut all = merged.lock().unwrap_or_else(PoisonError::into_inner);
-                all.commits.append(&mut scanner.outline.commits);
+                append(&mut all.commits, &mut scanner.outline.commits);
                 all.tags.append(&mut scanner.outline.tags);
                 all.lost.append(&mut scanner.outline.lost);
             },
@@ -214,17 +257,25 @@ impl<'a> History<'a> {
     }
 }
 
+/// Appends the shorter to the longer, so that there is never more than one copy of most.
+fn append<T>(all: &mut Vec<T>, some: &mut Vec<T>) {
+    if all.len() < some.len() {
+        std::mem::swap(all, some);
+    }
+    all.append(some);
+}
+
 /// Hands objects over and keeps the outline of one thread.
-struct Scanner<'a> {
+struct Scanner<'a, I> {
     history: &'a History<'a>,
     first: Node,
-    sink: ObjectSink<'a>,
+    inspector: &'a I,
     outline: Outline,
     counter: Counter<'a>,
 }
 
-impl Scanner<'_> {
-    fn take(&mut self, visit: Visit) {
+impl<I> Scanner<'_, I> {
+    fn note<'b>(&mut self, visit: Visit<'b>) -> Object<'b> {
         let node = self.first + visit.position;
         match visit.kind {
             Kind::Commit => {
@@ -245,8 +296,8 @@ impl Scanner<'_> {
             }
             Kind::Blob | Kind::Tree => {}
         }
-        (self.sink)(Object { node, kind: visit.kind, bytes: visit.bytes });
         self.counter.count(visit.bytes.len() as u64);
+        Object { node, kind: visit.kind, bytes: visit.bytes }
     }
 
     fn lose(&mut self, oid: Oid, words: String) {
@@ -254,16 +305,18 @@ impl Scanner<'_> {
     }
 }
 
-impl Visitor for Scanner<'_> {
-    type State = ();
-    const LEAST_SHARED: usize = usize::MAX;
+impl<I: Inspector> Visitor for Scanner<'_, I> {
+    type State = I::State;
+    const LEAST_SHARED: usize = LEAST_SHARED;
 
-    fn whole(&mut self, visit: Visit) {
-        self.take(visit);
+    fn whole(&mut self, visit: Visit) -> I::State {
+        let object = self.note(visit);
+        self.inspector.whole(object)
     }
 
-    fn derived(&mut self, visit: Visit, (): &(), _: &[Copied]) {
-        self.take(visit);
+    fn derived(&mut self, visit: Visit, base: &I::State, shared: &[Copied]) -> I::State {
+        let object = self.note(visit);
+        self.inspector.derived(object, base, shared)
     }
 
     fn lost(&mut self, position: u32, damage: Damage) {

@@ -1,11 +1,15 @@
 //! Commits and how they follow each other.
 
 use crate::source::git::history::Commit;
-use crate::source::git::oid::Oid;
+use crate::source::git::oid::{self, Oid};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Number of a commit.
 pub type CommitId = u32;
+
+/// A parent that is not there.
+const NOT_THERE: CommitId = CommitId::MAX;
 
 /// From where an object can be reached; the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,26 +41,46 @@ pub struct Graph<'a> {
 impl<'a> Graph<'a> {
     /// The graph of `commits`, which are in order of their names.
     pub fn new(commits: &'a [Commit]) -> Self {
+        let mut starts = Vec::with_capacity(commits.len() + 1);
+        let mut count = 0;
+        for commit in commits {
+            starts.push(count);
+            count += commit.parents.len() as u32;
+        }
+        starts.push(count);
         let mut graph = Self {
             commits,
-            starts: Vec::with_capacity(commits.len() + 1),
-            parents: Vec::new(),
-            generations: vec![0; commits.len()],
+            starts,
+            parents: vec![],
+            generations: vec![],
             reaches: vec![Reach::Unreachable; commits.len()],
             cut: BTreeMap::new(),
         };
-        for (id, commit) in commits.iter().enumerate() {
-            graph.starts.push(graph.parents.len() as u32);
-            for parent in &commit.parents {
-                match graph.find(parent) {
-                    Some(parent) => graph.parents.push(parent),
-                    None => _ = graph.cut.insert(id as CommitId, *parent),
+        let find = |parent: &Oid| graph.find(parent).unwrap_or(NOT_THERE);
+        let oids: Vec<Oid> = commits.iter().flat_map(|commit| commit.parents.iter().copied()).collect();
+        graph.parents = oids.par_iter().map(find).collect();
+        if graph.parents.contains(&NOT_THERE) {
+            graph.cut();
+        }
+        graph.number_generations();
+        graph
+    }
+
+    /// Leaves out parents that are not there.
+    fn cut(&mut self) {
+        let parents = std::mem::take(&mut self.parents);
+        for (id, commit) in self.commits.iter().enumerate() {
+            let range = self.starts[id] as usize..self.starts[id + 1] as usize;
+            self.starts[id] = self.parents.len() as u32;
+            for (oid, parent) in commit.parents.iter().zip(&parents[range]) {
+                if *parent == NOT_THERE {
+                    self.cut.insert(id as CommitId, *oid);
+                } else {
+                    self.parents.push(*parent);
                 }
             }
         }
-        graph.starts.push(graph.parents.len() as u32);
-        graph.number_generations();
-        graph
+        self.starts[self.commits.len()] = self.parents.len() as u32;
     }
 
     /// How many commits there are.
@@ -71,7 +95,8 @@ impl<'a> Graph<'a> {
 
     /// The number of a commit.
     pub fn find(&self, oid: &Oid) -> Option<CommitId> {
-        self.commits.binary_search_by_key(oid, |commit| commit.oid).ok().map(|id| id as CommitId)
+        let known = oid::search(0..self.commits.len(), 0, oid, |id| self.commits[id].oid);
+        known.map(|id| id as CommitId)
     }
 
     /// A commit.
@@ -116,9 +141,11 @@ impl<'a> Graph<'a> {
     }
 
     fn number_generations(&mut self) {
+        self.generations = vec![0; self.len()];
         let mut is_done = vec![false; self.len()];
+        let mut open = Vec::new();
         for first in 0..self.len() as CommitId {
-            let mut open = vec![(first, false)];
+            open.push((first, false));
             while let Some((id, is_expanded)) = open.pop() {
                 if is_expanded {
                     let highest = self.parents(id).iter().map(|parent| self.generations[*parent as usize] + 1).max();

@@ -18,6 +18,7 @@ use super::odb::Node;
 use super::oid::Oid;
 use super::repository::Ref;
 use graph::{CommitId, Graph, Reach};
+use rayon::prelude::*;
 use reduce::{BlobId, EMPTY, Entry, ReducedTrees, Target, TreeId};
 use std::collections::{BTreeMap, HashMap};
 use trees::{Name, Trees};
@@ -80,7 +81,7 @@ pub fn attribute(history: &History, trees: &Trees, graph: &Graph, refs: &[RefTip
     let nodes: Vec<Node> = wanted.iter().map(|blob| blob.node).collect();
     let reduced = ReducedTrees::new(trees, history.odb.len(), &nodes);
     let root = |id: CommitId| history.odb.find(&graph.commit(id).tree).map_or(EMPTY, |node| reduced.of(node));
-    let roots: Vec<TreeId> = (0..graph.len() as CommitId).map(root).collect();
+    let roots: Vec<TreeId> = (0..graph.len() as CommitId).into_par_iter().map(root).collect();
     let mut ledger = Ledger {
         reduced: &reduced,
         wanted,

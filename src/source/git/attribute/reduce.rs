@@ -1,10 +1,11 @@
 //! Trees reduced to what leads to wanted blobs. Most versions of a directory do not differ in that, so that there are few
 //! different ones, and to compare two versions of a whole repository is to compare two numbers.
 
-use super::trees::{Link, Name, Trees};
+use super::trees::{Chunk, Link, Name, Trees};
 use crate::source::git::odb::Node;
+use rayon::prelude::*;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Directories nested deeper than this are not followed; git's own limit is 2048.
 pub const MOST_DEPTH: usize = 2048;
@@ -40,9 +41,9 @@ pub enum Target {
 #[derive(Debug)]
 pub struct ReducedTrees {
     /// Entries in order of names' numbers.
-    trees: Vec<Rc<[Entry]>>,
+    trees: Vec<Arc<[Entry]>>,
     /// By node.
-    of_node: HashMap<Node, TreeId>,
+    of_node: Vec<Reduced>,
     /// True if there are directories nested too deep.
     pub is_cut: bool,
 }
@@ -50,22 +51,30 @@ pub struct ReducedTrees {
 impl ReducedTrees {
     /// Reduces all trees to what leads to the nodes in `wanted`, the blobs' nodes by their numbers.
     pub fn new(trees: &Trees, nodes: usize, wanted: &[Node]) -> Self {
-        let mut blobs = HashMap::with_capacity(wanted.len());
-        blobs.extend(wanted.iter().enumerate().map(|(id, node)| (*node, id as BlobId)));
         let (marked, is_cut) = mark(trees, nodes, wanted);
-        let links = marked_links(trees, &marked);
-        let mut interner = Interner::default();
-        interner.number(Vec::new());
-        let mut of_node = HashMap::with_capacity(links.of_node.len());
-        for &node in links.of_node.keys() {
-            reduce(node, &links, &blobs, &mut of_node, &mut interner);
+        let links = MarkedLinks::new(trees, &marked, nodes);
+        let mut reducer = Reducer {
+            links: &links,
+            of_node: vec![Reduced::Unknown; nodes],
+            trees: vec![],
+            numbers: HashMap::default(),
+        };
+        reducer.number(&[]);
+        for (id, node) in wanted.iter().enumerate() {
+            reducer.of_node[*node as usize] = Reduced::To(Target::Blob(id as BlobId));
         }
-        Self { trees: interner.trees, of_node, is_cut }
+        for tree in trees.chunks.iter().flat_map(Chunk::trees).filter(|tree| marked.contains(tree.node)) {
+            reducer.reduce(tree.node);
+        }
+        Self { trees: reducer.trees, of_node: reducer.of_node, is_cut }
     }
 
     /// The reduced form of a tree.
     pub fn of(&self, node: Node) -> TreeId {
-        self.of_node.get(&node).copied().unwrap_or(EMPTY)
+        match self.of_node[node as usize] {
+            Reduced::To(Target::Tree(tree)) => tree,
+            _ => EMPTY,
+        }
     }
 
     /// The entries of a reduced tree, in order of names' numbers.
@@ -96,125 +105,155 @@ impl NodeSet {
 fn mark(trees: &Trees, nodes: usize, wanted: &[Node]) -> (NodeSet, bool) {
     let mut marked = NodeSet::new(nodes);
     wanted.iter().for_each(|node| marked.insert(*node));
-    let mut counts = vec![0u32; trees.records.len()];
     for _ in 0..MOST_DEPTH {
-        let mut next = marked.clone();
-        for (index, record) in trees.records.iter().enumerate() {
-            let count = |links: &[Link]| links.iter().filter(|link| marked.contains(link.to)).count() as u32;
-            let inherited = record.base.map_or(0, |base| counts[base as usize]);
-            // What is removed was there.
-            counts[index] = inherited + count(trees.added(index)) - count(trees.removed(index));
-            if counts[index] > 0 {
-                next.insert(record.node);
-            }
-        }
-        if next == marked {
+        let level: Vec<Vec<Node>> = trees.chunks.par_iter().map(|chunk| leading_to(chunk, &marked)).collect();
+        if level.iter().all(Vec::is_empty) {
             return (marked, false);
         }
-        marked = next;
+        level.into_iter().flatten().for_each(|node| marked.insert(node));
     }
     (marked, true)
+}
+
+/// The trees of a chunk that link to something marked and are not marked themselves.
+fn leading_to(chunk: &Chunk, marked: &NodeSet) -> Vec<Node> {
+    let mut counts: Vec<u32> = Vec::with_capacity(chunk.len());
+    let mut new = Vec::new();
+    let count = |links: &[Link]| links.iter().filter(|link| marked.contains(link.to)).count() as u32;
+    for tree in chunk.trees() {
+        // What is removed was there.
+        let inherited = tree.base.map_or(0, |base| counts[base]);
+        let here = inherited + count(tree.added) - count(tree.removed);
+        counts.push(here);
+        if here > 0 && !marked.contains(tree.node) {
+            new.push(tree.node);
+        }
+    }
+    new
 }
 
 /// The marked links of each marked tree.
 struct MarkedLinks {
     all: Vec<Link>,
-    of_node: HashMap<Node, (u32, u32)>,
+    /// Where in `all` those of a node start and end.
+    of_node: Vec<(u32, u32)>,
 }
 
 impl MarkedLinks {
+    fn new(trees: &Trees, marked: &NodeSet, nodes: usize) -> Self {
+        let mut links = Self { all: vec![], of_node: vec![(0, 0); nodes] };
+        let parts: Vec<_> = trees.chunks.par_iter().map(|chunk| ChunkLinks::new(chunk, marked)).collect();
+        for (chunk, part) in trees.chunks.iter().zip(parts) {
+            let first = links.all.len() as u32;
+            for (tree, (start, end)) in chunk.trees().zip(part.of_tree) {
+                links.of_node[tree.node as usize] = (first + start, first + end);
+            }
+            links.all.extend(part.all);
+        }
+        links
+    }
+
     fn of(&self, node: Node) -> &[Link] {
-        let (start, end) = self.of_node.get(&node).copied().unwrap_or_default();
+        let (start, end) = self.of_node[node as usize];
         &self.all[start as usize..end as usize]
     }
 }
 
-fn marked_links(trees: &Trees, marked: &NodeSet) -> MarkedLinks {
-    let mut all: Vec<Link> = Vec::new();
-    let mut of_record: Vec<(u32, u32)> = Vec::with_capacity(trees.records.len());
-    let mut of_node = HashMap::new();
-    for (index, record) in trees.records.iter().enumerate() {
+/// The marked links of a chunk's trees.
+struct ChunkLinks {
+    all: Vec<Link>,
+    of_tree: Vec<(u32, u32)>,
+}
+
+impl ChunkLinks {
+    fn new(chunk: &Chunk, marked: &NodeSet) -> Self {
+        let mut part = Self { all: vec![], of_tree: Vec::with_capacity(chunk.len()) };
         let only_marked = |links: &[Link]| {
             let mut links: Vec<_> = links.iter().copied().filter(|link| marked.contains(link.to)).collect();
             links.sort_unstable();
             links
         };
-        let (added, removed) = (only_marked(trees.added(index)), only_marked(trees.removed(index)));
-        let inherited = record.base.map_or((0, 0), |base| of_record[base as usize]);
-        let range = if added == removed {
-            inherited
-        } else {
-            let start = all.len();
-            let kept: Vec<Link> = all[inherited.0 as usize..inherited.1 as usize].to_vec();
-            let mut removed = removed.as_slice();
-            for link in kept {
-                // Both are in order, and what is removed was there.
-                match removed.split_first() {
-                    Some((first, rest)) if *first == link => removed = rest,
-                    _ => all.push(link),
-                }
-            }
-            all.extend(added);
-            all[start..].sort_unstable();
-            (start as u32, all.len() as u32)
-        };
-        of_record.push(range);
-        if marked.contains(record.node) && range.0 < range.1 {
-            of_node.insert(record.node, range);
+        for tree in chunk.trees() {
+            let (added, removed) = (only_marked(tree.added), only_marked(tree.removed));
+            let inherited = tree.base.map_or((0, 0), |base| part.of_tree[base]);
+            let range = if added == removed { inherited } else { part.changed(inherited, added, &removed) };
+            part.of_tree.push(range);
         }
+        part
     }
-    MarkedLinks { all, of_node }
-}
 
-/// Gives the same number to the same entries.
-#[derive(Default)]
-struct Interner {
-    trees: Vec<Rc<[Entry]>>,
-    numbers: HashMap<Rc<[Entry]>, TreeId>,
-}
-
-impl Interner {
-    fn number(&mut self, entries: Vec<Entry>) -> TreeId {
-        let entries: Rc<[Entry]> = entries.into();
-        *self.numbers.entry(entries).or_insert_with_key(|entries| {
-            self.trees.push(entries.clone());
-            self.trees.len() as TreeId - 1
-        })
+    /// Adds a list that is another one changed. All are in order, and what is removed was there.
+    fn changed(&mut self, (from, to): (u32, u32), added: Vec<Link>, mut removed: &[Link]) -> (u32, u32) {
+        let start = self.all.len();
+        for index in from..to {
+            let link = self.all[index as usize];
+            match removed.split_first() {
+                Some((first, rest)) if *first == link => removed = rest,
+                _ => self.all.push(link),
+            }
+        }
+        self.all.extend(added);
+        self.all[start..].sort_unstable();
+        (start as u32, self.all.len() as u32)
     }
 }
 
-/// Reduces a tree after all that it leads to.
-fn reduce(
-    node: Node,
-    links: &MarkedLinks,
-    blobs: &HashMap<Node, BlobId>,
-    done: &mut HashMap<Node, TreeId>,
-    interner: &mut Interner,
-) {
-    // Deep trees would exhaust the stack. A tree that leads to itself, which only a lying index can pretend, is empty
-    // there: it has a number as soon as it is begun.
-    let mut open = vec![(node, false)];
-    while let Some((node, is_expanded)) = open.pop() {
-        if !is_expanded {
-            if done.contains_key(&node) {
+/// What a node is reduced to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reduced {
+    /// It is not known yet.
+    Unknown,
+    /// Nothing, or not known yet.
+    Empty,
+    /// A blob, or a tree that is not empty.
+    To(Target),
+}
+
+/// Gives the same number to trees that lead to the same.
+struct Reducer<'a> {
+    links: &'a MarkedLinks,
+    of_node: Vec<Reduced>,
+    trees: Vec<Arc<[Entry]>>,
+    numbers: HashMap<Arc<[Entry]>, TreeId, foldhash::fast::RandomState>,
+}
+
+impl Reducer<'_> {
+    fn number(&mut self, entries: &[Entry]) -> TreeId {
+        if let Some(number) = self.numbers.get(entries) {
+            return *number;
+        }
+        let entries: Arc<[Entry]> = entries.into();
+        self.trees.push(entries.clone());
+        let number = self.trees.len() as TreeId - 1;
+        self.numbers.insert(entries, number);
+        number
+    }
+
+    /// Reduces a tree after all that it leads to.
+    fn reduce(&mut self, node: Node) {
+        // Not by recursion, since deep trees would exhaust the stack. A tree that leads to itself, which only a lying index
+        // can pretend, is empty there: it has a number as soon as it is begun.
+        let mut open = vec![(node, false)];
+        let mut entries = Vec::new();
+        while let Some((node, is_expanded)) = open.pop() {
+            if !is_expanded {
+                if self.of_node[node as usize] == Reduced::Unknown {
+                    self.of_node[node as usize] = Reduced::Empty;
+                    open.push((node, true));
+                    let unknown = |link: &&Link| self.of_node[link.to as usize] == Reduced::Unknown;
+                    open.extend(self.links.of(node).iter().filter(unknown).map(|link| (link.to, false)));
+                }
                 continue;
             }
-            done.insert(node, EMPTY);
-            open.push((node, true));
-            let trees = links.of(node).iter().filter(|link| !blobs.contains_key(&link.to));
-            open.extend(trees.map(|link| (link.to, false)));
-            continue;
+            entries.clear();
+            for link in self.links.of(node) {
+                if let Reduced::To(to) = self.of_node[link.to as usize] {
+                    entries.push(Entry { name: link.name, to });
+                }
+            }
+            entries.sort_unstable();
+            let tree = self.number(&entries);
+            self.of_node[node as usize] = if tree == EMPTY { Reduced::Empty } else { Reduced::To(Target::Tree(tree)) };
         }
-        let mut entries: Vec<Entry> = Vec::new();
-        for link in links.of(node) {
-            let to = match (blobs.get(&link.to), done.get(&link.to)) {
-                (Some(blob), _) => Target::Blob(*blob),
-                (None, Some(&tree)) if tree != EMPTY => Target::Tree(tree),
-                _ => continue,
-            };
-            entries.push(Entry { name: link.name, to });
-        }
-        entries.sort_unstable();
-        done.insert(node, interner.number(entries));
     }
 }

@@ -10,7 +10,7 @@ use crate::source::git::oid::Oid;
 use crate::source::git::pack::Damage;
 use crate::source::git::pack::delta::Copied;
 use crate::source::git::pack::walk::{Visit, Visitor};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
@@ -29,26 +29,41 @@ pub type Name = u32;
 /// All trees, each as what distinguishes it from another one.
 #[derive(Debug, Default)]
 pub struct Trees {
-    /// A base comes before what is made from it.
-    pub records: Vec<Record>,
-    /// What the records' ranges mean.
-    pub changes: Vec<Link>,
+    /// Families of trees, some in each.
+    pub chunks: Vec<Chunk>,
     /// What [`Name`]s mean.
     pub names: Vec<Box<[u8]>>,
     /// Objects that trees name and that are not there.
-    pub missing: BTreeMap<Oid, Kind>,
+    pub missing: BTreeSet<Oid>,
     /// Trees that could not be read, and why.
     pub lost: BTreeMap<Oid, String>,
 }
 
-/// A tree.
+/// Some families of trees: what is made from a tree is in the same chunk.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    records: Vec<Record>,
+    links: Vec<Link>,
+}
+
+/// A tree: what it links to, as its base does, but for what is removed and what is added.
 #[derive(Debug, Clone, Copy)]
-pub struct Record {
+pub struct Tree<'a> {
     /// The tree.
     pub node: Node,
-    /// The record of its base, if it has one.
-    pub base: Option<u32>,
-    /// Where in the changes its removed links start, and its added ones, which end where the next record's start.
+    /// The base's place in the chunk, which is before this one's.
+    pub base: Option<usize>,
+    /// What its base links to and it does not.
+    pub removed: &'a [Link],
+    /// What it links to and its base does not.
+    pub added: &'a [Link],
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    node: Node,
+    base: Option<u32>,
+    /// Where in the chunk's links the removed and the added ones start; they end where the next record's start.
     removed: u32,
     added: u32,
 }
@@ -62,65 +77,77 @@ pub struct Link {
     pub to: Node,
 }
 
+impl Chunk {
+    /// A chunk that has more links gets no other family.
+    const FULL: usize = 1 << 15;
+
+    /// How many trees there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// All trees.
+    pub fn trees(&self) -> impl Iterator<Item = Tree<'_>> {
+        let ends = self.records.iter().skip(1).map(|next| next.removed as usize).chain([self.links.len()]);
+        self.records.iter().zip(ends).map(|(record, end)| Tree {
+            node: record.node,
+            base: record.base.map(|base| base as usize),
+            removed: &self.links[record.removed as usize..record.added as usize],
+            added: &self.links[record.added as usize..end],
+        })
+    }
+}
+
 impl Trees {
     /// Reads all trees; of the blobs only those that `is_wanted` are kept.
     pub fn read(history: &History, is_wanted: &(dyn Fn(Node) -> bool + Sync)) -> Self {
-        let parts = Mutex::new(Vec::new());
+        let all = Mutex::new(Self::default());
+        let names = Mutex::new(Names::default());
         let reader = |first| Reader {
             odb: history.odb,
             first,
             is_wanted,
             trees: Self::default(),
-            numbers: HashMap::new(),
+            chunk: Chunk::default(),
+            all_names: &names,
+            names: HashMap::new(),
+            known: Known::new(),
             fresh: Vec::new(),
-            counter: Counter::new(history.progress()),
             kept: Vec::new(),
+            counter: Counter::new(history.progress()),
         };
-        history.visit(&[Kind::Tree], MOST_TREE, reader, |reader| {
-            parts.lock().unwrap_or_else(PoisonError::into_inner).push(reader.trees);
+        history.visit(&[Kind::Tree], MOST_TREE, reader, |mut reader| {
+            reader.close_chunk();
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.chunks.append(&mut reader.trees.chunks);
+            all.missing.append(&mut reader.trees.missing);
+            all.lost.append(&mut reader.trees.lost);
         });
-        let mut all = Self::default();
-        let mut numbers = HashMap::new();
-        for part in parts.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            all.append(part, &mut numbers);
-        }
+        let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+        all.names = names.into_inner().unwrap_or_else(PoisonError::into_inner).all;
         all
-    }
-
-    fn append(&mut self, mut part: Self, numbers: &mut HashMap<Box<[u8]>, Name>) {
-        let renumbered: Vec<Name> =
-            part.names.into_iter().map(|name| number_of(name, numbers, &mut self.names)).collect();
-        let (records, changes) = (self.records.len() as u32, self.changes.len() as u32);
-        self.records.extend(part.records.into_iter().map(|record| Record {
-            node: record.node,
-            base: record.base.map(|base| base + records),
-            removed: record.removed + changes,
-            added: record.added + changes,
-        }));
-        let renumber = |link: Link| Link { name: renumbered[link.name as usize], to: link.to };
-        self.changes.extend(part.changes.into_iter().map(renumber));
-        self.missing.append(&mut part.missing);
-        self.lost.append(&mut part.lost);
-    }
-
-    /// What a record's base links to and it does not.
-    pub fn removed(&self, record: usize) -> &[Link] {
-        let Record { removed, added, .. } = self.records[record];
-        &self.changes[removed as usize..added as usize]
-    }
-
-    /// What a record links to and its base does not.
-    pub fn added(&self, record: usize) -> &[Link] {
-        let end = self.records.get(record + 1).map_or(self.changes.len(), |next| next.removed as usize);
-        &self.changes[self.records[record].added as usize..end]
     }
 }
 
-fn number_of(name: Box<[u8]>, numbers: &mut HashMap<Box<[u8]>, Name>, names: &mut Vec<Box<[u8]>>) -> Name {
-    *numbers.entry(name).or_insert_with_key(|name| {
-        names.push(name.clone());
-        names.len() as Name - 1
-    })
+/// Numbers of names.
+#[derive(Default)]
+struct Names {
+    all: Vec<Box<[u8]>>,
+    numbers: HashMap<Box<[u8]>, Name>,
+}
+
+impl Names {
+    fn number(&mut self, name: &[u8]) -> Name {
+        *self.numbers.entry(name.into()).or_insert_with_key(|name| {
+            self.all.push(name.clone());
+            self.all.len() as Name - 1
+        })
+    }
 }
 
 /// A tree as needed to read those made from it.
@@ -171,12 +198,37 @@ struct Reader<'a> {
     first: Node,
     is_wanted: &'a (dyn Fn(Node) -> bool + Sync),
     trees: Trees,
-    numbers: HashMap<Box<[u8]>, Name>,
+    chunk: Chunk,
+    all_names: &'a Mutex<Names>,
+    /// Those that this thread has met: there are few.
+    names: HashMap<Box<[u8]>, Name>,
+    known: Known,
     /// Of the tree at hand: links of entries that were read, not taken over from its base.
     fresh: Vec<Link>,
-    counter: Counter<'a>,
     /// Of the tree at hand: which of its base's entries were taken over.
     kept: Vec<Range<usize>>,
+    counter: Counter<'a>,
+}
+
+/// The numbers of objects met lately: versions of a directory name the same objects again and again.
+struct Known(Vec<(Oid, Node)>);
+
+impl Known {
+    /// Fits in a processor's second cache.
+    const SIZE: usize = 1 << 14;
+
+    fn new() -> Self {
+        Self(vec![(Oid::new([0; Oid::LENGTH]), NOWHERE); Self::SIZE])
+    }
+
+    fn find(&mut self, odb: &Odb, oid: &Oid) -> Option<Node> {
+        let [.., a, b] = oid.as_bytes();
+        let place = &mut self.0[usize::from(u16::from_be_bytes([*a, *b])) % Self::SIZE];
+        if place.0 != *oid || place.1 == NOWHERE {
+            *place = (*oid, odb.find(oid)?);
+        }
+        Some(place.1)
+    }
 }
 
 impl Reader<'_> {
@@ -195,21 +247,23 @@ impl Reader<'_> {
     }
 
     fn follow(&mut self, entry: &TreeEntry) -> Option<Link> {
-        let kind = match entry.mode {
-            Mode::Submodule => return None,
-            Mode::Tree => Kind::Tree,
-            Mode::Blob => Kind::Blob,
-        };
-        let Some(to) = self.odb.find(&entry.oid) else {
-            self.trees.missing.insert(entry.oid, kind);
-            return None;
-        };
-        if kind == Kind::Blob && !(self.is_wanted)(to) {
+        if entry.mode == Mode::Submodule {
             return None;
         }
-        let name = match self.numbers.get(entry.name) {
-            Some(number) => *number,
-            None => number_of(entry.name.into(), &mut self.numbers, &mut self.trees.names),
+        let Some(to) = self.known.find(self.odb, &entry.oid) else {
+            self.trees.missing.insert(entry.oid);
+            return None;
+        };
+        if entry.mode == Mode::Blob && !(self.is_wanted)(to) {
+            return None;
+        }
+        let name = match self.names.get(entry.name) {
+            Some(name) => *name,
+            None => {
+                let name = self.all_names.lock().unwrap_or_else(PoisonError::into_inner).number(entry.name);
+                self.names.insert(entry.name.into(), name);
+                name
+            }
         };
         Some(Link { name, to })
     }
@@ -243,7 +297,7 @@ impl Reader<'_> {
         if is_whole.is_none() {
             self.trees.lost.insert(self.odb.oid(node), "it is no valid tree".into());
         }
-        let changes = &mut self.trees.changes;
+        let changes = &mut self.chunk.links;
         let removed = changes.len() as u32;
         // A delta may also take parts of its base in another order, or twice. Then all is said to have changed.
         let in_order = self.kept.is_sorted_by(|a, b| a.end <= b.start);
@@ -265,9 +319,18 @@ impl Reader<'_> {
         self.counter.count(visit.bytes.len() as u64);
         self.fresh.clear();
         self.kept.clear();
-        let record = self.trees.records.len() as u32;
-        self.trees.records.push(Record { node, base: base.map(|base| base.record), removed, added });
+        let record = self.chunk.records.len() as u32;
+        self.chunk.records.push(Record { node, base: base.map(|base| base.record), removed, added });
         Read { record, entries, length: visit.bytes.len() as u32 }
+    }
+}
+
+impl Reader<'_> {
+    fn close_chunk(&mut self) {
+        let mut chunk = std::mem::take(&mut self.chunk);
+        chunk.records.shrink_to_fit();
+        chunk.links.shrink_to_fit();
+        self.trees.chunks.push(chunk);
     }
 }
 
@@ -276,6 +339,9 @@ impl Visitor for Reader<'_> {
     const LEAST_SHARED: usize = LEAST_ENTRY;
 
     fn whole(&mut self, visit: Visit) -> Read {
+        if self.chunk.links.len() > Chunk::FULL {
+            self.close_chunk();
+        }
         let mut entries = Vec::new();
         let is_whole = self.read(visit.bytes, 0, visit.bytes.len(), &mut entries).map(|_| ());
         self.record(visit, None, entries, is_whole)

@@ -3,7 +3,7 @@
 //! Source: [gitformat-pack, "Pack index"](https://git-scm.com/docs/gitformat-pack).
 
 use crate::source::git::map::Map;
-use crate::source::git::oid::Oid;
+use crate::source::git::oid::{self, Oid};
 use std::io;
 use std::path::Path;
 
@@ -19,7 +19,9 @@ pub struct PackIndex {
     offsets: Table,
     /// Offsets that do not fit in 31 bits; only in version 2.
     long_offsets: usize,
-    fanout: usize,
+    /// Where the names with each prefix start, and at the end their number: as the index' own fan-out, but finer, so that
+    /// what is looked for is mostly in the first line of memory that is read.
+    groups: Vec<u32>,
 }
 
 /// Values at equal distances.
@@ -68,7 +70,23 @@ impl PackIndex {
         if data.len() < end + 2 * Oid::LENGTH {
             return Err(short());
         }
-        Ok(Self { data, count, names, offsets, long_offsets: if is_v2 { end } else { 0 }, fanout })
+        let long_offsets = if is_v2 { end } else { 0 };
+        let mut index = Self { data, count, names, offsets, long_offsets, groups: vec![] };
+        index.groups = index.group();
+        Ok(index)
+    }
+
+    /// Names that are not in order, which only somebody can have made so, are not found.
+    fn group(&self) -> Vec<u32> {
+        let mut groups = Vec::with_capacity(Oid::PREFIXES + 1);
+        for position in 0..self.count {
+            let prefix = self.oid(position).prefix();
+            if groups.len() <= prefix {
+                groups.resize(prefix + 1, position as u32);
+            }
+        }
+        groups.resize(Oid::PREFIXES + 1, self.count as u32);
+        groups
     }
 
     /// How many objects there are.
@@ -100,24 +118,9 @@ impl PackIndex {
 
     /// The position of a name.
     pub fn find(&self, oid: &Oid) -> Option<usize> {
-        let first = usize::from(oid.as_bytes()[0]);
-        let bound = |byte: usize| self.number(self.fanout + 4 * byte) as usize;
-        let mut low = if first == 0 { 0 } else { bound(first - 1) };
-        let mut high = bound(first);
-        while low < high {
-            let middle = low.midpoint(high);
-            match self.name(middle).cmp(oid.as_bytes()) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Some(middle),
-            }
-        }
-        None
-    }
-
-    fn name(&self, position: usize) -> &[u8] {
-        let at = self.names.at(position);
-        &self.data[at..at + Oid::LENGTH]
+        let group = oid.prefix();
+        let (low, high) = (self.groups[group] as usize, self.groups[group + 1] as usize);
+        oid::search(low..high, Oid::PREFIX_BITS, oid, |position| self.oid(position))
     }
 
     fn number(&self, at: usize) -> u32 {

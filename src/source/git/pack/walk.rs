@@ -9,11 +9,8 @@ use crate::source::git::object::Kind;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Buffers up to this many bytes are kept for the next object.
-const KEPT_CAPACITY: usize = 8 << 20;
-
-/// So many buffers are kept.
-const KEPT_BUFFERS: usize = 32;
+/// Buffers that are not in use are kept for the next objects, up to this many bytes in all.
+const MOST_KEPT: usize = 8 << 20;
 
 /// No real pack unfolds to more bytes than this times its own length (in large public repositories it is 40 at most),
 /// and every pack may unfold to some.
@@ -234,27 +231,29 @@ impl Deref for Buffer {
 
 /// Buffers that are not in use.
 #[derive(Debug, Default)]
-struct Pool(Vec<Buffer>);
+struct Pool {
+    buffers: Vec<Buffer>,
+    /// Bytes of them.
+    size: usize,
+}
 
 impl Pool {
     /// A buffer of `length` bytes of no particular content.
     fn take(&mut self, length: usize) -> Buffer {
-        let mut buffer = self.0.pop().unwrap_or_default();
+        let mut buffer = self.buffers.pop().unwrap_or_default();
+        self.size -= buffer.place.len();
         if buffer.place.len() < length {
-            if length > KEPT_CAPACITY {
-                // Fresh memory is zero already; growing would copy what nobody wants.
-                buffer.place = vec![0; length];
-            } else {
-                buffer.place.resize(length.next_power_of_two(), 0);
-            }
+            // Fresh memory is zero already, and growing would copy what nobody wants.
+            buffer.place = vec![0; if length < MOST_KEPT { length.next_power_of_two() } else { length }];
         }
         buffer.length = length;
         buffer
     }
 
     fn give(&mut self, buffer: Buffer) {
-        if buffer.place.len() <= KEPT_CAPACITY && self.0.len() < KEPT_BUFFERS {
-            self.0.push(buffer);
+        if self.size + buffer.place.len() <= MOST_KEPT {
+            self.size += buffer.place.len();
+            self.buffers.push(buffer);
         }
     }
 }
