@@ -1,6 +1,7 @@
 //! The command line: arguments, subcommands, exit codes. The only owner of standard output and standard error.
 
 mod output;
+mod progress;
 mod rules;
 mod scan;
 
@@ -36,6 +37,7 @@ enum Command {
 /// Runs the command that the arguments ask for.
 pub fn run() -> ExitCode {
     output::keep_panics_quiet();
+    output::end_at_once_on_interrupt();
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let outcome = match (cli.command, matches.subcommand()) {

@@ -3,7 +3,8 @@
 use anyhow::Context;
 use keyspill::sanitize::sanitize;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -35,6 +36,24 @@ pub fn stdout(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The file that is being written and has not taken its place yet.
+static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// Makes Ctrl-C, and a request to terminate, end the program at once with 130 and leave no unfinished file behind.
+pub fn end_at_once_on_interrupt() {
+    // Without a handler the system ends the program, too, only less tidily.
+    _ = ctrlc::set_handler(|| {
+        if let Some(path) = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            _ = std::fs::remove_file(path);
+        }
+        if io::stderr().is_terminal() {
+            // A progress bar may stand there.
+            _ = write!(io::stderr(), "\r\x1b[K");
+        }
+        std::process::exit(130);
+    });
+}
+
 /// Writes a file as a whole or not at all: to a temporary file beside it, which then takes its place.
 pub fn file(path: &Path, text: &str) -> anyhow::Result<()> {
     let write = || -> io::Result<()> {
@@ -47,9 +66,11 @@ pub fn file(path: &Path, text: &str) -> anyhow::Result<()> {
         #[cfg(unix)]
         temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let mut temporary = temporary.tempfile_in(dir)?;
-        temporary.write_all(text.as_bytes())?;
-        temporary.persist(path)?;
-        Ok(())
+        let unfinished = |path| *UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner) = path;
+        unfinished(Some(temporary.path().to_owned()));
+        let written = temporary.write_all(text.as_bytes()).and_then(|()| Ok(temporary.persist(path)?));
+        unfinished(None);
+        written.map(|_| ())
     };
     write().with_context(|| format!("cannot write the report to {}", path.display()))
 }

@@ -1,13 +1,14 @@
 //! `keyspill scan`.
 
 use super::output::{self, ColourChoice};
+use super::progress;
 use anyhow::{Context, bail};
 use clap::{ArgMatches, ValueEnum};
 use keyspill::detect::Detector;
 use keyspill::report::uri::UriBase;
 use keyspill::report::{Options, Report, Verdict, json, sarif, text};
 use keyspill::rule::{RuleSet, Severity};
-use keyspill::scan::{Progress, Scan, Scope};
+use keyspill::scan::{Progress, Scan, Scope, Selection};
 use keyspill::source::SizeLimit;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,8 +24,30 @@ pub struct Args {
     paths: Vec<PathBuf>,
 
     /// Scan all that the repositories of the given paths have ever held, too.
-    #[arg(long, help_heading = "What is scanned")]
+    #[arg(long, conflicts_with_all = ["range", "branch", "since"], help_heading = "What is scanned")]
     history: bool,
+
+    /// Scan what `git commit` would record now: lines that are added, as they are in the index.
+    #[arg(long, conflicts_with_all = ["history", "range", "branch", "since"], help_heading = "What is scanned")]
+    staged: bool,
+
+    /// Scan what some commits bring in: `A..B`, `A...B`, or a commit with all before it.
+    #[arg(long, value_name = "RANGE", help_heading = "What is scanned")]
+    range: Option<String>,
+
+    /// Scan what the commits of a branch brought in. May be given several times.
+    #[arg(long, value_name = "NAME", help_heading = "What is scanned")]
+    branch: Vec<String>,
+
+    /// Scan what commits brought in since a date, as in 2026-05-04, or for a time, as in "2 weeks".
+    ///
+    /// The dates are those of the committers, in UTC. With --range or --branch, only of those commits.
+    #[arg(long, value_name = "DATE", value_parser = parse_since, help_heading = "What is scanned")]
+    since: Option<Since>,
+
+    /// With --staged, --range, --branch or --since: report what was in a changed file before, too.
+    #[arg(long, help_heading = "What is scanned")]
+    whole_files: bool,
 
     /// With --history: do not scan the working tree.
     #[arg(long, requires = "history", help_heading = "What is scanned")]
@@ -88,6 +111,10 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = FailOn::Warning, value_name = "SEVERITY", help_heading = "Gate")]
     fail_on: FailOn,
 
+    /// No progress bar, and no hints; errors are told all the same.
+    #[arg(short, long, help_heading = "Report")]
+    quiet: bool,
+
     /// How many threads to use [default: one for each processor].
     #[arg(short = 'j', long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
@@ -120,6 +147,35 @@ impl From<FailOn> for Severity {
             FailOn::Error => Self::Error,
         }
     }
+}
+
+/// What `--since` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    /// Seconds since 1970.
+    Moment(i64),
+    /// Seconds before now.
+    Ago(i64),
+}
+
+fn parse_since(text: &str) -> Result<Since, String> {
+    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+        return Ok(Since::Moment(moment.as_second()));
+    }
+    if let Ok(day) =
+        text.parse::<jiff::civil::DateTime>().or_else(|_| text.parse::<jiff::civil::Date>().map(Into::into))
+    {
+        let moment = jiff::tz::TimeZone::UTC.to_timestamp(day);
+        return moment.map(|moment| Since::Moment(moment.as_second())).map_err(|error| error.to_string());
+    }
+    let ago = text.trim().trim_end_matches("ago").trim();
+    let span =
+        ago.parse::<jiff::Span>().map_err(|_| "expected a date, as in 2026-05-04, or a time, as in `2 weeks`")?;
+    let day = jiff::SpanRelativeTo::days_are_24_hours();
+    let months = i64::from(span.get_years()) * 12 + i64::from(span.get_months());
+    let rest = span.years(0).months(0).total((jiff::Unit::Second, day)).map_err(|error| error.to_string())?;
+    // Months and years of no particular length, as git has them, too.
+    Ok(Since::Ago(rest.abs() as i64 + months.abs() * 30 * 24 * 60 * 60))
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {
@@ -157,8 +213,17 @@ impl Args {
         }
         let (rules, rules_complete) = self.load_rules();
         let detector = Detector::new(Arc::new(rules));
-        let report = self.scan().run(&detector, &Progress::default());
+        let progress = Progress::default();
+        let scan = self.scan()?;
+        let report = progress::shown(&progress, !self.quiet, || scan.run(&detector, &progress));
         tell(&report, &targets);
+        if scan.scope == Scope::Tree
+            && report.coverage.files == 0
+            && !self.quiet
+            && report.coverage.failures().next().is_none()
+        {
+            output::warning("nothing was scanned: there is no file in the given paths that git does not ignore");
+        }
         let elapsed = started.elapsed();
         let options = Options { show_suppressed: self.show_suppressed, stats: self.stats.then_some(elapsed) };
         for target in &targets {
@@ -168,23 +233,35 @@ impl Args {
         Ok(if rules_complete { verdict } else { Verdict::Incomplete })
     }
 
-    fn scan(&self) -> Scan {
+    fn scan(&self) -> anyhow::Result<Scan> {
         let (stdin, roots): (Vec<_>, Vec<_>) = self.paths.iter().cloned().partition(|path| path == Path::new("-"));
         let limit = self.max_file_size.map_or_else(SizeLimit::default, |bytes| SizeLimit { bytes, is_chosen: true });
-        Scan {
+        Ok(Scan {
             roots,
             stdin: (!stdin.is_empty()).then(|| self.stdin_path.clone()),
-            scope: if self.history {
-                Scope::History { with_tree: !self.no_tree, with_submodules: self.submodules }
-            } else {
-                Scope::Tree
-            },
+            scope: self.scope(),
             no_ignore: self.no_ignore,
             limit,
             threads: self.threads,
             show_secrets: self.show_secrets,
             now: now(),
+        })
+    }
+
+    fn scope(&self) -> Scope {
+        let whole_files = self.whole_files;
+        if self.history {
+            return Scope::History { with_tree: !self.no_tree, with_submodules: self.submodules };
         }
+        if self.staged {
+            return Scope::Staged { whole_files };
+        }
+        let since = self.since.map(|since| match since {
+            Since::Moment(moment) => moment,
+            Since::Ago(seconds) => now() - seconds,
+        });
+        let selection = Selection { range: self.range.clone(), branches: self.branch.clone(), since };
+        if selection == Selection::default() { Scope::Tree } else { Scope::Commits { selection, whole_files } }
     }
 
     /// The built-in rules and those of all files that could be loaded; false if one could not.
@@ -207,7 +284,7 @@ impl Args {
             Format::Jsonl => json::write_lines(report, options),
             Format::Sarif => {
                 let dir = std::env::current_dir().context("cannot tell the working directory")?;
-                sarif::write(report, options, &UriBase::of_scan(&dir, &self.scan().roots))
+                sarif::write(report, options, &UriBase::of_scan(&dir, &self.scan()?.roots))
             }
         };
         match &target.output {
@@ -254,9 +331,6 @@ fn tell(report: &Report, targets: &[Target]) {
         for skip in report.coverage.failures() {
             output::error(&format!("{}: {}", skip.path.to_text(), skip.cause));
         }
-    }
-    if report.coverage.files == 0 && report.coverage.failures().next().is_none() {
-        output::warning("nothing was scanned: there is no file in the given paths that git does not ignore");
     }
 }
 

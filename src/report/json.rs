@@ -1,11 +1,13 @@
 //! The report for programs: one JSON document, or JSON Lines. `schemas/report-1.schema.json` describes both.
 
-use super::wording::{headline, suppressed_by_reason};
+use super::wording::{headline, moment, suppressed_by_reason};
 use super::{Options, Report};
 use crate::detect::decode::Encoding;
+use crate::finding::history::{Commit, Commits, History, Person};
 use crate::finding::location::Location;
 use crate::finding::{Finding, Suppression, Value};
 use crate::rule::Severity;
+use crate::source::git::attribute::graph::Reach;
 use crate::source::{BlobPath, Skip};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -97,6 +99,8 @@ struct FindingRecord<'a> {
     excerpts: Vec<ExcerptRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     suppression: Option<SuppressionRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<HistoryRecord<'a>>,
 }
 
 impl<'a> FindingRecord<'a> {
@@ -115,8 +119,105 @@ impl<'a> FindingRecord<'a> {
             fingerprint: finding.fingerprint.to_string(),
             excerpts: excerpts.collect(),
             suppression: finding.suppression.as_ref().map(SuppressionRecord::of),
+            history: finding.history.as_deref().map(HistoryRecord::of),
         }
     }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HistoryRecord<'a> {
+    object: String,
+    kind: &'static str,
+    reach: &'static str,
+    at_head: bool,
+    in_tree: bool,
+    refs: &'a [String],
+    ref_count: usize,
+    introduced: CommitsRecord<'a>,
+    removed: CommitsRecord<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<CommitRecord<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    shallow: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exposure: Option<ExposureRecord>,
+}
+
+impl<'a> HistoryRecord<'a> {
+    fn of(history: &'a History) -> Self {
+        Self {
+            object: history.object.to_string(),
+            kind: history.kind.name(),
+            reach: match history.reach {
+                Reach::Head => "head",
+                Reach::Refs => "refs",
+                Reach::Reflog => "reflog",
+                Reach::Unreachable => "unreachable",
+            },
+            at_head: history.is_at_head,
+            in_tree: history.is_in_tree,
+            refs: &history.refs,
+            ref_count: history.ref_count,
+            introduced: CommitsRecord::of(&history.introduced),
+            removed: CommitsRecord::of(&history.removed),
+            last: history.last.as_deref().map(CommitRecord::of),
+            shallow: history.is_cut,
+            exposure: history.exposure.as_ref().map(|exposure| ExposureRecord {
+                since: moment(exposure.since),
+                until: exposure.until.map(moment),
+                days: exposure.days,
+            }),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CommitsRecord<'a> {
+    count: usize,
+    commits: Vec<CommitRecord<'a>>,
+}
+
+impl<'a> CommitsRecord<'a> {
+    fn of(commits: &'a Commits) -> Self {
+        Self { count: commits.count, commits: commits.listed.iter().map(|commit| CommitRecord::of(commit)).collect() }
+    }
+}
+
+#[derive(Serialize)]
+struct CommitRecord<'a> {
+    id: String,
+    author: PersonRecord<'a>,
+    committer: PersonRecord<'a>,
+    subject: &'a str,
+}
+
+impl<'a> CommitRecord<'a> {
+    fn of(commit: &'a Commit) -> Self {
+        let person =
+            |person: &'a Person| PersonRecord { name: &person.name, email: &person.email, time: moment(person.time) };
+        Self {
+            id: commit.oid.to_string(),
+            author: person(&commit.author),
+            committer: person(&commit.committer),
+            subject: &commit.subject,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PersonRecord<'a> {
+    name: &'a str,
+    email: &'a str,
+    time: String,
+}
+
+#[derive(Serialize)]
+struct ExposureRecord {
+    since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    days: u64,
 }
 
 #[derive(Serialize)]
@@ -200,11 +301,20 @@ struct Summary {
     complete: bool,
     files: u64,
     bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<HistorySummary>,
     findings: BTreeMap<String, usize>,
     suppressed: BTreeMap<&'static str, usize>,
     skipped: BTreeMap<&'static str, usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stats: Option<Stats>,
+}
+
+#[derive(Serialize)]
+struct HistorySummary {
+    commits: u64,
+    objects: u64,
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -221,6 +331,11 @@ impl Summary {
             complete: report.coverage.failures().next().is_none(),
             files: report.coverage.files,
             bytes: report.coverage.bytes,
+            history: (report.coverage.objects > 0).then_some(HistorySummary {
+                commits: report.coverage.commits,
+                objects: report.coverage.objects,
+                bytes: report.coverage.object_bytes,
+            }),
             findings: severities.iter().map(|severity| (severity.to_string(), report.count(*severity))).collect(),
             suppressed: [("documented", documented), ("placeholder", placeholder), ("inline", inline)].into(),
             skipped: report.coverage.skips_by_cause(),

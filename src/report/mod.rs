@@ -8,7 +8,8 @@ mod wording;
 
 use crate::finding::Finding;
 use crate::rule::{RuleSet, Severity};
-use crate::source::Skip;
+use crate::source::git::repository::Facts;
+use crate::source::{BlobPath, Skip};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub struct Report {
     pub suppressed: Vec<Finding>,
     /// What was scanned and what was not.
     pub coverage: Coverage,
+    /// The repositories whose history was scanned: as in paths, and what names them to others.
+    pub repositories: Vec<(BlobPath, Facts)>,
     /// The rules that were looked for.
     pub rules: Arc<RuleSet>,
 }

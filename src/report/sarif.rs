@@ -6,17 +6,19 @@
 //! `primaryLocationLineHash` is left to its uploader, which computes it from the file.
 
 use super::uri::UriBase;
-use super::wording::{headline, remarks, remedy, secret_noun};
+use super::wording::{chronicle, headline, remarks, remedy, secret_noun};
 use super::{Options, Report};
+use crate::finding::history::Commits;
 use crate::finding::location::Location as Place;
 use crate::finding::{Finding, Suppression as Reason};
 use crate::rule::{Rule, Severity};
+use crate::source::git::repository::Facts;
 use crate::source::{BlobPath, Skip, SkipCause};
 use serde_json::json;
 use serde_sarif::sarif::{
     ArtifactLocation, Invocation, Location, Message, MultiformatMessageString, Notification, PhysicalLocation,
     PropertyBag, Region, ReportingConfiguration, ReportingDescriptor, ReportingDescriptorReference, Result,
-    ResultLevel, Run, RunAutomationDetails, Sarif, Suppression, Tool, ToolComponent,
+    ResultLevel, Run, RunAutomationDetails, Sarif, Suppression, Tool, ToolComponent, VersionControlDetails,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -33,24 +35,69 @@ const MOST_OCCURRENCES: usize = 20;
 
 /// The report as a SARIF document.
 pub fn write(report: &Report, options: &Options, base: &UriBase) -> String {
-    let sarif = Sarif::builder().schema(SCHEMA).version(json!("2.1.0")).runs(vec![run(report, options, base)]).build();
+    let mut runs = vec![run(report, options, base, Category::Present)];
+    // A code host keeps a list of alerts for each category, and closes those that are in it no more.
+    if !report.repositories.is_empty() {
+        runs.push(run(report, options, base, Category::Past));
+    }
+    let sarif = Sarif::builder().schema(SCHEMA).version(json!("2.1.0")).runs(runs).build();
     serde_json::to_string_pretty(&sarif).expect("the document has text keys only") + "\n"
 }
 
-fn run(report: &Report, options: &Options, base: &UriBase) -> Run {
+/// Which findings a run is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Category {
+    /// What is in the files that are there now.
+    Present,
+    /// What only a repository's history holds: no file that is there now matches it.
+    Past,
+}
+
+impl Category {
+    fn of(finding: &Finding) -> Self {
+        let is_past = finding.history.as_ref().is_some_and(|history| history.is_past());
+        if is_past { Self::Past } else { Self::Present }
+    }
+
+    /// As in `category/run`: see [`RunAutomationDetails`].
+    fn id(self) -> &'static str {
+        match self {
+            Self::Present => "keyspill/",
+            Self::Past => "keyspill-history/",
+        }
+    }
+}
+
+fn run(report: &Report, options: &Options, base: &UriBase, category: Category) -> Run {
     let occurrences = Occurrences::of(report);
     let shown: &[Finding] = if options.show_suppressed { &report.suppressed } else { &[] };
-    let findings = report.findings.iter().chain(shown);
+    let findings = report.findings.iter().chain(shown).filter(|finding| Category::of(finding) == category);
     let results: Vec<_> = findings.map(|finding| result(finding, report, &occurrences, base)).collect();
     let root = ArtifactLocation::builder().description(message("The root of what was scanned.")).build();
-    Run::builder()
+    let mut run = Run::builder()
         .tool(Tool::builder().driver(driver(report)).build())
         .invocations(vec![invocation(report, options, base)])
         .column_kind(json!("utf16CodeUnits"))
-        .automation_details(RunAutomationDetails::builder().id("keyspill/").build())
+        .automation_details(RunAutomationDetails::builder().id(category.id()).build())
         .original_uri_base_ids(BTreeMap::from([(ROOT.to_owned(), root)]))
         .results(results)
-        .build()
+        .build();
+    let provenance: Vec<_> = report.repositories.iter().map(|(path, facts)| provenance(path, facts, base)).collect();
+    run.version_control_provenance = (!provenance.is_empty()).then_some(provenance);
+    run
+}
+
+fn provenance(path: &BlobPath, facts: &Facts, base: &UriBase) -> VersionControlDetails {
+    // A repository that was not cloned from anywhere is named by its place.
+    let uri = facts.url.clone().filter(|url| url.contains("://")).unwrap_or_else(|| base.absolute_uri(path));
+    let mut details = VersionControlDetails::builder().repository_uri(uri).build();
+    details.revision_id = facts.head.map(|head| head.to_string());
+    details.branch.clone_from(&facts.branch);
+    let (root, is_relative) = base.uri(path);
+    if is_relative && root.is_empty() {
+        details.mapped_to = Some(ArtifactLocation::builder().uri_base_id(ROOT).build());
+    }
+    details
 }
 
 fn driver(report: &Report) -> ToolComponent {
@@ -62,6 +109,13 @@ fn driver(report: &Report) -> ToolComponent {
         ("skipped-symlink", "Symbolic links were not followed."),
         ("skipped-special", "Sockets, pipes and devices were not scanned."),
         ("skipped-too-many", "A file holds more findings than are reported of one file."),
+        ("skipped-no-repository", "A repository that was asked for could not be opened."),
+        ("skipped-no-commits", "The changes that were asked for could not be told."),
+        ("skipped-more-unreadable", "More objects of a repository could not be read."),
+        ("skipped-too-many-paths", "A history has more paths than are followed."),
+        ("skipped-not-fetched", "Objects of a partial clone were never fetched."),
+        ("skipped-shallow", "The commits before those of a shallow clone were never fetched."),
+        ("skipped-no-submodule", "A submodule was never fetched."),
         ("skipped-internal", "A file was not scanned because of an internal error."),
     ];
     let notification = |(id, text): (&str, &str)| {
@@ -129,7 +183,7 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
         let more = if more > 0 { format!(" and {more} more places") } else { String::new() };
         text = format!("{text} It is also at {shown}{more}.");
     }
-    for remark in remarks(finding) {
+    for remark in remarks(finding).into_iter().chain(finding.history.iter().flat_map(|history| chronicle(history))) {
         text = format!("{text} {}", crate::sanitize::one_line(&remark));
     }
     if finding.suppression.is_none() && finding.id.is_some() {
@@ -155,6 +209,13 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
     if let Some(account) = finding.account {
         properties.insert("account".to_owned(), json!(account.to_string()));
         properties.insert("canary".to_owned(), json!(account.is_canary()));
+    }
+    if let Some(history) = &finding.history {
+        let names =
+            |commits: &Commits| json!(commits.listed.iter().map(|commit| commit.oid.to_string()).collect::<Vec<_>>());
+        properties.insert("introducedBy".to_owned(), names(&history.introduced));
+        properties.insert("removedBy".to_owned(), names(&history.removed));
+        properties.insert("exposedDays".to_owned(), json!(history.exposure.map(|exposure| exposure.days)));
     }
     result.properties =
         (!properties.is_empty()).then(|| PropertyBag::builder().additional_properties(properties).build());

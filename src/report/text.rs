@@ -1,6 +1,6 @@
 //! The report for people: one diagnostic a credential, worst first, then what was scanned.
 
-use super::wording::{first_sentence, headline, remarks, remedy, secret_noun, suppressed_by_reason};
+use super::wording::{chronicle, first_sentence, headline, remarks, remedy, secret_noun, suppressed_by_reason};
 use super::{Options, Report};
 use crate::finding::Finding;
 use crate::rule::{Finder, Matcher, Severity};
@@ -39,7 +39,9 @@ fn is_listed(cause: &SkipCause) -> bool {
 fn by_credential(findings: &[Finding]) -> Vec<Vec<&Finding>> {
     let rank = |finding: &Finding| {
         let security = (finding.rule.security_severity * 10.0) as u32;
-        Reverse((finding.severity, finding.id.is_some() && finding.secret.is_some(), security))
+        let is_past = finding.history.as_ref().is_some_and(|history| history.is_past());
+        let worth = (finding.severity, finding.id.is_some() && finding.secret.is_some(), security, !is_past);
+        Reverse(worth)
     };
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
     let mut places = std::collections::HashMap::new();
@@ -84,6 +86,9 @@ fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
     for remark in remarks(worst) {
         group = group.element(Level::NOTE.message(one_line(&remark)));
     }
+    for sentence in worst.history.iter().flat_map(|history| chronicle(history)) {
+        group = group.element(Level::NOTE.message(one_line(&sentence)));
+    }
     let others: Vec<String> = findings[1..].iter().map(|other| occurrence(other, worst)).collect();
     if !others.is_empty() {
         let count = others.len();
@@ -97,11 +102,15 @@ fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
 }
 
 fn occurrence(finding: &Finding, worst: &Finding) -> String {
-    if finding.rule.id == worst.rule.id {
-        place(finding)
-    } else {
-        format!("{} ({})", place(finding), finding.rule.name)
+    let mut remarks = Vec::new();
+    if finding.rule.id != worst.rule.id {
+        remarks.push(finding.rule.name.clone());
     }
+    if let Some(history) = finding.history.as_ref().filter(|history| history.is_past()) {
+        let commit = history.introduced.listed.first();
+        remarks.push(commit.map_or("in history".into(), |commit| format!("in history, since {}", commit.oid.short())));
+    }
+    if remarks.is_empty() { place(finding) } else { format!("{} ({})", place(finding), remarks.join("; ")) }
 }
 
 /// All excerpts as one source; lines that are not known are left blank, and the renderer folds them.
@@ -160,6 +169,14 @@ fn summary(out: &mut String, report: &Report, options: &Options) {
     let coverage = &report.coverage;
     let files = plural(usize::try_from(coverage.files).unwrap_or(usize::MAX), "file");
     _ = write!(out, "scanned {files}, {}", bytesize::ByteSize(coverage.bytes));
+    if coverage.objects > 0 {
+        let count = |n: u64, noun| plural(usize::try_from(n).unwrap_or(usize::MAX), noun);
+        let (commits, objects) = (count(coverage.commits, "commit"), count(coverage.objects, "object"));
+        _ = write!(out, "; in history {commits}, {objects}, {}", bytesize::ByteSize(coverage.object_bytes));
+    }
+    if coverage.objects == 0 && coverage.commits > 0 {
+        _ = write!(out, "; of {}", plural(usize::try_from(coverage.commits).unwrap_or(usize::MAX), "commit"));
+    }
     if let Some(elapsed) = options.stats {
         _ = write!(out, " in {:.3} s", elapsed.as_secs_f64());
     }

@@ -28,9 +28,18 @@ impl UriBase {
         let absolute = normalise(&self.working_dir.join(to_path(path)));
         match absolute.strip_prefix(&self.root) {
             Ok(relative) => (encode(relative), true),
-            Err(_) => (format!("file://{}", encode(&absolute)), false),
+            Err(_) => (file_uri(&absolute), false),
         }
     }
+
+    /// The absolute URI of a scanned file or directory.
+    pub fn absolute_uri(&self, path: &BlobPath) -> String {
+        file_uri(&normalise(&self.working_dir.join(to_path(path))))
+    }
+}
+
+fn file_uri(absolute: &Path) -> String {
+    format!("file://{}", encode(absolute))
 }
 
 fn encode(path: &Path) -> String {

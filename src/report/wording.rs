@@ -1,8 +1,12 @@
 //! Sentences that all formats share.
 
 use super::Report;
+use crate::finding::history::{Commit, Exposure, History};
 use crate::finding::{Finding, Suppression};
 use crate::rule::{Finder, Matcher};
+use crate::sanitize::one_line;
+use crate::source::git::attribute::graph::Reach;
+use crate::source::git::object::Kind;
 
 /// What was found, as the title of a diagnostic: no full stop.
 pub fn headline(finding: &Finding) -> String {
@@ -46,6 +50,92 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
         None => {}
     }
     remarks
+}
+
+/// What a repository's history tells of it, in sentences: who brought it in, whether it is still there, since when.
+pub fn chronicle(history: &History) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if let Some(first) = history.introduced.listed.first() {
+        let verb = match history.kind {
+            Kind::Commit => "It is in the text of commit",
+            _ => "It was brought in by commit",
+        };
+        let others = match history.introduced.count - 1 {
+            0 => String::new(),
+            1 => ", and by 1 more commit".into(),
+            n => format!(", and by {n} more commits"),
+        };
+        let cut = if history.is_cut { "; the clone is shallow and ends there, so it may be older" } else { "" };
+        sentences.push(format!("{verb} {}{others}{cut}.", describe(first)));
+    }
+    let days = |exposure: &Exposure| match exposure.days {
+        1 => "1 day".to_owned(),
+        n => format!("{n} days"),
+    };
+    let exposure = history.exposure.as_ref();
+    let removed = history.removed.listed.last().filter(|_| !history.is_at_head);
+    if history.ref_count > 0 {
+        let since = exposure.map_or_else(String::new, |exposure| format!(", for {} now", days(exposure)));
+        sentences.push(format!("It is still there: in {}{since}.", whereabouts(history)));
+        if let Some(removed) = removed {
+            sentences.push(format!("It was taken out elsewhere by commit {}.", describe(removed)));
+        }
+    } else if let Some(removed) = removed {
+        let after = exposure.map_or_else(String::new, |exposure| format!(", after {}", days(exposure)));
+        sentences.push(format!("It was taken out by commit {}{after}; history still holds it.", describe(removed)));
+    }
+    match (history.reach, history.kind) {
+        (Reach::Head | Reach::Refs, _) => {}
+        (Reach::Reflog, _) => {
+            sentences
+                .push("No ref leads there any more, only a reflog: it was amended, rebased, reset or dropped.".into());
+        }
+        (Reach::Unreachable, Kind::Blob) if history.introduced.count == 0 => {
+            sentences.push("No commit holds it: it was staged and never committed, or its commit is gone.".into());
+        }
+        (Reach::Unreachable, _) => {
+            sentences.push("No ref and no reflog leads there: it is kept until git cleans up.".into());
+        }
+    }
+    sentences
+}
+
+/// The first few refs that hold it, as people call them.
+fn whereabouts(history: &History) -> String {
+    let short = |name: &String| {
+        let short = name.strip_prefix("refs/heads/").or_else(|| name.strip_prefix("refs/remotes/"));
+        let tag = name.strip_prefix("refs/tags/").map(|tag| format!("tag {tag}"));
+        one_line(&tag.unwrap_or_else(|| short.unwrap_or(name).to_owned()))
+    };
+    let names: Vec<_> = history.refs.iter().take(3).map(short).collect();
+    let more = match history.ref_count - names.len() {
+        0 => String::new(),
+        1 => " and 1 more ref".into(),
+        n => format!(" and {n} more refs"),
+    };
+    names.join(", ") + &more
+}
+
+/// A commit in a sentence: name, day, author, subject.
+fn describe(commit: &Commit) -> String {
+    let Commit { oid, author, subject, .. } = commit;
+    let subject = if subject.is_empty() { String::new() } else { format!(": {}", shorten(subject)) };
+    format!("{} ({}, {}{subject})", oid.short(), date(author.time), author.name)
+}
+
+fn shorten(text: &str) -> String {
+    const LONGEST: usize = 60;
+    if text.chars().count() <= LONGEST { text.to_owned() } else { text.chars().take(LONGEST).chain(['…']).collect() }
+}
+
+/// The moment so many seconds after 1970, as in `2026-05-04T03:02:01Z`.
+pub fn moment(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
+}
+
+/// The day of a moment, as in `2026-05-04`, in UTC.
+pub fn date(seconds: i64) -> String {
+    moment(seconds).split('T').next().unwrap_or_default().to_owned()
 }
 
 /// What to do first, with the key's own id in the command.

@@ -52,7 +52,7 @@ impl HistoryScan<'_> {
     pub fn run(&self, repository: &Repository) -> Vec<Finding> {
         let mut errors = Vec::new();
         let dirs = repository.object_dirs(&mut errors);
-        let odb = Odb::open(&dirs);
+        let odb = Odb::open_all(&dirs);
         errors.extend_from_slice(odb.unreadable());
         // What is to be scanned may be small, and made from what is large.
         let limit = self.scan.limit.bytes.max(SizeLimit::default().bytes);

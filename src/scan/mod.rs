@@ -1,5 +1,6 @@
 //! The pipeline: sources hand over blobs, each is detected, judged and collected; then all is sorted.
 
+mod changes;
 mod history;
 
 use crate::detect::Detector;
@@ -11,10 +12,12 @@ use crate::policy::inline::{self, Allow};
 use crate::report::{Coverage, Report};
 use crate::rule::Finder;
 pub use crate::source::git::history::Progress;
-use crate::source::git::repository::Repository;
+pub use crate::source::git::range::Selection;
+use crate::source::git::repository::{Facts, Repository};
 use crate::source::read::Reader;
 use crate::source::tree::Tree;
 use crate::source::{BlobPath, Item, SizeLimit, Skip, SkipCause};
+use changes::ChangeScan;
 use history::HistoryScan;
 use secrecy::ExposeSecret;
 use std::collections::BTreeSet;
@@ -56,6 +59,18 @@ pub enum Scope {
         /// And those of their submodules.
         with_submodules: bool,
     },
+    /// What would be committed now in the repositories they are in.
+    Staged {
+        /// Also what is in a changed file and was there before.
+        whole_files: bool,
+    },
+    /// What some commits brought into the repositories they are in.
+    Commits {
+        /// Which.
+        selection: Selection,
+        /// Also what is in a changed file and was there before.
+        whole_files: bool,
+    },
 }
 
 impl Scan {
@@ -65,10 +80,17 @@ impl Scan {
         if let Some(name) = &self.stdin {
             Reader::new(self.limit).stdin(BlobPath::new(name), &|item| self.take(item, detector, &collected));
         }
-        match self.scope {
+        match &self.scope {
             Scope::Tree => self.scan_tree(&self.roots, detector, &collected),
             Scope::History { with_tree, with_submodules } => {
-                self.scan_history(with_tree, with_submodules, detector, &collected);
+                self.scan_history(*with_tree, *with_submodules, detector, &collected);
+            }
+            Scope::Staged { whole_files } => {
+                self.scan_changes(*whole_files, detector, &collected, |scan, repository| scan.staged(repository));
+            }
+            Scope::Commits { selection, whole_files } => {
+                let of_commits = |scan: &ChangeScan, repository: &Repository| scan.commits(repository, selection);
+                self.scan_changes(*whole_files, detector, &collected, of_commits);
             }
         }
         collected.into_report(detector)
@@ -94,11 +116,29 @@ impl Scan {
         for (repository, prefix) in &repositories {
             // Worktrees of one repository share its history.
             if seen.insert(repository.common_dir().canonicalize().unwrap_or_default()) {
+                let name = BlobPath::new(prefix);
+                collected.repositories.lock().unwrap_or_else(PoisonError::into_inner).push((name, repository.facts()));
                 found.extend(HistoryScan { prefix, detector, scan: self, collected }.run(repository));
             }
         }
         let past = history::merge(&mut collected.findings.lock().unwrap_or_else(PoisonError::into_inner), found);
         collected.add(past);
+    }
+
+    fn scan_changes(
+        &self,
+        whole_files: bool,
+        detector: &Detector,
+        collected: &Collected,
+        find: impl Fn(&ChangeScan, &Repository) -> Result<Vec<Finding>, String>,
+    ) {
+        for (repository, prefix) in &self.open_repositories(false, collected) {
+            let scan = ChangeScan { prefix, detector, scan: self, collected, whole_files };
+            match find(&scan, repository) {
+                Ok(findings) => collected.add(findings),
+                Err(words) => collected.skip(BlobPath::new(prefix), SkipCause::NoCommits(words)),
+            }
+        }
     }
 
     /// The repositories that the roots are in, and what to put before their paths.
@@ -221,6 +261,7 @@ struct Collected<'a> {
     commits: AtomicU64,
     findings: Mutex<Vec<Finding>>,
     skips: Mutex<Vec<Skip>>,
+    repositories: Mutex<Vec<(BlobPath, Facts)>>,
     progress: &'a Progress,
 }
 
@@ -232,6 +273,7 @@ impl<'a> Collected<'a> {
             commits: AtomicU64::new(0),
             findings: Mutex::default(),
             skips: Mutex::default(),
+            repositories: Mutex::default(),
             progress,
         }
     }
@@ -264,6 +306,7 @@ impl<'a> Collected<'a> {
                 object_bytes: of_history(&self.progress.bytes),
                 skips,
             },
+            repositories: self.repositories.into_inner().unwrap_or_else(PoisonError::into_inner),
             rules: detector.rules().clone(),
         }
     }

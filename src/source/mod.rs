@@ -91,6 +91,8 @@ pub enum SkipCause {
     TooMany,
     /// No repository could be opened there; what is wrong and what to do.
     NoRepository(String),
+    /// The changes that were asked for cannot be told; what is wrong and what to do.
+    NoCommits(String),
     /// More objects like those that are listed could not be read: so many.
     MoreUnreadable(usize),
     /// A history with more, or deeper, paths than are followed.
@@ -108,7 +110,7 @@ impl SkipCause {
     pub fn is_failure(&self) -> bool {
         match self {
             Self::Missing | Self::Unreadable(_) | Self::Internal | Self::TooMany => true,
-            Self::NoRepository(_) | Self::MoreUnreadable(_) | Self::TooManyPaths => true,
+            Self::NoRepository(_) | Self::NoCommits(_) | Self::MoreUnreadable(_) | Self::TooManyPaths => true,
             Self::TooLarge { is_chosen, .. } => !is_chosen,
             Self::GitIgnored | Self::Symlink | Self::Special => false,
             Self::NotFetched(_) | Self::Shallow | Self::NoSubmodule => false,
@@ -127,6 +129,7 @@ impl SkipCause {
             Self::Internal => "internal",
             Self::TooMany => "too-many",
             Self::NoRepository(_) => "no-repository",
+            Self::NoCommits(_) => "no-commits",
             Self::MoreUnreadable(_) => "more-unreadable",
             Self::TooManyPaths => "too-many-paths",
             Self::NotFetched(_) => "not-fetched",
@@ -154,7 +157,7 @@ impl fmt::Display for SkipCause {
                     "scanned in part: it holds more than {MOST_TOKENS} keys and comments; scan it in smaller pieces"
                 )
             }
-            Self::NoRepository(words) => f.write_str(words),
+            Self::NoRepository(words) | Self::NoCommits(words) => f.write_str(words),
             Self::MoreUnreadable(count) => write!(f, "{count} more objects cannot be read"),
             Self::TooManyPaths => {
                 f.write_str("scanned, but not told in full where it was when: its trees stand for too many paths")

@@ -154,6 +154,7 @@ impl<'a> History<'a> {
     /// Prepares to walk over all objects of at most `limit` bytes.
     pub fn new(odb: &'a Odb, limit: u64, progress: &'a Progress) -> Self {
         progress.total.fetch_add(odb.len() as u64, Ordering::Relaxed);
+        odb.packs().par_iter().for_each(|file| file.pack.index.prepare());
         let forests = odb.packs().iter().map(|file| Forest::new(&file.pack)).collect();
         Self { odb, forests, limit, progress }
     }

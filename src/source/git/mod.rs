@@ -10,6 +10,7 @@
 //! is damaged, or made to do harm, must not.
 
 pub mod attribute;
+pub mod changes;
 pub mod history;
 pub mod loose;
 pub mod map;
@@ -17,4 +18,6 @@ pub mod object;
 pub mod odb;
 pub mod oid;
 pub mod pack;
+pub mod range;
 pub mod repository;
+pub mod staged;

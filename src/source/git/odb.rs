@@ -41,7 +41,8 @@ struct Loose {
 }
 
 impl Odb {
-    /// Opens all packs in `dirs` and lists the loose objects. What cannot be opened is in [`Self::unreadable`].
+    /// Opens all packs in `dirs`. What cannot be opened is in [`Self::unreadable`]. Loose objects can be read, but have no
+    /// numbers.
     pub fn open(dirs: &[PathBuf]) -> Self {
         let mut odb =
             Self { packs: vec![], loose: vec![], loose_dirs: dirs.to_vec(), first_loose: 0, unreadable: vec![] };
@@ -59,6 +60,12 @@ impl Odb {
             }
         }
         odb.first_loose = count as Node;
+        odb
+    }
+
+    /// As [`Self::open`], and lists all loose objects.
+    pub fn open_all(dirs: &[PathBuf]) -> Self {
+        let mut odb = Self::open(dirs);
         for (dir, path) in dirs.iter().enumerate() {
             let oids = odb.list(path, loose::list);
             odb.loose.extend(oids.into_iter().map(|oid| Loose { oid, dir: dir as u16 }));
@@ -137,8 +144,16 @@ impl Odb {
     /// In words, if no copy of it can be read, or it is larger.
     pub fn read(&self, oid: &Oid, limit: u64) -> Result<(Kind, Vec<u8>), String> {
         let mut error = "it is missing".to_owned();
-        for node in self.copies(oid) {
-            match self.read_node(node, limit) {
+        for file in &self.packs {
+            if let Some(position) = file.pack.index.find(oid) {
+                match file.pack.read(position, limit) {
+                    Ok(object) => return Ok(object),
+                    Err(damage) => error = damage.to_string(),
+                }
+            }
+        }
+        for dir in self.loose_dirs.iter().filter(|dir| loose::path(dir, *oid).exists()) {
+            match loose::read(dir, *oid, limit) {
                 Ok(object) => return Ok(object),
                 Err(words) => error = words,
             }

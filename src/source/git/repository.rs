@@ -29,6 +29,29 @@ pub struct Ref {
     pub target: Oid,
 }
 
+/// What names a repository and its state to others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Where it was cloned from, without user and password.
+    pub url: Option<String>,
+    /// The commit that is checked out.
+    pub head: Option<Oid>,
+    /// The branch that is checked out.
+    pub branch: Option<String>,
+}
+
+/// A URL without what stands before `@` in its authority: that may be a password or token.
+fn without_password(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let end = rest.find('/').unwrap_or(rest.len());
+            let host = rest[..end].rsplit_once('@').map_or(&rest[..end], |(_, host)| host);
+            format!("{scheme}://{host}{}", &rest[end..])
+        }
+        None => url.to_owned(),
+    }
+}
+
 impl Repository {
     /// Opens the repository that `path` is in.
     ///
@@ -57,9 +80,15 @@ impl Repository {
         })
     }
 
-    /// For what libgit2 answers.
-    pub fn git2(&self) -> &git2::Repository {
-        &self.inner
+    /// What names this repository and its state to others.
+    pub fn facts(&self) -> Facts {
+        let head = self.inner.head().ok();
+        let url = self.inner.find_remote("origin").ok().and_then(|remote| remote.url().ok().map(without_password));
+        Facts {
+            url,
+            head: head.as_ref().and_then(git2::Reference::target).map(Oid::from),
+            branch: head.filter(git2::Reference::is_branch).and_then(|head| head.shorthand().ok().map(str::to_owned)),
+        }
     }
 
     /// The top of the working tree; none if the repository is bare.
@@ -115,6 +144,51 @@ impl Repository {
         }
         refs.extend(self.worktree_heads());
         refs
+    }
+
+    /// The commit that a name stands for, as git resolves names.
+    ///
+    /// # Errors
+    /// In words, if there is none.
+    pub fn commit(&self, name: &str) -> Result<Oid, String> {
+        let commit = self.inner.revparse_single(name).and_then(|object| object.peel_to_commit());
+        commit.map(|commit| commit.id().into()).map_err(|error| match error.code() {
+            git2::ErrorCode::NotFound if self.inner.is_empty().unwrap_or(false) => "there are no commits yet".into(),
+            git2::ErrorCode::NotFound => format!("there is no commit `{name}` here; fetch it, or check the spelling"),
+            _ => format!("`{name}` is no commit: {}", error.message()),
+        })
+    }
+
+    /// The commit that is checked out, if there is one yet.
+    ///
+    /// # Errors
+    /// In words, if HEAD cannot be read.
+    pub fn head(&self) -> Result<Option<Oid>, String> {
+        match self.inner.head() {
+            Ok(head) => Ok(head.target().map(Oid::from)),
+            Err(error) if error.code() == git2::ErrorCode::UnbornBranch => Ok(None),
+            Err(error) => Err(format!("HEAD cannot be read: {}", error.message())),
+        }
+    }
+
+    /// The commit that an object is or, as a tag, names.
+    pub fn peel(&self, oid: Oid) -> Option<Oid> {
+        let object = self.inner.find_object(git2::Oid::from_bytes(oid.as_bytes()).ok()?, None).ok()?;
+        Some(object.peel_to_commit().ok()?.id().into())
+    }
+
+    /// The last commits that both have before them.
+    ///
+    /// # Errors
+    /// In words, if history cannot be read.
+    pub fn merge_bases(&self, one: Oid, other: Oid) -> Result<Vec<Oid>, String> {
+        let git = |oid: Oid| git2::Oid::from_bytes(oid.as_bytes());
+        let bases = git(one).and_then(|one| self.inner.merge_bases(one, git(other)?));
+        match bases {
+            Ok(bases) => Ok(bases.iter().map(|base| Oid::from(*base)).collect()),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(vec![]),
+            Err(error) => Err(format!("history cannot be read: {}", error.message())),
+        }
     }
 
     /// Detached heads of linked worktrees; the others are branches.
@@ -253,4 +327,17 @@ fn read_bytes(path: &Path) -> Option<Vec<u8>> {
 
 fn read_text(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&read_bytes(path)?).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_cut_out_of_urls() {
+        assert_eq!(without_password("https://u:p@h.example:8/a@b.git"), "https://h.example:8/a@b.git");
+        assert_eq!(without_password("https://token@h.example"), "https://h.example");
+        assert_eq!(without_password("git@h.example:a/b.git"), "git@h.example:a/b.git");
+        assert_eq!(without_password("/srv/a.git"), "/srv/a.git");
+    }
 }

@@ -6,6 +6,7 @@ use crate::source::git::map::Map;
 use crate::source::git::oid::{self, Oid};
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 
 const MAGIC_V2: &[u8; 8] = b"\xfftOc\0\0\0\x02";
 const FANOUT: usize = 256;
@@ -19,9 +20,10 @@ pub struct PackIndex {
     offsets: Table,
     /// Offsets that do not fit in 31 bits; only in version 2.
     long_offsets: usize,
+    fanout: usize,
     /// Where the names with each prefix start, and at the end their number: as the index' own fan-out, but finer, so that
     /// what is looked for is mostly in the first line of memory that is read.
-    groups: Vec<u32>,
+    groups: OnceLock<Vec<u32>>,
 }
 
 /// Values at equal distances.
@@ -71,9 +73,7 @@ impl PackIndex {
             return Err(short());
         }
         let long_offsets = if is_v2 { end } else { 0 };
-        let mut index = Self { data, count, names, offsets, long_offsets, groups: vec![] };
-        index.groups = index.group();
-        Ok(index)
+        Ok(Self { data, count, names, offsets, long_offsets, fanout, groups: OnceLock::new() })
     }
 
     /// Names that are not in order, which only somebody can have made so, are not found.
@@ -118,9 +118,19 @@ impl PackIndex {
 
     /// The position of a name.
     pub fn find(&self, oid: &Oid) -> Option<usize> {
-        let group = oid.prefix();
-        let (low, high) = (self.groups[group] as usize, self.groups[group + 1] as usize);
-        oid::search(low..high, Oid::PREFIX_BITS, oid, |position| self.oid(position))
+        if let Some(groups) = self.groups.get() {
+            let (low, high) = (groups[oid.prefix()] as usize, groups[oid.prefix() + 1] as usize);
+            return oid::search(low..high, Oid::PREFIX_BITS, oid, |position| self.oid(position));
+        }
+        let first = usize::from(oid.as_bytes()[0]);
+        let count = |byte: usize| self.number(self.fanout + 4 * byte) as usize;
+        let low = if first == 0 { 0 } else { count(first - 1) };
+        oid::search(low..count(first), u8::BITS, oid, |position| self.oid(position))
+    }
+
+    /// Prepares for millions of searches.
+    pub fn prepare(&self) {
+        self.groups.get_or_init(|| self.group());
     }
 
     fn number(&self, at: usize) -> u32 {

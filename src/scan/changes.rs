@@ -1,0 +1,335 @@
+//! Scanning what changes bring in: those that are staged, and those of some commits.
+//!
+//! A key that was in the file before is no news: only what is new is reported, unless whole files are asked for.
+
+use super::{Collected, Scan, examine};
+use crate::credential::Fingerprint;
+use crate::detect::Detector;
+use crate::detect::decode::utf16;
+use crate::finding::history::{Commit, Commits, Exposure, History};
+use crate::finding::{self, Finding};
+use crate::rule::RuleId;
+use crate::source::git::attribute::graph::Reach;
+use crate::source::git::changes::{Change, TreeReader};
+use crate::source::git::object::Kind;
+use crate::source::git::odb::Odb;
+use crate::source::git::oid::Oid;
+use crate::source::git::range::{Selected, Selection};
+use crate::source::git::repository::Repository;
+use crate::source::git::staged::Index;
+use crate::source::{BlobPath, SizeLimit, SkipCause};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Scans changes in one repository.
+pub(super) struct ChangeScan<'a> {
+    /// Put before every path.
+    pub prefix: &'a Path,
+    pub detector: &'a Detector,
+    pub scan: &'a Scan,
+    pub collected: &'a Collected<'a>,
+    /// Report what was there before in a changed file, too.
+    pub whole_files: bool,
+}
+
+/// A value and the rule it falls under.
+type Item = (RuleId, Fingerprint);
+
+impl ChangeScan<'_> {
+    /// What `git commit` would record now.
+    ///
+    /// # Errors
+    /// In words, if the index or HEAD cannot be read.
+    pub fn staged(&self, repository: &Repository) -> Result<Vec<Finding>, String> {
+        if repository.work_dir().is_none() {
+            return Err("a bare repository, in which nothing can be staged".into());
+        }
+        let odb = self.open(repository);
+        let trees = TreeReader::new(&odb);
+        let head = repository.head()?.map(|head| root_of(&odb, head)).transpose()?;
+        let changes = Index::read(repository)?.changes(&trees, head)?;
+        // A file that was only renamed brings in nothing.
+        let gone: HashSet<Oid> =
+            changes.iter().filter(|change| change.new.is_none()).flat_map(|change| change.old.clone()).collect();
+        let findings = changes.par_iter().flat_map_iter(|change| {
+            let Some(new) = change.new.filter(|new| self.whole_files || !gone.contains(new)) else { return vec![] };
+            let Some(bytes) = self.read(&odb, new, &change.path) else { return vec![] };
+            let mut findings = self.examine(&change.path, &bytes);
+            if !self.whole_files && !findings.is_empty() {
+                let old = change.old.first().and_then(|old| odb.read(old, u64::MAX).ok());
+                if let Some(added) = old.and_then(|(_, old)| added_lines(&old, &bytes)) {
+                    findings.retain(|finding| lines(finding).any(|line| added.contains(&line)));
+                }
+            }
+            findings
+        });
+        Ok(findings.collect())
+    }
+
+    /// What some commits bring in.
+    ///
+    /// # Errors
+    /// In words, if the commits cannot be told or read.
+    pub fn commits(&self, repository: &Repository, selection: &Selection) -> Result<Vec<Finding>, String> {
+        let odb = self.open(repository);
+        let selected = selection.resolve(repository, &odb)?;
+        self.collected.commits.fetch_add(selected.commits.len() as u64, Ordering::Relaxed);
+        let trees = TreeReader::new(&odb);
+        let shallow = repository.shallow_commits();
+        let ledger = Ledger { scan: self, odb: &odb, trees: &trees, known: Mutex::default() };
+        let news: Vec<News> =
+            selected.commits.par_iter().map(|commit| ledger.news(commit, &shallow)).collect::<Result<_, _>>()?;
+        let tips = selected.tips.iter().map(|tip| root_of(&odb, *tip)).collect::<Result<Vec<_>, _>>()?;
+        let head = repository.head()?;
+        let is_head = head.is_some_and(|head| selected.tips.contains(&head));
+        let reach = if is_head { Reach::Head } else { Reach::Refs };
+        let mut findings = ledger.findings(&selected.commits, news, &tips, reach, &shallow)?;
+        findings.par_extend(selected.commits.par_iter().flat_map_iter(|commit| ledger.in_text(commit, reach)));
+        Ok(findings)
+    }
+
+    fn open(&self, repository: &Repository) -> Odb {
+        let mut errors = Vec::new();
+        let odb = Odb::open(&repository.object_dirs(&mut errors));
+        errors.extend_from_slice(odb.unreadable());
+        for (path, words) in errors {
+            self.collected.skip(BlobPath::new(&path), SkipCause::Unreadable(words));
+        }
+        odb
+    }
+
+    /// The content of a file; `None` if it is not scanned, which is told.
+    fn read(&self, odb: &Odb, oid: Oid, path: &[u8]) -> Option<Vec<u8>> {
+        let most = self.scan.limit.bytes.max(SizeLimit::default().bytes);
+        let read = odb.read(&oid, most).map_err(SkipCause::Unreadable);
+        match read.and_then(|(_, bytes)| self.scan.limit.check(bytes.len() as u64).map(|()| bytes)) {
+            Ok(bytes) => {
+                self.collected.files.fetch_add(1, Ordering::Relaxed);
+                self.collected.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                Some(bytes)
+            }
+            Err(cause) => {
+                self.collected.skip(self.path(path), cause);
+                None
+            }
+        }
+    }
+
+    fn examine(&self, path: &[u8], bytes: &[u8]) -> Vec<Finding> {
+        let examined = examine(self.detector, self.path(path), bytes, self.scan.show_secrets);
+        if examined.is_cut {
+            self.collected.skip(self.path(path), SkipCause::TooMany);
+        }
+        examined.findings
+    }
+
+    fn path(&self, path: &[u8]) -> BlobPath {
+        BlobPath::new(self.prefix).join(path)
+    }
+}
+
+/// The tree of a commit.
+fn root_of(odb: &Odb, commit: Oid) -> Result<Oid, String> {
+    let (_, bytes) = odb.read(&commit, u64::MAX).map_err(|words| format!("commit {commit} cannot be read: {words}"))?;
+    let links = crate::source::git::object::CommitLinks::read(&bytes);
+    links.map(|links| links.tree).ok_or_else(|| format!("commit {commit} is no valid commit"))
+}
+
+/// Numbers of the lines, 1-based, that `new` has and `old` has not; `None` if lines cannot be told.
+fn added_lines(old: &[u8], new: &[u8]) -> Option<HashSet<usize>> {
+    // The bytes of UTF-16 are no lines.
+    if utf16::byte_order(new).is_some() || utf16::byte_order(old).is_some() {
+        return None;
+    }
+    let mut options = git2::DiffOptions::new();
+    options.context_lines(0).force_text(true);
+    let patch = git2::Patch::from_buffers(old, None, new, None, Some(&mut options)).ok()?;
+    let mut added = HashSet::new();
+    for hunk in 0..patch.num_hunks() {
+        for line in 0..patch.num_lines_in_hunk(hunk).ok()? {
+            let line = patch.line_in_hunk(hunk, line).ok()?;
+            added.extend(line.new_lineno().filter(|_| line.old_lineno().is_none()).map(|line| line as usize));
+        }
+    }
+    Some(added)
+}
+
+/// The lines that a finding stands on.
+fn lines(finding: &Finding) -> impl Iterator<Item = usize> {
+    let values = finding.values().map(|value| value.location).chain([finding.location]);
+    values.flat_map(|place| place.start_line..=place.end_line)
+}
+
+/// What one commit changes, as far as it matters.
+#[derive(Default)]
+struct News {
+    /// Items that a path has and had in none of the parents, and in which blob.
+    gained: Vec<(Vec<u8>, Item, Oid)>,
+    /// Items that a path had in all parents and has no more.
+    lost: Vec<(Vec<u8>, Item)>,
+}
+
+/// An item at a path.
+type Place = (Vec<u8>, Item);
+
+/// Finds out what commits change.
+struct Ledger<'a> {
+    scan: &'a ChangeScan<'a>,
+    odb: &'a Odb,
+    trees: &'a TreeReader<'a>,
+    /// What blobs hold that were looked at.
+    known: Mutex<HashMap<Oid, Arc<BTreeSet<Item>>>>,
+}
+
+impl Ledger<'_> {
+    fn news(&self, commit: &Selected, shallow: &BTreeSet<Oid>) -> Result<News, String> {
+        let parents = commit.parents.iter().filter(|_| !shallow.contains(&commit.oid));
+        let parents = parents.map(|parent| root_of(self.odb, *parent)).collect::<Result<Vec<_>, _>>()?;
+        let mut news = News::default();
+        for Change { path, new, old } in self.trees.changes(&parents, Some(commit.tree))? {
+            let before: Vec<_> = old.iter().map(|oid| self.items(*oid, &path)).collect();
+            let now = new.map(|oid| (oid, self.items(oid, &path)));
+            if let Some((oid, now)) = &now {
+                let is_new = |item: &&Item| self.scan.whole_files || !before.iter().any(|old| old.contains(item));
+                news.gained.extend(now.iter().filter(is_new).map(|item| (path.clone(), item.clone(), *oid)));
+            }
+            if let Some((first, others)) = before.split_first().filter(|_| before.len() == parents.len()) {
+                let is_lost = |item: &&Item| {
+                    others.iter().all(|old| old.contains(item))
+                        && !now.as_ref().is_some_and(|(_, now)| now.contains(item))
+                };
+                news.lost.extend(first.iter().filter(is_lost).map(|item| (path.clone(), item.clone())));
+            }
+        }
+        Ok(news)
+    }
+
+    /// What a blob holds; nothing if it cannot be read, which is told.
+    fn items(&self, oid: Oid, path: &[u8]) -> Arc<BTreeSet<Item>> {
+        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&oid) {
+            return known.clone();
+        }
+        let detection = self.scan.read(self.odb, oid, path).map(|bytes| self.scan.detector.detect(&bytes, None));
+        let candidates = detection.into_iter().flat_map(|detection| detection.candidates);
+        let items = candidates.map(|candidate| (candidate.rule.id.clone(), finding::fingerprint(&candidate)));
+        let items = Arc::new(items.collect::<BTreeSet<_>>());
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(oid, items.clone());
+        items
+    }
+
+    fn findings(
+        &self,
+        commits: &[Selected],
+        news: Vec<News>,
+        tips: &[Oid],
+        reach: Reach,
+        shallow: &BTreeSet<Oid>,
+    ) -> Result<Vec<Finding>, String> {
+        let mut gained: BTreeMap<Place, Vec<(usize, Oid)>> = BTreeMap::new();
+        let mut lost: HashMap<Place, Vec<usize>> = HashMap::new();
+        // From the first commit on.
+        for (number, news) in news.into_iter().enumerate().rev() {
+            for (path, item, blob) in news.gained {
+                gained.entry((path, item)).or_default().push((number, blob));
+            }
+            news.lost.into_iter().for_each(|place| lost.entry(place).or_default().push(number));
+        }
+        let mut findings = Vec::new();
+        let mut at_tips: HashMap<Vec<u8>, Vec<Oid>> = HashMap::new();
+        for (place, introductions) in gained {
+            let (path, item) = &place;
+            let blobs = match at_tips.get(path) {
+                Some(blobs) => blobs.clone(),
+                None => {
+                    let blobs = tips
+                        .iter()
+                        .filter_map(|tip| self.blob_at(*tip, path).transpose())
+                        .collect::<Result<Vec<_>, _>>()?;
+                    at_tips.entry(path.clone()).or_insert(blobs).clone()
+                }
+            };
+            let at_tip = blobs.into_iter().find(|blob| self.items(*blob, path).contains(item));
+            let removed = lost.get(&place).map_or(&[][..], Vec::as_slice);
+            let blob = at_tip.unwrap_or(introductions[0].1);
+            let introduced: Vec<&Selected> = introductions.iter().map(|(number, _)| &commits[*number]).collect();
+            let removed: Vec<&Selected> = removed.iter().map(|number| &commits[*number]).collect();
+            let since = introduced.iter().map(|commit| commit.time).min();
+            let until = removed.iter().map(|commit| commit.time).max().filter(|_| at_tip.is_none());
+            let history = Arc::new(History {
+                object: blob,
+                kind: Kind::Blob,
+                reach,
+                is_at_head: at_tip.is_some() && reach == Reach::Head,
+                is_in_tree: at_tip.is_some(),
+                refs: vec![],
+                ref_count: 0,
+                is_cut: introduced.iter().any(|commit| shallow.contains(&commit.oid)),
+                introduced: self.shown(&introduced),
+                removed: self.shown(&removed),
+                last: None,
+                exposure: since.map(|since| Exposure::new(since, until, self.scan.scan.now)),
+            });
+            // It was read before, and what was wrong with it was told then.
+            let Ok((_, bytes)) = self.odb.read(&blob, u64::MAX) else { continue };
+            let found = self.scan.examine(path, &bytes);
+            let is_it = |finding: &Finding| (finding.rule.id.clone(), finding.fingerprint) == *item;
+            findings.extend(found.into_iter().filter(is_it).map(|mut finding| {
+                finding.history = Some(history.clone());
+                finding
+            }));
+        }
+        Ok(findings)
+    }
+
+    /// What is in a commit's own text: the message, and the names and addresses of people.
+    fn in_text(&self, commit: &Selected, reach: Reach) -> Vec<Finding> {
+        // It was read before.
+        let Ok((_, text)) = self.odb.read(&commit.oid, u64::MAX) else { return vec![] };
+        let mut findings = self.scan.examine(format!("commit {}", commit.oid).as_bytes(), &text);
+        if findings.is_empty() {
+            return findings;
+        }
+        let history = Arc::new(History {
+            object: commit.oid,
+            kind: Kind::Commit,
+            reach,
+            is_at_head: reach == Reach::Head,
+            is_in_tree: false,
+            refs: vec![],
+            ref_count: 0,
+            is_cut: false,
+            introduced: self.shown(&[commit]),
+            removed: Commits::default(),
+            last: None,
+            exposure: Some(Exposure::new(commit.time, None, self.scan.scan.now)),
+        });
+        findings.iter_mut().for_each(|finding| finding.history = Some(history.clone()));
+        findings
+    }
+
+    fn shown(&self, commits: &[&Selected]) -> Commits {
+        let read = |commit: &&Selected| {
+            let text = self.odb.read(&commit.oid, u64::MAX).map(|(_, text)| text).unwrap_or_default();
+            Arc::new(Commit::read(commit.oid, &text, self.scan.scan.show_secrets))
+        };
+        Commits {
+            listed: commits.iter().take(finding::history::MOST_COMMITS).map(read).collect(),
+            count: commits.len(),
+        }
+    }
+
+    /// The blob at a path below a tree.
+    fn blob_at(&self, tree: Oid, path: &[u8]) -> Result<Option<Oid>, String> {
+        let mut oid = tree;
+        for name in path.split(|&b| b == b'/') {
+            match self.trees.read(oid)?.get(name) {
+                Some((_, next)) => oid = *next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(oid))
+    }
+}

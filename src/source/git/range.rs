@@ -1,0 +1,178 @@
+//! Choosing commits: by range, branch and date.
+
+use super::object::{CommitLinks, Kind};
+use super::odb::Odb;
+use super::oid::Oid;
+use super::repository::Repository;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
+
+/// Commits over this many bytes are not read.
+const MOST_COMMIT: u64 = 64 << 20;
+
+/// As git, so many more commits are looked at once only excluded ones seem to be left: the dates of commits, by which
+/// they are ordered, may lie.
+const SLOP: usize = 5;
+
+/// Which commits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// `A..B` or `A...B`, as `git log` understands them, or a commit with all before it.
+    pub range: Option<String>,
+    /// Branches with all commits before them.
+    pub branches: Vec<String>,
+    /// Seconds since 1970 before which commits do not count.
+    pub since: Option<i64>,
+}
+
+/// A commit, as far as it is needed to see what it changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selected {
+    /// Its name.
+    pub oid: Oid,
+    /// Its root directory.
+    pub tree: Oid,
+    /// The commits it follows.
+    pub parents: Vec<Oid>,
+    /// When it was committed, in seconds since 1970.
+    pub time: i64,
+}
+
+/// The commits that a selection is of.
+#[derive(Debug, Clone, Default)]
+pub struct Commits {
+    /// From the latest on, by their dates; a commit is before those it follows.
+    pub commits: Vec<Selected>,
+    /// Where the selection ends: the commits that nothing selected follows.
+    pub tips: Vec<Oid>,
+}
+
+impl Selection {
+    /// The commits that are meant.
+    ///
+    /// # Errors
+    /// In words: if a name cannot be resolved, there is no commit yet, or one cannot be read.
+    pub fn resolve(&self, repository: &Repository, odb: &Odb) -> Result<Commits, String> {
+        let (tips, excluded) = self.ends(repository)?;
+        let mut commits = walk(odb, &repository.shallow_commits(), &tips, &excluded)?;
+        if let Some(since) = self.since {
+            commits.retain(|commit| commit.time >= since);
+        }
+        Ok(Commits { commits, tips })
+    }
+
+    fn ends(&self, repository: &Repository) -> Result<(Vec<Oid>, Vec<Oid>), String> {
+        let (mut tips, mut excluded) = (Vec::new(), Vec::new());
+        if let Some(range) = &self.range {
+            let (from, to) = match range.split_once("...").or_else(|| range.split_once("..")) {
+                Some((from, to)) => (Some(from), to),
+                None => (None, range.as_str()),
+            };
+            let name = |name: &str| repository.commit(if name.is_empty() { "HEAD" } else { name });
+            tips.push(name(to)?);
+            if let Some(from) = from {
+                let from = name(from)?;
+                if range.contains("...") {
+                    excluded.extend(repository.merge_bases(from, tips[0])?);
+                    tips.push(from);
+                } else {
+                    excluded.push(from);
+                }
+            }
+        }
+        for branch in &self.branches {
+            tips.push(repository.commit(branch)?);
+        }
+        if tips.is_empty() {
+            let mut errors = Vec::new();
+            tips.extend(repository.refs(&mut errors).into_iter().filter_map(|known| repository.peel(known.target)));
+            if let Some((name, words)) = errors.into_iter().next() {
+                return Err(format!("{} cannot be read: {words}", name.display()));
+            }
+            if tips.is_empty() {
+                return Err("there are no commits yet".into());
+            }
+        }
+        tips.sort_unstable();
+        tips.dedup();
+        Ok((tips, excluded))
+    }
+}
+
+/// What is known of a commit on a walk.
+struct Seen {
+    commit: Selected,
+    is_excluded: bool,
+}
+
+/// All commits before `tips`, and they themselves, but those before `excluded`.
+fn walk(odb: &Odb, shallow: &BTreeSet<Oid>, tips: &[Oid], excluded: &[Oid]) -> Result<Vec<Selected>, String> {
+    let mut seen: HashMap<Oid, Seen> = HashMap::new();
+    let mut queue: BinaryHeap<(i64, Oid)> = BinaryHeap::new();
+    for (oid, is_excluded) in tips.iter().map(|oid| (oid, false)).chain(excluded.iter().map(|oid| (oid, true))) {
+        meet(odb, *oid, is_excluded, &mut seen, &mut queue)?;
+    }
+    let mut order = Vec::new();
+    let mut slop = SLOP;
+    while let Some((_, oid)) = queue.pop() {
+        let (parents, is_excluded) = match seen.get(&oid) {
+            Some(known) => (known.commit.parents.clone(), known.is_excluded),
+            None => continue,
+        };
+        if !is_excluded {
+            order.push(oid);
+        }
+        // The first commits of a shallow clone name parents that are not there.
+        for parent in parents.iter().filter(|_| !shallow.contains(&oid)) {
+            meet(odb, *parent, is_excluded, &mut seen, &mut queue)?;
+        }
+        if !excluded.is_empty() && queue.iter().all(|(_, oid)| seen.get(oid).is_some_and(|known| known.is_excluded)) {
+            if slop == 0 {
+                break;
+            }
+            slop -= 1;
+        } else {
+            slop = SLOP;
+        }
+    }
+    let mut commits = Vec::with_capacity(order.len());
+    let mut is_taken = HashSet::new();
+    for oid in order {
+        if let Some(known) = seen.get(&oid).filter(|known| !known.is_excluded)
+            && is_taken.insert(oid)
+        {
+            commits.push(known.commit.clone());
+        }
+    }
+    Ok(commits)
+}
+
+/// Takes a commit into the queue, unless it was there; one that turns out to be excluded goes there again.
+fn meet(
+    odb: &Odb,
+    oid: Oid,
+    is_excluded: bool,
+    seen: &mut HashMap<Oid, Seen>,
+    queue: &mut BinaryHeap<(i64, Oid)>,
+) -> Result<(), String> {
+    match seen.get_mut(&oid) {
+        Some(known) if known.is_excluded || !is_excluded => {}
+        Some(known) => {
+            known.is_excluded = true;
+            queue.push((known.commit.time, oid));
+        }
+        None => {
+            let commit = read(odb, oid)?;
+            queue.push((commit.time, oid));
+            seen.insert(oid, Seen { commit, is_excluded });
+        }
+    }
+    Ok(())
+}
+
+fn read(odb: &Odb, oid: Oid) -> Result<Selected, String> {
+    let failed = |words: &str| format!("commit {oid} cannot be read: {words}");
+    let (kind, bytes) = odb.read(&oid, MOST_COMMIT).map_err(|words| failed(&words))?;
+    let links = CommitLinks::read(&bytes).filter(|_| kind == Kind::Commit);
+    let links = links.ok_or_else(|| failed("it is no valid commit"))?;
+    Ok(Selected { oid, tree: links.tree, parents: links.parents().collect(), time: links.time })
+}
