@@ -13,7 +13,7 @@ use crate::finding::location::Location as Place;
 use crate::finding::{Finding, Suppression as Reason};
 use crate::rule::{Rule, Severity};
 use crate::source::git::repository::Facts;
-use crate::source::{BlobPath, Skip, SkipCause};
+use crate::source::{BlobPath, Skip};
 use serde_json::json;
 use serde_sarif::sarif::{
     ArtifactLocation, Invocation, Location, Message, MultiformatMessageString, Notification, PhysicalLocation,
@@ -239,8 +239,8 @@ fn suppression(reason: &Reason) -> Suppression {
 fn invocation(report: &Report, options: &Options, base: &UriBase) -> Invocation {
     let coverage = &report.coverage;
     let mut notifications: Vec<_> =
-        coverage.skips.iter().filter(|skip| concerns_one(skip)).map(|skip| notification(skip, base)).collect();
-    let few = coverage.skips.iter().filter(|skip| !concerns_one(skip));
+        coverage.skips.iter().filter(|skip| !skip.cause.is_of_many()).map(|skip| notification(skip, base)).collect();
+    let few = coverage.skips.iter().filter(|skip| skip.cause.is_of_many());
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     few.for_each(|skip| *counts.entry(skip.cause.word()).or_default() += 1);
     for (word, count) in counts {
@@ -258,10 +258,6 @@ fn invocation(report: &Report, options: &Options, base: &UriBase) -> Invocation 
     }
     invocation.properties = Some(PropertyBag::builder().additional_properties(facts).build());
     invocation
-}
-
-fn concerns_one(skip: &Skip) -> bool {
-    skip.cause.is_failure() || matches!(skip.cause, SkipCause::TooLarge { .. })
 }
 
 fn notification(skip: &Skip, base: &UriBase) -> Notification {

@@ -5,7 +5,6 @@ use super::{Options, Report};
 use crate::finding::Finding;
 use crate::rule::{Finder, Matcher, Severity};
 use crate::sanitize::one_line;
-use crate::source::SkipCause;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use std::cmp::Reverse;
 use std::fmt::Write;
@@ -19,20 +18,15 @@ pub fn write(report: &Report, options: &Options, colour: bool) -> String {
         out.push_str(&with_place(&renderer.render(&[diagnostic(credential)]), credential[0]));
         out.push_str("\n\n");
     }
-    for skip in report.coverage.skips.iter().filter(|skip| is_listed(&skip.cause)) {
+    for skip in report.coverage.skips.iter().filter(|skip| !skip.cause.is_of_many()) {
         let level = if skip.cause.is_failure() { "error" } else { "note" };
         _ = writeln!(out, "{level}: {}: {}", one_line(&skip.path.to_text()), one_line(&skip.cause.to_string()));
     }
-    if report.coverage.skips.iter().any(|skip| is_listed(&skip.cause)) {
+    if report.coverage.skips.iter().any(|skip| !skip.cause.is_of_many()) {
         out.push('\n');
     }
     summary(&mut out, report, options);
     out
-}
-
-/// Causes that concern one file each, not a kind of files.
-fn is_listed(cause: &SkipCause) -> bool {
-    cause.is_failure() || matches!(cause, SkipCause::TooLarge { .. })
 }
 
 /// The findings of each credential, worst first; the credentials likewise.

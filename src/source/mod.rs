@@ -117,6 +117,11 @@ impl SkipCause {
         }
     }
 
+    /// True if it is said of many files at once, which are counted and not listed for people.
+    pub fn is_of_many(&self) -> bool {
+        matches!(self, Self::GitIgnored | Self::Symlink | Self::Special)
+    }
+
     /// A word for counting and for machines.
     pub fn word(&self) -> &'static str {
         match self {

@@ -60,18 +60,45 @@ impl Sandbox {
         Run::of(child.wait_with_output().expect("it ends"))
     }
 
-    /// Runs `git ARGS` in the directory.
-    pub fn git(&self, args: &[&str]) {
-        let output = self.command("git").args(args).output().expect("git is installed");
+    /// Runs `git ARGS` in the directory, and returns what it prints.
+    pub fn git(&self, args: &[&str]) -> String {
+        self.git_on(0, args)
+    }
+
+    /// Runs `git ARGS` as if so many days after 2020-01-01.
+    pub fn git_on(&self, day: u32, args: &[&str]) -> String {
+        let moment = format!("@{} +0000", 1_577_836_800 + u64::from(day) * 86_400);
+        let mut command = self.command("git");
+        command.env("GIT_AUTHOR_DATE", &moment).env("GIT_COMMITTER_DATE", &moment);
+        command.args(["-c", "init.defaultBranch=main", "-c", "gc.auto=0"]).args(args);
+        let output = command.output().expect("git is installed");
         assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Makes a repository of the directory.
+    pub fn init(&self) {
+        self.git(&["init", "-q", "."]);
+    }
+
+    /// Commits everything as it is, so many days after 2020-01-01, and returns the commit's name.
+    pub fn commit(&self, day: u32, message: &str) -> String {
+        self.git(&["add", "--all", "."]);
+        self.git_on(day, &["commit", "-q", "--allow-empty", "-m", message]);
+        self.git(&["rev-parse", "HEAD"])
     }
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.path()).env("HOME", self.path()).env("GIT_CONFIG_NOSYSTEM", "1");
-        for name in ["XDG_CONFIG_HOME", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "GIT_DIR"] {
+        for name in ["XDG_CONFIG_HOME", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "GIT_DIR", "GIT_INDEX_FILE"] {
             command.env_remove(name);
         }
+        for role in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{role}_NAME"), "Ann Author").env(format!("GIT_{role}_EMAIL"), "ann@example.com");
+        }
+        // 1000 days after 2020-01-01.
+        command.env("SOURCE_DATE_EPOCH", "1664236800");
         command
     }
 
@@ -102,4 +129,16 @@ pub fn line_column(text: &str, offset: usize) -> (u64, u64) {
 pub fn findings_in<'a>(report: &'a Value, path: &str) -> Vec<&'a Value> {
     let all = report["findings"].as_array().expect("findings");
     all.iter().filter(|finding| finding["path"] == path).collect()
+}
+
+/// The published schema, but for one pattern in it that is no valid regex (of the run's language, which we don't write).
+pub fn sarif_schema() -> jsonschema::Validator {
+    let mut schema: Value =
+        serde_json::from_str(include_str!("../sarif-schema-2.1.0.json")).expect("the schema is JSON");
+    for object in ["run", "toolComponent"] {
+        let language =
+            schema["definitions"][object]["properties"]["language"].as_object_mut().expect("the broken property");
+        assert!(language.remove("pattern").is_some());
+    }
+    jsonschema::validator_for(&schema).expect("the schema is valid")
 }
