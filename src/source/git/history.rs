@@ -242,9 +242,13 @@ impl<'a> History<'a> {
 
     /// Deltas that lead nowhere are not met on a walk.
     fn add_orphans(&self, lost: &mut BTreeMap<Oid, String>) {
-        for (file, forest) in self.odb.packs().iter().zip(&self.forests) {
-            for &entry in forest.orphans() {
-                lost.insert(file.pack.index.oid(forest.position(entry) as usize), Damage::Endless.to_string());
+        /// Of so many it is found out where they lead, which may be far.
+        const MOST_FOLLOWED: usize = 1000;
+        for (PackFile { pack, .. }, forest) in self.odb.packs().iter().zip(&self.forests) {
+            for (number, &entry) in forest.orphans().iter().enumerate() {
+                let position = forest.position(entry) as usize;
+                let followed = (number < MOST_FOLLOWED).then(|| pack.read(position, self.limit).err()).flatten();
+                lost.insert(pack.index.oid(position), followed.unwrap_or(Damage::Endless).to_string());
             }
         }
     }

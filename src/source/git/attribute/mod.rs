@@ -25,7 +25,7 @@ use trees::{Name, Trees};
 
 /// So many places of things in history are told apart. Only a repository that is made for it has more: one in which a few
 /// trees contain each other so often that they stand for billions of files.
-const MOST_PLACES: usize = 2_000_000;
+const MOST_PLACES: usize = 100_000;
 
 /// So many names of refs are kept of each place, besides their number.
 pub const MOST_REFS: usize = 10;
