@@ -153,10 +153,14 @@ impl Repository {
     pub fn commit(&self, name: &str) -> Result<Oid, String> {
         let commit = self.inner.revparse_single(name).and_then(|object| object.peel_to_commit());
         commit.map(|commit| commit.id().into()).map_err(|error| match error.code() {
-            git2::ErrorCode::NotFound if self.inner.is_empty().unwrap_or(false) => "there are no commits yet".into(),
+            _ if self.has_no_commits() => "there are no commits yet".into(),
             git2::ErrorCode::NotFound => format!("there is no commit `{name}` here; fetch it, or check the spelling"),
             _ => format!("`{name}` is no commit: {}", error.message()),
         })
+    }
+
+    fn has_no_commits(&self) -> bool {
+        self.inner.references().is_ok_and(|mut refs| refs.next().is_none())
     }
 
     /// The commit that is checked out, if there is one yet.
