@@ -214,7 +214,7 @@ impl Maker<'_> {
         match step {
             Step::Commit { branch, edits } => self.commit(branch, None, edits),
             Step::Merge { into, from, edits } if into != from && self.heads[from].is_some() => {
-                self.commit(into, self.heads[from], edits)
+                self.commit(into, self.heads[from], edits);
             }
             Step::Merge { .. } => {}
             Step::Reset { branch, to } => {

@@ -214,7 +214,7 @@ impl Args {
         let (rules, rules_complete) = self.load_rules();
         let detector = Detector::new(Arc::new(rules));
         let progress = Progress::default();
-        let scan = self.scan()?;
+        let scan = self.scan();
         let report = progress::shown(&progress, !self.quiet, || scan.run(&detector, &progress));
         tell(&report, &targets);
         if scan.scope == Scope::Tree
@@ -233,10 +233,10 @@ impl Args {
         Ok(if rules_complete { verdict } else { Verdict::Incomplete })
     }
 
-    fn scan(&self) -> anyhow::Result<Scan> {
+    fn scan(&self) -> Scan {
         let (stdin, roots): (Vec<_>, Vec<_>) = self.paths.iter().cloned().partition(|path| path == Path::new("-"));
         let limit = self.max_file_size.map_or_else(SizeLimit::default, |bytes| SizeLimit { bytes, is_chosen: true });
-        Ok(Scan {
+        Scan {
             roots,
             stdin: (!stdin.is_empty()).then(|| self.stdin_path.clone()),
             scope: self.scope(),
@@ -245,7 +245,7 @@ impl Args {
             threads: self.threads,
             show_secrets: self.show_secrets,
             now: now(),
-        })
+        }
     }
 
     fn scope(&self) -> Scope {
@@ -284,7 +284,7 @@ impl Args {
             Format::Jsonl => json::write_lines(report, options),
             Format::Sarif => {
                 let dir = std::env::current_dir().context("cannot tell the working directory")?;
-                sarif::write(report, options, &UriBase::of_scan(&dir, &self.scan()?.roots))
+                sarif::write(report, options, &UriBase::of_scan(&dir, &self.scan().roots))
             }
         };
         match &target.output {

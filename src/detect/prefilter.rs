@@ -6,7 +6,7 @@
 use super::decode::base64;
 use super::finder;
 use super::finder::literals::Literals;
-use super::key_id;
+use super::{key_id, secret};
 use crate::rule::{Matcher, RuleSet};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ pub enum Mark {
 /// The hits of one pass, each list in ascending order.
 #[derive(Debug, Default, PartialEq)]
 pub struct Hits {
-    /// Maximal base64 runs of 40 and more.
+    /// Maximal base64 runs that may hold a secret.
     pub runs: Vec<Range<usize>>,
     /// Literals: offset and what each means.
     pub marks: Vec<(usize, Mark)>,
@@ -69,9 +69,9 @@ impl Hits {
     fn inherit(&mut self, known: &Self, part: Shared, longest_literal: usize) {
         let Shared { from, to, length } = part;
         let end = from + length;
-        // A run that reaches an end of the part may be longer here.
-        let first = known.runs.partition_point(|run| run.start <= from);
-        let runs = known.runs[first..].iter().take_while(|run| run.end < end);
+        // A run that reaches an end of the part may be longer here, and one close to it may be in other company.
+        let first = known.runs.partition_point(|run| run.start < from + secret::REACH);
+        let runs = known.runs[first..].iter().take_while(|run| run.end + secret::REACH <= end);
         self.runs.extend(runs.map(|run| run.start - from + to..run.end - from + to));
         let first = known.marks.partition_point(|(at, _)| *at < from);
         let marks = known.marks[first..].iter().take_while(|(at, _)| at + longest_literal <= end);
@@ -126,6 +126,12 @@ impl Prefilter {
 
     /// Everything in `text` that is worth a look.
     pub fn search(&self, text: &[u8]) -> Hits {
+        let mut hits = self.search_all(text);
+        hits.runs.retain(|run| secret::may_be_one(text, run));
+        hits
+    }
+
+    fn search_all(&self, text: &[u8]) -> Hits {
         if text.len() <= SPLIT_ABOVE {
             return self.search_part(text);
         }
@@ -149,6 +155,7 @@ impl Prefilter {
         for window in windows {
             hits.append(self.search_part(&text[window.clone()]), window.start);
         }
+        hits.runs.retain(|run| secret::may_be_one(text, run));
         for part in &shared {
             hits.inherit(known, *part, self.literals.longest());
         }
@@ -162,7 +169,7 @@ impl Prefilter {
     /// What has to be searched: all that is not shared, so far into the shared parts on both sides that literals and runs
     /// are whole. In order and apart from each other.
     fn windows(&self, text: &[u8], shared: &[Shared]) -> Vec<Range<usize>> {
-        let reach = self.literals.longest();
+        let reach = self.literals.longest().max(secret::REACH);
         let starts = std::iter::once(0).chain(shared.iter().map(|part| (part.to + part.length).saturating_sub(reach)));
         let ends = shared.iter().map(|part| text.len().min(part.to + reach)).chain([text.len()]);
         let mut windows: Vec<Range<usize>> = Vec::with_capacity(shared.len() + 1);
@@ -223,17 +230,23 @@ mod tests {
         let line = crate::rule::example::expand("x {{akia}} {{secret}} Secret=ABSK amzn.mws. QUtJQ \n").text;
         let text = line.repeat(SPLIT_ABOVE / line.len() + 5000);
         let prefilter = Prefilter::new(&RuleSet::built_in());
-        let whole = prefilter.search_part(text.as_bytes());
+        let mut whole = prefilter.search_part(text.as_bytes());
+        whole.runs.retain(|run| secret::may_be_one(text.as_bytes(), run));
         assert!(whole.marks.iter().filter(|(_, mark)| *mark == Mark::KeyId).count() > 50_000);
         assert_eq!(prefilter.search(text.as_bytes()), whole);
         let one_line = text.replace('\n', " ");
-        assert_eq!(prefilter.search(one_line.as_bytes()), prefilter.search_part(one_line.as_bytes()));
+        let mut whole = prefilter.search_part(one_line.as_bytes());
+        whole.runs.retain(|run| secret::may_be_one(one_line.as_bytes(), run));
+        assert_eq!(prefilter.search(one_line.as_bytes()), whole);
     }
 
     /// Text that is full of what is looked for, whole and cut.
     fn dense() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             "[A-Za-z0-9+/]{1,90}".prop_map(String::into_bytes),
+            "[A-Za-z0-9+/]{40}".prop_map(String::into_bytes),
+            Just(crate::rule::example::expand(" {{secret}} ").text.into_bytes()),
+            Just(crate::rule::example::expand(r"\n{{secret}}=").text.into_bytes()),
             prop::sample::select(vec![
                 &b"AKIA"[..],
                 b"ASIA",

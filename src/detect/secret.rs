@@ -11,6 +11,23 @@ use super::finder::SECRET_LEN;
 use std::ops::Range;
 use std::sync::LazyLock;
 
+/// True if a maximal base64 run may be, or hold, a secret, by its own characters and up to [`REACH`] on either side: the
+/// prefilter asks this of every run, and most are hashes, paths and identifiers.
+pub fn may_be_one(text: &[u8], run: &Range<usize>) -> bool {
+    match bounded(text, run.clone()) {
+        // The loosest test: what the context says is the costlier question.
+        Some(span) => is_plausible(&text[span], Context::Strong),
+        // An SMTP password, or a secret that is base64 once more.
+        None => run.len() == SMTP_PASSWORD_LEN || (54..=56).contains(&run.len()),
+    }
+}
+
+/// No more bytes before and after a run tell whether it stands alone.
+pub const REACH: usize = 8;
+
+/// Length of the base64 of an SMTP password of SES: 33 bytes.
+pub const SMTP_PASSWORD_LEN: usize = 44;
+
 /// The 40 characters within a maximal base64 `run` that stand alone, if there are such.
 pub fn bounded(text: &[u8], run: Range<usize>) -> Option<Range<usize>> {
     let start = run.start + escape::tail_of_escape(text, run.start);

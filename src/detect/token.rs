@@ -202,7 +202,7 @@ impl<'a> Tokenizer<'a> {
         if let Some(span) = secret::bounded(layered.text, run.clone()) {
             let value = &layered.text[span.clone()];
             self.push_secret(layered, span, value, None);
-        } else if run.len() == SMTP_PASSWORD_LEN {
+        } else if run.len() == secret::SMTP_PASSWORD_LEN {
             self.read_smtp_password(layered, run);
         } else if (54..=56).contains(&run.len()) {
             self.read_wrapped_secret(layered, run);
@@ -242,8 +242,7 @@ impl<'a> Tokenizer<'a> {
     }
 
     fn push_secret(&mut self, layered: &Layered, span: Range<usize>, value: &[u8], encoding: Option<Encoding>) {
-        // The loosest test first: most runs are hex and paths, and the context is the costlier question.
-        if !secret::is_plausible(value, Context::Strong) {
+        if encoding.is_some() && !secret::is_plausible(value, Context::Strong) {
             return;
         }
         let context = context::of(layered.text, &span);
@@ -313,9 +312,6 @@ impl<'a> Tokenizer<'a> {
         self.read_layered(&Layered { text: inner.text(), layers: &layers });
     }
 }
-
-/// 33 bytes in base64.
-const SMTP_PASSWORD_LEN: usize = 44;
 
 /// The last texts that were decoded, so that a text full of anchors is not decoded for each of them.
 #[derive(Default)]

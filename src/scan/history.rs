@@ -134,11 +134,11 @@ impl HistoryScan<'_> {
 
     /// Makes findings from the versions to show.
     fn findings(&self, occurrences: Vec<Occurrence>, items: &HashMap<Item, ItemId>, odb: &Odb) -> Vec<Finding> {
-        let mut versions: BTreeMap<(Node, Option<Vec<u8>>), HashMap<ItemId, Arc<History>>> = BTreeMap::new();
+        let mut versions: BTreeMap<Version, HashMap<ItemId, Arc<History>>> = BTreeMap::new();
         for Occurrence { node, path, item, history } in occurrences {
             versions.entry((node, path)).or_default().insert(item, history);
         }
-        let show = |((node, path), histories): ((Node, Option<Vec<u8>>), HashMap<ItemId, Arc<History>>)| {
+        let show = |((node, path), histories): (Version, HashMap<ItemId, Arc<History>>)| {
             let oid = odb.oid(node);
             let read = odb.read(&oid, u64::MAX);
             let (kind, bytes) = match read {
@@ -277,6 +277,9 @@ impl Found {
         (held.collect(), self.items.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+/// An object, at a path if it has one.
+type Version = (Node, Option<Vec<u8>>);
 
 /// Something that is to be shown, and from which version.
 struct Occurrence {

@@ -85,12 +85,9 @@ impl Scan {
             Scope::History { with_tree, with_submodules } => {
                 self.scan_history(*with_tree, *with_submodules, detector, &collected);
             }
-            Scope::Staged { whole_files } => {
-                self.scan_changes(*whole_files, detector, &collected, |scan, repository| scan.staged(repository));
-            }
+            Scope::Staged { whole_files } => self.scan_changes(*whole_files, None, detector, &collected),
             Scope::Commits { selection, whole_files } => {
-                let of_commits = |scan: &ChangeScan, repository: &Repository| scan.commits(repository, selection);
-                self.scan_changes(*whole_files, detector, &collected, of_commits);
+                self.scan_changes(*whole_files, Some(selection), detector, &collected);
             }
         }
         collected.into_report(detector)
@@ -125,16 +122,15 @@ impl Scan {
         collected.add(past);
     }
 
-    fn scan_changes(
-        &self,
-        whole_files: bool,
-        detector: &Detector,
-        collected: &Collected,
-        find: impl Fn(&ChangeScan, &Repository) -> Result<Vec<Finding>, String>,
-    ) {
+    /// Scans what some commits change, or what is staged.
+    fn scan_changes(&self, whole_files: bool, commits: Option<&Selection>, detector: &Detector, collected: &Collected) {
         for (repository, prefix) in &self.open_repositories(false, collected) {
             let scan = ChangeScan { prefix, detector, scan: self, collected, whole_files };
-            match find(&scan, repository) {
+            let found = match commits {
+                Some(selection) => scan.commits(repository, selection),
+                None => scan.staged(repository),
+            };
+            match found {
                 Ok(findings) => collected.add(findings),
                 Err(words) => collected.skip(BlobPath::new(prefix), SkipCause::NoCommits(words)),
             }

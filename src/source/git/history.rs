@@ -230,7 +230,7 @@ impl<'a> History<'a> {
                 let position = node - loose.start;
                 match self.odb.read_node(node, limit) {
                     Ok((kind, bytes)) if kinds.contains(&kind) => {
-                        _ = visitor.whole(Visit { position, kind, bytes: &bytes })
+                        _ = visitor.whole(Visit { position, kind, bytes: &bytes });
                     }
                     Ok(_) => {}
                     Err(words) => visitor.lost(position, Damage::Loose(words)),

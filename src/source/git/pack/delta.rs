@@ -27,6 +27,9 @@ pub struct Copied {
 
 impl<'a> Delta<'a> {
     /// Reads the two sizes.
+    ///
+    /// # Errors
+    /// If they are not there.
     pub fn read(mut bytes: &'a [u8]) -> Result<Self, Damage> {
         let base_size = read_size(&mut bytes)?;
         let size = read_size(&mut bytes)?;
@@ -35,6 +38,9 @@ impl<'a> Delta<'a> {
 
     /// Writes the new object to `out`, whose length must be [`Self::size`], and tells `on_copy` each part that comes
     /// from the base, in order.
+    ///
+    /// # Errors
+    /// If the delta is not one against `base`, or is damaged; `out` is then of no use.
     pub fn apply(&self, base: &[u8], out: &mut [u8], mut on_copy: impl FnMut(Copied)) -> Result<(), Damage> {
         if self.base_size != base.len() as u64 || self.size != out.len() as u64 {
             return Err(Damage::Delta);

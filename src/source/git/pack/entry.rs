@@ -30,6 +30,9 @@ pub struct Header {
 
 impl Header {
     /// Reads the header at the start of `bytes`.
+    ///
+    /// # Errors
+    /// If there is no valid one.
     pub fn read(bytes: &[u8]) -> Result<Self, Damage> {
         let mut at = 0;
         let mut next = || {

@@ -17,6 +17,9 @@ impl Inflater {
     }
 
     /// Inflates the zlib stream at the start of `input`, which must have exactly the length of `out`.
+    ///
+    /// # Errors
+    /// If it is damaged or of another length.
     pub fn inflate(&mut self, input: &[u8], out: &mut [u8]) -> Result<(), Damage> {
         self.0.reset();
         let wanted = out.len();
@@ -28,6 +31,9 @@ impl Inflater {
     }
 
     /// Inflates what fits in `out` of the zlib stream at the start of `input`, and returns how much that was.
+    ///
+    /// # Errors
+    /// If it is damaged.
     pub fn inflate_start(&mut self, input: &[u8], out: &mut [u8]) -> Result<usize, Damage> {
         self.0.reset();
         match self.0.decompress(input, out, true) {
@@ -41,6 +47,12 @@ impl Inflater {
 /// True if `size` bytes can come out of `compressed` bytes. Asked before there is memory for them.
 pub fn is_possible(size: u64, compressed: usize) -> bool {
     size <= (compressed as u64).saturating_mul(MOST_RATIO).saturating_add(MOST_RATIO)
+}
+
+impl Default for Inflater {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl std::fmt::Debug for Inflater {

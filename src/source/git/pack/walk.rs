@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
         };
         while let Some(portion) = self.forest.portion(self.next.fetch_add(1, Ordering::Relaxed)) {
             for root in portion.iter().filter(|root| self.kinds.contains(&root.kind)) {
-                worker.family(root, visitor);
+                worker.family(*root, visitor);
             }
         }
     }
@@ -106,7 +106,7 @@ struct Frame<S> {
 }
 
 impl<S> Worker<'_, S> {
-    fn family<V: Visitor<State = S>>(&mut self, root: &Root, visitor: &mut V) {
+    fn family<V: Visitor<State = S>>(&mut self, root: Root, visitor: &mut V) {
         let forest = self.walk.forest;
         let object = match self.whole(root.entry) {
             Ok(object) => object,
