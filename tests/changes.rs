@@ -230,6 +230,7 @@ fn ranges_that_cannot_be_told_are_2() {
     assert_eq!(sandbox.run(&["scan", "--branch", "nope"]).code, Some(2));
     assert_eq!(sandbox.run(&["scan", "--since", "yesterdayish"]).code, Some(2));
     assert_eq!(sandbox.run(&["scan", "--history", "--staged"]).code, Some(2));
+    assert_eq!(sandbox.run(&["scan", "--whole-files"]).code, Some(2));
     let empty = Sandbox::new();
     empty.init();
     for args in [&["--range", "HEAD"][..], &["--range", "A..B"], &["--branch", "main"], &["--since", "2020-01-01"]] {

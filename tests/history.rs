@@ -70,7 +70,12 @@ fn a_key_in_tree_and_history_is_one_finding() {
     sandbox.commit(0, "add");
     sandbox.write("a.txt", "one more line\n{{akia}}\n");
     sandbox.write("new.txt", "{{akia new}}\n");
+    sandbox.write("staged.txt", "{{akia staged}}\n");
+    sandbox.git(&["add", "staged.txt"]);
+    sandbox.write("staged.txt", "{{akia staged}}\nand more\n");
     let report = history(&sandbox, &["."]);
+    let staged = one(&report, "staged.txt");
+    assert_eq!((&staged["history"]["reach"], &staged["history"]["inTree"]), (&"index".into(), &true.into()));
     let finding = one(&report, "a.txt");
     assert_eq!(finding["location"]["startLine"], 2, "where it is now");
     assert_eq!((&finding["history"]["inTree"], &finding["history"]["atHead"]), (&true.into(), &true.into()));
@@ -78,7 +83,7 @@ fn a_key_in_tree_and_history_is_one_finding() {
     assert!(one(&report, "new.txt").get("history").is_none(), "it is not committed");
     let without = history(&sandbox, &["--no-tree", "."]);
     assert_eq!(one(&without, "a.txt")["location"]["startLine"], 1);
-    assert_eq!(introductions(&without).len(), 1);
+    assert_eq!(introductions(&without).len(), 2);
 }
 
 #[test]

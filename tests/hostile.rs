@@ -187,6 +187,23 @@ fn huge_declared_sizes_cost_nothing() {
 }
 
 #[test]
+fn a_pack_that_unfolds_without_measure_is_left() {
+    const SIZE: usize = 15 << 20;
+    let mut pack = Pack::new();
+    pack.key();
+    pack.whole(oid(1), BLOB, &vec![0; SIZE]);
+    let size: Vec<u8> = (0..4).map(|n| (SIZE >> (7 * n)) as u8 & 0x7f | if n < 3 { 0x80 } else { 0 }).collect();
+    let copy = [0xf0, SIZE as u8, (SIZE >> 8) as u8, (SIZE >> 16) as u8];
+    let delta = [&size[..], &size, &copy].concat();
+    for number in 2..802 {
+        pack.ref_delta(oid(number), oid(1), &delta);
+    }
+    // 12 GB from 200 kB.
+    let (run, _) = incomplete(&repository(&pack));
+    assert!(run.stderr.contains("made to exhaust whoever reads it"), "{}", &run.stderr[..500]);
+}
+
+#[test]
 fn deltas_without_end_or_base_are_lost() {
     let copy = [4, 4, 0x90, 4];
     let mut pack = Pack::new();

@@ -11,7 +11,8 @@ use std::process::ExitCode;
 
 /// Find leaked AWS keys.
 ///
-/// keyspill scans files for AWS access key ids, secret access keys and the tokens around them, tells which belong together
+/// keyspill scans files and git repositories for AWS access key ids, secret access keys and the tokens around them, tells
+/// which belong together
 /// and to which account, and fails if it finds any.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = EXIT_CODES)]
@@ -27,7 +28,7 @@ const EXIT_CODES: &str = "Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Scan files, directories or standard input.
+    /// Scan files, standard input, or what git repositories hold.
     Scan(Box<scan::Args>),
     /// List, explain and check rules.
     #[command(subcommand)]

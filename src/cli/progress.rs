@@ -33,16 +33,16 @@ fn draw(progress: &Progress, is_done: &Receiver<()>) {
     while is_done.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let total = count(&progress.total);
-        if total == 0 {
+        if count(&progress.objects) == 0 {
             continue;
-        }
-        if bar.is_hidden() {
-            bar.set_draw_target(ProgressDrawTarget::stderr());
         }
         let speed = count(&progress.bytes) as f64 / started.elapsed().as_secs_f64();
         bar.set_length(total);
         bar.set_position(count(&progress.objects));
         bar.set_message(format!("{}/s, {} with findings", HumanBytes(speed as u64), count(&progress.hits)));
+        if bar.is_hidden() {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
     }
     bar.finish_and_clear();
 }

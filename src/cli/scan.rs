@@ -16,6 +16,7 @@ use std::time::Instant;
 
 /// Arguments as typed.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("changes").args(["staged", "range", "branch", "since"]).multiple(true))]
 pub struct Args {
     /// Files and directories to scan; `-` is standard input.
     ///
@@ -46,7 +47,7 @@ pub struct Args {
     since: Option<Since>,
 
     /// With --staged, --range, --branch or --since: report what was in a changed file before, too.
-    #[arg(long, help_heading = "What is scanned")]
+    #[arg(long, requires = "changes", help_heading = "What is scanned")]
     whole_files: bool,
 
     /// With --history: do not scan the working tree.

@@ -152,6 +152,7 @@ impl<'a> HistoryRecord<'a> {
             reach: match history.reach {
                 Reach::Head => "head",
                 Reach::Refs => "refs",
+                Reach::Index => "index",
                 Reach::Reflog => "reflog",
                 Reach::Unreachable => "unreachable",
             },

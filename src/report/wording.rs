@@ -86,6 +86,7 @@ pub fn chronicle(history: &History) -> Vec<String> {
     }
     match (history.reach, history.kind) {
         (Reach::Head | Reach::Refs, _) => {}
+        (Reach::Index, _) => sentences.push("It is staged, and in no commit yet.".into()),
         (Reach::Reflog, _) => {
             sentences
                 .push("No ref leads there any more, only a reflog: it was amended, rebased, reset or dropped.".into());

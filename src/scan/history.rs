@@ -24,6 +24,7 @@ use crate::source::git::odb::{Node, Odb};
 use crate::source::git::oid::Oid;
 use crate::source::git::pack::delta::Copied;
 use crate::source::git::repository::{Ref, Repository};
+use crate::source::git::staged::Index;
 use crate::source::{BlobPath, SizeLimit, SkipCause};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -80,7 +81,8 @@ impl HistoryScan<'_> {
         }
         let blobs = held.iter().filter(|(_, (kind, _))| *kind == Kind::Blob);
         let blobs: Vec<_> = blobs.map(|(node, (_, items))| Wanted { node: *node, items: items.clone() }).collect();
-        let attribution = attribute::attribute(&objects, &trees, &graph, &tips, &blobs);
+        let mut attribution = attribute::attribute(&objects, &trees, &graph, &tips, &blobs);
+        self.find_staged(repository, &odb, &mut attribution.presences);
         if attribution.is_cut {
             self.collected.skip(BlobPath::new(self.prefix), SkipCause::TooManyPaths);
         }
@@ -96,6 +98,25 @@ impl HistoryScan<'_> {
         let told: Vec<_> = attribution.presences.into_par_iter().map(|presence| teller.occurrence(presence)).collect();
         occurrences.extend(told);
         self.findings(occurrences, &items, &odb)
+    }
+
+    /// Gives what no commit holds, and the index does, its path there.
+    fn find_staged(&self, repository: &Repository, odb: &Odb, presences: &mut [Presence]) {
+        let strays = || presences.iter().filter(|presence| presence.path.is_none());
+        let blobs: HashSet<Oid> = strays().map(|presence| odb.oid(presence.node)).collect();
+        if blobs.is_empty() || repository.work_dir().is_none() {
+            return;
+        }
+        let paths = match Index::read(repository) {
+            Ok(index) => index.paths_of(&blobs),
+            Err(words) => return self.collected.skip(BlobPath::new(self.prefix), SkipCause::Unreadable(words)),
+        };
+        for presence in presences.iter_mut().filter(|presence| presence.path.is_none()) {
+            if let Some(path) = paths.get(&odb.oid(presence.node)) {
+                presence.path = Some(path.clone());
+                presence.reach = Reach::Index;
+            }
+        }
     }
 
     /// Says which objects should be there and are not, or cannot be read, and which were left out on purpose.

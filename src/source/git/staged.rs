@@ -11,6 +11,7 @@ use super::oid::Oid;
 use super::repository::Repository;
 use gix_index::entry::{Flags, Mode as EntryMode, Stage};
 use gix_index::extension;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 /// The index of a repository.
@@ -30,6 +31,13 @@ impl Index {
         gix_index::File::at_or_default(&path, gix_index::hash::Kind::Sha1, true, options)
             .map(|file| Self { file })
             .map_err(|error| format!("the index {} cannot be read: {error}", path.display()))
+    }
+
+    /// The paths of some blobs, those of which it has any.
+    pub fn paths_of(&self, blobs: &HashSet<Oid>) -> HashMap<Oid, Vec<u8>> {
+        let entries = self.file.entries().iter().filter_map(|entry| Some((oid(&entry.id)?, entry)));
+        let wanted = entries.filter(|(oid, _)| blobs.contains(oid));
+        wanted.map(|(oid, entry)| (oid, entry.path(&self.file).to_vec())).collect()
     }
 
     /// The files that differ from `head`, the tree of the commit that is checked out, if there is one. Those that are gone,

@@ -18,6 +18,8 @@ pub enum Reach {
     Head,
     /// From a branch, tag or another ref.
     Refs,
+    /// From the index: it is staged, and in no commit yet.
+    Index,
     /// Only from a reflog: from what a ref once pointed to.
     Reflog,
     /// From nowhere: it is there until git cleans up.
