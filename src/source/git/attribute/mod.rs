@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A tree diff for each commit would cost more than reading the repository. Instead [`trees`] reads every tree once, in
-//! the order of the packs, [`reduce`] leaves of each only what leads to a wanted blob, and then most commits do not differ
+//! the order of the packs, `reduce` leaves of each only what leads to a wanted blob, and then most commits do not differ
 //! from their parents at all.
 
 pub mod graph;
