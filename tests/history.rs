@@ -322,6 +322,8 @@ fn a_partial_clone_says_what_it_lacks() {
     sandbox.git(&["-C", "origin", "commit", "-q", "-m", "add"]);
     let url = format!("file://{}/origin", sandbox.path().display());
     sandbox.git(&["clone", "-q", "--no-checkout", "--filter=blob:none", &url, "clone"]);
+    sandbox.git(&["-C", "clone", "config", "core.repositoryFormatVersion", "1"]);
+    sandbox.git(&["-C", "clone", "config", "extensions.partialClone", "origin"]);
     let run = sandbox.run(&["scan", "--history", "clone"]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("a partial clone: 2 objects were never fetched"), "{}", run.stdout);

@@ -4,7 +4,7 @@
 //! would know what was left out, and a file that is tracked in spite of a pattern (a `.env` that was committed all the
 //! same) would be lost: git does not call that ignored.
 
-use git2::Repository;
+use super::git::repository::Repository;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::collections::HashMap;
@@ -113,21 +113,16 @@ impl RepositoryRoot {
         if is_dir {
             name.push(b'/');
         }
-        let tracked = self.tracked.get_or_init(|| tracked_paths(&self.path).unwrap_or_default());
+        let tracked = self.tracked.get_or_init(|| {
+            Repository::open(&self.path).map(|repository| repository.tracked_paths()).unwrap_or_default()
+        });
         let at = tracked.partition_point(|known| *known < name);
         tracked.get(at).is_some_and(|known| if is_dir { known.starts_with(&name) } else { *known == name })
     }
 }
 
-fn tracked_paths(root: &Path) -> Result<Vec<Vec<u8>>, git2::Error> {
-    let index = Repository::open(root)?.index()?;
-    let mut paths: Vec<_> = index.iter().map(|entry| entry.path).collect();
-    paths.sort_unstable();
-    Ok(paths)
-}
-
 fn common_dir(root: &Path) -> Option<PathBuf> {
-    Some(Repository::open(root).ok()?.commondir().to_owned())
+    Some(Repository::open(root).ok()?.common_dir().to_owned())
 }
 
 /// The patterns of a file; `None` if there is no such file. A line that is no valid pattern is passed over, as git does.

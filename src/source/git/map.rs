@@ -14,7 +14,7 @@ impl Map {
     ///
     /// # Errors
     /// The system's, if it cannot be opened or mapped.
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code, reason = "measured: reading the file takes its time and its size in memory")]
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let metadata = file.metadata()?;

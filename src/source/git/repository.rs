@@ -105,6 +105,14 @@ impl Repository {
         self.inner.path()
     }
 
+    /// The paths in the index, in order; none if it cannot be read.
+    pub fn tracked_paths(&self) -> Vec<Vec<u8>> {
+        let index = self.inner.index();
+        let mut paths: Vec<_> = index.iter().flat_map(git2::Index::iter).map(|entry| entry.path).collect();
+        paths.sort_unstable();
+        paths
+    }
+
     /// Where the objects and refs are that all its worktrees share.
     pub fn common_dir(&self) -> &Path {
         self.inner.commondir()
@@ -273,12 +281,12 @@ impl std::fmt::Debug for Repository {
 }
 
 /// Lets libgit2 open partial clones: that objects may be missing is known here.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "there is no safe way to set it")]
 fn know_extensions() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: this changes a global list of libgit2, which it reads when a repository is opened. Every repository is
-        // opened through `Repository::open`, after this.
+        // opened through `Repository::open`, which does this first, and once for all threads.
         _ = unsafe { git2::opts::set_extensions(&["partialclone"]) };
     });
 }
