@@ -105,7 +105,7 @@ impl Detector {
             Some(order) => {
                 let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path);
                 tokenizer.read_decoded(&utf16::Utf16Text::file(blob, order));
-                self.combine(blob, tokenizer.finish())
+                self.combine(blob, path, tokenizer.finish())
             }
             None => self.detect_among(blob, path, &self.prefilter.search(blob)),
         }
@@ -131,10 +131,10 @@ impl Detector {
         }
         let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path);
         tokenizer.read(blob, hits);
-        self.combine(blob, tokenizer.finish())
+        self.combine(blob, path, tokenizer.finish())
     }
 
-    fn combine(&self, blob: &[u8], mut tokens: Tokens) -> Detection {
+    fn combine(&self, blob: &[u8], path: Option<&[u8]>, mut tokens: Tokens) -> Detection {
         if tokens.is_empty() {
             return Detection::default();
         }
@@ -142,7 +142,11 @@ impl Detector {
         let sensitive = tokens.secrets.iter().map(|token| token.part.span.clone());
         let sensitive = sensitive.chain(tokens.smtp_passwords.iter().map(|token| token.part.span.clone())).collect();
         let mut candidates = std::mem::take(&mut tokens.matches);
-        let mut covered: Vec<Range<usize>> = candidates.iter().flat_map(Candidate::spans).collect();
+        // Where the path is not known, a rule of some paths may turn out not to apply, and hides nothing.
+        let is_sure = |candidate: &&Candidate| {
+            path.is_some() || regex_of(&candidate.rule).is_none_or(|regex| regex.path_source().is_none())
+        };
+        let mut covered: Vec<Range<usize>> = candidates.iter().filter(is_sure).flat_map(Candidate::spans).collect();
         let pairing = pair::pair(blob, tokens);
         for (id, password) in pairing.smtp {
             covered.extend(id.as_ref().map(|id| id.part.span.clone()));

@@ -155,7 +155,10 @@ impl Scan {
                 continue;
             }
             if with_submodules {
-                let (there, missing) = repository.submodules();
+                let (there, missing) = repository.submodules().unwrap_or_else(|words| {
+                    collected.skip(BlobPath::new(&path), SkipCause::Unreadable(words));
+                    Default::default()
+                });
                 open.extend(there.into_iter().rev().map(|dir| shown_path(&dir, &dir)));
                 for dir in missing {
                     collected.skip(BlobPath::new(&shown_path(&dir, &dir)), SkipCause::NoSubmodule);

@@ -8,7 +8,7 @@ use super::oid::Oid;
 use super::pack::Damage;
 use super::pack::inflate::{self, Inflater};
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// No header is longer, in bytes.
@@ -47,12 +47,17 @@ pub fn path(objects: &Path, oid: Oid) -> PathBuf {
 pub fn read(objects: &Path, oid: Oid, limit: u64) -> Result<(Kind, Vec<u8>), String> {
     let path = path(objects, oid);
     let words = |error: io::Error| crate::source::read::describe(&error);
-    let size = fs::metadata(&path).map_err(words)?.len();
-    // What zlib cannot compress grows by a little.
-    if size > limit.saturating_add(limit / 1000 + 1024) {
-        return Err(Damage::TooLarge(size).to_string());
+    let metadata = fs::metadata(&path).map_err(words)?;
+    if !metadata.is_file() {
+        return Err("it is not a regular file".into());
     }
-    let file = fs::read(&path).map_err(words)?;
+    // What zlib cannot compress grows by a little.
+    let most = limit.saturating_add(limit / 1000 + 1024);
+    if metadata.len() > most {
+        return Err(Damage::TooLarge(metadata.len()).to_string());
+    }
+    let mut file = Vec::new();
+    fs::File::open(&path).and_then(|opened| opened.take(most).read_to_end(&mut file)).map_err(words)?;
     unpack(&file, limit).map_err(|damage| damage.to_string())
 }
 

@@ -44,6 +44,8 @@ pub struct Commits {
     pub commits: Vec<Selected>,
     /// Where the selection ends: the commits that nothing selected follows.
     pub tips: Vec<Oid>,
+    /// True if the clone is shallow, so that there may be more before them.
+    pub is_cut: bool,
 }
 
 impl Selection {
@@ -53,11 +55,18 @@ impl Selection {
     /// In words: if a name cannot be resolved, there is no commit yet, or one cannot be read.
     pub fn resolve(&self, repository: &Repository, odb: &Odb) -> Result<Commits, String> {
         let (tips, excluded) = self.ends(repository)?;
-        let mut commits = walk(odb, &repository.shallow_commits(), &tips, &excluded)?;
+        let shallow = repository.shallow_commits();
+        let mut commits = walk(odb, &shallow, &tips, &excluded)?;
+        let is_cut = commits.iter().any(|commit| shallow.contains(&commit.oid));
+        if is_cut && !excluded.is_empty() {
+            return Err(
+                "the clone is shallow and ends before the range does; `git fetch --unshallow` fetches the rest".into(),
+            );
+        }
         if let Some(since) = self.since {
             commits.retain(|commit| commit.time >= since);
         }
-        Ok(Commits { commits, tips })
+        Ok(Commits { commits, tips, is_cut })
     }
 
     fn ends(&self, repository: &Repository) -> Result<(Vec<Oid>, Vec<Oid>), String> {
@@ -67,6 +76,9 @@ impl Selection {
                 Some((from, to)) => (Some(from), to),
                 None => (None, range.as_str()),
             };
+            if from.is_some_and(str::is_empty) && to.is_empty() {
+                return Err(format!("`{range}` names no commits; are the variables set?"));
+            }
             let name = |name: &str| repository.commit(if name.is_empty() { "HEAD" } else { name });
             tips.push(name(to)?);
             if let Some(from) = from {
@@ -80,11 +92,19 @@ impl Selection {
             }
         }
         for branch in &self.branches {
+            // A tag of the same name must not stand in for the branch.
+            let full = ["refs/heads/", "refs/remotes/"].map(|kind| format!("{kind}{branch}"));
+            let branch = full.iter().find(|name| repository.has_ref(name)).unwrap_or(branch);
             tips.push(repository.commit(branch)?);
         }
         if tips.is_empty() {
             let mut errors = Vec::new();
-            tips.extend(repository.refs(&mut errors).into_iter().filter_map(|known| repository.peel(known.target)));
+            for known in repository.refs(&mut errors) {
+                match repository.peel(known.target) {
+                    Ok(commit) => tips.extend(commit),
+                    Err(words) => errors.push((known.name.into(), words)),
+                }
+            }
             if let Some((name, words)) = errors.into_iter().next() {
                 return Err(format!("{} cannot be read: {words}", name.display()));
             }

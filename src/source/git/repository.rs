@@ -63,7 +63,9 @@ impl Repository {
         }
         know_extensions();
         let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-        let flags = git2::RepositoryOpenFlags::empty();
+        // Of a submodule that is no longer used, the working tree that its settings name is gone.
+        let is_left_over = dir.components().any(|part| part.as_os_str() == "modules") && dir.join("objects").is_dir();
+        let flags = if is_left_over { git2::RepositoryOpenFlags::BARE } else { git2::RepositoryOpenFlags::empty() };
         let no_ceiling: [&Path; 0] = [];
         git2::Repository::open_ext(dir, flags, no_ceiling).map(|inner| Self { inner }).map_err(|error| {
             match error.code() {
@@ -183,10 +185,25 @@ impl Repository {
         }
     }
 
-    /// The commit that an object is or, as a tag, names.
-    pub fn peel(&self, oid: Oid) -> Option<Oid> {
-        let object = self.inner.find_object(git2::Oid::from_bytes(oid.as_bytes()).ok()?, None).ok()?;
-        Some(object.peel_to_commit().ok()?.id().into())
+    /// True if there is a ref of this full name.
+    pub fn has_ref(&self, name: &str) -> bool {
+        self.inner.find_reference(name).is_ok()
+    }
+
+    /// The commit that an object is or, as a tag, names; none if it names something else.
+    ///
+    /// # Errors
+    /// In words, if it cannot be read.
+    pub fn peel(&self, oid: Oid) -> Result<Option<Oid>, String> {
+        let object = git2::Oid::from_bytes(oid.as_bytes()).and_then(|oid| self.inner.find_object(oid, None));
+        let object = object.map_err(|error| format!("it points to {oid}: {}", error.message()))?;
+        match object.peel(git2::ObjectType::Commit) {
+            Ok(commit) => Ok(Some(commit.id().into())),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => {
+                Err(format!("it leads to what is not there: {}", error.message()))
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     /// The last commits that both have before them.
@@ -249,8 +266,12 @@ impl Repository {
     }
 
     /// The repositories of its submodules, where they are there, by path; and the paths of those that are not.
-    pub fn submodules(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
-        let known = self.inner.submodules().unwrap_or_default();
+    ///
+    /// # Errors
+    /// In words, if it cannot be told which there are.
+    pub fn submodules(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
+        let known = self.inner.submodules();
+        let known = known.map_err(|error| format!("its submodules cannot be told: {}", error.message()))?;
         let paths = known.iter().map(|submodule| self.work_dir().unwrap_or(self.git_dir()).join(submodule.path()));
         let (mut there, missing): (Vec<_>, Vec<_>) = paths.partition(|path| path.join(".git").exists());
         // Those of submodules that are no longer used are kept by git.
@@ -270,7 +291,7 @@ impl Repository {
             }
         }
         there.sort();
-        (there, missing)
+        Ok((there, missing))
     }
 }
 

@@ -12,7 +12,7 @@ use super::repository::Repository;
 use gix_index::entry::{Flags, Mode as EntryMode, Stage};
 use gix_index::extension;
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The index of a repository.
 pub struct Index {
@@ -25,12 +25,19 @@ impl Index {
     /// # Errors
     /// If it cannot be read; in words that name the file.
     pub fn read(repository: &Repository) -> Result<Self, String> {
-        let path = std::env::var_os("GIT_INDEX_FILE").map_or(repository.git_dir().join("index"), PathBuf::from);
+        let failed = |path: &Path, words: &dyn std::fmt::Display| {
+            format!("the index {} cannot be read: {words}", path.display())
+        };
+        let path = match named_index(repository) {
+            Some(path) if path.exists() => path,
+            Some(path) => return Err(failed(&path, &"GIT_INDEX_FILE names it, and it is not there")),
+            None => repository.git_dir().join("index"),
+        };
         // git itself does not verify the checksum of a whole index either: it takes longer than all the rest.
         let options = gix_index::decode::Options { thread_limit: Some(1), ..Default::default() };
         gix_index::File::at_or_default(&path, gix_index::hash::Kind::Sha1, true, options)
             .map(|file| Self { file })
-            .map_err(|error| format!("the index {} cannot be read: {error}", path.display()))
+            .map_err(|error| failed(&path, &error))
     }
 
     /// The paths of some blobs, those of which it has any.
@@ -51,6 +58,14 @@ impl Index {
         walk.compare(&mut Vec::new(), self.file.entries(), head, self.file.tree(), 0, &mut changes)?;
         Ok(changes)
     }
+}
+
+/// The index that git names to its hooks, if this is the repository that the hook is of. A relative path starts at the top
+/// of the working tree, wherever the hook has gone since.
+fn named_index(repository: &Repository) -> Option<PathBuf> {
+    let top = repository.work_dir()?.canonicalize().ok()?;
+    let here = std::env::current_dir().ok()?.canonicalize().ok()?;
+    std::env::var_os("GIT_INDEX_FILE").filter(|_| here.starts_with(&top)).map(|path| top.join(path))
 }
 
 impl std::fmt::Debug for Index {
@@ -97,7 +112,7 @@ impl Walk<'_> {
                     rest = after;
                     let old = directory.get(&name).filter(|(mode, _)| *mode == Mode::Tree).map(|(_, oid)| *oid);
                     let cached = cached.and_then(|tree| tree.children.iter().find(|child| child.name[..] == name[..]));
-                    if first.mode == EntryMode::DIR {
+                    if first.mode == EntryMode::DIR && self.path(first).len() == path.len() {
                         // Of a sparse index: the directory as a whole.
                         path.truncate(length + name.len());
                         let new = oid(&first.id);

@@ -10,6 +10,10 @@ use std::sync::Arc;
 /// Directories nested deeper than this are not followed; git's own limit is 2048.
 pub const MOST_DEPTH: usize = 2048;
 
+/// So many links to what is wanted are followed, over all versions of all directories. Large real repositories have some
+/// hundred thousand; each takes 8 bytes.
+const MOST_LINKS: usize = 16 << 20;
+
 /// Number of a reduced tree.
 pub type TreeId = u32;
 
@@ -66,7 +70,7 @@ impl ReducedTrees {
         for tree in trees.chunks.iter().flat_map(Chunk::trees).filter(|tree| marked.contains(tree.node)) {
             reducer.reduce(tree.node);
         }
-        Self { trees: reducer.trees, of_node: reducer.of_node, is_cut }
+        Self { trees: reducer.trees, of_node: reducer.of_node, is_cut: is_cut || links.is_cut }
     }
 
     /// The reduced form of a tree.
@@ -137,13 +141,19 @@ struct MarkedLinks {
     all: Vec<Link>,
     /// Where in `all` those of a node start and end.
     of_node: Vec<(u32, u32)>,
+    is_cut: bool,
 }
 
 impl MarkedLinks {
     fn new(trees: &Trees, marked: &NodeSet, nodes: usize) -> Self {
-        let mut links = Self { all: vec![], of_node: vec![(0, 0); nodes] };
+        let mut links = Self { all: vec![], of_node: vec![(0, 0); nodes], is_cut: false };
         let parts: Vec<_> = trees.chunks.par_iter().map(|chunk| ChunkLinks::new(chunk, marked)).collect();
         for (chunk, part) in trees.chunks.iter().zip(parts) {
+            links.is_cut |= part.is_cut;
+            if links.all.len() + part.all.len() > MOST_LINKS {
+                links.is_cut = true;
+                break;
+            }
             let first = links.all.len() as u32;
             for (tree, (start, end)) in chunk.trees().zip(part.of_tree) {
                 links.of_node[tree.node as usize] = (first + start, first + end);
@@ -163,11 +173,12 @@ impl MarkedLinks {
 struct ChunkLinks {
     all: Vec<Link>,
     of_tree: Vec<(u32, u32)>,
+    is_cut: bool,
 }
 
 impl ChunkLinks {
     fn new(chunk: &Chunk, marked: &NodeSet) -> Self {
-        let mut part = Self { all: vec![], of_tree: Vec::with_capacity(chunk.len()) };
+        let mut part = Self { all: vec![], of_tree: Vec::with_capacity(chunk.len()), is_cut: false };
         let only_marked = |links: &[Link]| {
             let mut links: Vec<_> = links.iter().copied().filter(|link| marked.contains(link.to)).collect();
             links.sort_unstable();
@@ -185,6 +196,10 @@ impl ChunkLinks {
     /// Adds a list that is another one changed. All are in order, and what is removed was there.
     fn changed(&mut self, (from, to): (u32, u32), added: Vec<Link>, mut removed: &[Link]) -> (u32, u32) {
         let start = self.all.len();
+        if start + (to - from) as usize + added.len() > MOST_LINKS {
+            self.is_cut = true;
+            return (0, 0);
+        }
         for index in from..to {
             let link = self.all[index as usize];
             match removed.split_first() {

@@ -99,6 +99,22 @@ impl Forest {
                 Parent::Unknown => orphans.push(entry as u32),
             }
         }
+        if !all_reached {
+            // Some bases come after their deltas, so that not all weights were passed on: once more, from the leaves up.
+            weights = headers.iter().map(|(_, weight)| *weight).collect();
+            let below = |entry: u32| &children[starts[entry as usize] as usize..starts[entry as usize + 1] as usize];
+            let mut order: Vec<u32> = roots.iter().map(|root| root.entry).collect();
+            let mut next = 0;
+            while let Some(&entry) = order.get(next) {
+                order.extend_from_slice(below(entry));
+                next += 1;
+            }
+            for &entry in order.iter().rev() {
+                let sum = below(entry).iter().map(|child| u64::from(weights[*child as usize])).sum::<u64>();
+                let weight = &mut weights[entry as usize];
+                *weight = u32::try_from(u64::from(*weight) + sum).unwrap_or(u32::MAX);
+            }
+        }
         for entry in 0..count {
             let siblings = &mut children[starts[entry] as usize..starts[entry + 1] as usize];
             let heaviest = siblings.iter().enumerate().max_by_key(|(_, child)| weights[**child as usize]);
