@@ -255,3 +255,112 @@ fn a_range_of_a_shallow_clone_says_so() {
     let run = sandbox.run(&["scan", "--range", "HEAD~1..HEAD", "clone"]);
     assert_eq!(run.code, Some(2), "what it starts from was never fetched");
 }
+
+#[test]
+fn a_sparse_index_hides_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    for file in ["a/b/1", "a/x/1", "a/zz", "c/1"] {
+        sandbox.write(file, "1\n");
+    }
+    sandbox.commit(0, "base");
+    sandbox.git(&["sparse-checkout", "set", "--cone", "--sparse-index", "a/x"]);
+    sandbox.write("a/x/key", "{{akia a}}\n");
+    sandbox.write("a/zzz", "{{akia b}}\n");
+    sandbox.git(&["add", "--sparse", "a/x/key", "a/zzz"]);
+    assert_eq!(paths(&sandbox.json(&["--staged"])), ["a/x/key", "a/zzz"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hook_may_go_to_another_directory() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write("sub/a.txt", "x\n");
+    sandbox.commit(0, "base");
+    let text = format!("#!/bin/sh\ncd sub && exec '{}' scan --staged\n", env!("CARGO_BIN_EXE_keyspill"));
+    let hook = sandbox.write(".git/hooks/pre-commit", &text);
+    std::fs::set_permissions(hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("permissions");
+    sandbox.write("sub/a.txt", "{{akia}}\n");
+    sandbox.git(&["add", "."]);
+    let commit = std::process::Command::new("git")
+        .current_dir(sandbox.path())
+        .args(["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "x"])
+        .output();
+    assert!(!commit.expect("git is installed").status.success());
+}
+
+#[test]
+fn a_tag_does_not_stand_in_for_a_branch() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.commit(0, "base");
+    sandbox.git(&["tag", "rel"]);
+    sandbox.git(&["checkout", "-q", "-b", "rel"]);
+    sandbox.write("a.txt", "{{akia}}\n");
+    sandbox.commit(1, "key");
+    assert_eq!(paths(&sandbox.json(&["--branch", "rel"])), ["a.txt"]);
+    let head = sandbox.git(&["rev-parse", "HEAD"]);
+    std::fs::remove_file(sandbox.path().join(format!(".git/objects/{}/{}", &head[..2], &head[2..]))).expect("removed");
+    assert_eq!(sandbox.run(&["scan", "--since", "2000-01-01"]).code, Some(2), "a broken ref");
+}
+
+#[test]
+fn a_range_that_a_shallow_clone_cuts_is_2() {
+    let sandbox = Sandbox::new();
+    sandbox.git(&["init", "-q", "origin"]);
+    let git = |args: &[&str]| sandbox.git(&[&["-C", "origin"], args].concat());
+    git(&["commit", "-q", "--allow-empty", "-m", "base"]);
+    git(&["branch", "base"]);
+    sandbox.write("origin/a.txt", "{{akia}}\n");
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "add"]);
+    git(&["rm", "-q", "a.txt"]);
+    git(&["commit", "-q", "-m", "remove"]);
+    git(&["commit", "-q", "--allow-empty", "-m", "x"]);
+    let url = format!("file://{}/origin", sandbox.path().display());
+    sandbox.git(&["clone", "-q", "--depth", "2", "--no-single-branch", &url, "clone"]);
+    let run = sandbox.run(&["scan", "--range", "origin/base..HEAD", "clone"]);
+    assert_eq!(run.code, Some(2), "{}", run.stdout);
+    assert!(run.stderr.contains("the clone is shallow"), "{}", run.stderr);
+    assert_eq!(sandbox.run(&["scan", "--range", "..", "clone"]).code, Some(2), "as of two variables that are not set");
+}
+
+#[test]
+fn a_directory_may_become_a_file_within_a_range() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.commit(0, "base");
+    sandbox.write("conf/prod.env", "{{akia}}\n");
+    sandbox.commit(1, "add");
+    std::fs::remove_dir_all(sandbox.path().join("conf")).expect("removed");
+    sandbox.write("conf", "x\n");
+    sandbox.commit(2, "file");
+    assert_eq!(paths(&sandbox.json(&["--range", "HEAD~2..HEAD"])), ["conf/prod.env"]);
+    let run = sandbox.run(&["scan", "--range", "HEAD~2..HEAD", "--format", "sarif"]);
+    assert!(run.stdout.contains("conf/prod.env"), "what is gone again is in SARIF, too");
+}
+
+#[test]
+fn what_is_on_another_branch_is_not_at_head() {
+    let (sandbox, _) = branches();
+    sandbox.git(&["checkout", "-q", "-b", "other", "main~1"]);
+    let report = sandbox.json(&["--since", "2000-01-01"]);
+    let at_head = |path: &str| findings_in(&report, path)[0]["history"]["atHead"].as_bool();
+    assert_eq!((at_head("main.txt"), at_head("evil.txt")), (Some(true), Some(false)));
+}
+
+#[test]
+fn a_rule_of_other_paths_hides_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    let rule = "[[rule]]\nid = \"of-yaml\"\nname = \"x\"\ndescription = \"x\"\nseverity = \"error\"\nkeywords = [\"id=AKIA\"]\n\
+                regex = '(?<id>id=AKIA[A-Z2-7]{16})'\npath = '\\.yaml$'\npositives = [{ path = \"a.yaml\", text = \"id={{akia}}\" }]\n";
+    std::fs::write(sandbox.path().join("rules.toml"), rule).expect("a file");
+    sandbox.write("k.txt", "id={{akia}}\n");
+    sandbox.commit(0, "add");
+    for scope in [&["--history", "--no-tree"][..], &["--range", "HEAD"]] {
+        let report = sandbox.json(&[scope, &["--rules", "rules.toml"]].concat());
+        assert_eq!(findings_in(&report, "k.txt").len(), 1, "{scope:?} {report:#}");
+    }
+}

@@ -488,3 +488,72 @@ fn text_tells_the_story() {
     }
     insta::assert_snapshot!(text);
 }
+
+#[test]
+fn no_secret_is_shown_in_a_subject() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    let token = format!("amzn.mws.{}", "4ea38b7b-f563-7709-4bae-87aea15c5b9d");
+    sandbox.write("a.txt", "{{akia}}\n");
+    sandbox.commit(0, &format!("rotate {token}"));
+    for args in [&["--history"][..], &["--range", "HEAD"]] {
+        for format in ["text", "json", "sarif"] {
+            let run = sandbox.run(&[&["scan", "--format", format], args].concat());
+            assert!(run.stdout.contains("rotate") && !run.stdout.contains(&token), "{format} {}", run.stdout);
+        }
+    }
+}
+
+#[test]
+fn the_removal_that_is_told_is_one_that_counts() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write("a.txt", "{{akia}}\n");
+    sandbox.commit(0, "add");
+    std::fs::remove_file(sandbox.path().join("a.txt")).expect("removed");
+    sandbox.commit(1, "remove wrongly");
+    sandbox.git_on(2, &["commit", "-q", "--amend", "-m", "remove rightly"]);
+    let report = history(&sandbox, &["."]);
+    assert_eq!(told(one(&report, "a.txt"), "removed"), ["remove rightly", "remove wrongly"]);
+    let run = sandbox.run(&["scan", "--history"]);
+    assert!(run.stdout.contains("Ann Author: remove rightly), after 2 days"), "{}", run.stdout);
+}
+
+#[test]
+fn refs_may_hold_blobs_and_tags() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.commit(0, "base");
+    sandbox.write("key", "{{akia a}}\n");
+    let blob = sandbox.git(&["hash-object", "-w", "key"]);
+    std::fs::remove_file(sandbox.path().join("key")).expect("removed");
+    sandbox.git(&["tag", "held", &blob]);
+    sandbox.git(&["tag", "-a", "inner", "-m", &expand("{{akia b}}").text]);
+    sandbox.git(&["tag", "-a", "outer", "-m", "outer", "inner"]);
+    sandbox.git(&["tag", "-d", "inner"]);
+    let report = history(&sandbox, &["."]);
+    let findings = report["findings"].as_array().expect("findings");
+    let held: Vec<_> =
+        findings.iter().map(|finding| (&finding["history"]["reach"], &finding["history"]["refs"][0])).collect();
+    assert_eq!(held, [(&"refs".into(), &"refs/tags/held".into()), (&"refs".into(), &"refs/tags/outer".into())]);
+}
+
+#[test]
+fn submodules_that_cannot_be_told_or_are_left_over() {
+    let sandbox = Sandbox::new();
+    sandbox.git(&["init", "-q", "lender"]);
+    sandbox.write("lender/a.txt", "{{akia a}}\n");
+    sandbox.git(&["-C", "lender", "add", "."]);
+    sandbox.git(&["-C", "lender", "commit", "-q", "-m", "lent"]);
+    sandbox.git(&["init", "-q", "outer"]);
+    sandbox.git(&["-C", "outer", "-c", "protocol.file.allow=always", "submodule", "add", "-q", "../lender", "lib"]);
+    sandbox.git(&["-C", "outer", "commit", "-q", "-m", "outer"]);
+    sandbox.git(&["-C", "outer", "rm", "-q", "-f", "lib"]);
+    sandbox.git(&["-C", "outer", "commit", "-q", "-m", "without"]);
+    let report = history(&sandbox, &["--no-tree", "--submodules", "outer"]);
+    assert_eq!(report["summary"]["complete"], true, "{report:#}");
+    assert_eq!(introductions(&report).len(), 1, "{report:#}");
+    sandbox.write("outer/.gitmodules", "[submodule \"x\n");
+    let run = sandbox.run(&["scan", "--history", "--submodules", "outer"]);
+    assert_eq!(run.code, Some(2), "{}", run.stdout);
+}

@@ -491,3 +491,82 @@ fn other_peoples_repositories_need_to_be_declared_safe() {
     sandbox.git(&["config", "--global", "--add", "safe.directory", &dir.display().to_string()]);
     assert_eq!(sandbox.run(&["scan", "--history", "theirs"]).code, Some(0));
 }
+
+#[test]
+fn deltas_before_their_bases_do_not_fill_memory() {
+    // Each link of the chain has a heavier sibling, and all are written before what they are made from.
+    const SIZE: usize = 15 << 20;
+    let mut pack = Pack::new();
+    pack.key();
+    let size: Vec<u8> = (0..4).map(|n| (SIZE >> (7 * n)) as u8 & 0x7f | if n < 3 { 0x80 } else { 0 }).collect();
+    let copy = [0xf0, SIZE as u8, (SIZE >> 8) as u8, (SIZE >> 16) as u8];
+    let delta = [&size[..], &size, &copy].concat();
+    for number in (2..42).rev() {
+        pack.ref_delta(oid(number), oid(number - 1), &delta);
+        pack.raw(
+            oid(number + 100),
+            REF_DELTA,
+            (delta.len() + 1) as u64,
+            &oid(number - 1),
+            &deflate(&[&delta[..], &[0]].concat()),
+        );
+    }
+    pack.whole(oid(1), BLOB, &vec![0; SIZE]);
+    let sandbox = repository(&pack);
+    let run = std::process::Command::new("sh")
+        .current_dir(sandbox.path())
+        .arg("-c")
+        .arg(format!("ulimit -v 600000; exec '{}' scan --history --threads 1", env!("CARGO_BIN_EXE_keyspill")))
+        .output()
+        .expect("sh is there");
+    let stderr = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(2), "the siblings' deltas are damaged: {stderr}");
+    assert!(String::from_utf8_lossy(&run.stdout).contains("found 1 credential"), "{stderr}");
+}
+
+#[test]
+fn an_old_version_that_cannot_be_is_not_made() {
+    let mut pack = Pack::new();
+    pack.whole(oid(1), BLOB, b"base");
+    // A delta that makes a terabyte.
+    pack.ref_delta(oid(2), oid(1), &[4, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x04, 0x90, 4]);
+    pack.whole(oid(3), TREE, &entry("100644", "a.txt", oid(2)));
+    pack.whole(oid(4), COMMIT, &commit(oid(3), &[]));
+    let sandbox = repository(&pack);
+    std::fs::write(sandbox.path().join(".git/refs/heads/main"), hex(oid(4)) + "\n").expect("a ref");
+    sandbox.write("a.txt", "{{akia}}\n");
+    sandbox.git(&["update-index", "--add", "a.txt"]);
+    let run = sandbox.run(&["scan", "--staged"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let run = sandbox.run(&["scan", "--range", "main"]);
+    assert_eq!(run.code, Some(2), "{}", run.stdout);
+}
+
+#[cfg(unix)]
+#[test]
+fn loose_objects_that_are_no_files_are_lost() {
+    let mut pack = Pack::new();
+    pack.key();
+    let sandbox = repository(&pack);
+    let dir = sandbox.path().join(".git/objects/ab");
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let made = std::process::Command::new("mkfifo").arg(dir.join("c".repeat(38))).status().expect("mkfifo is there");
+    assert!(made.success());
+    std::os::unix::fs::symlink("/dev/zero", dir.join("d".repeat(38))).expect("a link");
+    let (_, report) = incomplete(&sandbox);
+    assert_eq!(report["skipped"].as_array().expect("skips").len(), 2);
+}
+
+#[test]
+fn commits_in_a_circle_hide_nothing() {
+    let mut pack = Pack::new();
+    pack.key();
+    pack.whole(oid(1), TREE, &entry("100644", "f", oid(0xffff)));
+    pack.whole(oid(2), COMMIT, &commit(oid(1), &[oid(3)]));
+    pack.whole(oid(3), COMMIT, &commit(oid(1), &[oid(2)]));
+    let sandbox = repository(&pack);
+    assert_eq!(sandbox.run(&["scan", "--history"]).code, Some(1), "nothing leads there");
+    std::fs::write(sandbox.path().join(".git/refs/heads/main"), hex(oid(2)) + "\n").expect("a ref");
+    let report = sandbox.json(&["--history", "--no-tree"]);
+    assert_eq!(support::findings_in(&report, "f").len(), 1, "{report:#}");
+}

@@ -29,7 +29,7 @@ pub struct History {
     pub ref_count: usize,
     /// Commits that brought it in, those first that come first in history.
     pub introduced: Commits,
-    /// Commits that took it out again.
+    /// Commits that took it out again, the last one first.
     pub removed: Commits,
     /// The last commit that held it before it was taken out.
     pub last: Option<Arc<Commit>>,

@@ -37,7 +37,9 @@ const MOST_OCCURRENCES: usize = 20;
 pub fn write(report: &Report, options: &Options, base: &UriBase) -> String {
     let mut runs = vec![run(report, options, base, Category::Present)];
     // A code host keeps a list of alerts for each category, and closes those that are in it no more.
-    if !report.repositories.is_empty() {
+    let has_past =
+        report.findings.iter().chain(&report.suppressed).any(|finding| Category::of(finding) == Category::Past);
+    if has_past || !report.repositories.is_empty() {
         runs.push(run(report, options, base, Category::Past));
     }
     let sarif = Sarif::builder().schema(SCHEMA).version(json!("2.1.0")).runs(runs).build();

@@ -73,7 +73,7 @@ pub fn chronicle(history: &History) -> Vec<String> {
         n => format!("{n} days"),
     };
     let exposure = history.exposure.as_ref();
-    let removed = history.removed.listed.last().filter(|_| !history.is_at_head);
+    let removed = history.removed.listed.first().filter(|_| !history.is_at_head);
     if history.ref_count > 0 {
         let since = exposure.map_or_else(String::new, |exposure| format!(", for {} now", days(exposure)));
         sentences.push(format!("It is still there: in {}{since}.", whereabouts(history)));

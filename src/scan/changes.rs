@@ -2,7 +2,7 @@
 //!
 //! A key that was in the file before is no news: only what is new is reported, unless whole files are asked for.
 
-use super::{Collected, Scan, examine};
+use super::{Collected, Scan, examine, hidden};
 use crate::credential::Fingerprint;
 use crate::detect::Detector;
 use crate::detect::decode::utf16;
@@ -11,18 +11,18 @@ use crate::finding::{self, Finding};
 use crate::rule::RuleId;
 use crate::source::git::attribute::graph::Reach;
 use crate::source::git::changes::{Change, TreeReader};
-use crate::source::git::object::Kind;
+use crate::source::git::object::{Kind, Mode};
 use crate::source::git::odb::Odb;
 use crate::source::git::oid::Oid;
-use crate::source::git::range::{Selected, Selection};
+use crate::source::git::range::{MOST_COMMIT, Selected, Selection};
 use crate::source::git::repository::Repository;
 use crate::source::git::staged::Index;
-use crate::source::{BlobPath, SizeLimit, SkipCause};
+use crate::source::{BlobPath, SkipCause};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Scans changes in one repository.
 pub(super) struct ChangeScan<'a> {
@@ -59,7 +59,7 @@ impl ChangeScan<'_> {
             let Some(bytes) = self.read(&odb, new, &change.path) else { return vec![] };
             let mut findings = self.examine(&change.path, &bytes);
             if !self.whole_files && !findings.is_empty() {
-                let old = change.old.first().and_then(|old| odb.read(old, u64::MAX).ok());
+                let old = change.old.first().and_then(|old| odb.read(old, self.scan.limit.of_objects()).ok());
                 if let Some(added) = old.and_then(|(_, old)| added_lines(&old, &bytes)) {
                     findings.retain(|finding| lines(finding).any(|line| added.contains(&line)));
                 }
@@ -84,9 +84,12 @@ impl ChangeScan<'_> {
             selected.commits.par_iter().map(|commit| ledger.news(commit, &shallow)).collect::<Result<_, _>>()?;
         let tips = selected.tips.iter().map(|tip| root_of(&odb, *tip)).collect::<Result<Vec<_>, _>>()?;
         let head = repository.head()?;
-        let is_head = head.is_some_and(|head| selected.tips.contains(&head));
-        let reach = if is_head { Reach::Head } else { Reach::Refs };
-        let mut findings = ledger.findings(&selected.commits, news, &tips, reach, &shallow)?;
+        let reach = if selected.tips.iter().all(|tip| Some(*tip) == head) { Reach::Head } else { Reach::Refs };
+        let head = head.map(|head| root_of(&odb, head)).transpose()?;
+        if selected.is_cut {
+            self.collected.skip(BlobPath::new(self.prefix), SkipCause::Shallow);
+        }
+        let mut findings = ledger.findings(&selected.commits, news, Ends { tips, head, reach }, &shallow)?;
         findings.par_extend(selected.commits.par_iter().flat_map_iter(|commit| ledger.in_text(commit, reach)));
         Ok(findings)
     }
@@ -103,8 +106,7 @@ impl ChangeScan<'_> {
 
     /// The content of a file; `None` if it is not scanned, which is told.
     fn read(&self, odb: &Odb, oid: Oid, path: &[u8]) -> Option<Vec<u8>> {
-        let most = self.scan.limit.bytes.max(SizeLimit::default().bytes);
-        let read = odb.read(&oid, most).map_err(SkipCause::Unreadable);
+        let read = odb.read(&oid, self.scan.limit.of_objects()).map_err(SkipCause::Unreadable);
         match read.and_then(|(_, bytes)| self.scan.limit.check(bytes.len() as u64).map(|()| bytes)) {
             Ok(bytes) => {
                 self.collected.files.fetch_add(1, Ordering::Relaxed);
@@ -133,7 +135,8 @@ impl ChangeScan<'_> {
 
 /// The tree of a commit.
 fn root_of(odb: &Odb, commit: Oid) -> Result<Oid, String> {
-    let (_, bytes) = odb.read(&commit, u64::MAX).map_err(|words| format!("commit {commit} cannot be read: {words}"))?;
+    let (_, bytes) =
+        odb.read(&commit, MOST_COMMIT).map_err(|words| format!("commit {commit} cannot be read: {words}"))?;
     let links = crate::source::git::object::CommitLinks::read(&bytes);
     links.map(|links| links.tree).ok_or_else(|| format!("commit {commit} is no valid commit"))
 }
@@ -172,6 +175,19 @@ struct News {
     lost: Vec<(Vec<u8>, Item)>,
 }
 
+/// What a blob holds, once somebody has looked.
+type Looked = Arc<OnceLock<Arc<BTreeSet<Item>>>>;
+
+/// Where the selected commits end.
+struct Ends {
+    /// Root directories of the last commits.
+    tips: Vec<Oid>,
+    /// HEAD's root directory.
+    head: Option<Oid>,
+    /// From where the commits can be reached.
+    reach: Reach,
+}
+
 /// An item at a path.
 type Place = (Vec<u8>, Item);
 
@@ -181,7 +197,7 @@ struct Ledger<'a> {
     odb: &'a Odb,
     trees: &'a TreeReader<'a>,
     /// What blobs hold that were looked at.
-    known: Mutex<HashMap<Oid, Arc<BTreeSet<Item>>>>,
+    known: Mutex<HashMap<Oid, Looked>>,
 }
 
 impl Ledger<'_> {
@@ -207,25 +223,27 @@ impl Ledger<'_> {
         Ok(news)
     }
 
-    /// What a blob holds; nothing if it cannot be read, which is told.
+    /// What a blob holds; nothing if it cannot be read, which is told. Looked at once, whoever asks.
     fn items(&self, oid: Oid, path: &[u8]) -> Arc<BTreeSet<Item>> {
-        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&oid) {
-            return known.clone();
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(oid).or_default().clone();
+        known.get_or_init(|| Arc::new(self.look_at(oid, path))).clone()
+    }
+
+    fn look_at(&self, oid: Oid, path: &[u8]) -> BTreeSet<Item> {
+        let Some(bytes) = self.scan.read(self.odb, oid, path) else { return BTreeSet::new() };
+        let detection = self.scan.detector.detect(&bytes, None);
+        if detection.is_cut {
+            self.scan.collected.skip(self.scan.path(path), SkipCause::TooMany);
         }
-        let detection = self.scan.read(self.odb, oid, path).map(|bytes| self.scan.detector.detect(&bytes, None));
-        let candidates = detection.into_iter().flat_map(|detection| detection.candidates);
-        let items = candidates.map(|candidate| (candidate.rule.id.clone(), finding::fingerprint(&candidate)));
-        let items = Arc::new(items.collect::<BTreeSet<_>>());
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(oid, items.clone());
-        items
+        let candidates = detection.candidates.iter();
+        candidates.map(|candidate| (candidate.rule.id.clone(), finding::fingerprint(candidate))).collect()
     }
 
     fn findings(
         &self,
         commits: &[Selected],
         news: Vec<News>,
-        tips: &[Oid],
-        reach: Reach,
+        ends: Ends,
         shallow: &BTreeSet<Oid>,
     ) -> Result<Vec<Finding>, String> {
         let mut gained: BTreeMap<Place, Vec<(usize, Oid)>> = BTreeMap::new();
@@ -244,7 +262,8 @@ impl Ledger<'_> {
             let blobs = match at_tips.get(path) {
                 Some(blobs) => blobs.clone(),
                 None => {
-                    let blobs = tips
+                    let blobs = ends
+                        .tips
                         .iter()
                         .filter_map(|tip| self.blob_at(*tip, path).transpose())
                         .collect::<Result<Vec<_>, _>>()?;
@@ -252,18 +271,20 @@ impl Ledger<'_> {
                 }
             };
             let at_tip = blobs.into_iter().find(|blob| self.items(*blob, path).contains(item));
+            let at_head = ends.head.map(|head| self.blob_at(head, path)).transpose()?.flatten();
+            let is_at_head = at_head.is_some_and(|blob| self.items(blob, path).contains(item));
             let removed = lost.get(&place).map_or(&[][..], Vec::as_slice);
             let blob = at_tip.unwrap_or(introductions[0].1);
             let introduced: Vec<&Selected> = introductions.iter().map(|(number, _)| &commits[*number]).collect();
-            let removed: Vec<&Selected> = removed.iter().map(|number| &commits[*number]).collect();
+            let removed: Vec<&Selected> = removed.iter().rev().map(|number| &commits[*number]).collect();
             let since = introduced.iter().map(|commit| commit.time).min();
             let until = removed.iter().map(|commit| commit.time).max().filter(|_| at_tip.is_none());
             let history = Arc::new(History {
                 object: blob,
                 kind: Kind::Blob,
-                reach,
-                is_at_head: at_tip.is_some() && reach == Reach::Head,
-                is_in_tree: at_tip.is_some(),
+                reach: if is_at_head { Reach::Head } else { ends.reach },
+                is_at_head,
+                is_in_tree: false,
                 refs: vec![],
                 ref_count: 0,
                 is_cut: introduced.iter().any(|commit| shallow.contains(&commit.oid)),
@@ -273,8 +294,8 @@ impl Ledger<'_> {
                 exposure: since.map(|since| Exposure::new(since, until, self.scan.scan.now)),
             });
             // It was read before, and what was wrong with it was told then.
-            let Ok((_, bytes)) = self.odb.read(&blob, u64::MAX) else { continue };
-            let found = self.scan.examine(path, &bytes);
+            let Ok((_, bytes)) = self.odb.read(&blob, self.scan.scan.limit.of_objects()) else { continue };
+            let found = examine(self.scan.detector, self.scan.path(path), &bytes, self.scan.scan.show_secrets).findings;
             let is_it = |finding: &Finding| (finding.rule.id.clone(), finding.fingerprint) == *item;
             findings.extend(found.into_iter().filter(is_it).map(|mut finding| {
                 finding.history = Some(history.clone());
@@ -287,7 +308,7 @@ impl Ledger<'_> {
     /// What is in a commit's own text: the message, and the names and addresses of people.
     fn in_text(&self, commit: &Selected, reach: Reach) -> Vec<Finding> {
         // It was read before.
-        let Ok((_, text)) = self.odb.read(&commit.oid, u64::MAX) else { return vec![] };
+        let Ok((_, text)) = self.odb.read(&commit.oid, MOST_COMMIT) else { return vec![] };
         let mut findings = self.scan.examine(format!("commit {}", commit.oid).as_bytes(), &text);
         if findings.is_empty() {
             return findings;
@@ -312,8 +333,12 @@ impl Ledger<'_> {
 
     fn shown(&self, commits: &[&Selected]) -> Commits {
         let read = |commit: &&Selected| {
-            let text = self.odb.read(&commit.oid, u64::MAX).map(|(_, text)| text).unwrap_or_default();
-            Arc::new(Commit::read(commit.oid, &text, self.scan.scan.show_secrets))
+            let text = self.odb.read(&commit.oid, MOST_COMMIT).map(|(_, text)| text).unwrap_or_default();
+            Arc::new(Commit::read(
+                commit.oid,
+                &hidden(self.scan.detector, text, self.scan.scan.show_secrets),
+                self.scan.scan.show_secrets,
+            ))
         };
         Commits {
             listed: commits.iter().take(finding::history::MOST_COMMITS).map(read).collect(),
@@ -323,11 +348,13 @@ impl Ledger<'_> {
 
     /// The blob at a path below a tree.
     fn blob_at(&self, tree: Oid, path: &[u8]) -> Result<Option<Oid>, String> {
+        let mut names = path.split(|&b| b == b'/').peekable();
         let mut oid = tree;
-        for name in path.split(|&b| b == b'/') {
+        while let Some(name) = names.next() {
+            let wanted = if names.peek().is_some() { Mode::Tree } else { Mode::Blob };
             match self.trees.read(oid)?.get(name) {
-                Some((_, next)) => oid = *next,
-                None => return Ok(None),
+                Some((mode, next)) if *mode == wanted => oid = *next,
+                _ => return Ok(None),
             }
         }
         Ok(Some(oid))

@@ -8,7 +8,7 @@
 //! Of each version of a file only the names of what it holds are kept, so that memory does not grow with the number of
 //! versions: what is shown of a key is made from one of them.
 
-use super::{Collected, Scan, examine};
+use super::{Collected, Scan, examine, hidden};
 use crate::credential::Fingerprint;
 use crate::detect::Detector;
 use crate::detect::prefilter::{Hits, Shared};
@@ -25,7 +25,7 @@ use crate::source::git::oid::Oid;
 use crate::source::git::pack::delta::Copied;
 use crate::source::git::repository::{Ref, Repository};
 use crate::source::git::staged::Index;
-use crate::source::{BlobPath, SizeLimit, SkipCause};
+use crate::source::{BlobPath, SkipCause};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -55,8 +55,7 @@ impl HistoryScan<'_> {
         let dirs = repository.object_dirs(&mut errors);
         let odb = Odb::open_all(&dirs);
         errors.extend_from_slice(odb.unreadable());
-        // What is to be scanned may be small, and made from what is large.
-        let limit = self.scan.limit.bytes.max(SizeLimit::default().bytes);
+        let limit = self.scan.limit.of_objects();
         let (mut objects, mut refs) = (None, Vec::new());
         rayon::in_place_scope(|scope| {
             scope.spawn(|_| objects = Some(Objects::new(&odb, limit, self.collected.progress)));
@@ -88,10 +87,19 @@ impl HistoryScan<'_> {
         }
         // Not needed any more, and large.
         drop((trees, objects));
-        let teller = Teller { odb: &odb, graph: &graph, tips: &tips, scan: self.scan, commits: Mutex::default() };
+        let teller = Teller {
+            odb: &odb,
+            graph: &graph,
+            tips: &tips,
+            refs: &refs,
+            tags: &outline.tags,
+            scan: self.scan,
+            detector: self.detector,
+            commits: Mutex::default(),
+        };
         let texts = held.iter().filter(|(_, (kind, _))| *kind != Kind::Blob);
         let texts = texts.flat_map(|(node, (kind, items))| {
-            let history = Arc::new(teller.history_of_text(*node, *kind, &refs));
+            let history = Arc::new(teller.history_of_text(*node, *kind));
             items.iter().map(move |item| Occurrence { node: *node, path: None, item: *item, history: history.clone() })
         });
         let mut occurrences: Vec<Occurrence> = texts.collect();
@@ -161,7 +169,7 @@ impl HistoryScan<'_> {
         }
         let show = |((node, path), histories): (Version, HashMap<ItemId, Arc<History>>)| {
             let oid = odb.oid(node);
-            let read = odb.read(&oid, u64::MAX);
+            let read = odb.read(&oid, self.scan.limit.of_objects());
             let (kind, bytes) = match read {
                 Ok(object) => object,
                 Err(words) => {
@@ -315,17 +323,34 @@ struct Teller<'a> {
     odb: &'a Odb,
     graph: &'a Graph<'a>,
     tips: &'a [RefTip],
+    refs: &'a [Ref],
+    tags: &'a BTreeMap<Oid, Oid>,
     scan: &'a Scan,
+    detector: &'a Detector,
     commits: Mutex<HashMap<CommitId, Arc<Commit>>>,
 }
 
 impl Teller<'_> {
-    fn occurrence(&self, presence: Presence) -> Occurrence {
+    fn occurrence(&self, mut presence: Presence) -> Occurrence {
+        let mut names: Vec<String> = presence.refs.iter().map(|tip| self.tips[*tip as usize].name.clone()).collect();
+        if presence.path.is_none() {
+            // A ref may name a blob.
+            names = self.refs_through(self.odb.oid(presence.node));
+            presence.ref_count = names.len();
+            names.truncate(MOST_REFS);
+            if presence.ref_count > 0 {
+                presence.reach = Reach::Refs;
+            }
+        }
         let is_there = presence.ref_count > 0;
         let time = |id: &CommitId| self.graph.commit(*id).time;
         let since = presence.introduced.iter().map(time).min();
-        let until = presence.removed.iter().map(time).max().filter(|_| !is_there);
-        let last = presence.removed.last().filter(|_| !is_there);
+        // What was removed where nobody sees it does not count beside what was removed in the history that is there.
+        let removed = presence.removed.first().filter(|_| !is_there);
+        let is_stray = |id: &CommitId| self.graph.reach(*id) > Reach::Refs;
+        let counted = presence.removed.iter().filter(|id| removed.is_some_and(|first| is_stray(first) == is_stray(id)));
+        let until = counted.map(time).max();
+        let last = removed;
         let last = last.and_then(|removed| self.graph.parents(*removed).first());
         let history = History {
             object: self.odb.oid(presence.node),
@@ -333,7 +358,7 @@ impl Teller<'_> {
             reach: presence.reach,
             is_at_head: presence.is_at_head,
             is_in_tree: false,
-            refs: presence.refs.iter().map(|tip| self.tips[*tip as usize].name.clone()).collect(),
+            refs: names,
             ref_count: presence.ref_count,
             introduced: self.commits(&presence.introduced),
             removed: self.commits(&presence.removed),
@@ -344,12 +369,17 @@ impl Teller<'_> {
         Occurrence { node: presence.node, path: presence.path, item: presence.item, history: Arc::new(history) }
     }
 
+    /// The refs that lead to an object itself, if through tags.
+    fn refs_through(&self, object: Oid) -> Vec<String> {
+        let leads_there = |known: &&Ref| attribute::tag_chain(known.target, self.tags).any(|oid| oid == object);
+        self.refs.iter().filter(leads_there).map(|known| known.name.clone()).collect()
+    }
+
     /// Of something in the text of a commit or tag: that cannot be taken out again.
-    fn history_of_text(&self, node: Node, kind: Kind, refs: &[Ref]) -> History {
+    fn history_of_text(&self, node: Node, kind: Kind) -> History {
         let object = self.odb.oid(node);
         let commit = self.graph.find(&object);
-        let mut names: Vec<_> =
-            refs.iter().filter(|known| known.target == object).map(|known| known.name.clone()).collect();
+        let mut names = self.refs_through(object);
         let reach = match commit {
             Some(id) => self.graph.reach(id),
             None if names.is_empty() => Reach::Unreachable,
@@ -386,7 +416,8 @@ impl Teller<'_> {
         }
         let oid = self.graph.commit(id).oid;
         // It was read before, so it can be read again.
-        let text = self.odb.read(&oid, u64::MAX).map(|(_, text)| text).unwrap_or_default();
+        let text = self.odb.read(&oid, self.scan.limit.of_objects()).map(|(_, text)| text).unwrap_or_default();
+        let text = hidden(self.detector, text, self.scan.show_secrets);
         let commit = Arc::new(Commit::read(oid, &text, self.scan.show_secrets));
         self.commits.lock().unwrap_or_else(PoisonError::into_inner).insert(id, commit.clone());
         commit

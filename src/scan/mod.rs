@@ -209,6 +209,19 @@ fn shown_path(top: &Path, given: &Path) -> PathBuf {
     }
 }
 
+/// The text of a commit with everything hidden in it that a rule calls secret.
+fn hidden(detector: &Detector, mut text: Vec<u8>, show_secrets: bool) -> Vec<u8> {
+    if show_secrets {
+        return text;
+    }
+    let detection = detector.detect(&text, None);
+    let secrets = detection.candidates.iter().filter_map(|candidate| Some(candidate.secret.as_ref()?.span.clone()));
+    for at in secrets.chain(detection.sensitive).flatten() {
+        text[at] = mask::MASK as u8;
+    }
+    text
+}
+
 /// What one blob holds.
 #[derive(Debug, Default)]
 pub struct Examined {

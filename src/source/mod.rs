@@ -200,6 +200,11 @@ pub struct SizeLimit {
 }
 
 impl SizeLimit {
+    /// The largest object of a repository that is read: what is to be scanned may be small, and made from what is large.
+    pub fn of_objects(&self) -> u64 {
+        self.bytes.max(Self::default().bytes)
+    }
+
     /// Refuses what is larger.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use super::repository::Repository;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 /// Commits over this many bytes are not read.
-const MOST_COMMIT: u64 = 64 << 20;
+pub const MOST_COMMIT: u64 = 64 << 20;
 
 /// As git, so many more commits are looked at once only excluded ones seem to be left: the dates of commits, by which
 /// they are ordered, may lie.

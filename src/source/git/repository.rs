@@ -270,7 +270,8 @@ impl Repository {
     /// # Errors
     /// In words, if it cannot be told which there are.
     pub fn submodules(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
-        let known = self.inner.submodules();
+        // Without a working tree there is no list of them.
+        let known = if self.inner.is_bare() { Ok(vec![]) } else { self.inner.submodules() };
         let known = known.map_err(|error| format!("its submodules cannot be told: {}", error.message()))?;
         let paths = known.iter().map(|submodule| self.work_dir().unwrap_or(self.git_dir()).join(submodule.path()));
         let (mut there, missing): (Vec<_>, Vec<_>) = paths.partition(|path| path.join(".git").exists());

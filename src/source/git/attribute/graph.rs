@@ -127,14 +127,8 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// Sorts commits: those that can be reached best first, then those that come first in history whatever their dates
-    /// say, then by date and name.
-    pub fn sort(&self, ids: &mut Vec<CommitId>) {
-        ids.sort_unstable_by_key(|id| self.rank(*id));
-        ids.dedup();
-    }
-
-    /// What commits are sorted by.
+    /// What commits are sorted by: those that a ref leads to before strays, then those that come first in history whatever
+    /// their dates say, then by date and name.
     pub fn rank(&self, id: CommitId) -> (bool, u32, i64, Oid) {
         let commit = self.commit(id);
         // What HEAD has and what other branches have is one history.

@@ -20,7 +20,7 @@ use super::repository::Ref;
 use graph::{CommitId, Graph, Reach};
 use rayon::prelude::*;
 use reduce::{BlobId, EMPTY, Entry, ReducedTrees, Target, TreeId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use trees::{Name, Trees};
 
 /// So many places of things in history are told apart. Only a repository that is made for it has more: one in which a few
@@ -55,9 +55,10 @@ pub struct Presence {
     pub reach: Reach,
     /// True if HEAD holds it.
     pub is_at_head: bool,
-    /// Commits that hold it while no commit before them does, in the order of [`Graph::sort`].
+    /// Commits that hold it while no commit before them does, in the order of [`Graph::rank`].
     pub introduced: Vec<CommitId>,
-    /// Commits that do not hold it while all before them do; of a thing that was only ever lost in merges, the merge.
+    /// Commits that do not hold it while all before them do, the last one first, strays after all others; of a thing that was
+    /// only ever lost in merges, the first merge.
     pub removed: Vec<CommitId>,
     /// True if one of `introduced` is where a shallow clone ends, so that it may be older.
     pub is_cut: bool,
@@ -129,10 +130,14 @@ pub fn tips(refs: &[Ref], history: &History, tags: &BTreeMap<Oid, Oid>, graph: &
 
 /// What a tag names, through tags of tags.
 pub fn peel(oid: Oid, tags: &BTreeMap<Oid, Oid>) -> Oid {
+    tag_chain(oid, tags).last().unwrap_or(oid)
+}
+
+/// An object and, if it is a tag, what that names, and so on.
+pub fn tag_chain(oid: Oid, tags: &BTreeMap<Oid, Oid>) -> impl Iterator<Item = Oid> {
     // A tag that names itself can only be pretended.
     const MOST_TAGS: usize = 64;
-    let next = |oid: &Oid| tags.get(oid).copied();
-    std::iter::successors(Some(oid), next).take(MOST_TAGS).last().unwrap_or(oid)
+    std::iter::successors(Some(oid), |oid| tags.get(oid).copied()).take(MOST_TAGS)
 }
 
 fn interest(name: &str) -> u8 {
@@ -190,6 +195,8 @@ struct Entries {
     /// The first merge in which it was lost though one side had it.
     dropped: Option<CommitId>,
     at_head: Option<BlobId>,
+    /// The blob that some ref holds.
+    at_ref: Option<BlobId>,
     refs: Vec<u32>,
     ref_count: usize,
 }
@@ -337,6 +344,7 @@ impl Ledger<'_> {
                 for item in self.items(change).0 {
                     let entries = self.place((item, change.path));
                     entries.ref_count += numbers.len();
+                    entries.at_ref = entries.at_ref.max(change.new);
                     entries.refs.extend(numbers.iter().take(MOST_REFS));
                     entries.refs.sort_unstable();
                     entries.refs.truncate(MOST_REFS);
@@ -352,23 +360,31 @@ impl Ledger<'_> {
         let places = std::mem::take(&mut self.places);
         let mut presences: Vec<_> = places
             .into_iter()
-            .filter(|(_, entries)| !entries.introduced.is_empty())
-            .map(|((item, path), entries)| self.presence(item, self.paths.bytes(path, names), entries))
+            .filter_map(|((item, path), entries)| self.presence(item, self.paths.bytes(path, names), entries))
             .collect();
-        let strays = self.wanted.iter().zip(&self.is_met).filter(|(_, is_met)| !**is_met);
-        presences.extend(strays.flat_map(|(blob, _)| blob.items.iter().map(|item| stray(*item, blob.node))));
+        // What commits hold that follow each other in a circle, which only an index that lies can pretend, came from nowhere.
+        let told: HashSet<ItemId> = presences.iter().map(|presence| presence.item).collect();
+        for (blob, is_met) in self.wanted.iter().zip(&self.is_met) {
+            let strays = blob.items.iter().filter(|item| !is_met || !told.contains(item));
+            presences.extend(strays.map(|item| stray(*item, blob.node)));
+        }
         presences
     }
 
-    fn presence(&self, item: ItemId, path: Vec<u8>, mut entries: Entries) -> Presence {
+    fn presence(&self, item: ItemId, path: Vec<u8>, mut entries: Entries) -> Option<Presence> {
         entries.introduced.sort_unstable_by_key(|(id, _)| self.graph.rank(*id));
         let introduced: Vec<CommitId> = entries.introduced.iter().map(|(id, _)| *id).collect();
         if entries.removed.is_empty() {
             entries.removed.extend(entries.dropped);
         }
-        self.graph.sort(&mut entries.removed);
-        let blob = entries.at_head.unwrap_or(entries.introduced[0].1);
-        Presence {
+        // The last one first, but strays after all others.
+        entries.removed.sort_unstable_by_key(|id| {
+            let (is_stray, generation, time, oid) = self.graph.rank(*id);
+            (is_stray, std::cmp::Reverse((generation, time, oid)))
+        });
+        let first = entries.introduced.first().map(|(_, blob)| *blob);
+        let blob = entries.at_head.or(first).or(entries.at_ref)?;
+        Some(Presence {
             item,
             path: Some(path),
             node: self.wanted[blob as usize].node,
@@ -379,7 +395,7 @@ impl Ledger<'_> {
             removed: entries.removed,
             refs: entries.refs,
             ref_count: entries.ref_count,
-        }
+        })
     }
 }
 
