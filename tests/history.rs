@@ -281,6 +281,19 @@ fn a_repository_is_given_by_any_path_in_it() {
 }
 
 #[test]
+fn a_repository_may_have_files_that_look_like_its_own() {
+    let sandbox = Sandbox::new();
+    sandbox.git(&["init", "-q", "modules/x"]);
+    sandbox.write("modules/x/objects/a.txt", "{{akia}}\n");
+    sandbox.write("modules/x/HEAD", "x\n");
+    let git = |args: &[&str]| sandbox.git(&[&["-C", "modules/x"], args].concat());
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "add"]);
+    let report = history(&sandbox, &["modules/x"]);
+    assert_eq!(introductions(&report), [("modules/x/objects/a.txt".to_owned(), vec!["add".to_owned()])]);
+}
+
+#[test]
 fn what_is_no_repository_is_2() {
     let sandbox = Sandbox::new();
     sandbox.write("a.txt", "{{akia}}\n");

@@ -1,16 +1,10 @@
 //! How one version of a directory differs from others, file by file.
 
-use super::object::{Kind, Mode, TreeEntry};
+use super::object::{Kind, MOST_DEPTH, MOST_TREE, Mode, TreeEntry};
 use super::odb::Odb;
 use super::oid::Oid;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Directories nested deeper than this are not compared; git's own limit is 2048.
-pub const MOST_DEPTH: usize = 2048;
-
-/// Trees over this many bytes are not read.
-const MOST_TREE: u64 = 64 << 20;
 
 /// Trees that were read are kept up to this many bytes in all.
 const MOST_KEPT: usize = 64 << 20;
@@ -40,11 +34,6 @@ impl<'a> TreeReader<'a> {
     /// A reader of trees in this database.
     pub fn new(odb: &'a Odb) -> Self {
         Self { odb, kept: Mutex::default() }
-    }
-
-    /// The database.
-    pub fn odb(&self) -> &'a Odb {
-        self.odb
     }
 
     /// The directory that a tree describes.

@@ -4,6 +4,12 @@
 
 use super::oid::Oid;
 
+/// Directories nested deeper than this are not followed; git's own limit is 2048.
+pub const MOST_DEPTH: usize = 2048;
+
+/// Trees over this many bytes are not read: git's own limits end long before (a million files with names of 40 bytes).
+pub const MOST_TREE: u64 = 64 << 20;
+
 /// The four kinds of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {

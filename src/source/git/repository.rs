@@ -64,8 +64,8 @@ impl Repository {
         know_extensions();
         let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
         // Of a submodule that is no longer used, the working tree that its settings name is gone.
-        let is_left_over = dir.components().any(|part| part.as_os_str() == "modules") && dir.join("objects").is_dir();
-        let flags = if is_left_over { git2::RepositoryOpenFlags::BARE } else { git2::RepositoryOpenFlags::empty() };
+        let is_of_submodule = dir.components().any(|part| part.as_os_str() == "modules") && is_git_dir(dir);
+        let flags = if is_of_submodule { git2::RepositoryOpenFlags::BARE } else { git2::RepositoryOpenFlags::empty() };
         let no_ceiling: [&Path; 0] = [];
         git2::Repository::open_ext(dir, flags, no_ceiling).map(|inner| Self { inner }).map_err(|error| {
             match error.code() {
@@ -280,7 +280,7 @@ impl Repository {
             there.iter().filter_map(|path| Some(Self::open(path).ok()?.git_dir().to_owned())).collect();
         let mut open = vec![self.common_dir().join("modules")];
         while let Some(dir) = open.pop() {
-            if dir.join("HEAD").is_file() && dir.join("objects").is_dir() {
+            if is_git_dir(&dir) {
                 if !dir
                     .canonicalize()
                     .is_ok_and(|dir| in_use.iter().any(|used| used.canonicalize().is_ok_and(|used| used == dir)))
@@ -300,6 +300,11 @@ impl std::fmt::Debug for Repository {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Repository").field(&self.git_dir()).finish()
     }
+}
+
+/// True for a directory that is a repository's own, as against one that a repository's files are in.
+fn is_git_dir(dir: &Path) -> bool {
+    dir.join("HEAD").is_file() && dir.join("objects").is_dir() && !dir.join(".git").exists()
 }
 
 /// Lets libgit2 open partial clones: that objects may be missing is known here.

@@ -5,8 +5,8 @@
 //!
 //! Source: [gitformat-index](https://git-scm.com/docs/gitformat-index).
 
-use super::changes::{Change, Directory, MOST_DEPTH, TreeReader};
-use super::object::Mode;
+use super::changes::{Change, Directory, TreeReader};
+use super::object::{MOST_DEPTH, Mode};
 use super::oid::Oid;
 use super::repository::Repository;
 use gix_index::entry::{Flags, Mode as EntryMode, Stage};

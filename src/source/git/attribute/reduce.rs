@@ -2,13 +2,11 @@
 //! different ones, and to compare two versions of a whole repository is to compare two numbers.
 
 use super::trees::{Chunk, Link, Name, Trees};
+use crate::source::git::object::MOST_DEPTH;
 use crate::source::git::odb::Node;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Directories nested deeper than this are not followed; git's own limit is 2048.
-pub const MOST_DEPTH: usize = 2048;
 
 /// So many links to what is wanted are followed, over all versions of all directories. Large real repositories have some
 /// hundred thousand; each takes 8 bytes.

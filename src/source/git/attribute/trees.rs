@@ -4,7 +4,7 @@
 //! again; only the others are read. What is kept of a tree is how it differs from its base.
 
 use crate::source::git::history::{Counter, History};
-use crate::source::git::object::{Kind, Mode, TreeEntry};
+use crate::source::git::object::{Kind, MOST_TREE, Mode, TreeEntry};
 use crate::source::git::odb::{Node, Odb};
 use crate::source::git::oid::Oid;
 use crate::source::git::pack::Damage;
@@ -13,9 +13,6 @@ use crate::source::git::pack::walk::{Visit, Visitor};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
-
-/// Trees over this many bytes are not read: git's own limits end long before (a million files with names of 40 bytes).
-const MOST_TREE: u64 = 64 << 20;
 
 /// No entry of a tree is shorter, in bytes: a mode, a space, a name, a zero, an object's name.
 const LEAST_ENTRY: usize = 5 + 1 + 1 + 1 + Oid::LENGTH;
