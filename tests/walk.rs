@@ -6,9 +6,10 @@ use git2::{ObjectType, Oid, Repository, Signature, Time, TreeWalkMode};
 use keyspill::detect::Detector;
 use keyspill::finding::history::MOST_COMMITS;
 use keyspill::rule::RuleSet;
-use keyspill::scan::{Progress, Scan, Scope, examine};
+use keyspill::scan::examine::Examiner;
+use keyspill::scan::{Limits, Progress, Scan, Scope};
 use keyspill::source::git::object::Kind;
-use keyspill::source::{BlobPath, SizeLimit};
+use keyspill::source::{Blob, BlobPath, SizeLimit};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -31,6 +32,8 @@ fn ours(dir: &Path) -> BTreeMap<Place, Story> {
         scope: Scope::History { with_tree: false, with_submodules: false },
         no_ignore: false,
         limit: SizeLimit::default(),
+        archives: false,
+        limits: Limits::default(),
         threads: 0,
         show_secrets: false,
         now: 0,
@@ -55,6 +58,7 @@ fn ours(dir: &Path) -> BTreeMap<Place, Story> {
 
 /// What libgit2 tells, told the slow way.
 fn plain(dir: &Path) -> BTreeMap<Place, Story> {
+    let examiner = Examiner::new(&DETECTOR, false, Limits::default(), SizeLimit::default(), false);
     let repository = Repository::open(dir).expect("a repository");
     let odb = repository.odb().expect("objects");
     let mut items: HashMap<Oid, Vec<(String, String)>> = HashMap::new();
@@ -69,7 +73,9 @@ fn plain(dir: &Path) -> BTreeMap<Place, Story> {
         let object = odb.read(oid).expect("an object");
         match object.kind() {
             ObjectType::Blob => {
-                let found = examine(&DETECTOR, BlobPath::new(Path::new("x")), object.data(), false).findings;
+                let found = examiner
+                    .blob(&Blob { path: BlobPath::new(Path::new("x")), bytes: object.data(), context: None })
+                    .findings;
                 let found = found.iter().map(|finding| (finding.rule.id.to_string(), finding.fingerprint.to_string()));
                 items.insert(oid, found.collect());
             }

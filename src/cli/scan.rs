@@ -8,7 +8,7 @@ use keyspill::detect::Detector;
 use keyspill::report::uri::UriBase;
 use keyspill::report::{Options, Report, Verdict, json, sarif, text};
 use keyspill::rule::{RuleSet, Severity};
-use keyspill::scan::{Progress, Scan, Scope, Selection};
+use keyspill::scan::{Limit, Limits, Progress, Scan, Scope, Selection};
 use keyspill::source::SizeLimit;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,6 +67,26 @@ pub struct Args {
     /// A file over the default limit makes the scan incomplete (exit code 2); one over a limit that you set does not.
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "What is scanned")]
     max_file_size: Option<u64>,
+
+    /// Do not look into archives, compressed files and documents. Mail is looked into in any case.
+    #[arg(long, help_heading = "What is scanned")]
+    no_archives: bool,
+
+    /// How deep archives may lie in each other [default: 8].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64), help_heading = "What is scanned")]
+    max_archive_depth: Option<u64>,
+
+    /// How many entries the archives in one file may have [default: 1000000].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "What is scanned")]
+    max_archive_entries: Option<u64>,
+
+    /// To how much the archives in one file may unfold, as in 500MB [default: 16GiB].
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "What is scanned")]
+    max_archive_size: Option<u64>,
+
+    /// To how many times its size a file may unfold, beyond the first 256 MiB [default: 200].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "What is scanned")]
+    max_archive_ratio: Option<u64>,
 
     /// What to call standard input in the report.
     #[arg(
@@ -243,9 +263,22 @@ impl Args {
             scope: self.scope(),
             no_ignore: self.no_ignore,
             limit,
+            archives: !self.no_archives,
+            limits: self.limits(),
             threads: self.threads,
             show_secrets: self.show_secrets,
             now: now(),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        let limit = |chosen: Option<u64>, usual| chosen.map_or(usual, |most| Limit { most, is_chosen: true });
+        Limits {
+            depth: limit(self.max_archive_depth, usual.depth),
+            entries: limit(self.max_archive_entries, usual.entries),
+            bytes: limit(self.max_archive_size, usual.bytes),
+            ratio: limit(self.max_archive_ratio, usual.ratio),
         }
     }
 

@@ -16,6 +16,9 @@ const NEAR_LINES: usize = 5;
 /// See [`NEAR_LINES`].
 const NEAR_BYTES: usize = 2048;
 
+/// With no more than this between them on a line, in bytes, an id and a secret stand side by side: `ID and secret SECRET`.
+const BESIDE: usize = 16;
+
 /// As far as an id is looked for, for a secret that is called one (`.s3cfg` sorts its settings by name).
 const FAR_LINES: usize = 200;
 const FAR_BYTES: usize = 16 << 10;
@@ -106,6 +109,8 @@ fn near<'a, T, U>(sorted: &'a [Placed<T>], of: &'a Placed<U>) -> impl Iterator<I
 /// How well an id and a secret go together: less is better, and what comes first weighs most.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Cost {
+    /// Not side by side, where a name further away says nothing.
+    apart: bool,
     far: bool,
     unnamed: bool,
     qualifiers: Match,
@@ -139,6 +144,7 @@ fn assign(blob: &[u8], ids: &[Placed<KeyId>], secrets: &[Placed<SecretKey>]) -> 
                 continue;
             }
             let cost = Cost {
+                apart: distance.lines > 0 || distance.bytes > BESIDE,
                 far: !distance.is_near(),
                 unnamed: secret.token.context == Context::None,
                 qualifiers: compare(&qualifiers[i], &own),

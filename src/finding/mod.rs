@@ -10,8 +10,9 @@ use crate::detect::comment::MARKERS;
 use crate::detect::decode::Encoding;
 use crate::detect::dummy::Dummy;
 use crate::detect::{Candidate, Detection, Part};
-use crate::rule::{Rule, Severity};
+use crate::rule::{Finder, Matcher, Rule, Severity};
 use crate::source::BlobPath;
+use crate::source::message::Message;
 use excerpt::{Excerpt, Excerpts};
 use history::History;
 use location::{Location, Locations};
@@ -43,6 +44,10 @@ pub struct Finding {
     pub excerpts: Vec<Excerpt>,
     /// Why it does not count, if it does not.
     pub suppression: Option<Suppression>,
+    /// Where the same value stands in the file itself, if the finding is in a container that can be read as it is.
+    pub outer: Option<Location>,
+    /// The message it is in, if it is in one. Secrets in its texts are masked, too.
+    pub message: Option<Arc<Message>>,
     /// What the repository's history tells of it, if that was scanned and holds it.
     pub history: Option<Arc<History>>,
 }
@@ -76,6 +81,11 @@ impl Finding {
     /// The id, then the secret.
     pub fn values(&self) -> impl Iterator<Item = &Value> {
         self.id.iter().chain(&self.secret)
+    }
+
+    /// True if it is of a comment and not of a key.
+    pub fn is_of_comment(&self) -> bool {
+        matches!(self.rule.matcher, Matcher::Finder(Finder::UnusedAllow))
     }
 
     /// True if the key belongs to a service that plants keys to be found.
@@ -126,6 +136,8 @@ pub fn findings(
             account: account_of(candidate),
             fingerprint: fingerprint(candidate),
             suppression: candidate.dummy.map(Suppression::Dummy),
+            outer: None,
+            message: None,
             history: None,
         }
     };
@@ -152,6 +164,8 @@ pub fn unused_allow(
         fingerprint: Fingerprint::of(None, Some(MARKERS[0])),
         excerpts: excerpts.of_span(marker),
         suppression: None,
+        outer: None,
+        message: None,
         history: None,
     }
 }

@@ -8,6 +8,7 @@ use crate::finding::location::Location;
 use crate::finding::{Finding, Suppression, Value};
 use crate::rule::Severity;
 use crate::source::git::attribute::graph::Reach;
+use crate::source::message::{Message, Party};
 use crate::source::{BlobPath, Skip};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -88,6 +89,8 @@ struct FindingRecord<'a> {
     path: PathRecord<'a>,
     location: Location,
     #[serde(skip_serializing_if = "Option::is_none")]
+    outer_location: Option<Location>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<ValueRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<ValueRecord<'a>>,
@@ -99,6 +102,8 @@ struct FindingRecord<'a> {
     excerpts: Vec<ExcerptRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     suppression: Option<SuppressionRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_context: Option<MessageRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<HistoryRecord<'a>>,
 }
@@ -112,6 +117,7 @@ impl<'a> FindingRecord<'a> {
             message: headline(finding),
             path: PathRecord::of(&finding.path),
             location: finding.location,
+            outer_location: finding.outer,
             id: finding.id.as_ref().map(ValueRecord::of),
             secret: finding.secret.as_ref().map(ValueRecord::of),
             account: finding.account.map(|account| account.to_string()),
@@ -119,7 +125,82 @@ impl<'a> FindingRecord<'a> {
             fingerprint: finding.fingerprint.to_string(),
             excerpts: excerpts.collect(),
             suppression: finding.suppression.as_ref().map(SuppressionRecord::of),
+            message_context: finding.message.as_deref().map(MessageRecord::of),
             history: finding.history.as_deref().map(HistoryRecord::of),
+        }
+    }
+}
+
+/// Empty texts and lists are left out.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageRecord<'a> {
+    medium: &'static str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    from: Vec<PartyRecord<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    sender: Vec<PartyRecord<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    reply_to: Vec<PartyRecord<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    to: Vec<PartyRecord<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    cc: Vec<PartyRecord<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    bcc: Vec<PartyRecord<'a>>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    list_id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    date: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    subject: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<ChannelRecord<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    from_outside: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outer: Option<Box<MessageRecord<'a>>>,
+}
+
+#[derive(Serialize)]
+struct PartyRecord<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    address: &'a str,
+}
+
+#[derive(Serialize)]
+struct ChannelRecord<'a> {
+    name: &'a str,
+    external: bool,
+}
+
+impl<'a> MessageRecord<'a> {
+    fn of(message: &'a Message) -> Self {
+        let parties = |parties: &'a [Party]| {
+            parties.iter().map(|party| PartyRecord { name: &party.name, address: &party.address }).collect()
+        };
+        Self {
+            medium: message.medium.word(),
+            from: parties(&message.from),
+            sender: parties(&message.sender),
+            reply_to: parties(&message.reply_to),
+            to: parties(&message.to),
+            cc: parties(&message.cc),
+            bcc: parties(&message.bcc),
+            list_id: &message.list_id,
+            date: &message.date,
+            subject: &message.subject,
+            id: &message.id,
+            channel: message
+                .channel
+                .as_ref()
+                .map(|channel| ChannelRecord { name: &channel.name, external: channel.is_external }),
+            from_outside: message.is_from_outside,
+            outer: message.outer.as_deref().map(|outer| Box::new(Self::of(outer))),
         }
     }
 }
@@ -228,12 +309,19 @@ struct PathRecord<'a> {
     /// Only where `path` is not exact.
     #[serde(skip_serializing_if = "Option::is_none")]
     path_base64: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inside: Vec<std::borrow::Cow<'a, str>>,
 }
 
 impl<'a> PathRecord<'a> {
     fn of(path: &'a BlobPath) -> Self {
-        let exact = std::str::from_utf8(path.as_bytes()).is_ok();
-        Self { path: path.to_text(), path_base64: (!exact).then(|| data_encoding::BASE64.encode(path.as_bytes())) }
+        let file = path.file();
+        let exact = std::str::from_utf8(file).is_ok();
+        Self {
+            path: String::from_utf8_lossy(file),
+            path_base64: (!exact).then(|| data_encoding::BASE64.encode(file)),
+            inside: path.inside().iter().map(|name| String::from_utf8_lossy(name)).collect(),
+        }
     }
 }
 
@@ -303,12 +391,20 @@ struct Summary {
     files: u64,
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    inside: Option<InsideSummary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<HistorySummary>,
     findings: BTreeMap<String, usize>,
     suppressed: BTreeMap<&'static str, usize>,
     skipped: BTreeMap<&'static str, usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stats: Option<Stats>,
+}
+
+#[derive(Serialize)]
+struct InsideSummary {
+    blobs: u64,
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -332,6 +428,8 @@ impl Summary {
             complete: report.coverage.failures().next().is_none(),
             files: report.coverage.files,
             bytes: report.coverage.bytes,
+            inside: (report.coverage.inner_blobs > 0)
+                .then_some(InsideSummary { blobs: report.coverage.inner_blobs, bytes: report.coverage.inner_bytes }),
             history: (report.coverage.objects > 0).then_some(HistorySummary {
                 commits: report.coverage.commits,
                 objects: report.coverage.objects,

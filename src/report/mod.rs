@@ -36,6 +36,10 @@ pub struct Coverage {
     pub files: u64,
     /// Bytes of them.
     pub bytes: u64,
+    /// Blobs in archives, documents and mail, those in history included.
+    pub inner_blobs: u64,
+    /// Bytes of them, unpacked and decoded.
+    pub inner_bytes: u64,
     /// Commits of repositories.
     pub commits: u64,
     /// Objects of repositories: versions of files and directories, commits, tags.

@@ -6,19 +6,19 @@
 //! `primaryLocationLineHash` is left to its uploader, which computes it from the file.
 
 use super::uri::UriBase;
-use super::wording::{chronicle, headline, remarks, remedy, secret_noun};
+use super::wording::{chronicle, correspondence, headline, remarks, remedy, secret_noun};
 use super::{Options, Report};
 use crate::finding::history::Commits;
 use crate::finding::location::Location as Place;
 use crate::finding::{Finding, Suppression as Reason};
 use crate::rule::{Rule, Severity};
 use crate::source::git::repository::Facts;
-use crate::source::{BlobPath, Skip};
+use crate::source::{BlobPath, INSIDE, Skip};
 use serde_json::json;
 use serde_sarif::sarif::{
-    ArtifactLocation, Invocation, Location, Message, MultiformatMessageString, Notification, PhysicalLocation,
-    PropertyBag, Region, ReportingConfiguration, ReportingDescriptor, ReportingDescriptorReference, Result,
-    ResultLevel, Run, RunAutomationDetails, Sarif, Suppression, Tool, ToolComponent, VersionControlDetails,
+    ArtifactLocation, Invocation, Location, LogicalLocation, Message, MultiformatMessageString, Notification,
+    PhysicalLocation, PropertyBag, Region, ReportingConfiguration, ReportingDescriptor, ReportingDescriptorReference,
+    Result, ResultLevel, Run, RunAutomationDetails, Sarif, Suppression, Tool, ToolComponent, VersionControlDetails,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -118,6 +118,13 @@ fn driver(report: &Report) -> ToolComponent {
         ("skipped-not-fetched", "Objects of a partial clone were never fetched."),
         ("skipped-shallow", "The commits before those of a shallow clone were never fetched."),
         ("skipped-no-submodule", "A submodule was never fetched."),
+        ("skipped-damaged", "An archive, document or mailbox is damaged and was scanned in part."),
+        ("skipped-encrypted", "Something encrypted in an archive or document was not scanned."),
+        ("skipped-unsupported", "An archive is packed in a way that keyspill cannot unpack."),
+        ("skipped-no-text", "The text of a document could not be read."),
+        ("skipped-over-limit", "An archive is over a limit and was scanned in part."),
+        ("skipped-more-entries", "More entries of an archive were not scanned."),
+        ("skipped-not-opened", "Archives were left out, as was asked for."),
         ("skipped-internal", "A file was not scanned because of an internal error."),
     ];
     let notification = |(id, text): (&str, &str)| {
@@ -166,17 +173,22 @@ fn descriptor(rule: &Rule) -> ReportingDescriptor {
 
 fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &UriBase) -> Result {
     let mut text = format!("{}.", headline(finding));
+    if !finding.path.inside().is_empty() {
+        let names: Vec<_> = finding.path.inside().iter().map(|name| shown(name)).collect();
+        text = format!("{text} It is in {}, line {}.", names.join(INSIDE), finding.location.start_line);
+    }
     let mut related = Vec::new();
     if let (Some(_), Some(secret)) = (&finding.id, &finding.secret) {
         let noun = secret_noun(finding);
         text = format!("{text} Its [{noun}](1) is on line {}.", secret.location.start_line);
-        related.push(numbered(1, location(&finding.path, Some(&secret.location), base), noun));
+        related.push(numbered(1, location(&finding.path, Some(&secret.location), finding.outer.as_ref(), base), noun));
     }
     let (others, count) = occurrences.other_than(finding);
     if count > 0 {
         let shown = others.iter().enumerate().map(|(n, other)| {
             let number = related.len() as i64 + 1;
-            related.push(numbered(number, location(&other.path, Some(&other.location), base), "the same credential"));
+            let place = location(&other.path, Some(&other.location), other.outer.as_ref(), base);
+            related.push(numbered(number, place, "the same credential"));
             let comma = if n > 0 { ", " } else { "" };
             format!("{comma}[{}:{}]({number})", link_text(&other.path), other.location.start_line)
         });
@@ -185,7 +197,11 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
         let more = if more > 0 { format!(" and {more} more places") } else { String::new() };
         text = format!("{text} It is also at {shown}{more}.");
     }
-    for remark in remarks(finding).into_iter().chain(finding.history.iter().flat_map(|history| chronicle(history))) {
+    for remark in remarks(finding)
+        .into_iter()
+        .chain(finding.message.iter().map(|message| correspondence(message)))
+        .chain(finding.history.iter().flat_map(|history| chronicle(history)))
+    {
         text = format!("{text} {}", crate::sanitize::one_line(&remark));
     }
     if finding.suppression.is_none() && finding.id.is_some() {
@@ -201,7 +217,7 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
         .rule_id(finding.rule.id.as_str())
         .level(level)
         .message(message(&text))
-        .locations(vec![location(&finding.path, Some(&finding.location), base)])
+        .locations(vec![location(&finding.path, Some(&finding.location), finding.outer.as_ref(), base)])
         .partial_fingerprints(BTreeMap::from([(FINGERPRINT.to_owned(), finding.fingerprint.to_string())]))
         .build();
     result.rule_index = index.map(|index| index as i64);
@@ -269,7 +285,7 @@ fn notification(skip: &Skip, base: &UriBase) -> Notification {
         .level(json!(level))
         .message(message(&text))
         .descriptor(reference(skip.cause.word()))
-        .locations(vec![location(&skip.path, None, base)])
+        .locations(vec![location(&skip.path, None, None, base)])
         .build()
 }
 
@@ -277,13 +293,25 @@ fn reference(cause: &str) -> ReportingDescriptorReference {
     ReportingDescriptorReference::builder().id(format!("skipped-{cause}")).build()
 }
 
-fn location(path: &BlobPath, place: Option<&Place>, base: &UriBase) -> Location {
+/// Of `place` in a blob. Where that is in a container, code hosts only know the file around it: there it is `outer`, if it
+/// can be read there as it is.
+fn location(path: &BlobPath, place: Option<&Place>, outer: Option<&Place>, base: &UriBase) -> Location {
     let (uri, is_relative) = base.uri(path);
     let mut artifact = ArtifactLocation::builder().uri(uri).build();
     artifact.uri_base_id = is_relative.then(|| ROOT.to_owned());
     let mut physical = PhysicalLocation::builder().artifact_location(artifact).build();
-    physical.region = place.map(region);
-    Location::builder().physical_location(physical).build()
+    let Some(name) = path.inside().last() else {
+        physical.region = place.map(region);
+        return Location::builder().physical_location(physical).build();
+    };
+    physical.region = place.map(|_| outer.map_or_else(|| Region::builder().start_line(1).build(), region));
+    let at = place.map_or_else(String::new, |place| format!(":{}:{}", place.start_line, place.start_column));
+    let logical = LogicalLocation::builder()
+        .name(shown(name))
+        .fully_qualified_name(path.inside().iter().map(|name| shown(name)).collect::<Vec<_>>().join(INSIDE) + &at)
+        .kind("resource")
+        .build();
+    Location::builder().physical_location(physical).logical_locations(vec![logical]).build()
 }
 
 fn region(place: &Place) -> Region {
@@ -308,6 +336,11 @@ fn numbered(id: i64, mut location: Location, text: &str) -> Location {
 fn link_text(path: &BlobPath) -> String {
     let text = crate::sanitize::one_line(&path.to_text());
     text.replace('\\', r"\\").replace('[', r"\[").replace(']', r"\]")
+}
+
+/// A name of something in a container.
+fn shown(name: &[u8]) -> String {
+    crate::sanitize::one_line(&String::from_utf8_lossy(name))
 }
 
 fn message(text: &str) -> Message {

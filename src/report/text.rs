@@ -1,6 +1,8 @@
 //! The report for people: one diagnostic a credential, worst first, then what was scanned.
 
-use super::wording::{chronicle, first_sentence, headline, remarks, remedy, secret_noun, suppressed_by_reason};
+use super::wording::{
+    chronicle, correspondence, first_sentence, headline, remarks, remedy, secret_noun, suppressed_by_reason,
+};
 use super::{Options, Report};
 use crate::finding::Finding;
 use crate::rule::{Finder, Matcher, Severity};
@@ -79,6 +81,9 @@ fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
     let mut group = Group::with_title(title).element(snippet(worst));
     for remark in remarks(worst) {
         group = group.element(Level::NOTE.message(one_line(&remark)));
+    }
+    if let Some(message) = &worst.message {
+        group = group.element(Level::NOTE.message(one_line(&correspondence(message))));
     }
     for sentence in worst.history.iter().flat_map(|history| chronicle(history)) {
         group = group.element(Level::NOTE.message(one_line(&sentence)));
@@ -163,6 +168,10 @@ fn summary(out: &mut String, report: &Report, options: &Options) {
     let coverage = &report.coverage;
     let files = plural(usize::try_from(coverage.files).unwrap_or(usize::MAX), "file");
     _ = write!(out, "scanned {files}, {}", bytesize::ByteSize(coverage.bytes));
+    if coverage.inner_blobs > 0 {
+        let parts = plural(usize::try_from(coverage.inner_blobs).unwrap_or(usize::MAX), "part");
+        _ = write!(out, "; in archives, documents and mail {parts}, {}", bytesize::ByteSize(coverage.inner_bytes));
+    }
     if coverage.objects > 0 {
         let count = |n: u64, noun| plural(usize::try_from(n).unwrap_or(usize::MAX), noun);
         let (commits, objects) = (count(coverage.commits, "commit"), count(coverage.objects, "object"));

@@ -43,18 +43,20 @@ fn file_uri(absolute: &Path) -> String {
 }
 
 fn encode(path: &Path) -> String {
-    percent_encode(BlobPath::new(path).as_bytes(), ENCODED).to_string()
+    percent_encode(BlobPath::new(path).file(), ENCODED).to_string()
 }
 
+/// The file of the file system that a blob is, or is in.
 #[cfg(unix)]
-fn to_path(path: &BlobPath) -> PathBuf {
+pub(crate) fn to_path(path: &BlobPath) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(path.as_bytes()))
+    PathBuf::from(std::ffi::OsStr::from_bytes(path.file()))
 }
 
+/// The file of the file system that a blob is, or is in.
 #[cfg(not(unix))]
-fn to_path(path: &BlobPath) -> PathBuf {
-    PathBuf::from(path.to_text().into_owned())
+pub(crate) fn to_path(path: &BlobPath) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(path.file()).into_owned())
 }
 
 /// Without `.` and `..`, by the text alone.

@@ -7,6 +7,7 @@ use crate::rule::{Finder, Matcher};
 use crate::sanitize::one_line;
 use crate::source::git::attribute::graph::Reach;
 use crate::source::git::object::Kind;
+use crate::source::message::{Medium, Message, Party};
 
 /// What was found, as the title of a diagnostic: no full stop.
 pub fn headline(finding: &Finding) -> String {
@@ -50,6 +51,46 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
         None => {}
     }
     remarks
+}
+
+/// In whose message it is, as a sentence.
+pub fn correspondence(message: &Message) -> String {
+    let noun = match message.medium {
+        Medium::Mail => "mail",
+        Medium::Patch => "patch that was not mailed",
+        Medium::Chat => "message",
+        Medium::Ticket => "ticket or comment",
+    };
+    let list = |parties: &[Party]| {
+        let shown: Vec<_> = parties.iter().take(3).map(Party::to_text).collect();
+        let more = parties.len() - shown.len();
+        shown.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
+    };
+    let mut text = format!("It is in a {noun}");
+    let guest = if message.is_from_outside { " (who is a guest)" } else { "" };
+    let roles = [
+        (" from ", &message.from),
+        (" to ", &message.to),
+        (", copied to ", &message.cc),
+        (", unseen to ", &message.bcc),
+    ];
+    for (word, parties) in roles.into_iter().filter(|(_, parties)| !parties.is_empty()) {
+        text += &format!("{word}{}{}", list(parties), if word == " from " { guest } else { "" });
+    }
+    if let Some(channel) = &message.channel {
+        let shared = if channel.is_external { ", which is shared with other organisations" } else { "" };
+        text += &format!(" in {}{shared}", channel.name);
+    }
+    if !message.list_id.is_empty() {
+        text += &format!(", through the list {}", message.list_id);
+    }
+    if !message.date.is_empty() {
+        text += &format!(", {}", message.date);
+    }
+    if !message.subject.is_empty() {
+        text += &format!(": {}", shorten(&message.subject));
+    }
+    text + "."
 }
 
 /// What a repository's history tells of it, in sentences: who brought it in, whether it is still there, since when.

@@ -2,13 +2,15 @@
 //!
 //! A key that was in the file before is no news: only what is new is reported, unless whole files are asked for.
 
-use super::{Collected, Scan, examine, hidden};
+use super::examine::Examiner;
+use super::{Collected, Scan, hidden};
 use crate::credential::Fingerprint;
-use crate::detect::Detector;
 use crate::detect::decode::utf16;
 use crate::finding::history::{Commit, Commits, Exposure, History};
 use crate::finding::{self, Finding};
 use crate::rule::RuleId;
+use crate::source::container::Content;
+use crate::source::container::format::Format;
 use crate::source::git::attribute::graph::Reach;
 use crate::source::git::changes::{Change, TreeReader};
 use crate::source::git::object::{Kind, Mode};
@@ -17,7 +19,7 @@ use crate::source::git::oid::Oid;
 use crate::source::git::range::{MOST_COMMIT, Selected, Selection};
 use crate::source::git::repository::Repository;
 use crate::source::git::staged::Index;
-use crate::source::{BlobPath, SkipCause};
+use crate::source::{Blob, BlobPath, SkipCause};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -28,7 +30,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub(super) struct ChangeScan<'a> {
     /// Put before every path.
     pub prefix: &'a Path,
-    pub detector: &'a Detector,
+    pub examiner: &'a Examiner<'a>,
     pub scan: &'a Scan,
     pub collected: &'a Collected<'a>,
     /// Report what was there before in a changed file, too.
@@ -60,8 +62,8 @@ impl ChangeScan<'_> {
             let mut findings = self.examine(&change.path, &bytes);
             if !self.whole_files && !findings.is_empty() {
                 let old = change.old.first().and_then(|old| odb.read(old, self.scan.limit.of_objects()).ok());
-                if let Some(added) = old.and_then(|(_, old)| added_lines(&old, &bytes)) {
-                    findings.retain(|finding| lines(finding).any(|line| added.contains(&line)));
+                if let Some((_, old)) = old {
+                    self.keep_new(&mut findings, &old, &bytes);
                 }
             }
             findings
@@ -121,11 +123,37 @@ impl ChangeScan<'_> {
     }
 
     fn examine(&self, path: &[u8], bytes: &[u8]) -> Vec<Finding> {
-        let examined = examine(self.detector, self.path(path), bytes, self.scan.show_secrets);
-        if examined.is_cut {
-            self.collected.skip(self.path(path), SkipCause::TooMany);
-        }
-        examined.findings
+        self.collected.told(self.examiner.blob(&Blob { path: self.path(path), bytes, context: None }))
+    }
+
+    /// Leaves of the findings in `new` those that `old` did not have.
+    fn keep_new(&self, findings: &mut Vec<Finding>, old: &[u8], new: &[u8]) {
+        let added = added_lines(old, new);
+        // What is in a container has no line of its own in the file.
+        let old = findings.iter().any(|finding| !finding.path.inside().is_empty()).then(|| self.items_in(old));
+        findings.retain(|finding| match (&old, &added) {
+            (Some(old), _) if !finding.path.inside().is_empty() => {
+                !old.contains(&(finding.rule.id.clone(), finding.fingerprint))
+            }
+            (_, Some(added)) => lines(finding).any(|line| added.contains(&line)),
+            (_, None) => true,
+        });
+    }
+
+    /// What is in a file that holds others, besides what is in its own bytes.
+    fn inside(&self, bytes: &[u8], path: &[u8]) -> BTreeSet<Item> {
+        let Some(format) = Format::of_all(bytes) else { return BTreeSet::new() };
+        let size = bytes.len() as u64;
+        let examined = self.examiner.container(&self.path(path), format, Content::Bytes(bytes), Some(size));
+        let findings = self.collected.told(examined).into_iter().filter(|finding| !finding.is_of_comment());
+        findings.map(|finding| (finding.rule.id.clone(), finding.fingerprint)).collect()
+    }
+
+    /// What is in a file and in what it holds. What cannot be scanned of it is not told.
+    fn items_in(&self, bytes: &[u8]) -> BTreeSet<Item> {
+        let examined = self.examiner.blob(&Blob { path: self.path(b""), bytes, context: None });
+        let findings = examined.findings.into_iter().filter(|finding| !finding.is_of_comment());
+        findings.map(|finding| (finding.rule.id.clone(), finding.fingerprint)).collect()
     }
 
     fn path(&self, path: &[u8]) -> BlobPath {
@@ -231,12 +259,13 @@ impl Ledger<'_> {
 
     fn look_at(&self, oid: Oid, path: &[u8]) -> BTreeSet<Item> {
         let Some(bytes) = self.scan.read(self.odb, oid, path) else { return BTreeSet::new() };
-        let detection = self.scan.detector.detect(&bytes, None);
+        let detection = self.scan.examiner.detector().detect(&bytes, None);
         if detection.is_cut {
             self.scan.collected.skip(self.scan.path(path), SkipCause::TooMany);
         }
         let candidates = detection.candidates.iter();
-        candidates.map(|candidate| (candidate.rule.id.clone(), finding::fingerprint(candidate))).collect()
+        let own = candidates.map(|candidate| (candidate.rule.id.clone(), finding::fingerprint(candidate)));
+        own.chain(self.scan.inside(&bytes, path)).collect()
     }
 
     fn findings(
@@ -295,7 +324,8 @@ impl Ledger<'_> {
             });
             // It was read before, and what was wrong with it was told then.
             let Ok((_, bytes)) = self.odb.read(&blob, self.scan.scan.limit.of_objects()) else { continue };
-            let found = examine(self.scan.detector, self.scan.path(path), &bytes, self.scan.scan.show_secrets).findings;
+            let found =
+                self.scan.examiner.blob(&Blob { path: self.scan.path(path), bytes: &bytes, context: None }).findings;
             let is_it = |finding: &Finding| (finding.rule.id.clone(), finding.fingerprint) == *item;
             findings.extend(found.into_iter().filter(is_it).map(|mut finding| {
                 finding.history = Some(history.clone());
@@ -336,7 +366,7 @@ impl Ledger<'_> {
             let text = self.odb.read(&commit.oid, MOST_COMMIT).map(|(_, text)| text).unwrap_or_default();
             Arc::new(Commit::read(
                 commit.oid,
-                &hidden(self.scan.detector, text, self.scan.scan.show_secrets),
+                &hidden(self.scan.examiner.detector(), text, self.scan.scan.show_secrets),
                 self.scan.scan.show_secrets,
             ))
         };

@@ -8,13 +8,16 @@
 //! Of each version of a file only the names of what it holds are kept, so that memory does not grow with the number of
 //! versions: what is shown of a key is made from one of them.
 
-use super::{Collected, Scan, examine, hidden};
+use super::examine::Examiner;
+use super::{Collected, Scan, hidden};
 use crate::credential::Fingerprint;
 use crate::detect::Detector;
 use crate::detect::prefilter::{Hits, Shared};
 use crate::finding::history::{Commit, Commits, Exposure, History, MOST_COMMITS};
 use crate::finding::{self, Finding};
 use crate::rule::RuleId;
+use crate::source::container::Content;
+use crate::source::container::format::Format;
 use crate::source::git::attribute::graph::{CommitId, Graph, Reach};
 use crate::source::git::attribute::trees::Trees;
 use crate::source::git::attribute::{self, ItemId, MOST_REFS, Presence, RefTip, Wanted};
@@ -25,7 +28,7 @@ use crate::source::git::oid::Oid;
 use crate::source::git::pack::delta::Copied;
 use crate::source::git::repository::{Ref, Repository};
 use crate::source::git::staged::Index;
-use crate::source::{BlobPath, SkipCause};
+use crate::source::{Blob, BlobPath, SkipCause};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,7 +46,7 @@ type Item = (RuleId, Fingerprint);
 pub(super) struct HistoryScan<'a> {
     /// Put before every path: where the working tree is, as the user would write it.
     pub prefix: &'a Path,
-    pub detector: &'a Detector,
+    pub examiner: &'a Examiner<'a>,
     pub scan: &'a Scan,
     pub collected: &'a Collected<'a>,
 }
@@ -65,9 +68,9 @@ impl HistoryScan<'_> {
             self.collected.skip(BlobPath::new(&path), SkipCause::Unreadable(words));
         }
         let objects = objects.expect("the scope waits for it");
-        let examiner = Examiner { scan: self, odb: &odb, found: Found::default() };
-        let outline = objects.walk(&examiner);
-        let (held, items) = examiner.found.by_object(&odb);
+        let inspector = ObjectInspector { scan: self, odb: &odb, found: Found::default() };
+        let outline = objects.walk(&inspector);
+        let (held, items) = inspector.found.by_object(&odb);
         let trees = Trees::read(&objects, &|node| held.contains_key(&node));
         let mut graph = Graph::new(&outline.commits);
         let (tips, broken) = attribute::tips(&refs, &objects, &outline.tags, &graph);
@@ -94,7 +97,7 @@ impl HistoryScan<'_> {
             refs: &refs,
             tags: &outline.tags,
             scan: self.scan,
-            detector: self.detector,
+            detector: self.examiner.detector(),
             commits: Mutex::default(),
         };
         let texts = held.iter().filter(|(_, (kind, _))| *kind != Kind::Blob);
@@ -179,7 +182,8 @@ impl HistoryScan<'_> {
                 }
             };
             let path = path.map_or_else(|| self.path_of(kind, oid), |path| self.prefixed(&path));
-            let mut findings = examine(self.detector, path, &bytes, self.scan.show_secrets).findings;
+            // What could not be scanned of it was told when it was looked at first.
+            let mut findings = self.examiner.blob(&Blob { path, bytes: &bytes, context: None }).findings;
             // What a rule finds only in other paths, and comments that allow nothing, are not in the list.
             findings.retain_mut(|finding| {
                 let item = items.get(&(finding.rule.id.clone(), finding.fingerprint));
@@ -211,16 +215,17 @@ fn reach(graph: &mut Graph, tips: &[RefTip], logged: &[Oid], outline: &Outline) 
 }
 
 /// Looks at objects and notes what they hold.
-struct Examiner<'a> {
+struct ObjectInspector<'a> {
     scan: &'a HistoryScan<'a>,
     odb: &'a Odb,
     found: Found,
 }
 
-impl Examiner<'_> {
+impl ObjectInspector<'_> {
     /// Returns the places worth a look, so that versions made from this one need not be searched as a whole.
     fn examine(&self, object: Object, base: Option<(&Hits, &[Copied])>) -> Option<Hits> {
-        let HistoryScan { detector, scan, collected, .. } = self.scan;
+        let HistoryScan { examiner, scan, collected, .. } = self.scan;
+        let detector = examiner.detector();
         let skip = |cause| collected.skip(self.scan.path_of(object.kind, self.odb.oid(object.node)), cause);
         let shared = |part: &Copied| Shared { from: part.from, to: part.to, length: part.length };
         let detect = || {
@@ -238,20 +243,35 @@ impl Examiner<'_> {
         };
         if let Err(cause) = scan.limit.check(object.bytes.len() as u64) {
             skip(cause);
-        } else if !detection.candidates.is_empty() {
+            return hits;
+        }
+        let items = detection.candidates.iter();
+        let mut items: Vec<Item> =
+            items.map(|candidate| (candidate.rule.id.clone(), finding::fingerprint(candidate))).collect();
+        items.extend(self.inside(object));
+        if !items.is_empty() {
             if detection.is_cut {
                 skip(SkipCause::TooMany);
             }
             collected.progress.hits.fetch_add(1, Ordering::Relaxed);
-            let items = detection.candidates.iter();
-            let items = items.map(|candidate| (candidate.rule.id.clone(), finding::fingerprint(candidate)));
-            self.found.add(object, items.collect());
+            self.found.add(object, items);
         }
         hits
     }
+
+    /// What is in a file that holds others.
+    fn inside(&self, object: Object) -> Vec<Item> {
+        let HistoryScan { examiner, collected, .. } = self.scan;
+        let Some(format) = Format::of_all(object.bytes).filter(|_| object.kind == Kind::Blob) else { return vec![] };
+        let path = self.scan.path_of(object.kind, self.odb.oid(object.node));
+        let size = object.bytes.len() as u64;
+        let examined = examiner.container(&path, format, Content::Bytes(object.bytes), Some(size));
+        let findings = collected.told(examined).into_iter().filter(|finding| !finding.is_of_comment());
+        findings.map(|finding| (finding.rule.id.clone(), finding.fingerprint)).collect()
+    }
 }
 
-impl Inspector for Examiner<'_> {
+impl Inspector for ObjectInspector<'_> {
     type State = Option<Hits>;
 
     fn whole(&self, object: Object) -> Option<Hits> {

@@ -1,16 +1,13 @@
 //! The pipeline: sources hand over blobs, each is detected, judged and collected; then all is sorted.
 
 mod changes;
+pub mod examine;
 mod history;
 
 use crate::detect::Detector;
-use crate::detect::comment::Comment;
-use crate::finding::excerpt::Excerpts;
-use crate::finding::location::Locations;
-use crate::finding::{self, Finding, mask};
-use crate::policy::inline::{self, Allow};
+use crate::finding::{Finding, mask};
 use crate::report::{Coverage, Report};
-use crate::rule::Finder;
+pub use crate::source::container::limits::{Limit, Limits};
 pub use crate::source::git::history::Progress;
 pub use crate::source::git::range::Selection;
 use crate::source::git::repository::{Facts, Repository};
@@ -18,13 +15,12 @@ use crate::source::read::Reader;
 use crate::source::tree::Tree;
 use crate::source::{BlobPath, Item, SizeLimit, Skip, SkipCause};
 use changes::ChangeScan;
+use examine::{Examined, Examiner};
 use history::HistoryScan;
-use secrecy::ExposeSecret;
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// What to scan, and how.
 #[derive(Debug, Clone)]
@@ -39,6 +35,10 @@ pub struct Scan {
     pub no_ignore: bool,
     /// The largest file.
     pub limit: SizeLimit,
+    /// Look into archives and documents. Mail is looked into in any case.
+    pub archives: bool,
+    /// How far what holds other blobs is looked into.
+    pub limits: Limits,
     /// How many threads walk a tree; 0 for one a processor.
     pub threads: usize,
     /// Leave secrets in clear in findings.
@@ -77,28 +77,36 @@ impl Scan {
     /// Scans everything. What goes wrong with one file is in the report's skips, and the rest is still scanned.
     pub fn run(&self, detector: &Detector, progress: &Progress) -> Report {
         let collected = Collected::new(progress);
+        let examiner = Examiner::new(detector, self.show_secrets, self.limits, self.limit, self.archives);
         if let Some(name) = &self.stdin {
-            Reader::new(self.limit).stdin(BlobPath::new(name), &|item| self.take(item, detector, &collected));
+            let mut reader = Reader::new(self.limit, self.archives);
+            reader.stdin(BlobPath::new(name), &|item| take(item, &examiner, &collected));
         }
         match &self.scope {
-            Scope::Tree => self.scan_tree(&self.roots, detector, &collected),
+            Scope::Tree => self.scan_tree(&self.roots, &examiner, &collected),
             Scope::History { with_tree, with_submodules } => {
-                self.scan_history(*with_tree, *with_submodules, detector, &collected);
+                self.scan_history(*with_tree, *with_submodules, &examiner, &collected);
             }
-            Scope::Staged { whole_files } => self.scan_changes(*whole_files, None, detector, &collected),
+            Scope::Staged { whole_files } => self.scan_changes(*whole_files, None, &examiner, &collected),
             Scope::Commits { selection, whole_files } => {
-                self.scan_changes(*whole_files, Some(selection), detector, &collected);
+                self.scan_changes(*whole_files, Some(selection), &examiner, &collected);
             }
         }
         collected.into_report(detector)
     }
 
-    fn scan_tree(&self, roots: &[PathBuf], detector: &Detector, collected: &Collected) {
-        let tree = Tree { roots: roots.to_vec(), no_ignore: self.no_ignore, limit: self.limit, threads: self.threads };
-        tree.walk(&|item| self.take(item, detector, collected));
+    fn scan_tree(&self, roots: &[PathBuf], examiner: &Examiner, collected: &Collected) {
+        let tree = Tree {
+            roots: roots.to_vec(),
+            no_ignore: self.no_ignore,
+            limit: self.limit,
+            archives: self.archives,
+            threads: self.threads,
+        };
+        tree.walk(&|item| take(item, examiner, collected));
     }
 
-    fn scan_history(&self, with_tree: bool, with_submodules: bool, detector: &Detector, collected: &Collected) {
+    fn scan_history(&self, with_tree: bool, with_submodules: bool, examiner: &Examiner, collected: &Collected) {
         let repositories = self.open_repositories(with_submodules, collected);
         if with_tree {
             let trees: Vec<_> = repositories
@@ -106,7 +114,7 @@ impl Scan {
                 .filter(|(repository, _)| repository.work_dir().is_some())
                 .map(|(_, path)| path.clone())
                 .collect();
-            self.scan_tree(&trees, detector, collected);
+            self.scan_tree(&trees, examiner, collected);
         }
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
@@ -115,7 +123,7 @@ impl Scan {
             if seen.insert(repository.common_dir().canonicalize().unwrap_or_default()) {
                 let name = BlobPath::new(prefix);
                 collected.repositories.lock().unwrap_or_else(PoisonError::into_inner).push((name, repository.facts()));
-                found.extend(HistoryScan { prefix, detector, scan: self, collected }.run(repository));
+                found.extend(HistoryScan { prefix, examiner, scan: self, collected }.run(repository));
             }
         }
         let past = history::merge(&mut collected.findings.lock().unwrap_or_else(PoisonError::into_inner), found);
@@ -123,9 +131,9 @@ impl Scan {
     }
 
     /// Scans what some commits change, or what is staged.
-    fn scan_changes(&self, whole_files: bool, commits: Option<&Selection>, detector: &Detector, collected: &Collected) {
+    fn scan_changes(&self, whole_files: bool, commits: Option<&Selection>, examiner: &Examiner, collected: &Collected) {
         for (repository, prefix) in &self.open_repositories(false, collected) {
-            let scan = ChangeScan { prefix, detector, scan: self, collected, whole_files };
+            let scan = ChangeScan { prefix, examiner, scan: self, collected, whole_files };
             let found = match commits {
                 Some(selection) => scan.commits(repository, selection),
                 None => scan.staged(repository),
@@ -169,26 +177,19 @@ impl Scan {
         }
         repositories
     }
+}
 
-    /// Looks at what a source hands over.
-    fn take(&self, item: Item, detector: &Detector, collected: &Collected) {
-        match item {
-            Item::Skip(skip) => collected.skip(skip.path, skip.cause),
-            Item::Blob(path, bytes) => {
-                collected.files.fetch_add(1, Ordering::Relaxed);
-                collected.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                let name = path.clone();
-                // A bug that one file brings out must not cost the scan of all others, nor pass unseen.
-                match catch_unwind(AssertUnwindSafe(|| examine(detector, path, bytes, self.show_secrets))) {
-                    Ok(examined) => {
-                        collected.add(examined.findings);
-                        if examined.is_cut {
-                            collected.skip(name, SkipCause::TooMany);
-                        }
-                    }
-                    Err(_) => collected.skip(name, SkipCause::Internal),
-                }
-            }
+/// Looks at what a source hands over.
+fn take(item: Item, examiner: &Examiner, collected: &Collected) {
+    match item {
+        Item::Skip(skip) => collected.skip(skip.path, skip.cause),
+        Item::Blob(blob) => {
+            collected.count(blob.bytes.len() as u64);
+            collected.examined(examiner.blob(&blob));
+        }
+        Item::Container(path, format, content, size) => {
+            collected.count(size.unwrap_or_default());
+            collected.examined(examiner.container(&path, format, content, size));
         }
     }
 }
@@ -222,54 +223,13 @@ fn hidden(detector: &Detector, mut text: Vec<u8>, show_secrets: bool) -> Vec<u8>
     text
 }
 
-/// What one blob holds.
-#[derive(Debug, Default)]
-pub struct Examined {
-    /// In no particular order.
-    pub findings: Vec<Finding>,
-    /// True if there was more than is reported of one blob.
-    pub is_cut: bool,
-}
-
-/// Detects, locates and judges what is in one blob.
-pub fn examine(detector: &Detector, path: BlobPath, bytes: &[u8], show_secrets: bool) -> Examined {
-    let detection = detector.detect(bytes, Some(path.as_bytes()));
-    if detection.candidates.is_empty() && detection.comments.is_empty() {
-        return Examined::default();
-    }
-    let path = Arc::new(path);
-    let comments = detection.comments.iter().map(|comment| comment.span.clone());
-    let spans = detection.candidates.iter().flat_map(super::detect::Candidate::spans);
-    let locations = Locations::new(bytes, spans.chain(comments));
-    let excerpts = Excerpts::new(bytes, &detection, &locations, show_secrets);
-    let mut findings = finding::findings(&path, &detection, &excerpts, &locations);
-    let rules = detector.rules();
-    let mut secrets: Vec<_> = detection.candidates.iter().filter_map(|candidate| candidate.secret.as_ref()).collect();
-    secrets.sort_by_key(|secret| secret.span.start);
-    let read = |comment: &Comment| {
-        let mut allow = Allow::read(comment, &locations, rules)?;
-        if !show_secrets {
-            // The reason is the rest of the line, which may hold the very key that is allowed.
-            let first = secrets.partition_point(|secret| secret.span.start < comment.span.start);
-            let reach = comment.span.end + 2 * comment.text.len();
-            let on_line = secrets[first..].iter().take_while(|secret| secret.span.start < reach);
-            allow.reason = mask::redact(&allow.reason, on_line.map(|secret| secret.value.expose_secret()));
-        }
-        Some(allow)
-    };
-    let allows = detection.comments.iter().filter_map(read).collect();
-    let unused = inline::apply(allows, &mut findings);
-    if let Some(rule) = rules.of_finder(Finder::UnusedAllow) {
-        findings
-            .extend(unused.iter().map(|allow| finding::unused_allow(rule, &path, &allow.span, &excerpts, &locations)));
-    }
-    Examined { findings, is_cut: detection.is_cut }
-}
-
 /// What all threads found, in no order.
 struct Collected<'a> {
     files: AtomicU64,
     bytes: AtomicU64,
+    /// Blobs in containers.
+    inner_blobs: AtomicU64,
+    inner_bytes: AtomicU64,
     commits: AtomicU64,
     findings: Mutex<Vec<Finding>>,
     skips: Mutex<Vec<Skip>>,
@@ -282,12 +242,33 @@ impl<'a> Collected<'a> {
         Self {
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            inner_blobs: AtomicU64::new(0),
+            inner_bytes: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             findings: Mutex::default(),
             skips: Mutex::default(),
             repositories: Mutex::default(),
             progress,
         }
+    }
+
+    fn count(&self, bytes: u64) {
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn examined(&self, examined: Examined) {
+        self.add(self.told(examined));
+    }
+
+    /// Notes everything of what was seen but the findings, which are returned.
+    fn told(&self, examined: Examined) -> Vec<Finding> {
+        if !examined.skips.is_empty() {
+            self.skips.lock().unwrap_or_else(PoisonError::into_inner).extend(examined.skips);
+        }
+        self.inner_blobs.fetch_add(examined.blobs, Ordering::Relaxed);
+        self.inner_bytes.fetch_add(examined.bytes, Ordering::Relaxed);
+        examined.findings
     }
 
     fn add(&self, found: Vec<Finding>) {
@@ -313,6 +294,8 @@ impl<'a> Collected<'a> {
             coverage: Coverage {
                 files: self.files.into_inner(),
                 bytes: self.bytes.into_inner(),
+                inner_blobs: self.inner_blobs.into_inner(),
+                inner_bytes: self.inner_bytes.into_inner(),
                 commits: self.commits.into_inner(),
                 objects: of_history(&self.progress.objects),
                 object_bytes: of_history(&self.progress.bytes),

@@ -109,7 +109,7 @@ impl Level {
 impl RepositoryRoot {
     fn tracks(&self, path: &Path, is_dir: bool) -> bool {
         let Ok(relative) = path.strip_prefix(&self.path) else { return false };
-        let mut name = super::BlobPath::new(relative).as_bytes().to_vec();
+        let mut name = super::BlobPath::new(relative).file().to_vec();
         if is_dir {
             name.push(b'/');
         }

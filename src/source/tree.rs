@@ -17,6 +17,8 @@ pub struct Tree {
     pub no_ignore: bool,
     /// The largest file.
     pub limit: SizeLimit,
+    /// Read large archives in pieces, to be looked into.
+    pub archives: bool,
     /// How many threads; 0 for one a processor.
     pub threads: usize,
 }
@@ -33,7 +35,7 @@ impl Tree {
     pub fn walk(&self, sink: Sink) {
         let roots = self.resolve(sink);
         let (dirs, files): (Vec<_>, Vec<_>) = roots.into_iter().partition(|root| root.is_dir);
-        let mut reader = Reader::new(self.limit);
+        let mut reader = Reader::new(self.limit, self.archives);
         for file in &files {
             reader.file(&file.given, BlobPath::new(&file.given), sink);
         }
@@ -73,7 +75,7 @@ impl Tree {
         // All rules of the crate are off, so that nothing is left out unseen; ours are in the filter.
         builder.standard_filters(false).threads(self.threads).filter_entry(self.filter(root, named, sender));
         builder.build_parallel().run(|| {
-            let mut reader = Reader::new(self.limit);
+            let mut reader = Reader::new(self.limit, self.archives);
             Box::new(move |entry| {
                 visit(entry, &mut reader, sink);
                 WalkState::Continue

@@ -1,0 +1,154 @@
+//! Who wrote to whom, where and when, by the names that the services' exports give to such things.
+
+use super::json::Around;
+use crate::source::message::{Channel, Medium, Message, Party};
+use serde_json::{Map, Value};
+
+const AUTHORS: [&str; 14] = [
+    "from",
+    "author",
+    "user",
+    "sender",
+    "creator",
+    "reporter",
+    "submitter",
+    "created_by",
+    "createdBy",
+    "username",
+    "user_profile",
+    "requester",
+    "author_id",
+    "userId",
+];
+const RECIPIENTS: [&str; 5] = ["to", "recipient", "recipients", "assignee", "cc"];
+const CHANNELS: [&str; 9] =
+    ["channel", "channel_name", "channelIdentity", "room", "conversation", "project", "space", "guild", "chatId"];
+const TIMES: [&str; 12] = [
+    "ts",
+    "timestamp",
+    "created",
+    "created_at",
+    "createdAt",
+    "createdDateTime",
+    "date",
+    "sent",
+    "sent_at",
+    "time",
+    "pubDate",
+    "when",
+];
+const TITLES: [&str; 4] = ["subject", "summary", "title", "topic"];
+const TEXTS: [&str; 17] = [
+    "text",
+    "body",
+    "content",
+    "message",
+    "comment",
+    "comments",
+    "description",
+    "plain_body",
+    "html_body",
+    "value",
+    "blocks",
+    "attachments",
+    "fields",
+    "summary",
+    "subject",
+    "embeds",
+    "renderedBody",
+];
+/// Fields that only tickets and pages have.
+const OF_TICKETS: [&str; 11] = [
+    "summary",
+    "issuetype",
+    "ticket_id",
+    "status",
+    "priority",
+    "reporter",
+    "creator",
+    "submitter",
+    "resolution",
+    "requester",
+    "space",
+];
+const NAMES: [&str; 8] =
+    ["displayName", "display_name", "real_name", "name", "nickname", "username", "login", "global_name"];
+const ADDRESSES: [&str; 6] = ["emailAddress", "email", "mail", "userPrincipalName", "address", "id"];
+
+/// The message that the objects around a place are: the innermost that has an author and a time, if the place is in
+/// what it says.
+pub(super) fn message(around: &[&Around]) -> Option<Message> {
+    let is_message =
+        |around: &&&Around| first(&around.object, &AUTHORS).is_some() && first(&around.object, &TIMES).is_some();
+    let at = around.iter().position(|object| is_message(&object))?;
+    if !around[..=at].iter().any(|object| TEXTS.contains(&object.key.as_str())) {
+        return None;
+    }
+    let outwards = || around[at..].iter().map(|around| &around.object);
+    let any = |names: &[&str]| outwards().find_map(|object| first(object, names).cloned());
+    let own = &around[at].object;
+    let is_ticket = outwards().any(|object| OF_TICKETS.iter().any(|name| object.contains_key(*name)));
+    let channel = any(&CHANNELS).map(|value| Channel { name: label(&value), is_external: false });
+    Some(Message {
+        from: first(own, &AUTHORS).map(parties).unwrap_or_default(),
+        to: any(&RECIPIENTS).as_ref().map(parties).unwrap_or_default(),
+        date: first(own, &TIMES).map(moment).unwrap_or_default(),
+        subject: any(&TITLES).map(|value| label(&value)).unwrap_or_default(),
+        id: own.get("id").or(own.get("key")).map(label).unwrap_or_default(),
+        channel: channel.filter(|channel| !channel.name.is_empty()),
+        ..Message::new(if is_ticket { Medium::Ticket } else { Medium::Chat })
+    })
+}
+
+fn first<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Option<&'a Value> {
+    names.iter().filter_map(|name| object.get(*name)).find(|value| !value.is_null())
+}
+
+/// The people that a value names: a text, an object of a person, a list of either.
+fn parties(value: &Value) -> Vec<Party> {
+    match value {
+        Value::Array(values) => values.iter().take(100).flat_map(parties).collect(),
+        Value::Object(object) => {
+            let text = |names: &[&str]| first(object, names).map(scalar).unwrap_or_default();
+            let party = Party { name: text(&NAMES), address: text(&ADDRESSES) };
+            let inner = || first(object, &["user", "application", "emailAddress", "author"]).map(parties);
+            if party.name.is_empty() && first(object, &ADDRESSES[..5]).is_none_or(Value::is_object) {
+                inner().unwrap_or_else(|| vec![party])
+            } else {
+                vec![party]
+            }
+        }
+        other => {
+            let text = scalar(other);
+            let is_address = text.contains('@') && !text.contains(' ');
+            let (name, address) = if is_address { (String::new(), text) } else { (text, String::new()) };
+            vec![Party { name, address }]
+        }
+    }
+}
+
+/// What a value is called.
+fn label(value: &Value) -> String {
+    match value {
+        Value::Object(object) => first(object, &["name", "displayName", "key", "title", "channelId", "id"]).map(scalar),
+        other => Some(scalar(other)),
+    }
+    .unwrap_or_default()
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// A time as RFC 3339 if it is seconds or milliseconds since 1970, else as it is.
+pub(super) fn moment(value: &Value) -> String {
+    let text = scalar(value);
+    let Ok(number) = text.split('.').next().unwrap_or_default().parse::<i64>() else { return text };
+    // Seconds reach this number in the year 5138, milliseconds did in 1973.
+    let seconds = if number > 100_000_000_000 { number / 1000 } else { number };
+    jiff::Timestamp::from_second(seconds).map_or(text, |moment| moment.to_string())
+}

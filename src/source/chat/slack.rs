@@ -1,0 +1,120 @@
+//! What Slack exports: tables of users and channels, and a file for each day of each conversation.
+//!
+//! <https://slack.com/help/articles/220556107-How-to-read-Slack-data-exports>
+
+use super::{json, record};
+use crate::source::message::{Channel, Medium, Message, Party};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Tables of conversations of each kind: public, private, of several, of two.
+const CONVERSATIONS: [&str; 4] = ["channels.json", "groups.json", "mpims.json", "dms.json"];
+
+/// An export's tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Export {
+    users: BTreeMap<String, User>,
+    /// By name, or by id where there is none.
+    channels: BTreeMap<String, Conversation>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct User {
+    id: String,
+    name: String,
+    real_name: String,
+    profile: Profile,
+    is_restricted: bool,
+    is_ultra_restricted: bool,
+    is_stranger: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Profile {
+    real_name: String,
+    email: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Conversation {
+    id: String,
+    name: String,
+    members: Vec<String>,
+    is_ext_shared: bool,
+    is_shared: bool,
+    is_org_shared: bool,
+}
+
+/// True for the name of a day's file: `CONVERSATION/YYYY-MM-DD.json`.
+pub fn is_day(path: &[u8]) -> bool {
+    let mut parts = path.rsplit(|&b| b == b'/');
+    let name = parts.next().unwrap_or_default();
+    let fits = |(b, kind): (&u8, &u8)| if *kind == b'0' { b.is_ascii_digit() } else { b == kind };
+    const SHAPE: &[u8] = b"0000-00-00.json";
+    name.len() == SHAPE.len() && name.iter().zip(SHAPE).all(fits) && parts.next().is_some()
+}
+
+impl Export {
+    /// From the tables that `file` finds by their names.
+    pub fn read(mut file: impl FnMut(&str) -> Option<Vec<u8>>) -> Self {
+        fn table<T: serde::de::DeserializeOwned>(bytes: Option<Vec<u8>>) -> Vec<T> {
+            bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        }
+        let users = table::<User>(file("users.json")).into_iter().map(|user| (user.id.clone(), user)).collect();
+        let channels = CONVERSATIONS.iter().flat_map(|name| table::<Conversation>(file(name)));
+        let key = |channel: &Conversation| {
+            if channel.name.is_empty() { channel.id.clone() } else { channel.name.clone() }
+        };
+        Self { users, channels: channels.map(|channel| (key(&channel), channel)).collect() }
+    }
+
+    /// The messages in which `offsets`, in ascending order, of a day's file at `path` stand.
+    pub fn messages(&self, path: &[u8], text: &[u8], offsets: &[usize]) -> Vec<Option<Message>> {
+        let dir = path.rsplit(|&b| b == b'/').nth(1).unwrap_or_default();
+        let dir = String::from_utf8_lossy(dir).into_owned();
+        json::around(text, offsets, &mut |around| {
+            // The outermost is the message, whatever blocks and quotes are in it.
+            around
+                .last()
+                .filter(|around| around.object.contains_key("ts"))
+                .map(|around| self.message(&around.object, &dir))
+        })
+    }
+
+    fn message(&self, object: &serde_json::Map<String, serde_json::Value>, dir: &str) -> Message {
+        let text = |name: &str| object.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let id = [text("user"), text("bot_id"), text("username")].into_iter().find(|id| !id.is_empty());
+        let id = id.unwrap_or_default();
+        let conversation = self.channels.get(dir);
+        let name = match conversation {
+            Some(known) if known.name.is_empty() => dir.to_owned(),
+            _ => format!("#{dir}"),
+        };
+        let is_external =
+            conversation.is_some_and(|known| known.is_ext_shared || known.is_shared && !known.is_org_shared);
+        let user = self.users.get(id);
+        let is_guest = |user: &User| user.is_restricted || user.is_ultra_restricted || user.is_stranger;
+        // Who is in a conversation of few is whom it is written to.
+        let members = conversation.filter(|known| known.name.is_empty() || known.name.starts_with("mpdm-"));
+        let members = members.iter().flat_map(|known| &known.members).filter(|member| *member != id);
+        Message {
+            from: vec![self.party(id)],
+            to: members.map(|member| self.party(member)).collect(),
+            date: object.get("ts").map(record::moment).unwrap_or_default(),
+            channel: Some(Channel { name, is_external }),
+            is_from_outside: user.is_some_and(is_guest),
+            ..Message::new(Medium::Chat)
+        }
+    }
+
+    fn party(&self, id: &str) -> Party {
+        let user = self.users.get(id);
+        let name = user.map(|user| [&user.profile.real_name, &user.real_name, &user.name]);
+        let name = name.and_then(|names| names.into_iter().find(|name| !name.is_empty())).cloned();
+        let email = user.and_then(|user| user.profile.email.clone());
+        Party { name: name.unwrap_or_default(), address: email.unwrap_or_else(|| id.to_owned()) }
+    }
+}

@@ -1,0 +1,147 @@
+//! What a blob is, told by its first bytes.
+
+use crate::source::mail::{mbox, mime};
+
+/// So many first bytes are enough to tell.
+pub const HEAD: usize = 4096;
+
+/// What holds other blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// RFC 1952.
+    Gzip,
+    /// <https://sourceware.org/bzip2/>.
+    Bzip2,
+    /// <https://tukaani.org/xz/xz-file-format.txt>.
+    Xz,
+    /// RFC 8878.
+    Zstd,
+    /// POSIX ustar and its kin.
+    Tar,
+    /// And all that is made of it: jar, wheel, office documents.
+    Zip,
+    /// <https://www.7-zip.org/7z.html>.
+    SevenZip,
+    /// ISO 32000.
+    Pdf,
+    /// A compound file ([MS-CFB]), as Outlook's messages are.
+    Compound,
+    /// Outlook's store ([MS-PST]).
+    Pst,
+    /// Messages after `From ` lines, RFC 4155.
+    Mbox,
+    /// One message, RFC 5322.
+    Mail,
+}
+
+impl Format {
+    /// The format of what starts with `head`: the first [`HEAD`] bytes, or all if there are fewer.
+    pub fn of(head: &[u8]) -> Option<Self> {
+        match head {
+            [0x1f, 0x8b, 8, flags, ..] if flags & 0xe0 == 0 => Some(Self::Gzip),
+            // A block of data, or the end of an empty file.
+            [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..]
+                if rest.starts_with(b"\x31\x41\x59\x26\x53\x59") || rest.starts_with(b"\x17\x72\x45\x38\x50\x90") =>
+            {
+                Some(Self::Bzip2)
+            }
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Self::Xz),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
+            [b'P', b'K', 3, 4, ..] => Some(Self::Zip),
+            [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Some(Self::SevenZip),
+            [b'%', b'P', b'D', b'F', b'-', ..] => Some(Self::Pdf),
+            [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, ..] => Some(Self::Compound),
+            [b'!', b'B', b'D', b'N', ..] => Some(Self::Pst),
+            [b'F', b'r', b'o', b'm', b' ', ..] if mbox::starts_message(first_line(head)) => Some(Self::Mbox),
+            _ if is_tar(head) => Some(Self::Tar),
+            _ if mime::is_message(head) => Some(Self::Mail),
+            _ => None,
+        }
+    }
+
+    /// The format of all of `blob`: an archive may also be told by its end.
+    pub fn of_all(blob: &[u8]) -> Option<Self> {
+        Self::of(&blob[..blob.len().min(HEAD)]).or_else(|| is_zip_after_something(blob).then_some(Self::Zip))
+    }
+
+    /// True for what only packs one blob.
+    pub fn is_compression(self) -> bool {
+        matches!(self, Self::Gzip | Self::Bzip2 | Self::Xz | Self::Zstd)
+    }
+
+    /// True for messages: they are read even where archives are to be left alone.
+    pub fn is_mail(self) -> bool {
+        matches!(self, Self::Compound | Self::Pst | Self::Mbox | Self::Mail)
+    }
+
+    /// True for what can be read from its start to its end in little memory, or from a file in pieces.
+    pub fn streams(self) -> bool {
+        !matches!(self, Self::Pdf | Self::Compound | Self::Mail)
+    }
+}
+
+fn first_line(head: &[u8]) -> &[u8] {
+    memchr::memchr(b'\n', head).map_or(head, |end| &head[..end])
+}
+
+/// A tar header has a checksum, so that it is not taken for one by chance; old ones have no other mark.
+fn is_tar(head: &[u8]) -> bool {
+    const CHECKSUM: std::ops::Range<usize> = 148..156;
+    let Some(header) = head.get(..512) else { return false };
+    // What is neither a name nor a number in the first field is ruled out at once.
+    if header[0] == 0
+        || !matches!(header[CHECKSUM.start], b' ' | b'0'..=b'7')
+        || header[100..108].iter().all(|&b| b > b'7')
+    {
+        return false;
+    }
+    let digits: Vec<u8> = header[CHECKSUM].iter().copied().filter(|b| matches!(b, b'0'..=b'7')).collect();
+    let written = std::str::from_utf8(&digits).ok().and_then(|digits| u64::from_str_radix(digits, 8).ok());
+    let sum = |bytes: &[u8]| bytes.iter().map(|&b| u64::from(b)).sum::<u64>();
+    let blanks = CHECKSUM.len() as u64 * u64::from(b' ');
+    written == Some(sum(&header[..CHECKSUM.start]) + blanks + sum(&header[CHECKSUM.end..]))
+}
+
+/// A program that unpacks itself, a jar with a script before it: the directory of a zip archive is at its end.
+fn is_zip_after_something(blob: &[u8]) -> bool {
+    /// Without a comment.
+    const END: usize = 22;
+    let end = &blob[blob.len().saturating_sub(END)..];
+    end.len() == END && end.starts_with(b"PK\x05\x06") && end[10..12] != [0, 0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_binaries_that_hold_nothing_are_told_apart() {
+        for plain in [
+            &b"From here on"[..],
+            b"From: a story\n\nonce upon a time",
+            b"PK",
+            b"BZh9 is a word",
+            b"",
+            b"\x1f\x8b\x08\xff",
+            b"name: x\nversion: 1\n",
+            &[b'0'; 600],
+            &[0; 600],
+        ] {
+            assert_eq!(Format::of_all(plain), None, "{plain:?}");
+        }
+    }
+
+    #[test]
+    fn messages_are_told_by_their_headers() {
+        for mail in [
+            &b"Return-Path: <a@example.com>\r\nReceived: from x\r\n\r\nhello"[..],
+            b"From: a@example.com\nTo: b@example.com\nSubject: hi\n\nhello",
+            b"X-Spam: no\nX-Long: a\n  b\nDate: x\nMessage-ID: <1@x>\n\n",
+        ] {
+            assert_eq!(Format::of_all(mail), Some(Format::Mail));
+        }
+        let patch = format!("From {} Mon Sep 17 00:00:00 2001\nFrom: a@example.com\n", "0".repeat(40));
+        assert_eq!(Format::of_all(patch.as_bytes()), Some(Format::Mbox));
+        assert_eq!(Format::of_all(b"From a@example.com Thu Jan  1 10:00:00 2026\nx"), Some(Format::Mbox));
+    }
+}

@@ -1,0 +1,89 @@
+//! Text of office documents: Office Open XML (ECMA-376) and Open Document (ISO 26300), which are XML in zip archives.
+//!
+//! An editor cuts text into runs wherever it likes, also in the middle of a key. Here they are joined again: only what
+//! ends a paragraph, row or cell ends a line or column.
+
+use quick_xml::Reader;
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::{BytesStart, Event};
+
+/// Elements whose end is the end of a line. Local names: the two families have different prefixes.
+const LINES: [&str; 9] = ["p", "h", "si", "row", "tr", "table-row", "list-item", "comment", "br"];
+
+/// Elements that stand between others on a line.
+const GAPS: [&str; 6] = ["tab", "c", "tc", "table-cell", "s", "cr"];
+
+/// Values of attributes that are shorter are not told.
+const SHORTEST_ATTRIBUTE: usize = 16;
+
+/// True for the parts of a document that hold text.
+pub(super) fn is_text(name: &[u8]) -> bool {
+    let is_in = |dir: &[u8]| name.starts_with(dir);
+    name.ends_with(b".xml") && (is_in(b"word/") || is_in(b"xl/") || is_in(b"ppt/"))
+        || matches!(name, b"content.xml" | b"styles.xml" | b"meta.xml")
+}
+
+/// The text of such a part, and after it what is in attributes, as the targets of links. What is no XML is left as it is.
+pub(super) fn text(xml: &[u8]) -> Vec<u8> {
+    let source = String::from_utf8_lossy(xml);
+    let mut reader = Reader::from_str(&source);
+    let config = reader.config_mut();
+    config.check_end_names = false;
+    config.allow_unmatched_ends = true;
+    config.allow_dangling_amp = true;
+    let mut text = String::new();
+    let mut attributes = String::new();
+    loop {
+        match reader.read_event() {
+            Ok(Event::Eof) => break,
+            Ok(Event::Start(start)) => note_attributes(&start, &mut attributes),
+            Ok(Event::Empty(start)) => {
+                note_attributes(&start, &mut attributes);
+                separate(start.local_name().as_ref(), &mut text);
+            }
+            Ok(Event::End(end)) => separate(end.local_name().as_ref(), &mut text),
+            Ok(Event::Text(content)) => text.push_str(&content),
+            Ok(Event::CData(content)) => text.push_str(&content),
+            Ok(Event::GeneralRef(reference)) => {
+                match (resolve_predefined_entity(&reference), reference.resolve_char_ref()) {
+                    (Some(known), _) => text.push_str(known),
+                    (None, Ok(Some(character))) => text.push(character),
+                    _ => {}
+                }
+            }
+            Ok(_) => {}
+            // Not XML after all, or not to its end: nothing of it may be lost.
+            Err(_) => return xml.to_vec(),
+        }
+    }
+    text.push('\n');
+    (text + &attributes).into_bytes()
+}
+
+fn separate(name: &str, text: &mut String) {
+    if LINES.contains(&name) {
+        text.push('\n');
+    } else if GAPS.contains(&name) {
+        text.push('\t');
+    }
+}
+
+fn note_attributes(element: &BytesStart, attributes: &mut String) {
+    for attribute in element.attributes().with_checks(false).flatten() {
+        if attribute.value.len() >= SHORTEST_ATTRIBUTE && !attribute.key.as_ref().starts_with("xmlns") {
+            attributes.push_str(&format!("{}={}\n", attribute.key.as_ref(), attribute.value));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_joined_and_paragraphs_are_not() {
+        let xml = br#"<w:p><w:r><w:t>AK</w:t></w:r><w:r><w:rPr/><w:t>IA &amp;&#x41;</w:t></w:r></w:p><w:p><w:hyperlink w:target="https://example.com/x"/>b<w:tab/>c</w:p>"#;
+        assert_eq!(text(xml), b"AKIA &A\nb\tc\n\nw:target=https://example.com/x\n");
+        assert_eq!(text(b"<a <<"), b"<a <<");
+    }
+}

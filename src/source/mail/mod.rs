@@ -1,0 +1,7 @@
+//! Mail: mailboxes, single messages, and what Outlook keeps.
+
+mod mapi;
+pub mod mbox;
+pub mod mime;
+pub mod msg;
+pub mod pst;

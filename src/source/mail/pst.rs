@@ -1,0 +1,176 @@
+//! Outlook's stores of folders and messages ([MS-PST]). They are parsed by Microsoft's `outlook-pst`.
+//!
+//! <https://learn.microsoft.com/openspecs/office_file_formats/ms-pst/>
+
+use super::mapi::{ATTACH_DATA, Attachment, Item, Properties, Value};
+use crate::source::SkipCause;
+use crate::source::container::{Content, Place, Unpacker};
+use outlook_pst::ltp::prop_context::PropertyValue;
+use outlook_pst::ltp::table_context::TableContext;
+use outlook_pst::messaging::attachment::{AnsiAttachment, Attachment as _, AttachmentData, UnicodeAttachment};
+use outlook_pst::messaging::folder::{AnsiFolder, Folder, UnicodeFolder};
+use outlook_pst::messaging::message::{AnsiMessage, Message, UnicodeMessage};
+use outlook_pst::messaging::store::{AnsiStore, EntryId, Store, UnicodeStore};
+use outlook_pst::ndb::node_id::NodeId;
+use outlook_pst::{AnsiPstFile, PstReader, UnicodePstFile};
+use std::collections::BTreeSet;
+use std::io::{self, Cursor};
+use std::rc::Rc;
+
+/// Folders are followed to this depth.
+const DEEPEST: usize = 64;
+
+/// The folder that holds all others ([MS-PST] 2.4.1, `NID_ROOT_FOLDER`).
+const ROOT_FOLDER: u32 = 0x122;
+
+/// Hands over what is in the messages of a store.
+///
+/// # Errors
+/// If it is damaged; what could be read was handed over.
+pub(crate) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Result<(), SkipCause> {
+    let damaged = |error: io::Error| unpacker.budget().cause(&error);
+    // The version is at offset 10: from 23 on, numbers are wide ([MS-PST] 2.2.2.6).
+    let mut source: Box<dyn PstReader> = match content {
+        Content::File(file) => Box::new(io::BufReader::new(file.try_clone().map_err(damaged)?)),
+        other => Box::new(Cursor::new(other.bytes(unpacker)?.into_owned())),
+    };
+    let mut head = [0; 12];
+    source.read_exact(&mut head).and_then(|()| source.rewind()).map_err(damaged)?;
+    if u16::from_le_bytes([head[10], head[11]]) >= 23 {
+        let store = UnicodePstFile::read_from(source).and_then(|file| UnicodeStore::read(Rc::new(file)));
+        Walk::<UnicodeStore> { unpacker, store: store.map_err(damaged)?, seen: BTreeSet::new(), lost: 0 }.run(place)
+    } else {
+        let store = AnsiPstFile::read_from(source).and_then(|file| AnsiStore::read(Rc::new(file)));
+        Walk::<AnsiStore> { unpacker, store: store.map_err(damaged)?, seen: BTreeSet::new(), lost: 0 }.run(place)
+    }
+}
+
+/// The two kinds of stores, which differ in the width of their numbers.
+trait Kind: Store + Sized {
+    fn folder(store: &Rc<Self>, id: &EntryId) -> io::Result<Rc<dyn Folder>>;
+    fn item(store: &Rc<Self>, id: &EntryId) -> io::Result<Item>;
+}
+
+/// For one of them.
+macro_rules! kind {
+    ($store:ty, $folder:ty, $message:ty, $attachment:ty) => {
+        impl Kind for $store {
+            fn folder(store: &Rc<Self>, id: &EntryId) -> io::Result<Rc<dyn Folder>> {
+                Ok(<$folder>::read(store.clone(), id)?)
+            }
+
+            fn item(store: &Rc<Self>, id: &EntryId) -> io::Result<Item> {
+                let message = <$message>::read(store.clone(), id, None)?;
+                let mut item = item_of(&*message);
+                for node in attachment_nodes(&*message) {
+                    let attachment = <$attachment>::read(message.clone(), node, None)?;
+                    let own = attachment.properties().iter();
+                    let mut properties = properties(own.map(|(id, value)| (*id, value)));
+                    let mut inner = None;
+                    match attachment.data() {
+                        Some(AttachmentData::Binary(data)) => {
+                            _ = properties.0.insert(ATTACH_DATA, Value::Bytes(data.buffer().to_vec()));
+                        }
+                        // What is attached to it in turn cannot be asked for.
+                        Some(AttachmentData::Message(message)) => inner = Some(Box::new(item_of(&**message))),
+                        None => {}
+                    }
+                    item.attachments.push(Attachment { properties, message: inner });
+                }
+                Ok(item)
+            }
+        }
+    };
+}
+
+kind!(UnicodeStore, UnicodeFolder, UnicodeMessage, UnicodeAttachment);
+kind!(AnsiStore, AnsiFolder, AnsiMessage, AnsiAttachment);
+
+struct Walk<'a, 'b, S> {
+    unpacker: &'a Unpacker<'b>,
+    store: Rc<S>,
+    seen: BTreeSet<u32>,
+    /// How many folders and messages could not be read.
+    lost: usize,
+}
+
+impl<S: Kind> Walk<'_, '_, S> {
+    fn run(mut self, place: &Place) -> Result<(), SkipCause> {
+        self.folder(place, ROOT_FOLDER, 0)?;
+        match self.lost {
+            0 => Ok(()),
+            lost => Err(SkipCause::Damaged(format!("{lost} of its folders and messages"))),
+        }
+    }
+
+    fn folder(&mut self, place: &Place, node: u32, depth: usize) -> Result<(), SkipCause> {
+        if depth > DEEPEST || !self.seen.insert(node) {
+            return Ok(());
+        }
+        let id = self.store.properties().make_entry_id(NodeId::from(node));
+        let Ok(folder) = id.and_then(|id| S::folder(&self.store, &id)) else {
+            self.lost += 1;
+            return Ok(());
+        };
+        let name = folder.properties().display_name().unwrap_or_default();
+        let place = if depth == 0 { place.clone() } else { place.within(name.as_bytes()) };
+        // Folders do not count as containers in containers.
+        let place = Place { depth: place.depth.min(1), ..place };
+        for table in [folder.contents_table(), folder.associated_table()].into_iter().flatten() {
+            for (number, row) in rows(&**table).into_iter().enumerate() {
+                self.unpacker.budget().enter()?;
+                let place = place.within(format!("message {}", number + 1).as_bytes());
+                let id = self.store.properties().make_entry_id(NodeId::from(row));
+                match id.and_then(|id| S::item(&self.store, &id)) {
+                    Ok(item) => item.hand_over(self.unpacker, &place),
+                    Err(_) => self.lost += 1,
+                }
+            }
+        }
+        if let Some(table) = folder.hierarchy_table() {
+            for row in rows(&**table) {
+                self.folder(&place, row, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn rows(table: &dyn TableContext) -> Vec<u32> {
+    table.rows_matrix().map(|row| u32::from(row.id())).collect()
+}
+
+fn item_of(message: &dyn Message) -> Item {
+    let own = message.properties().iter().map(|(id, value)| (*id, value));
+    let recipients = message.recipient_table().map(|table| {
+        let read = |row: &outlook_pst::ltp::table_context::TableRowData| {
+            let columns = table.context().columns();
+            let values = row.columns(table.context()).unwrap_or_default();
+            let read = columns.iter().zip(values).filter_map(|(column, value)| {
+                Some((column.prop_id(), table.read_column(&value?, column.prop_type()).ok()?))
+            });
+            let read: Vec<_> = read.collect();
+            properties(read.iter().map(|(id, value)| (*id, value)))
+        };
+        table.rows_matrix().map(read).collect()
+    });
+    Item { properties: properties(own), recipients: recipients.unwrap_or_default(), attachments: vec![] }
+}
+
+fn attachment_nodes(message: &dyn Message) -> Vec<NodeId> {
+    message.attachment_table().map_or(vec![], |table| rows(&**table).into_iter().map(NodeId::from).collect())
+}
+
+fn properties<'a>(values: impl Iterator<Item = (u16, &'a PropertyValue)>) -> Properties {
+    let value = |value: &PropertyValue| match value {
+        PropertyValue::Integer16(number) => Some(Value::Number(i64::from(*number))),
+        PropertyValue::Integer32(number) => Some(Value::Number(i64::from(*number))),
+        PropertyValue::Integer64(number) => Some(Value::Number(*number)),
+        PropertyValue::Time(ticks) => Some(Value::Time(*ticks)),
+        PropertyValue::String8(text) => Some(Value::Text(text.to_string())),
+        PropertyValue::Unicode(text) => Some(Value::Text(text.to_string())),
+        PropertyValue::Binary(bytes) => Some(Value::Bytes(bytes.buffer().to_vec())),
+        _ => None,
+    };
+    Properties(values.filter_map(|(id, read)| Some((id, value(read)?))).collect())
+}
