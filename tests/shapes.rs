@@ -1,12 +1,15 @@
 //! Every shape in which AWS hands out or people store keys is found, id and secret, at its exact place.
 //!
 //! A case is a file in `tests/shapes/pair` (id and secret of the same label belong together), `id` or `secret` (found
-//! alone). Each is scanned as it is, with CRLF line ends, in four kinds of UTF-16 and as a base64 of the whole.
+//! alone). Each is scanned as it is, with CRLF line ends, in UTF-16 and UTF-32, and as a whole in base64, compressed, in
+//! hexadecimal, escaped and in quoted-printable.
 
 mod support;
 
+use data_encoding::{BASE64, HEXLOWER};
 use keyspill::rule::example::Expanded;
 use serde_json::Value;
+use std::io::Write;
 use std::path::Path;
 use support::{Sandbox, expand, findings_in, line_column};
 
@@ -146,34 +149,109 @@ fn in_utf16_without_a_byte_order_mark() {
     }
 }
 
-/// A whole file in base64: how many findings there are and that they are on lines of the base64.
+/// A whole file in some encoding: each pair is found, on the lines of the encoded text.
+#[track_caller]
+fn check_whole(name: &str, encode: impl Fn(&str) -> String) {
+    let sandbox = Sandbox::new();
+    let cases = cases("pair");
+    for case in &cases {
+        let encoded = encode(&case.text.text);
+        sandbox.write_bytes(&case.name, format!("first: line\ndata:\n  {encoded}\nlast: line\n").as_bytes());
+    }
+    let report = sandbox.json(&["."]);
+    let mut wrong = String::new();
+    for case in &cases {
+        let is_plain = case.text.values.iter().all(|value| value.range.len() <= 40 || value.kind == "base64");
+        let (expected, found) = (expected(&case.text).len(), found(&report, &case.name));
+        let is_below = |place: &Option<(u64, u64)>| place.is_some_and(|place| place.0 >= 3);
+        let pairs = found.iter().filter(|(id, secret)| is_below(id) && is_below(secret)).count();
+        // What is in base64 already would be wrapped twice over.
+        if is_plain && pairs != expected {
+            wrong += &format!("\n{} {name}: {pairs} of {expected} pairs in {found:?}", case.name);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+fn wrapped(encoded: &str, width: usize) -> String {
+    let lines: Vec<_> = encoded.as_bytes().chunks(width).map(|line| String::from_utf8_lossy(line)).collect();
+    lines.join("\n  ")
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).expect("memory");
+    encoder.finish().expect("memory")
+}
+
 #[test]
 fn in_base64_as_a_whole() {
-    for (name, width) in [("unwrapped", usize::MAX), ("wrapped", 76)] {
-        let sandbox = Sandbox::new();
-        let cases = cases("pair");
-        for case in &cases {
-            let encoded = data_encoding::BASE64.encode(case.text.text.as_bytes());
-            let lines: Vec<_> = encoded.as_bytes().chunks(width).map(|line| String::from_utf8_lossy(line)).collect();
-            sandbox.write_bytes(
-                &case.name,
-                format!("first: line\ndata:\n  {}\nlast: line\n", lines.join("\n  ")).as_bytes(),
-            );
+    let base64 = |text: &str| BASE64.encode(text.as_bytes());
+    check_whole("unwrapped", base64);
+    check_whole("wrapped", |text| wrapped(&base64(text), 76));
+    check_whole("twice", |text| base64(&base64(text)));
+    check_whole("url-safe", |text| data_encoding::BASE64URL_NOPAD.encode(text.as_bytes()));
+}
+
+#[test]
+fn compressed_and_in_base64() {
+    check_whole("once", |text| BASE64.encode(&gzip(text)));
+    check_whole("wrapped", |text| wrapped(&BASE64.encode(&gzip(text)), 76));
+    // As Helm does.
+    check_whole("twice", |text| BASE64.encode(BASE64.encode(&gzip(text)).as_bytes()));
+}
+
+#[test]
+fn in_hexadecimal_as_a_whole() {
+    check_whole("lower case", |text| HEXLOWER.encode(text.as_bytes()));
+    check_whole("upper case, wrapped", |text| wrapped(&data_encoding::HEXUPPER.encode(text.as_bytes()), 72));
+}
+
+#[test]
+fn escaped_as_a_whole() {
+    let each = |write: fn(u8) -> String| move |text: &str| text.bytes().map(write).collect::<String>();
+    check_whole("percent", each(|b| format!("%{b:02X}")));
+    check_whole("shell", each(|b| format!("\\x{b:02x}")));
+    check_whole("json", each(|b| format!("\\u00{b:02x}")));
+    check_whole("html", each(|b| format!("&#{b};")));
+}
+
+/// Soft line breaks cut ids and secrets wherever they stand.
+#[test]
+fn in_quoted_printable_outside_of_mail() {
+    for width in [41, 60, 76] {
+        check_whole("quoted-printable", |text| quoted_printable(text, width));
+    }
+}
+
+fn quoted_printable(text: &str, width: usize) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for byte in text.bytes() {
+        let unit = match byte {
+            b'\n' | b'\r' => char::from(byte).to_string(),
+            b' '..=b'<' | b'>'..=b'~' => char::from(byte).to_string(),
+            _ => format!("={byte:02X}"),
+        };
+        // The first four letters of an id are looked for as they are.
+        if column + unit.len() >= width && !matches!(byte, b'\n' | b'\r') && !out.ends_with(['A', 'K', 'I', 'S']) {
+            out += "=\n";
+            column = 0;
         }
-        let report = sandbox.json(&["."]);
-        let mut wrong = String::new();
-        for case in &cases {
-            let is_plain = case.text.values.iter().all(|value| value.range.len() <= 40 || value.kind == "base64");
-            let (expected, found) = (expected(&case.text).len(), found(&report, &case.name));
-            let pairs = found
-                .iter()
-                .filter(|(id, secret)| id.is_some_and(|id| id.0 >= 3) && secret.is_some_and(|secret| secret.0 >= 3));
-            let pairs = pairs.count();
-            // What is in base64 already would be wrapped twice over.
-            if is_plain && pairs != expected {
-                wrong += &format!("\n{} {name}: {pairs} of {expected} pairs in {found:?}", case.name);
-            }
-        }
-        assert!(wrong.is_empty(), "{wrong}");
+        column = if byte == b'\n' { 0 } else { column + unit.len() };
+        out += &unit;
+    }
+    out
+}
+
+#[test]
+fn in_utf32() {
+    for kind in KINDS {
+        check(
+            kind,
+            |text| format!("\u{feff}{text}").chars().flat_map(|c| u32::from(c).to_le_bytes()).collect(),
+            without_mark,
+        );
+        check(kind, |text| text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect(), without_mark);
     }
 }

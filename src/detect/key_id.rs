@@ -36,6 +36,15 @@ pub fn judge(text: &[u8], start: usize) -> Option<IdKind> {
     }
 }
 
+/// The same for an id that a soft line break cuts; also the id and where it stands.
+pub fn judge_folded(text: &[u8], start: usize) -> Option<(IdKind, Vec<u8>, std::ops::Range<usize>)> {
+    let (id, span) = escape::unfold(text, start, ID_LEN)?;
+    let before = start.saturating_sub(DATA_RUN);
+    let after = text.len().min(span.end + DATA_RUN);
+    let unfolded = [&text[before..start], &id, &text[span.end..after]].concat();
+    Some((judge(&unfolded, start - before)?, id, span))
+}
+
 /// The two kinds of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdKind {
@@ -55,6 +64,10 @@ fn ends_in_escape(before: &[u8]) -> bool {
     (2..=6).any(|length| {
         before.len().checked_sub(length).is_some_and(|at| {
             let escape = &before[at..];
+            // Of quoted-printable only what may well stand before a value: `=` is also what comes before one.
+            if matches!(escape, b"=3D" | b"=20" | b"=22" | b"=27" | b"=3A" | b"=0A" | b"=09") {
+                return true;
+            }
             // `tail_of_escape` wants to see what follows the first byte.
             matches!(escape[0], b'%' | b'\\') && escape::tail_of_escape(escape, 1) == length - 1
         })

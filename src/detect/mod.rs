@@ -19,7 +19,8 @@ mod token;
 
 use crate::rule::{Finder, Matcher, Rule, RuleSet, Severity};
 use comment::Comment;
-use decode::{Encoding, utf16};
+use decode::Encoding;
+use decode::wide::{Wide, WideText};
 use dummy::Dummy;
 use prefilter::{Hits, Prefilter, Shared};
 use secrecy::SecretString;
@@ -101,10 +102,10 @@ impl Detector {
     /// Everything the rules describe in `blob`. Only rules with a `path` of their own look at `path` (with `/` between its
     /// parts); where it is not known, they apply to any.
     pub fn detect(&self, blob: &[u8], path: Option<&[u8]>) -> Detection {
-        match utf16::byte_order(blob) {
-            Some(order) => {
+        match Wide::of(blob) {
+            Some(wide) => {
                 let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path);
-                tokenizer.read_decoded(&utf16::Utf16Text::file(blob, order));
+                tokenizer.read_decoded(&WideText::file(blob, wide));
                 self.combine(blob, path, tokenizer.finish())
             }
             None => self.detect_among(blob, path, &self.prefilter.search(blob)),
@@ -115,7 +116,7 @@ impl Detector {
     /// version whose places are known and what it shares with this one, only what is new is searched. `None` if the text
     /// has to be decoded first, so that all of it is [`Self::detect`]'s.
     pub fn prefilter(&self, blob: &[u8], known: Option<(&Hits, impl Iterator<Item = Shared>)>) -> Option<Hits> {
-        if utf16::byte_order(blob).is_some() {
+        if Wide::of(blob).is_some() {
             return None;
         }
         Some(match known {

@@ -4,6 +4,7 @@
 //! the marks of text in another encoding, words that announce a secret, and inline comments that concern keyspill.
 
 use super::decode::base64;
+use super::decode::run::Packed;
 use super::finder;
 use super::finder::literals::Literals;
 use super::{key_id, secret};
@@ -28,6 +29,8 @@ pub enum Mark {
         /// 0 to 3.
         phase: u8,
     },
+    /// An escaped letter that a key id may start with.
+    Escape,
     /// Wide letters of a word such as `AKIA`, after a zero byte, whatever the byte order.
     Utf16,
     /// A word that may stand before a secret.
@@ -39,7 +42,7 @@ pub enum Mark {
 /// The hits of one pass, each list in ascending order.
 #[derive(Debug, Default, PartialEq)]
 pub struct Hits {
-    /// Maximal base64 runs that may hold a secret.
+    /// Maximal base64 runs that may hold a secret, or text in another encoding.
     pub runs: Vec<Range<usize>>,
     /// Literals: offset and what each means.
     pub marks: Vec<(usize, Mark)>,
@@ -111,6 +114,9 @@ impl Prefilter {
         for wide in ["\0I\0A", "\0C\0A", "\0c\0r\0e", "\0C\0R\0E"] {
             add(wide.into(), Mark::Utf16);
         }
+        for letter in [r"%41%", r"\x41\x", r"\u0041\u", "&#65;&#", "&#x41;&#"] {
+            add(letter.into(), Mark::Escape);
+        }
         for prefix in key_id::PREFIXES {
             add(prefix.into(), Mark::KeyId);
         }
@@ -127,7 +133,7 @@ impl Prefilter {
     /// Everything in `text` that is worth a look.
     pub fn search(&self, text: &[u8]) -> Hits {
         let mut hits = self.search_all(text);
-        hits.runs.retain(|run| secret::may_be_one(text, run));
+        hits.runs.retain(|run| is_telling(text, run));
         hits
     }
 
@@ -155,7 +161,7 @@ impl Prefilter {
         for window in windows {
             hits.append(self.search_part(&text[window.clone()]), window.start);
         }
-        hits.runs.retain(|run| secret::may_be_one(text, run));
+        hits.runs.retain(|run| is_telling(text, run));
         for part in &shared {
             hits.inherit(known, *part, self.literals.longest());
         }
@@ -205,6 +211,10 @@ impl Prefilter {
     }
 }
 
+fn is_telling(text: &[u8], run: &Range<usize>) -> bool {
+    secret::may_be_one(text, run) || Packed::of(text, run).is_some()
+}
+
 /// Parts of about [`PART`] bytes that end after a newline: nothing that the prefilter looks for holds one.
 fn split_at_lines(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
@@ -231,12 +241,12 @@ mod tests {
         let text = line.repeat(SPLIT_ABOVE / line.len() + 5000);
         let prefilter = Prefilter::new(&RuleSet::built_in());
         let mut whole = prefilter.search_part(text.as_bytes());
-        whole.runs.retain(|run| secret::may_be_one(text.as_bytes(), run));
+        whole.runs.retain(|run| is_telling(text.as_bytes(), run));
         assert!(whole.marks.iter().filter(|(_, mark)| *mark == Mark::KeyId).count() > 50_000);
         assert_eq!(prefilter.search(text.as_bytes()), whole);
         let one_line = text.replace('\n', " ");
         let mut whole = prefilter.search_part(one_line.as_bytes());
-        whole.runs.retain(|run| secret::may_be_one(one_line.as_bytes(), run));
+        whole.runs.retain(|run| is_telling(one_line.as_bytes(), run));
         assert_eq!(prefilter.search(one_line.as_bytes()), whole);
     }
 

@@ -30,7 +30,11 @@ pub const SMTP_PASSWORD_LEN: usize = 44;
 
 /// The 40 characters within a maximal base64 `run` that stand alone, if there are such.
 pub fn bounded(text: &[u8], run: Range<usize>) -> Option<Range<usize>> {
-    let start = run.start + escape::tail_of_escape(text, run.start);
+    let mut start = run.start + escape::tail_of_escape(text, run.start);
+    // Quoted-printable; only where it leaves what has the length of a secret, since `=` also comes before one.
+    if run.len() == SECRET_LEN + 2 && text[..start].ends_with(b"=") && text[start..].starts_with(b"3D") {
+        start += 2;
+    }
     if run.end.checked_sub(start) != Some(SECRET_LEN) || !stands_alone(text, &(start..run.end), start > run.start) {
         return None;
     }

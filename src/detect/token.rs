@@ -3,21 +3,28 @@
 use super::comment::Comment;
 use super::context::{self, Context};
 use super::decode::base64::Base64Text;
-use super::decode::utf16::Utf16Text;
-use super::decode::{Decoded, Encoding, escape};
+use super::decode::escape::{self, EscapedText};
+use super::decode::gzip::GzipText;
+use super::decode::hex::HexText;
+use super::decode::run::Packed;
+use super::decode::wide::WideText;
+use super::decode::{Decoded, Encoding};
 use super::dummy::{self, Dummy};
 use super::finder::SECRET_LEN;
 use super::key_id::{self, ID_LEN, IdKind};
 use super::prefilter::{Hits, Mark, Prefilter};
 use super::{Candidate, Part, secret};
 use crate::rule::{RegexMatcher, Rule, RuleSet};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// How many encodings may lie around each other.
-const MAX_LAYERS: usize = 2;
+const MAX_LAYERS: usize = 4;
+
+/// How much compressed text in one blob is unpacked, in bytes.
+const MOST_UNPACKED: usize = 128 << 20;
 
 /// More tokens than this are not read from one blob: no honest file has as many, and a hostile one could exhaust memory.
 pub const MOST_TOKENS: usize = 100_000;
@@ -87,6 +94,8 @@ pub struct Tokenizer<'a> {
     prefilter: &'a Prefilter,
     path: Option<&'a [u8]>,
     tokens: Tokens,
+    /// Bytes of compressed text that have been unpacked.
+    unpacked: usize,
 }
 
 /// Text to read and the encodings that were undone to get it, outermost first.
@@ -108,7 +117,7 @@ impl Layered<'_> {
 
 impl<'a> Tokenizer<'a> {
     pub fn new(rules: &'a RuleSet, prefilter: &'a Prefilter, path: Option<&'a [u8]>) -> Self {
-        Self { rules, prefilter, path, tokens: Tokens::default() }
+        Self { rules, prefilter, path, tokens: Tokens::default(), unpacked: 0 }
     }
 
     /// Reads text as it is, in which the prefilter has found `hits`.
@@ -124,15 +133,15 @@ impl<'a> Tokenizer<'a> {
     /// The tokens, in order and each once.
     pub fn finish(self) -> Tokens {
         let mut tokens = self.tokens;
-        fn tidy<T>(list: &mut Vec<T>, span: impl Fn(&T) -> &Range<usize>) {
-            let key = |token: &T| (span(token).start, span(token).end);
-            list.sort_by_key(key);
-            list.dedup_by_key(|token| key(token));
+        // What is packed stands in one place, however much it is.
+        fn tidy<T>(list: &mut Vec<T>, span: impl Fn(&T) -> &Range<usize>, value: impl Fn(&T) -> &str) {
+            list.sort_by_key(|token| (span(token).start, span(token).end));
+            list.dedup_by(|a, b| span(a) == span(b) && value(a) == value(b));
         }
-        tidy(&mut tokens.ids, |token| &token.part.span);
-        tidy(&mut tokens.secrets, |token| &token.part.span);
-        tidy(&mut tokens.smtp_passwords, |token| &token.part.span);
-        tidy(&mut tokens.comments, |comment| &comment.span);
+        tidy(&mut tokens.ids, |token| &token.part.span, |token| &token.part.value);
+        tidy(&mut tokens.secrets, |token| &token.part.span, |token| token.part.value.expose_secret());
+        tidy(&mut tokens.smtp_passwords, |token| &token.part.span, |token| token.part.value.expose_secret());
+        tidy(&mut tokens.comments, |comment| &comment.span, |comment| &comment.text);
         tokens
     }
 
@@ -145,12 +154,13 @@ impl<'a> Tokenizer<'a> {
         if hits.is_empty() {
             return;
         }
+        let mut decoded = AlreadyDecoded::default();
         for run in &hits.runs {
             self.read_run(layered, run.clone());
+            self.read_packed(layered, run, &mut decoded);
         }
         let mut rules = BTreeSet::new();
         let mut escapes = Vec::new();
-        let mut decoded = AlreadyDecoded::default();
         for &(at, mark) in &hits.marks {
             match mark {
                 Mark::KeyId => {
@@ -164,7 +174,7 @@ impl<'a> Tokenizer<'a> {
                     self.tokens.comments.push(Comment::read(layered.text, at, |marker| layered.raw(marker)));
                 }
                 Mark::AllowComment => {}
-                Mark::Base64 { .. } | Mark::Utf16 if layered.layers.len() >= MAX_LAYERS => {}
+                Mark::Base64 { .. } | Mark::Utf16 | Mark::Escape if layered.layers.len() >= MAX_LAYERS => {}
                 Mark::Base64 { phase } => {
                     if let Some(inner) = decoded.base64(layered.text, at, phase) {
                         self.read_inner(layered, inner);
@@ -172,6 +182,11 @@ impl<'a> Tokenizer<'a> {
                 }
                 Mark::Utf16 => {
                     if let Some(inner) = decoded.utf16(layered.text, at + 1) {
+                        self.read_inner(layered, inner);
+                    }
+                }
+                Mark::Escape => {
+                    if let Some(inner) = decoded.escaped(layered.text, at) {
                         self.read_inner(layered, inner);
                     }
                 }
@@ -184,18 +199,55 @@ impl<'a> Tokenizer<'a> {
     }
 
     fn read_id(&mut self, layered: &Layered, at: usize) -> bool {
-        let dummy = match key_id::judge(layered.text, at) {
-            None => return false,
-            Some(IdKind::Real) => None,
-            Some(IdKind::Dummy(dummy)) => Some(dummy),
-        };
+        let whole =
+            key_id::judge(layered.text, at).map(|kind| (kind, layered.text[at..at + ID_LEN].to_vec(), at..at + ID_LEN));
+        let Some((kind, value, span)) = whole.or_else(|| key_id::judge_folded(layered.text, at)) else { return false };
         if !self.tokens.has_room() {
             return false;
         }
-        let span = at..at + ID_LEN;
-        let value = String::from_utf8_lossy(&layered.text[span.clone()]).into_owned();
-        self.tokens.ids.push(KeyId { part: layered.part(value, span), dummy });
+        let dummy = match kind {
+            IdKind::Real => None,
+            IdKind::Dummy(dummy) => Some(dummy),
+        };
+        let is_folded = span.len() > ID_LEN;
+        let mut part = layered.part(String::from_utf8_lossy(&value).into_owned(), span);
+        part.encodings.extend(is_folded.then_some(Encoding::Escaped));
+        self.tokens.ids.push(KeyId { part, dummy });
         true
+    }
+
+    /// Reads what a run holds, if that is text which no word gives away.
+    fn read_packed(&mut self, layered: &Layered, run: &Range<usize>, decoded: &mut AlreadyDecoded) {
+        if layered.layers.len() >= MAX_LAYERS {
+            return;
+        }
+        match Packed::of(layered.text, run) {
+            Some((Packed::Gzip, start)) => self.read_gzip(layered, start, decoded),
+            Some((Packed::Hex, start)) => {
+                if let Some(inner) = decoded.hex(layered.text, start) {
+                    self.read_inner(layered, inner);
+                }
+            }
+            Some((Packed::Base64Twice, start)) => {
+                if let Some(inner) = decoded.base64(layered.text, start, 0) {
+                    self.read_inner(layered, inner);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn read_gzip(&mut self, layered: &Layered, at: usize, decoded: &mut AlreadyDecoded) {
+        if decoded.gzip.iter().any(|known| known.reads(at)) {
+            return;
+        }
+        let Some(inner) = GzipText::at(layered.text, at, MOST_UNPACKED - self.unpacked) else { return };
+        self.unpacked += inner.text().len();
+        // What is left out is said.
+        self.tokens.is_cut |= self.unpacked >= MOST_UNPACKED;
+        self.read_inner(layered, &inner);
+        decoded.gzip.truncate(AlreadyDecoded::KEPT - 1);
+        decoded.gzip.push_front(inner.without_text());
     }
 
     fn read_run(&mut self, layered: &Layered, run: Range<usize>) {
@@ -317,7 +369,10 @@ impl<'a> Tokenizer<'a> {
 #[derive(Default)]
 struct AlreadyDecoded<'a> {
     base64: VecDeque<Base64Text>,
-    utf16: VecDeque<Utf16Text<'a>>,
+    utf16: VecDeque<WideText<'a>>,
+    hex: VecDeque<HexText>,
+    escaped: VecDeque<EscapedText>,
+    gzip: VecDeque<GzipText>,
 }
 
 impl<'a> AlreadyDecoded<'a> {
@@ -333,12 +388,30 @@ impl<'a> AlreadyDecoded<'a> {
         self.base64.front()
     }
 
-    fn utf16(&mut self, text: &'a [u8], letter: usize) -> Option<&Utf16Text<'a>> {
+    fn utf16(&mut self, text: &'a [u8], letter: usize) -> Option<&WideText<'a>> {
         if self.utf16.iter().any(|known| known.reads(letter)) {
             return None;
         }
         self.utf16.truncate(Self::KEPT - 1);
-        self.utf16.push_front(Utf16Text::around(text, letter)?);
+        self.utf16.push_front(WideText::around(text, letter)?);
         self.utf16.front()
+    }
+
+    fn hex(&mut self, text: &[u8], anchor: usize) -> Option<&HexText> {
+        if self.hex.iter().any(|known| known.reads(anchor)) {
+            return None;
+        }
+        self.hex.truncate(Self::KEPT - 1);
+        self.hex.push_front(HexText::around(text, anchor));
+        self.hex.front()
+    }
+
+    fn escaped(&mut self, text: &[u8], anchor: usize) -> Option<&EscapedText> {
+        if self.escaped.iter().any(|known| known.reads(anchor)) {
+            return None;
+        }
+        self.escaped.truncate(Self::KEPT - 1);
+        self.escaped.push_front(EscapedText::around(text, anchor)?);
+        self.escaped.front()
     }
 }

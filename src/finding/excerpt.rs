@@ -2,7 +2,7 @@
 
 use super::location::Locations;
 use super::mask::{MASK, hide_random_tokens};
-use crate::detect::decode::utf16::{self, ByteOrder};
+use crate::detect::decode::wide::{self, Wide};
 use crate::detect::{Candidate, Detection};
 use crate::sanitize::sanitize;
 use std::ops::Range;
@@ -96,7 +96,7 @@ impl<'a> Excerpts<'a> {
         let mut excerpts: Vec<Excerpt> = values
             .chunk_by(together)
             .map(|values| match self.locations.wide() {
-                Some(order) => self.wide_excerpt(values, order),
+                Some(wide) => self.wide_excerpt(values, wide),
                 None => self.excerpt(values),
             })
             .collect();
@@ -140,17 +140,18 @@ impl<'a> Excerpts<'a> {
         assemble(self.locations.of(first).start_line, &bytes, spans, start > line_start)
     }
 
-    /// The same for a file that is UTF-16: its bytes are decoded first, so that the rest can be done as above.
-    fn wide_excerpt(&self, values: &[Marked], order: ByteOrder) -> Excerpt {
+    /// The same for a file that is wide text: its bytes are decoded first, so that the rest can be done as above.
+    fn wide_excerpt(&self, values: &[Marked], wide: Wide) -> Excerpt {
+        let unit = wide.unit_length();
         let first = &values[0].0;
         let line_start = self.locations.line_start(first);
-        let start = line_start.max(first.start.saturating_sub(2 * KEPT_BEFORE));
-        let last = values.last().map_or(first.end, |(span, _)| span.end.min(span.start + 2 * KEPT_OF_VALUE));
-        let end = self.blob.len().min(last + 2 * KEPT_AFTER);
+        let start = line_start.max(first.start.saturating_sub(unit * KEPT_BEFORE));
+        let last = values.last().map_or(first.end, |(span, _)| span.end.min(span.start + unit * KEPT_OF_VALUE));
+        let end = self.blob.len().min(last + unit * KEPT_AFTER);
         let mut bytes = Vec::new();
         let mut offsets = vec![(start, 0)];
         let mut raw = start;
-        for (character, width) in utf16::characters(&self.blob[start..end], order) {
+        for (character, width) in wide::characters(&self.blob[start..end], wide) {
             if raw >= last && matches!(character, '\n' | '\r') {
                 break;
             }

@@ -1,6 +1,6 @@
 //! Lines and columns.
 
-use crate::detect::decode::utf16::{self, ByteOrder};
+use crate::detect::decode::wide::{self, Wide};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -35,7 +35,7 @@ struct Point {
 #[derive(Debug)]
 pub struct Locations {
     points: BTreeMap<usize, Point>,
-    wide: Option<ByteOrder>,
+    wide: Option<Wide>,
 }
 
 impl Locations {
@@ -44,17 +44,17 @@ impl Locations {
         let mut offsets: Vec<usize> = spans.into_iter().flat_map(|span| [span.start, span.end]).collect();
         offsets.sort_unstable();
         offsets.dedup();
-        let wide = utf16::byte_order(blob);
-        let mut at = match blob {
-            _ if wide.is_some() => utf16::mark_length(blob),
-            [0xef, 0xbb, 0xbf, ..] => 3,
-            _ => 0,
+        let wide = Wide::of(blob);
+        let mut at = match (wide, blob) {
+            (Some(wide), _) => wide.mark_length(blob),
+            (None, [0xef, 0xbb, 0xbf, ..]) => 3,
+            (None, _) => 0,
         };
         let mut point = Point { line: 1, column: 1, line_start: at };
         let points = offsets.into_iter().map(|offset| {
             let between = blob.get(at..offset).unwrap_or_default();
             match wide {
-                Some(order) => point.pass_wide(between, at, order),
+                Some(wide) => point.pass_wide(between, at, wide),
                 None => point.pass(between, at),
             }
             at = at.max(offset);
@@ -83,8 +83,8 @@ impl Locations {
         self.points.get(&span.start).map_or(0, |point| point.line_start)
     }
 
-    /// The byte order, if the whole blob is UTF-16.
-    pub fn wide(&self) -> Option<ByteOrder> {
+    /// How it is written, if the whole blob is wide text.
+    pub fn wide(&self) -> Option<Wide> {
         self.wide
     }
 }
@@ -103,14 +103,15 @@ impl Point {
         self.column += code_units(rest);
     }
 
-    fn pass_wide(&mut self, text: &[u8], at: usize, order: ByteOrder) {
-        for (n, pair) in text.as_chunks::<2>().0.iter().enumerate() {
-            if order.unit(*pair) == u16::from(b'\n') {
+    fn pass_wide(&mut self, text: &[u8], mut at: usize, wide: Wide) {
+        for (character, width) in wide::characters(text, wide) {
+            at += width;
+            if character == '\n' {
                 self.line += 1;
                 self.column = 1;
-                self.line_start = at + 2 * n + 2;
+                self.line_start = at;
             } else {
-                self.column += 1;
+                self.column += character.len_utf16();
             }
         }
     }

@@ -44,7 +44,7 @@ pub fn hide_random_tokens(text: &mut [u8], spared: impl Fn(usize) -> bool) {
 
 /// The stretches of `text` that look like random tokens.
 pub fn random_tokens(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    let is_token = |b: u8| is_base64(b) || matches!(b, b'_' | b'-' | b'=' | b'%' | b'.' | b'~' | b'!');
+    let is_token = |b: u8| is_base64(b) || matches!(b, b'_' | b'-' | b'%' | b'.' | b'~' | b'!');
     let mut end = 0;
     text.chunk_by(move |a, b| is_token(*a) == is_token(*b)).filter_map(move |chunk| {
         let start = end;

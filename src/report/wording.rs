@@ -32,11 +32,14 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
     }
     let encodings: Vec<_> = finding.values().flat_map(|value| &value.encodings).collect();
     if let Some(encoding) = encodings.first() {
-        use crate::detect::decode::Encoding::{Base64, Escaped, Utf16Be, Utf16Le};
+        use crate::detect::decode::Encoding::{Base64, Escaped, Gzip, Hex, Utf16Be, Utf16Le, Utf32Be, Utf32Le};
         let how = match encoding {
             Base64 => "in base64",
             Utf16Le | Utf16Be => "in UTF-16",
-            Escaped => "with escaped characters",
+            Utf32Le | Utf32Be => "in UTF-32",
+            Hex => "in hexadecimal",
+            Gzip => "compressed and in base64",
+            Escaped => "with escaped characters, or cut by a soft line break",
         };
         remarks.push(format!("It is written {how}."));
     }

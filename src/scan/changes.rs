@@ -5,7 +5,7 @@
 use super::examine::Examiner;
 use super::{Collected, Scan, hidden};
 use crate::credential::Fingerprint;
-use crate::detect::decode::utf16;
+use crate::detect::decode::wide::Wide;
 use crate::finding::history::{Commit, Commits, Exposure, History};
 use crate::finding::{self, Finding};
 use crate::rule::RuleId;
@@ -171,8 +171,8 @@ fn root_of(odb: &Odb, commit: Oid) -> Result<Oid, String> {
 
 /// Numbers of the lines, 1-based, that `new` has and `old` has not; `None` if lines cannot be told.
 fn added_lines(old: &[u8], new: &[u8]) -> Option<HashSet<usize>> {
-    // The bytes of UTF-16 are no lines.
-    if utf16::byte_order(new).is_some() || utf16::byte_order(old).is_some() {
+    // The bytes of wide text are no lines.
+    if Wide::of(new).is_some() || Wide::of(old).is_some() {
         return None;
     }
     let mut options = git2::DiffOptions::new();

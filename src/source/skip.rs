@@ -143,7 +143,8 @@ impl fmt::Display for SkipCause {
             Self::TooMany => {
                 write!(
                     f,
-                    "scanned in part: it holds more than {MOST_TOKENS} keys and comments; scan it in smaller pieces"
+                    "scanned in part: it holds more than {MOST_TOKENS} keys and comments, or more packed text than is \
+                     unpacked; scan it in smaller pieces"
                 )
             }
             Self::NoRepository(words) | Self::NoCommits(words) => f.write_str(words),

@@ -36,12 +36,12 @@ pub struct Base64Text {
 impl Base64Text {
     /// Decodes the base64 characters around offset `anchor`, which is at place `phase` (0 to 3) of its group.
     pub fn around(raw: &[u8], anchor: usize, phase: u8) -> Self {
-        let mut before = walk(raw, anchor, Direction::Left);
+        let mut before = walk(raw, anchor, Direction::Left, is_character);
         before.reverse();
         // Drop characters so that the first is at place 0 of its group.
         let surplus = (before.len() + 4 - usize::from(phase)) % 4;
         let mut positions = before.split_off(surplus.min(before.len()));
-        positions.extend(walk(raw, anchor, Direction::Right));
+        positions.extend(walk(raw, anchor, Direction::Right, is_character));
         let mut text = Vec::with_capacity(positions.len() / 4 * 3 + 2);
         for group in positions.chunks(4) {
             let bits =
@@ -74,14 +74,14 @@ impl Decoded for Base64Text {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Direction {
+pub(super) enum Direction {
     Left,
     Right,
 }
 
-/// Offsets of the base64 characters from `anchor` on (leftwards: those before it), nearest first. Goes over line ends
+/// Offsets of the characters of an encoding from `anchor` on (leftwards: those before it), nearest first. Goes over line ends
 /// between long lines, and over the white space that indents them.
-fn walk(raw: &[u8], anchor: usize, direction: Direction) -> Vec<usize> {
+pub(super) fn walk(raw: &[u8], anchor: usize, direction: Direction, is_character: impl Fn(u8) -> bool) -> Vec<usize> {
     let next = |at: usize| match direction {
         Direction::Left => at.checked_sub(1),
         Direction::Right => Some(at + 1).filter(|&at| at < raw.len()),
@@ -112,7 +112,7 @@ fn walk(raw: &[u8], anchor: usize, direction: Direction) -> Vec<usize> {
                 None => return positions,
             }
         }
-        if line_ends != 1 || !line_is_long || !is_wrapped_line(raw, blank, direction) {
+        if line_ends != 1 || !line_is_long || !is_wrapped_line(raw, blank, direction, &is_character) {
             return positions;
         }
         in_line = 0;
@@ -121,8 +121,9 @@ fn walk(raw: &[u8], anchor: usize, direction: Direction) -> Vec<usize> {
     positions
 }
 
-/// True if the line that has its first (leftwards: last) text at `at` starts (ends) with base64 as a wrapped line does.
-fn is_wrapped_line(raw: &[u8], at: usize, direction: Direction) -> bool {
+/// True if the line that has its first (leftwards: last) text at `at` starts (ends) with such characters as a wrapped
+/// line does.
+fn is_wrapped_line(raw: &[u8], at: usize, direction: Direction, is_character: &impl Fn(u8) -> bool) -> bool {
     match direction {
         Direction::Right => {
             let rest = &raw[at..raw.len().min(at + REACH)];
@@ -139,11 +140,11 @@ fn is_wrapped_line(raw: &[u8], at: usize, direction: Direction) -> bool {
     }
 }
 
-fn is_character(byte: u8) -> bool {
+pub(super) fn is_character(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
 }
 
-fn sextet(character: u8) -> u8 {
+pub(super) fn sextet(character: u8) -> u8 {
     match character {
         b'A'..=b'Z' => character - b'A',
         b'a'..=b'z' => character - b'a' + 26,

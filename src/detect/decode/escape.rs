@@ -1,5 +1,7 @@
-//! Secrets whose `/` or `+` is escaped: `%2F`, JSON's `\/`, `\u002f`, `\x2b`, `&#x2F;`.
+//! Escaped text: secrets whose `/` or `+` is escaped (`%2F`, JSON's `\/`, `\u002f`, `\x2b`, `\057`, `&#x2F;`, `=2F`) or that a
+//! soft line break cuts, and text that is escaped as a whole.
 
+use super::{Decoded, Encoding};
 use crate::detect::finder::{SECRET_LEN, is_base64};
 use std::ops::Range;
 
@@ -12,11 +14,16 @@ pub struct Escaped {
     pub value: String,
 }
 
+/// A secret with the `3D` of quoted-printable before it.
+const LONGEST: usize = SECRET_LEN + 2;
+
 /// Every [`Escaped`] that starts within `range` of `text`.
 pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
     let mut found = Vec::new();
     // Most texts hold nothing that could begin an escape.
-    if memchr::memchr3(b'%', b'\\', b'&', &text[range.clone()]).is_none() {
+    let within = &text[range.clone()];
+    let is_quoted = |at| matches!(&within[at + 1..], [b'\n' | b'\r', ..] | [b'2', b'B' | b'F', ..]);
+    if memchr::memchr3(b'%', b'\\', b'&', within).is_none() && !memchr::memchr_iter(b'=', within).any(is_quoted) {
         return found;
     }
     let mut at = range.start;
@@ -28,21 +35,35 @@ pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
     let mut value = String::new();
     let mut escapes = 0;
     loop {
-        let unit = text.get(at).and_then(|_| unit(&text[at..]));
+        // Most characters are no escapes, and need no closer look.
+        let unit = match text.get(at) {
+            Some(&byte) if is_base64(byte) => Some(Unit { meaning: Meaning::Character(byte), length: 1 }),
+            Some(b'%' | b'\\' | b'&' | b'=') => unit(&text[at..]),
+            _ => None,
+        };
         match unit {
-            Some(Unit { character: Some(character), length }) => {
+            Some(Unit { meaning: Meaning::Character(character), length }) if is_base64(character) => {
                 // More than this is not a secret; what matters is only that it stays longer.
-                if value.len() <= SECRET_LEN {
+                if value.len() <= LONGEST {
                     value.push(char::from(character));
                 }
                 escapes += usize::from(length > 1);
                 at += length;
                 // Too long already, and what comes after is another range's.
-                if value.len() > SECRET_LEN && at >= range.end {
+                if value.len() > LONGEST && at >= range.end {
                     return found;
                 }
             }
+            Some(Unit { meaning: Meaning::Nothing, length }) if !value.is_empty() => {
+                escapes += 1;
+                at += length;
+            }
             separator => {
+                // Quoted-printable's `=`; only where it leaves a secret, since `=` also comes before one.
+                if value.len() == LONGEST && value.starts_with("3D") && text[..start].ends_with(b"=") {
+                    value.drain(..2);
+                    start += 2;
+                }
                 if value.len() == SECRET_LEN && escapes > 0 {
                     found.push(Escaped { span: start..at, value: std::mem::take(&mut value) });
                 }
@@ -59,27 +80,82 @@ pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
 }
 
 struct Unit {
-    /// The base64 character, or nothing if the escape stands for another one.
-    character: Option<u8>,
+    meaning: Meaning,
     /// In bytes.
     length: usize,
 }
 
+enum Meaning {
+    /// A byte, or the low byte of a character.
+    Character(u8),
+    /// A line end that is not part of the text: quoted-printable's soft one, a shell's continuation.
+    Nothing,
+}
+
 /// The character or escape at the start of `text`; `None` if there is neither.
 fn unit(text: &[u8]) -> Option<Unit> {
-    let hex = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
-    let (code, length) = match text {
-        [byte, ..] if is_base64(*byte) => return Some(Unit { character: Some(*byte), length: 1 }),
-        [b'%', a, b, ..] => (hex(&[*a, *b])?, 3),
-        [b'\\', b'/', ..] => (b'/', 2),
-        [b'\\', b'u', b'0', b'0', a, b, ..] => (hex(&[*a, *b])?, 6),
-        [b'\\', b'x', a, b, ..] => (hex(&[*a, *b])?, 4),
-        [b'\\', b'n' | b't' | b'r' | b'f' | b'b', ..] => (b'\n', 2),
-        [b'&', b'#', b'x' | b'X', a, b, b';', ..] => (hex(&[*a, *b])?, 6),
-        [b'&', b'#', a @ b'0'..=b'9', b @ b'0'..=b'9', b';', ..] => (10 * (a - b'0') + (b - b'0'), 5),
-        _ => return None,
-    };
-    Some(Unit { character: Some(code).filter(|&code| is_base64(code)), length })
+    let character = |code, length| Some(Unit { meaning: Meaning::Character(code), length });
+    match text {
+        [byte, ..] if is_base64(*byte) => character(*byte, 1),
+        [b'%', a, b, ..] => character(hex(&[*a, *b])?, 3),
+        [b'\\', ..] => {
+            // A text within a text has its backslashes escaped, too.
+            let slashes = text.iter().take(MOST_BACKSLASHES).take_while(|&&b| b == b'\\').count();
+            let Unit { meaning, length } = after_backslash(&text[slashes..])?;
+            Some(Unit { meaning, length: slashes + length })
+        }
+        [b'&', rest @ ..] => {
+            let end = rest.iter().take(8).position(|&b| b == b';')?;
+            character(entity(&rest[..end])?, end + 2)
+        }
+        [b'=', b'\n', ..] => Some(Unit { meaning: Meaning::Nothing, length: 2 }),
+        [b'=', b'\r', b'\n', ..] => Some(Unit { meaning: Meaning::Nothing, length: 3 }),
+        // Only these are in a secret or before one: what else follows a `=` is a value.
+        [b'=', b'2', b'B', ..] => character(b'+', 3),
+        [b'=', b'2', b'F', ..] => character(b'/', 3),
+        _ => None,
+    }
+}
+
+const MOST_BACKSLASHES: usize = 8;
+
+fn after_backslash(text: &[u8]) -> Option<Unit> {
+    let character = |code, length| Some(Unit { meaning: Meaning::Character(code), length });
+    match text {
+        [b'/', ..] => character(b'/', 1),
+        [b'u', b'0', b'0', a, b, ..] => character(hex(&[*a, *b])?, 5),
+        [b'x', a, b, ..] => character(hex(&[*a, *b])?, 3),
+        [a @ b'0'..=b'1', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] => {
+            character((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'), 3)
+        }
+        [b'n' | b't' | b'r' | b'f' | b'b', ..] => character(b'\n', 1),
+        [b'\n', ..] => Some(Unit { meaning: Meaning::Nothing, length: 1 }),
+        [b'\r', b'\n', ..] => Some(Unit { meaning: Meaning::Nothing, length: 2 }),
+        _ => None,
+    }
+}
+
+/// The character that an HTML entity without its `&` and `;` stands for.
+fn entity(name: &[u8]) -> Option<u8> {
+    let number = |digits: &[u8], radix| u8::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok();
+    match name {
+        [b'#', b'x' | b'X', digits @ ..] => number(digits, 16),
+        [b'#', digits @ ..] => number(digits, 10),
+        b"sol" => Some(b'/'),
+        b"plus" => Some(b'+'),
+        b"equals" => Some(b'='),
+        b"quot" => Some(b'"'),
+        b"apos" => Some(b'\''),
+        b"amp" => Some(b'&'),
+        b"lt" => Some(b'<'),
+        b"gt" => Some(b'>'),
+        b"nbsp" => Some(b' '),
+        _ => None,
+    }
+}
+
+fn hex(digits: &[u8]) -> Option<u8> {
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 /// How many bytes at the start of the base64 run at `start` belong to an escape that began before it, as the `n` of
@@ -91,6 +167,87 @@ pub fn tail_of_escape(text: &[u8], start: usize) -> usize {
         return 0;
     }
     unit(&text[before..]).map_or(0, |unit| unit.length - 1)
+}
+
+/// The `length` characters from offset `start` on, if a soft line break cuts them, and where they stand.
+pub fn unfold(text: &[u8], start: usize, length: usize) -> Option<(Vec<u8>, Range<usize>)> {
+    let mut at = start;
+    let mut value = Vec::with_capacity(length);
+    while value.len() < length {
+        match unit(text.get(at..)?)? {
+            Unit { meaning: Meaning::Character(character), length: 1 } => value.push(character),
+            Unit { meaning: Meaning::Character(_), .. } => return None,
+            Unit { meaning: Meaning::Nothing, length } => at += length - 1,
+        }
+        at += 1;
+    }
+    (at - start > length).then_some((value, start..at))
+}
+
+/// Text of which even letters are escaped, decoded.
+#[derive(Debug)]
+pub struct EscapedText {
+    text: Vec<u8>,
+    /// Raw offset of each character, and the end.
+    positions: Vec<usize>,
+}
+
+impl EscapedText {
+    /// How far to each side of an anchor text is decoded, in bytes.
+    const REACH: usize = 4096;
+
+    /// Decodes the line around the escaped letter at offset `anchor`. `None` if a key id's prefix does not start there.
+    pub fn around(raw: &[u8], anchor: usize) -> Option<Self> {
+        let mut prefix = Vec::new();
+        let mut at = anchor;
+        while prefix.len() < 4 {
+            let Unit { meaning: Meaning::Character(character), length } = unit(raw.get(at..)?)? else { return None };
+            prefix.push(character);
+            at += length;
+        }
+        if !crate::detect::key_id::PREFIXES.iter().any(|known| known.as_bytes() == prefix) {
+            return None;
+        }
+        let from = anchor.saturating_sub(Self::REACH);
+        let start = memchr::memrchr(b'\n', &raw[from..anchor]).map_or(from, |newline| from + newline + 1);
+        let mut decoded = Self { text: Vec::new(), positions: Vec::new() };
+        let mut at = start;
+        // An escape that is cut at the start is read as what it looks like.
+        while let Some(&byte) = raw.get(at).filter(|b| **b != b'\n' && at < anchor + Self::REACH) {
+            let (character, length) = match unit(&raw[at..]) {
+                Some(Unit { meaning: Meaning::Character(character), length }) => (character, length),
+                Some(Unit { meaning: Meaning::Nothing, length }) => {
+                    at += length;
+                    continue;
+                }
+                None => (byte, 1),
+            };
+            decoded.text.push(character);
+            decoded.positions.push(at);
+            at += length;
+        }
+        decoded.positions.push(at);
+        Some(decoded)
+    }
+
+    /// True if the character at raw offset `at` was decoded.
+    pub fn reads(&self, at: usize) -> bool {
+        self.positions.binary_search(&at).is_ok_and(|index| index < self.text.len())
+    }
+}
+
+impl Decoded for EscapedText {
+    fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    fn raw(&self, range: Range<usize>) -> Range<usize> {
+        self.positions[range.start]..self.positions[range.end]
+    }
+
+    fn encoding(&self) -> Encoding {
+        Encoding::Escaped
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +267,14 @@ mod tests {
             (r"\u002f", r"\u002B"),
             (r"\x2f", r"\x2b"),
             ("&#x2F;", "&#43;"),
+            ("&#047;", "&plus;"),
+            ("&sol;", "+"),
+            ("=2F", "=2B"),
+            (r"\057", r"\053"),
+            (r"\\/", r"\\u002b"),
+            ("/=\n", "+"),
+            ("/=\r\n", "+"),
+            ("/\\\n", "+"),
         ] {
             let escaped = secret().replace('/', slash).replace('+', plus);
             for (before, after) in
@@ -120,6 +285,36 @@ mod tests {
                 assert_eq!(secrets(text.as_bytes(), 0..text.len()), [expected], "{text}");
             }
         }
+    }
+
+    #[test]
+    fn text_that_is_escaped_as_a_whole_is_decoded_and_traced() {
+        let plain = "id=AKIA ñ";
+        let spell = |write: fn(u8) -> String| plain.bytes().map(write).collect::<String>();
+        for escaped in [
+            spell(|b| format!("%{b:02X}")),
+            spell(|b| format!("\\x{b:02x}")),
+            spell(|b| format!("\\u00{b:02x}")),
+            spell(|b| format!("&#{b};")),
+            spell(|b| format!("&#x{b:X};")),
+        ] {
+            let raw = format!("first\n{escaped}\nlast");
+            let anchor = 6 + 3 * (escaped.len() - escaped.len() % 3) / plain.len();
+            let anchor = (anchor.saturating_sub(8)..anchor + 8).find(|at| {
+                EscapedText::around(raw.as_bytes(), *at).is_some_and(|decoded| decoded.text() == plain.as_bytes())
+            });
+            let decoded = EscapedText::around(raw.as_bytes(), anchor.expect("the prefix")).unwrap();
+            assert_eq!(decoded.raw(0..plain.len()), 6..6 + escaped.len(), "{escaped}");
+            assert!(decoded.reads(anchor.unwrap()));
+        }
+        assert!(EscapedText::around(b"%41%42%43%44", 0).is_none());
+    }
+
+    #[test]
+    fn a_soft_line_break_is_taken_out() {
+        assert_eq!(unfold(b"xAB=\r\nCD=", 1, 4), Some((b"ABCD".to_vec(), 1..8)));
+        assert_eq!(unfold(b"ABCD", 0, 4), None);
+        assert_eq!(unfold(b"AB=", 0, 4), None);
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 pub mod base64;
 pub mod escape;
-pub mod utf16;
+pub mod gzip;
+pub mod hex;
+pub mod run;
+pub mod wide;
 
 use std::ops::Range;
 
@@ -12,11 +15,19 @@ use std::ops::Range;
 pub enum Encoding {
     /// Base64, standard or URL-safe, perhaps over several lines.
     Base64,
+    /// Hexadecimal digits.
+    Hex,
+    /// Compressed, and in base64.
+    Gzip,
     /// UTF-16, low byte first.
     Utf16Le,
     /// UTF-16, high byte first.
     Utf16Be,
-    /// Some characters are escaped: percent-encoding, `\/`, `\u002f`.
+    /// UTF-32, low byte first.
+    Utf32Le,
+    /// UTF-32, high byte first.
+    Utf32Be,
+    /// Some characters are escaped (percent-encoding, `\/`, `\u002f`), or a soft line break cuts it.
     Escaped,
 }
 

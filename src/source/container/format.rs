@@ -88,18 +88,15 @@ fn first_line(head: &[u8]) -> &[u8] {
 fn is_tar(head: &[u8]) -> bool {
     const CHECKSUM: std::ops::Range<usize> = 148..156;
     let Some(header) = head.get(..512) else { return false };
-    // What is neither a name nor a number in the first field is ruled out at once.
-    if header[0] == 0
-        || !matches!(header[CHECKSUM.start], b' ' | b'0'..=b'7')
-        || header[100..108].iter().all(|&b| b > b'7')
-    {
+    // Octal digits, and blanks or zero bytes around them: nearly all text is ruled out by the first two.
+    if header[0] == 0 || !header[CHECKSUM].iter().all(|b| matches!(b, b' ' | 0 | b'0'..=b'7')) {
         return false;
     }
-    let digits: Vec<u8> = header[CHECKSUM].iter().copied().filter(|b| matches!(b, b'0'..=b'7')).collect();
-    let written = std::str::from_utf8(&digits).ok().and_then(|digits| u64::from_str_radix(digits, 8).ok());
+    let digits = header[CHECKSUM].iter().filter(|b| matches!(b, b'0'..=b'7'));
+    let written = digits.fold(0, |number, digit| number << 3 | u64::from(digit - b'0'));
     let sum = |bytes: &[u8]| bytes.iter().map(|&b| u64::from(b)).sum::<u64>();
     let blanks = CHECKSUM.len() as u64 * u64::from(b' ');
-    written == Some(sum(&header[..CHECKSUM.start]) + blanks + sum(&header[CHECKSUM.end..]))
+    written == sum(&header[..CHECKSUM.start]) + blanks + sum(&header[CHECKSUM.end..])
 }
 
 /// A program that unpacks itself, a jar with a script before it: the directory of a zip archive is at its end.

@@ -28,7 +28,9 @@ const OTHERS: [&[u8]; 10] = [
 /// True for what starts with the fields of a message: two that are known, one of them telling.
 pub(crate) fn is_message(head: &[u8]) -> bool {
     let is_name = |b: &u8| b.is_ascii_graphic() && *b != b':';
-    if !head.first().is_some_and(u8::is_ascii_alphabetic) {
+    // Names of fields are short, so that most text is ruled out by its first few bytes.
+    let name = head.iter().take(80).position(|b| !is_name(b)).unwrap_or_default();
+    if name == 0 || head[name] != b':' || !head[0].is_ascii_alphabetic() {
         return false;
     }
     let mut known = Vec::new();

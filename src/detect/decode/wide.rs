@@ -1,4 +1,4 @@
-//! UTF-16 text: whole files that say so with a byte order mark, and stretches of wide text inside anything else.
+//! UTF-16 and UTF-32: whole files that say so with a byte order mark, and stretches of UTF-16 inside anything else.
 
 use super::{Decoded, Encoding};
 use std::ops::Range;
@@ -6,13 +6,22 @@ use std::ops::Range;
 /// Every this many units of raw text the decoder notes where it is, so that going back costs little memory.
 const CHECKPOINT: usize = 4096;
 
-/// Order of the two bytes of a unit.
+/// Order of the bytes of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByteOrder {
     /// Low byte first.
     Little,
     /// High byte first.
     Big,
+}
+
+/// How the characters of wide text are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wide {
+    /// In one or two units of two bytes.
+    Utf16(ByteOrder),
+    /// In four bytes.
+    Utf32(ByteOrder),
 }
 
 impl ByteOrder {
@@ -23,59 +32,76 @@ impl ByteOrder {
             Self::Big => u16::from_be_bytes(pair),
         }
     }
+}
+
+impl Wide {
+    /// How a blob is written that is wide text as a whole: it says so with a byte order mark, or most of its first
+    /// characters are ASCII with zero bytes.
+    pub fn of(blob: &[u8]) -> Option<Self> {
+        match blob {
+            [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => {
+                return Some(Self::Utf32(if blob[0] == 0 { ByteOrder::Big } else { ByteOrder::Little }));
+            }
+            [0xff, 0xfe, ..] => return Some(Self::Utf16(ByteOrder::Little)),
+            [0xfe, 0xff, ..] => return Some(Self::Utf16(ByteOrder::Big)),
+            [0, ..] | [_, 0, ..] => {}
+            _ => return None,
+        }
+        let start = &blob[..blob.len().min(64)];
+        let reads_as = |wide: &Self| {
+            let units = start.len() / wide.unit_length();
+            let is_ascii = |(character, _): &(char, usize)| matches!(character, '\t' | '\n' | '\r' | ' '..='~');
+            units >= 4 && characters(start, *wide).filter(is_ascii).count() * 4 >= units * 3
+        };
+        let orders = [ByteOrder::Little, ByteOrder::Big];
+        orders.map(Self::Utf16).into_iter().chain(orders.map(Self::Utf32)).find(reads_as)
+    }
+
+    /// Bytes of a unit.
+    pub fn unit_length(self) -> usize {
+        match self {
+            Self::Utf16(_) => 2,
+            Self::Utf32(_) => 4,
+        }
+    }
+
+    /// Length in bytes of the byte order mark of a blob that is written so.
+    pub fn mark_length(self, blob: &[u8]) -> usize {
+        let length = self.unit_length();
+        let is_mark = characters(&blob[..blob.len().min(length)], self).next() == Some(('\u{feff}', length));
+        if is_mark { length } else { 0 }
+    }
 
     /// The encoding's name.
     pub fn encoding(self) -> Encoding {
         match self {
-            Self::Little => Encoding::Utf16Le,
-            Self::Big => Encoding::Utf16Be,
+            Self::Utf16(ByteOrder::Little) => Encoding::Utf16Le,
+            Self::Utf16(ByteOrder::Big) => Encoding::Utf16Be,
+            Self::Utf32(ByteOrder::Little) => Encoding::Utf32Le,
+            Self::Utf32(ByteOrder::Big) => Encoding::Utf32Be,
         }
     }
 }
 
-/// The byte order of a blob that is UTF-16 as a whole: it says so with a byte order mark, or most of its first characters
-/// are ASCII with zero bytes.
-pub fn byte_order(blob: &[u8]) -> Option<ByteOrder> {
-    match blob {
-        // The first two are also the start of UTF-32's mark.
-        [0xff, 0xfe, 0, 0, ..] => return None,
-        [0xff, 0xfe, ..] => return Some(ByteOrder::Little),
-        [0xfe, 0xff, ..] => return Some(ByteOrder::Big),
-        [0, ..] | [_, 0, ..] => {}
-        _ => return None,
-    }
-    let units = blob[..blob.len().min(64)].as_chunks::<2>().0;
-    let reads_as = |order: &ByteOrder| {
-        let ascii = units.iter().filter(|pair| matches!(order.unit(**pair), 0x09 | 0x0a | 0x0d | 0x20..=0x7e)).count();
-        units.len() >= 4 && ascii * 4 >= units.len() * 3
-    };
-    [ByteOrder::Little, ByteOrder::Big].into_iter().find(reads_as)
-}
-
-/// Length in bytes of the byte order mark of a blob for which there is a [`byte_order`].
-pub fn mark_length(blob: &[u8]) -> usize {
-    if matches!(blob, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) { 2 } else { 0 }
-}
-
 /// Wide text, decoded to UTF-8; a unit that is no character becomes U+FFFD.
 #[derive(Debug)]
-pub struct Utf16Text<'a> {
+pub struct WideText<'a> {
     raw: &'a [u8],
     extent: Range<usize>,
-    order: ByteOrder,
+    wide: Wide,
     text: Vec<u8>,
     /// Pairs of an offset in `text` and the raw offset of the unit that starts there.
     checkpoints: Vec<(usize, usize)>,
 }
 
-impl<'a> Utf16Text<'a> {
+impl<'a> WideText<'a> {
     /// A whole file, the byte order mark left out.
-    pub fn file(raw: &'a [u8], order: ByteOrder) -> Self {
-        let start = mark_length(raw);
-        Self::decode(raw, start..raw.len() - raw.len() % 2, order)
+    pub fn file(raw: &'a [u8], wide: Wide) -> Self {
+        let start = wide.mark_length(raw);
+        Self::decode(raw, start..raw.len() - raw.len() % wide.unit_length(), wide)
     }
 
-    /// The wide text around the ASCII letter at offset `letter`, up to a control character on either side.
+    /// The UTF-16 around the ASCII letter at offset `letter`, up to a control character on either side.
     /// `None` if the letter is not part of such text.
     pub fn around(raw: &'a [u8], letter: usize) -> Option<Self> {
         // The letter's zero byte comes after it in little-endian text, before it in big-endian text. In the middle of a
@@ -90,21 +116,21 @@ impl<'a> Utf16Text<'a> {
         let (extent, order) = candidates.max_by_key(|(extent, order)| {
             (ascii_units(&raw[extent.clone()], *order), extent.start.is_multiple_of(2))
         })?;
-        Some(Self::decode(raw, extent, order))
+        Some(Self::decode(raw, extent, Wide::Utf16(order)))
     }
 
     /// True if the ASCII letter at raw offset `letter` was read as such.
     pub fn reads(&self, letter: usize) -> bool {
         let is_first_byte = letter.wrapping_sub(self.extent.start).is_multiple_of(2);
-        self.extent.contains(&letter) && is_first_byte == (self.order == ByteOrder::Little)
+        self.extent.contains(&letter) && is_first_byte == (self.wide == Wide::Utf16(ByteOrder::Little))
     }
 
-    fn decode(raw: &'a [u8], extent: Range<usize>, order: ByteOrder) -> Self {
+    fn decode(raw: &'a [u8], extent: Range<usize>, wide: Wide) -> Self {
         let mut text = Vec::with_capacity(extent.len() / 2);
         let mut checkpoints = vec![(0, extent.start)];
         let mut at = extent.start;
         let mut next = at + 2 * CHECKPOINT;
-        for (character, width) in characters(&raw[extent.clone()], order) {
+        for (character, width) in characters(&raw[extent.clone()], wide) {
             if at >= next {
                 checkpoints.push((text.len(), at));
                 next = at + 2 * CHECKPOINT;
@@ -112,14 +138,14 @@ impl<'a> Utf16Text<'a> {
             text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
             at += width;
         }
-        Self { raw, extent, order, text, checkpoints }
+        Self { raw, extent, wide, text, checkpoints }
     }
 
     /// Raw offset of the character that holds byte `offset` of the text.
     fn raw_offset(&self, offset: usize) -> usize {
         let checkpoint = self.checkpoints.partition_point(|&(text, _)| text <= offset) - 1;
         let (mut text, mut raw) = self.checkpoints[checkpoint];
-        for (character, width) in characters(&self.raw[raw..self.extent.end], self.order) {
+        for (character, width) in characters(&self.raw[raw..self.extent.end], self.wide) {
             text += character.len_utf8();
             if text > offset {
                 break;
@@ -130,7 +156,7 @@ impl<'a> Utf16Text<'a> {
     }
 }
 
-impl Decoded for Utf16Text<'_> {
+impl Decoded for WideText<'_> {
     fn text(&self) -> &[u8] {
         &self.text
     }
@@ -140,17 +166,28 @@ impl Decoded for Utf16Text<'_> {
     }
 
     fn encoding(&self) -> Encoding {
-        self.order.encoding()
+        self.wide.encoding()
     }
 }
 
-/// The characters of wide text and how many raw bytes each takes.
-pub fn characters(raw: &[u8], order: ByteOrder) -> impl Iterator<Item = (char, usize)> {
-    let units = raw.as_chunks::<2>().0.iter().map(move |pair| order.unit(*pair));
-    char::decode_utf16(units).map(|decoded| {
+/// The characters of wide text and how many raw bytes each takes; one that is none becomes U+FFFD.
+pub fn characters(raw: &[u8], wide: Wide) -> impl Iterator<Item = (char, usize)> {
+    let (narrow, four) = match wide {
+        Wide::Utf16(order) => (Some((raw.as_chunks::<2>().0, order)), None),
+        Wide::Utf32(order) => (None, Some((raw.as_chunks::<4>().0, order))),
+    };
+    let units = narrow.into_iter().flat_map(|(pairs, order)| pairs.iter().map(move |pair| order.unit(*pair)));
+    let narrow = char::decode_utf16(units).map(|decoded| {
         let character = decoded.unwrap_or(char::REPLACEMENT_CHARACTER);
         (character, 2 * character.len_utf16())
-    })
+    });
+    let four = four.into_iter().flat_map(|(units, order)| {
+        units.iter().map(move |unit| {
+            let number = if order == ByteOrder::Little { u32::from_le_bytes(*unit) } else { u32::from_be_bytes(*unit) };
+            (char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER), 4)
+        })
+    });
+    narrow.chain(four)
 }
 
 fn grow(raw: &[u8], unit: usize, order: ByteOrder) -> Range<usize> {
@@ -182,7 +219,7 @@ mod tests {
         #[test]
         fn every_character_is_traced_back(text in "\\PC{0,60}", order in prop_oneof![Just(ByteOrder::Little), Just(ByteOrder::Big)]) {
             let raw = encode(&format!("\u{feff}{text}"), order);
-            let decoded = Utf16Text::file(&raw, order);
+            let decoded = WideText::file(&raw, Wide::Utf16(order));
             prop_assert_eq!(std::str::from_utf8(decoded.text()).unwrap(), &text);
             let mut expected = 2;
             for (at, character) in text.char_indices() {
@@ -199,26 +236,41 @@ mod tests {
             let junk: Vec<u8> = junk.into_iter().flat_map(|b| [0, 0, b, 0, 0, 0]).collect();
             let raw = [junk.clone(), encode(word, order), junk.clone()].concat();
             let letter = raw.iter().position(|&b| b == b'A').unwrap();
-            let decoded = Utf16Text::around(&raw, letter).unwrap();
+            let decoded = WideText::around(&raw, letter).unwrap();
             prop_assert_eq!(std::str::from_utf8(decoded.text()).unwrap(), word);
-            prop_assert_eq!(decoded.order, order);
+            prop_assert_eq!(decoded.wide, Wide::Utf16(order));
         }
 
         #[test]
         fn nothing_panics(raw in prop::collection::vec(any::<u8>(), 1..200), at in 0usize..200) {
             let at = at.min(raw.len() - 1);
-            if let Some(decoded) = Utf16Text::around(&raw, at) {
+            if let Some(decoded) = WideText::around(&raw, at) {
                 prop_assert!(decoded.raw(0..decoded.text().len()).end <= raw.len());
             }
-            Utf16Text::file(&raw, ByteOrder::Big);
+            WideText::file(&raw, Wide::Utf16(ByteOrder::Big));
         }
+    }
+
+    #[test]
+    fn four_bytes_a_character_are_read_in_both_orders() {
+        let text = "\u{feff}añ😀b";
+        let little: Vec<u8> = text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+        let big: Vec<u8> = text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect();
+        for raw in [little, big] {
+            let decoded = WideText::file(&raw, Wide::of(&raw).unwrap());
+            assert_eq!(std::str::from_utf8(decoded.text()).unwrap(), "añ😀b");
+            assert_eq!(decoded.raw(3..7), 12..16);
+        }
+        let unmarked: Vec<u8> = "key = value".chars().flat_map(|c| u32::from(c).to_be_bytes()).collect();
+        assert_eq!(Wide::of(&unmarked), Some(Wide::Utf32(ByteOrder::Big)));
+        assert_eq!(Wide::of(&[1, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, 0, 0, 9, 0, 0]), None);
     }
 
     #[test]
     fn checkpoints_lead_back_in_a_long_text() {
         let text = "añ😀b".repeat(9000);
         let raw = encode(&format!("\u{feff}{text}"), ByteOrder::Big);
-        let decoded = Utf16Text::file(&raw, ByteOrder::Big);
+        let decoded = WideText::file(&raw, Wide::Utf16(ByteOrder::Big));
         assert!(decoded.checkpoints.len() > 5);
         let last = text.len() - 1;
         assert_eq!(decoded.raw(last..last + 1), raw.len() - 2..raw.len());

@@ -1,0 +1,66 @@
+//! Text in hexadecimal digits, two a byte, in one piece or over several lines.
+
+use super::base64::{Direction, walk};
+use super::{Decoded, Encoding};
+use std::ops::Range;
+
+/// Hexadecimal text around an anchor, decoded.
+#[derive(Debug)]
+pub struct HexText {
+    text: Vec<u8>,
+    /// Raw offset of each digit.
+    positions: Vec<usize>,
+}
+
+impl HexText {
+    /// Decodes the digits around offset `anchor`, which is the first of a byte.
+    pub fn around(raw: &[u8], anchor: usize) -> Self {
+        let is_digit = |byte: u8| byte.is_ascii_hexdigit();
+        let mut before = walk(raw, anchor, Direction::Left, is_digit);
+        before.reverse();
+        let mut positions = before.split_off(before.len() % 2);
+        positions.extend(walk(raw, anchor, Direction::Right, is_digit));
+        positions.truncate(positions.len() / 2 * 2);
+        let digit = |at: usize| char::from(raw[at]).to_digit(16).unwrap_or_default() as u8;
+        let text = positions.as_chunks::<2>().0.iter().map(|[high, low]| digit(*high) << 4 | digit(*low)).collect();
+        Self { text, positions }
+    }
+
+    /// True if the digit at raw offset `at` was read as the first of a byte.
+    pub fn reads(&self, at: usize) -> bool {
+        self.positions.binary_search(&at).is_ok_and(|index| index.is_multiple_of(2))
+    }
+}
+
+impl Decoded for HexText {
+    fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    fn raw(&self, range: Range<usize>) -> Range<usize> {
+        self.positions[2 * range.start]..self.positions[2 * range.end - 1] + 1
+    }
+
+    fn encoding(&self) -> Encoding {
+        Encoding::Hex
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_decoded_and_traced_over_lines() {
+        let plain = "some words, then AKIA and more words";
+        let digits = data_encoding::HEXLOWER.encode(plain.as_bytes());
+        for raw in [digits.clone(), format!("x = \"{digits}\""), format!("{}\n{}\n", &digits[..60], &digits[60..])] {
+            let anchor = raw.find("414b4941").unwrap();
+            let decoded = HexText::around(raw.as_bytes(), anchor);
+            let at = memchr::memmem::find(decoded.text(), b"AKIA").unwrap();
+            assert_eq!(decoded.raw(at..at + 4), anchor..anchor + 8);
+            assert_eq!(std::str::from_utf8(decoded.text()).unwrap(), plain);
+            assert!(decoded.reads(anchor) && !decoded.reads(anchor + 1));
+        }
+    }
+}

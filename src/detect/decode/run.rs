@@ -1,0 +1,85 @@
+//! What a long run of base64 characters holds, by its first few: most are data of other kinds, and are left alone.
+
+use super::base64::sextet;
+use super::{escape, gzip};
+use crate::detect::finder::is_base64;
+use std::ops::Range;
+
+/// Text that is packed in such a way that no word in it can be looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packed {
+    /// In base64, and that in base64 once more.
+    Base64Twice,
+    /// In hexadecimal digits.
+    Hex,
+    /// Compressed, and in base64.
+    Gzip,
+}
+
+/// So many characters of base64 are decoded to tell: of random ones, 2 in 10¹¹ hold base64.
+const TELLING: usize = 24;
+
+/// Length of a secret with a line end in base64.
+const LONGEST_SECRET: usize = 56;
+
+/// So many digits: of random ones, 1 in 100,000 hold text.
+const TELLING_DIGITS: usize = 24;
+
+impl Packed {
+    /// What the maximal run may hold, and where that starts.
+    pub fn of(text: &[u8], run: &Range<usize>) -> Option<(Self, usize)> {
+        let mut start = run.start + escape::tail_of_escape(text, run.start);
+        if text[start..].starts_with(b"0x") {
+            start += 2;
+        }
+        let head = text.get(start..start + TELLING).filter(|_| start + TELLING <= run.end)?;
+        if head.starts_with(gzip::ANCHOR.as_bytes()) {
+            return Some((Self::Gzip, start));
+        }
+        if head[..TELLING_DIGITS].iter().all(u8::is_ascii_hexdigit) {
+            let digit = |b: u8| char::from(b).to_digit(16).unwrap_or_default() as u8;
+            let is_text = |[high, low]: &[u8; 2]| is_text(digit(*high) << 4 | digit(*low));
+            // A byte order mark is not text, and says that text follows.
+            let mark = if head[..6].eq_ignore_ascii_case(b"efbbbf") { 6 } else { 0 };
+            let bytes = head[mark..TELLING_DIGITS].as_chunks::<2>().0;
+            return bytes.iter().all(is_text).then_some((Self::Hex, start));
+        }
+        // What is no longer is a secret in base64, which is looked at as such.
+        if run.len() <= LONGEST_SECRET {
+            return None;
+        }
+        // Three bytes in four characters; the first group rules most out.
+        let holds_base64 = |group: &[u8; 4]| {
+            let bits = group.iter().fold(0u32, |bits, &b| bits << 6 | u32::from(sextet(b)));
+            bits.to_be_bytes()[1..].iter().all(|&b| is_base64(b) || matches!(b, b'\n' | b'\r' | b'-' | b'_'))
+        };
+        head.as_chunks::<4>().0.iter().all(holds_base64).then_some((Self::Base64Twice, start))
+    }
+}
+
+fn is_text(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use data_encoding::{BASE64, HEXLOWER};
+
+    fn of(text: &str) -> Option<(Packed, usize)> {
+        Packed::of(text.as_bytes(), &(0..text.trim_end_matches('=').len()))
+    }
+
+    #[test]
+    fn what_is_packed_is_told_from_other_data() {
+        let plain = b"some text that is long enough to tell, and then some";
+        let once = BASE64.encode(plain);
+        assert_eq!(of(&BASE64.encode(once.as_bytes())), Some((Packed::Base64Twice, 0)));
+        assert_eq!(of(&HEXLOWER.encode(plain)), Some((Packed::Hex, 0)));
+        assert_eq!(of(&format!("0x{}", HEXLOWER.encode(plain))), Some((Packed::Hex, 2)));
+        assert_eq!(of("H4sIAAAAAAAAA0vMSy0uUUhNSlVIzs9NVShKBQBB8RQ3DwAAAA"), Some((Packed::Gzip, 0)));
+        assert_eq!(of(&once), None);
+        assert_eq!(of(&crate::rule::example::expand("{{hex:64}}").text), None);
+        assert_eq!(of(&crate::rule::example::expand("{{base64:400}}").text), None);
+    }
+}
