@@ -22,7 +22,7 @@ const TELLING: usize = 24;
 /// Length of a secret with a line end in base64.
 const LONGEST_SECRET: usize = 56;
 
-/// So many digits: of random ones, 1 in 100,000 hold text.
+/// So many digits: of random ones, 1 in 10,000 hold text.
 const TELLING_DIGITS: usize = 24;
 
 impl Packed {
@@ -38,11 +38,11 @@ impl Packed {
         }
         if head[..TELLING_DIGITS].iter().all(u8::is_ascii_hexdigit) {
             let digit = |b: u8| char::from(b).to_digit(16).unwrap_or_default() as u8;
-            let is_text = |[high, low]: &[u8; 2]| is_text(digit(*high) << 4 | digit(*low));
-            // A byte order mark is not text, and says that text follows.
-            let mark = if head[..6].eq_ignore_ascii_case(b"efbbbf") { 6 } else { 0 };
-            let bytes = head[mark..TELLING_DIGITS].as_chunks::<2>().0;
-            return bytes.iter().all(is_text).then_some((Self::Hex, start));
+            let mut bytes = [0; TELLING_DIGITS / 2];
+            for (byte, [high, low]) in bytes.iter_mut().zip(head.as_chunks::<2>().0) {
+                *byte = digit(*high) << 4 | digit(*low);
+            }
+            return starts_text(&bytes).then_some((Self::Hex, start));
         }
         // What is no longer is a secret in base64, which is looked at as such.
         if run.len() <= LONGEST_SECRET {
@@ -57,8 +57,15 @@ impl Packed {
     }
 }
 
-fn is_text(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t')
+/// True for UTF-8 without control characters; the last character may be cut.
+fn starts_text(bytes: &[u8]) -> bool {
+    let is_text = |text: &str| text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
+    match std::str::from_utf8(bytes) {
+        Ok(text) => is_text(text),
+        Err(error) => {
+            error.error_len().is_none() && std::str::from_utf8(&bytes[..error.valid_up_to()]).is_ok_and(is_text)
+        }
+    }
 }
 
 #[cfg(test)]
