@@ -7,6 +7,7 @@ mod history;
 use crate::detect::Detector;
 use crate::finding::{Finding, mask};
 use crate::report::{Coverage, Report};
+use crate::source::container::Content;
 pub use crate::source::container::limits::{Limit, Limits};
 pub use crate::source::git::history::Progress;
 pub use crate::source::git::range::Selection;
@@ -18,6 +19,7 @@ use changes::ChangeScan;
 use examine::{Examined, Examiner};
 use history::HistoryScan;
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -187,10 +189,29 @@ fn take(item: Item, examiner: &Examiner, collected: &Collected) {
             collected.count(blob.bytes.len() as u64);
             collected.examined(examiner.blob(&blob));
         }
+        Item::Container(path, format, Content::Stream(stream), size) => {
+            let mut counted = Counted { stream, bytes: 0 };
+            collected.examined(examiner.container(&path, format, Content::Stream(&mut counted), size));
+            collected.count(counted.bytes);
+        }
         Item::Container(path, format, content, size) => {
             collected.count(size.unwrap_or_default());
             collected.examined(examiner.container(&path, format, content, size));
         }
+    }
+}
+
+/// A stream of which it is told how many bytes were read.
+struct Counted<'a> {
+    stream: &'a mut dyn Read,
+    bytes: u64,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.stream.read(buffer)?;
+        self.bytes += length as u64;
+        Ok(length)
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) fn open(unpacker: &Unpacker, format: Format, place: &Place, content: 
 
 /// The name of what is in a compressed file: as `gunzip` would call it.
 fn unpacked_name(path: &[u8]) -> &[u8] {
+    // Of something attached to a message.
+    let path = path.strip_prefix(b"attachment ").unwrap_or(path);
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
     let stem = name.iter().rposition(|&b| b == b'.').map_or(name, |dot| &name[..dot]);
     if stem.is_empty() { b"content" } else { stem }

@@ -135,7 +135,7 @@ impl<'a> Budget<'a> {
 }
 
 /// An error's words as the rest of a sentence of ours.
-pub(super) fn plain(words: &str) -> String {
+pub(in crate::source) fn plain(words: &str) -> String {
     let words = words.split(" (os error").next().unwrap_or_default().trim_end_matches('.');
     crate::sanitize::one_line(words)
 }

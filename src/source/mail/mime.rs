@@ -1,8 +1,8 @@
 //! One message as it is sent, RFC 5322 and MIME. It is parsed by `mail-parser`.
 
-use crate::source::Context;
 use crate::source::container::{Place, Unpacker};
 use crate::source::message::{Medium, Message, Party};
+use crate::source::{Context, SkipCause};
 use mail_parser::{Address, HeaderForm, HeaderName, HeaderValue, MessageParser, MimeHeaders, PartType};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +24,17 @@ const OTHERS: [&[u8]; 10] = [
     b"dkim-signature",
     b"in-reply-to",
 ];
+
+/// A message with more parts is not taken apart: they may lie in each other, and the parser follows them on the stack.
+const MOST_PARTS: usize = 2000;
+
+/// True if a message has no more than [`MOST_PARTS`]: each that is more than text says what it is.
+fn has_few_parts(message: &[u8]) -> bool {
+    const NAME: &[u8] = b"content-type";
+    let names = memchr::memchr2_iter(b'C', b'c', message);
+    let is_name = |at: &usize| message[*at..].get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME));
+    names.filter(is_name).nth(MOST_PARTS).is_none()
+}
 
 /// True for what starts with the fields of a message: two that are known, one of them telling.
 pub(crate) fn is_message(head: &[u8]) -> bool {
@@ -61,6 +72,11 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) {
 
 /// The same for a message that may be no more than a patch.
 pub(super) fn open_one(unpacker: &Unpacker, place: &Place, bytes: &[u8], is_patch: bool) {
+    if !has_few_parts(bytes) {
+        let words = format!("a message has more than {MOST_PARTS} parts; they were scanned as they are");
+        unpacker.skip(&place.path, SkipCause::OverLimit { words, is_chosen: false });
+        return unpacker.leaf(place, bytes);
+    }
     let Some(parsed) = MessageParser::default().parse(bytes) else {
         return unpacker.leaf(place, bytes);
     };
@@ -116,15 +132,14 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message, 
     }
 }
 
-/// The fields of a message and of its parts as text; what is encoded in them follows decoded.
+/// The fields of a message as text, with what is encoded in them decoded.
 fn headers(parsed: &mail_parser::Message) -> String {
     let mut text = String::new();
     for (name, value) in parsed.headers_raw() {
-        text += &format!("{name}:{value}");
-        if value.contains("=?")
-            && let Some(value) = parsed.header_as(name, HeaderForm::Text).last().and_then(HeaderValue::as_text)
-        {
-            text += &format!("{name}: {value}\n");
+        let decoded = parsed.header_as(name, HeaderForm::Text);
+        match decoded.last().and_then(HeaderValue::as_text).filter(|_| value.contains("=?")) {
+            Some(decoded) => text += &format!("{name}: {decoded}\n"),
+            None => text += &format!("{name}:{value}"),
         }
     }
     text

@@ -5,6 +5,7 @@
 
 use super::mapi::{ATTACH_DATA, Attachment, Item, Properties, Value};
 use crate::source::SkipCause;
+use crate::source::container::limits::plain;
 use crate::source::container::{Place, Unpacker};
 use cfb::CompoundFile;
 use std::io::{Cursor, Read};
@@ -23,11 +24,11 @@ const PREFIXES: [usize; 3] = [32, 24, 8];
 /// Hands over the parts of a message.
 ///
 /// # Errors
-/// If it is damaged.
+/// If it cannot be read.
 pub(crate) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(), SkipCause> {
-    let Ok(mut file) = CompoundFile::open(Cursor::new(bytes)) else {
-        return Err(SkipCause::Damaged("its directory cannot be read".into()));
-    };
+    // Office documents of old and other programs use such files, too: what cannot be read need not be a message.
+    let opened = CompoundFile::open(Cursor::new(bytes));
+    let mut file = opened.map_err(|error| SkipCause::NoText(plain(&error.to_string())))?;
     if file.exists(Path::new("/").join(PROPERTIES)) {
         let most = unpacker.size().bytes;
         item(&mut file, Path::new("/"), PREFIXES[0], 0, most).hand_over(unpacker, place);

@@ -1,0 +1,396 @@
+//! What holds other files: archives, documents, mail, exports of chat.
+//!
+//! `tests/containers/cases` are files that other programs wrote (see `make.py` there), each with AWS's documented example
+//! key in it, so that nothing in this repository counts. A new case is a new file and a line of the snapshot. What is
+//! hostile is made here.
+
+mod support;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+use support::{Run, Sandbox, expand, sarif_schema};
+use zip::CompressionMethod;
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+fn cases() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/containers/cases")
+}
+
+fn scan_cases(extra: &[&str]) -> Run {
+    let dir = cases();
+    let dir = dir.to_str().expect("a path of text");
+    Sandbox::new().run(&[&["scan", dir, "--show-suppressed"], extra].concat())
+}
+
+fn env() -> Vec<u8> {
+    expand("aws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\n").text.into_bytes()
+}
+
+fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, data) in files {
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        archive.start_file(*name, options).expect("a file");
+        archive.write_all(data).expect("memory");
+    }
+    archive.finish().expect("an archive").into_inner()
+}
+
+fn tarred(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, data) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(data.len() as u64);
+        // Written as it is: the library would refuse some names that others write.
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        archive.append(&header, *data).expect("memory");
+    }
+    archive.into_inner().expect("an archive")
+}
+
+fn gzipped(data: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(data).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+/// A finding in a line: where it is, and in whose message.
+fn told(finding: &Value, root: &str) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let path = text(&finding["path"]);
+    let path = path.strip_prefix(root).unwrap_or(&path).trim_start_matches('/').to_owned();
+    let inside = finding["inside"].as_array().into_iter().flatten().map(|name| format!(" » {}", text(name)));
+    let mut line = format!("{path}{}:{}", inside.collect::<String>(), finding["location"]["startLine"]);
+    line += &format!(" {}", text(&finding["rule"]));
+    if let Some(outer) = finding["outerLocation"].as_object() {
+        line += &format!(", line {} of the file", outer["startLine"]);
+    }
+    let message = &finding["messageContext"];
+    let parties = |list: &Value| {
+        let party = |party: &Value| format!("{} <{}>", text(&party["name"]), text(&party["address"]));
+        list.as_array().into_iter().flatten().map(party).collect::<Vec<_>>().join(", ")
+    };
+    if message.is_object() {
+        line += &format!("\n    {}", text(&message["medium"]));
+        for role in ["from", "replyTo", "to", "cc", "bcc"].iter().filter(|role| message[**role].is_array()) {
+            line += &format!("; {role}: {}", parties(&message[*role]));
+        }
+        for field in ["listId", "date", "subject", "id"].iter().filter(|field| message[**field].is_string()) {
+            line += &format!("; {field}: {}", text(&message[*field]));
+        }
+        if let Some(channel) = message["channel"].as_object() {
+            let external = if channel["external"] == true { " (external)" } else { "" };
+            line += &format!("; channel: {}{external}", text(&channel["name"]));
+        }
+        if message["outer"].is_object() {
+            line += &format!("; in: {}", text(&message["outer"]["subject"]));
+        }
+    }
+    line
+}
+
+#[test]
+fn what_other_programs_write_is_read() {
+    let run = scan_cases(&["--format", "json"]);
+    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let root = cases().to_str().expect("a path of text").to_owned();
+    let found: Vec<_> =
+        report["suppressed"].as_array().expect("findings").iter().map(|finding| told(finding, &root)).collect();
+    // Every file has a key but the tables of the unpacked export.
+    let files: BTreeSet<_> = ignore::Walk::new(cases())
+        .map(|entry| entry.expect("an entry").into_path())
+        .filter(|path| path.is_file() && path.parent().is_some_and(|dir| !dir.ends_with("slack")))
+        .collect();
+    let missed = files.iter().filter(|path| {
+        let name = path.strip_prefix(&root).expect("it is below").to_str().expect("a plain name");
+        !found.iter().any(|line| line.starts_with(name))
+    });
+    assert_eq!(missed.collect::<Vec<_>>(), Vec::<&PathBuf>::new());
+    assert_eq!(report["skipped"].as_array().map(Vec::len), Some(0), "{}", report["skipped"]);
+    assert_eq!(run.code, Some(0), "nothing of it is anybody's key: {}", report["findings"]);
+    insta::assert_snapshot!(found.join("\n"));
+}
+
+#[test]
+fn reports_are_as_their_schemas_say() {
+    let schema: Value =
+        serde_json::from_str(include_str!("../schemas/report-1.schema.json")).expect("the schema is JSON");
+    let json: Value = serde_json::from_str(&scan_cases(&["--format", "json"]).stdout).expect("JSON");
+    let sarif: Value = serde_json::from_str(&scan_cases(&["--format", "sarif"]).stdout).expect("JSON");
+    let ours = jsonschema::validator_for(&schema).expect("the schema is valid");
+    for (validator, document) in [(ours, &json), (sarif_schema(), &sarif)] {
+        let errors: Vec<_> =
+            validator.iter_errors(document).map(|error| format!("{error} at {}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+    }
+    // Code hosts know the file that is there, and a line in it.
+    for result in sarif["runs"][0]["results"].as_array().expect("results") {
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(!place["artifactLocation"]["uri"].as_str().expect("a URI").contains('»'));
+        assert!(place["region"]["startLine"].as_u64() >= Some(1), "{result}");
+    }
+}
+
+#[test]
+fn standard_input_is_looked_into() {
+    for case in
+        ["mail/sent.mbox", "zip/nested.zip", "tar/app.tar.gz", "chat/slack.zip", "7z/app.7z", "mail/outlook.msg"]
+    {
+        let bytes = std::fs::read(cases().join(case)).expect("the case");
+        let run = Sandbox::new().run_with_input(&["scan", "-", "--show-suppressed", "--format", "json"], &bytes);
+        let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        assert!(report["suppressed"][0]["inside"].is_array(), "{case}: {report}");
+    }
+}
+
+#[test]
+fn large_containers_are_read_in_pieces() {
+    // More than is read into memory at once: text, and a key in base64 in the last message.
+    let start = "From a@example.com Thu Jan  1 10:00:00 2026\n";
+    let filler = format!("{start}From: a@example.com\nTo: b@example.com\n\n{}\n", "all is well\n".repeat(80_000));
+    let mut mailbox = filler.repeat(70);
+    assert!(mailbox.len() > 64 << 20);
+    mailbox += &format!("{start}From: a@example.com\nTo: c@example.com\nContent-Transfer-Encoding: base64\n\n");
+    mailbox += &data_encoding::BASE64.encode(&env());
+    let sandbox = Sandbox::new();
+    sandbox.write_bytes("big.mbox", mailbox.as_bytes());
+    let piped = sandbox.run_with_input(&["scan", "-", "--format", "json"], mailbox.as_bytes());
+    let piped: Value = serde_json::from_str(&piped.stdout).expect("JSON");
+    for report in [sandbox.json(&["big.mbox"]), piped] {
+        assert_eq!(report["findings"][0]["inside"][0], "message 71");
+        assert_eq!(report["findings"][0]["messageContext"]["to"][0]["address"], "c@example.com");
+        assert_eq!(report["summary"]["bytes"], mailbox.len());
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let sandbox = Sandbox::new();
+    let message = |n: usize| {
+        let start = "From a@example.com Thu Jan  1 10:00:00 2026\n";
+        let key = format!("aws_access_key_id = {{{{akia {n}}}}}\naws_secret_access_key = {{{{secret {n}}}}}\n");
+        let body = data_encoding::BASE64.encode(expand(&key).text.as_bytes());
+        format!("{start}From: a@example.com\nTo: b@example.com\nContent-Transfer-Encoding: base64\n\n{body}\n\n")
+    };
+    sandbox.write_bytes("all.mbox", (0..300).map(message).collect::<String>().as_bytes());
+    for format in ["json", "sarif", "text"] {
+        let one = sandbox.run(&["scan", ".", "--format", format, "--threads", "1"]);
+        let many = sandbox.run(&["scan", ".", "--format", format, "--threads", "4"]);
+        assert_eq!(one.stdout, many.stdout);
+        assert!(one.stdout.contains("message 300"));
+        assert_eq!(scan_cases(&["--format", format, "-j1"]).stdout, scan_cases(&["--format", format, "-j4"]).stdout);
+    }
+}
+
+/// Scans one file of these bytes, in JSON.
+fn scan(name: &str, bytes: &[u8], extra: &[&str]) -> (Value, Option<i32>) {
+    let sandbox = Sandbox::new();
+    sandbox.write_bytes(name, bytes);
+    let run = sandbox.run(&[&["scan", ".", "--format", "json"], extra].concat());
+    let left: Vec<_> = std::fs::read_dir(sandbox.path()).expect("the directory").collect();
+    assert_eq!(left.len(), 1, "nothing is unpacked to disk");
+    (serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stderr)), run.code)
+}
+
+fn causes(report: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let skips = report["skipped"].as_array().expect("skips").iter();
+    let inside =
+        |skip: &Value| skip["inside"].as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(" » ");
+    skips.map(|skip| (text(&skip["cause"]), inside(skip))).collect()
+}
+
+fn places(report: &Value) -> Vec<String> {
+    let findings = report["findings"].as_array().expect("findings").iter();
+    let name =
+        |finding: &Value| finding["inside"].as_array().and_then(|names| names.last()?.as_str()).map(str::to_owned);
+    findings.map(|finding| name(finding).unwrap_or_default()).collect()
+}
+
+#[test]
+fn a_bomb_is_left_and_what_is_before_it_is_scanned() {
+    let zeros = vec![0; 3 << 20];
+    let bomb = zipped(&[("first.env", &env()), ("zeros", &zeros), ("last.env", &env())]);
+    let (report, code) = scan("bomb.zip", &bomb, &["--max-archive-size", "1MiB"]);
+    assert_eq!(places(&report), ["first.env"]);
+    let over = ("over-limit".to_owned(), "zeros".to_owned());
+    assert!(causes(&report).contains(&over), "{}", report["skipped"]);
+    assert!(causes(&report).contains(&("more-entries".to_owned(), String::new())), "{}", report["skipped"]);
+    assert_eq!(code, Some(1), "who sets a limit knows it");
+    let (report, code) = scan("bomb.zip", &bomb, &["--max-archive-entries", "1"]);
+    assert_eq!((places(&report).len(), code), (1, Some(1)));
+}
+
+#[test]
+fn a_ratio_that_no_honest_file_has_makes_the_scan_incomplete() {
+    // 300 MiB from 300 KB: more than is asked about, and a thousand times the size.
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let zeros = vec![0; 1 << 20];
+    (0..300).for_each(|_| encoder.write_all(&zeros).expect("memory"));
+    let (report, code) = scan("bomb.gz", &encoder.finish().expect("memory"), &["--max-file-size", "100MiB"]);
+    assert_eq!(causes(&report)[0].0, "too-large", "a blob of this size is not kept: {}", report["skipped"]);
+    assert_eq!(code, Some(0));
+    let inner: Vec<Vec<u8>> = (0..9).map(|_| vec![0; 40 << 20]).collect();
+    let files: Vec<_> = inner.iter().map(|data| ("zeros", data.as_slice())).collect();
+    let (report, code) = scan("bomb.tar.gz", &gzipped(&tarred(&files)), &[]);
+    assert!(causes(&report).iter().any(|(cause, _)| cause == "over-limit"), "{}", report["skipped"]);
+    assert_eq!((&report["summary"]["complete"], code), (&Value::Bool(false), Some(2)));
+}
+
+#[test]
+fn archives_in_archives_end() {
+    let mut data = zipped(&[("key.env", &env())]);
+    for _ in 0..12 {
+        data = zipped(&[("inner.zip", &data)]);
+    }
+    let (report, code) = scan("deep.zip", &data, &[]);
+    assert_eq!((causes(&report)[0].0.as_str(), code), ("over-limit", Some(2)));
+    let (report, code) = scan("deep.zip", &data, &["--max-archive-depth", "20"]);
+    assert_eq!((places(&report), code), (vec!["key.env".to_owned()], Some(1)));
+    let (_, code) = scan("deep.zip", &data, &["--max-archive-depth", "2"]);
+    assert_eq!(code, Some(0), "who sets a limit knows it");
+}
+
+#[test]
+fn damaged_archives_are_read_as_far_as_they_go() {
+    let noise: Vec<u8> = (0..20_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let key = env();
+    let files: [(&str, &[u8]); 3] = [("key.env", &key), ("noise", &noise), ("last.env", &key)];
+    for (name, bytes) in [
+        ("cut.zip", zipped(&files)),
+        ("cut.tar", tarred(&files)),
+        ("cut.tar.gz", gzipped(&tarred(&files))),
+        ("cut.gz", gzipped(&[&key[..], &noise].concat())),
+    ] {
+        let (report, code) = scan(name, &bytes[..bytes.len() / 2], &[]);
+        assert!(!places(&report).is_empty(), "{name}: {report}");
+        assert!(causes(&report).iter().any(|(cause, _)| cause == "damaged"), "{name}: {}", report["skipped"]);
+        assert_eq!(code, Some(2), "{name}");
+    }
+}
+
+#[test]
+fn names_in_archives_are_names_and_no_more() {
+    let key = env();
+    let names = ["../../up.env", "/abs.env", "a\u{1b}[31mb.env", "c\nd.env"];
+    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (*name, key.as_slice())).collect();
+    for (name, bytes) in [("names.tar", tarred(&files)), ("names.zip", zipped(&files))] {
+        let (report, _) = scan(name, &bytes, &[]);
+        assert_eq!(
+            places(&report).iter().map(String::as_str).collect::<BTreeSet<_>>(),
+            BTreeSet::from(names),
+            "{name}"
+        );
+        let sandbox = Sandbox::new();
+        sandbox.write_bytes(name, &bytes);
+        let text = sandbox.run(&["scan", "."]).stdout;
+        assert!(!text.contains('\u{1b}') && !text.contains("c\nd.env"), "{text}");
+        let sarif = sandbox.run(&["scan", ".", "--format", "sarif"]).stdout;
+        assert!(!sarif.contains("u001b"), "{sarif}");
+    }
+}
+
+#[test]
+fn what_is_encrypted_is_said_and_no_failure() {
+    let mut bytes = zipped(&[("key.env", &env())]);
+    // The flag is at these places before the entry and in the directory.
+    for (mark, offset) in [(&b"PK\x03\x04"[..], 6), (b"PK\x01\x02", 8)] {
+        let at = memchr::memmem::find(&bytes, mark).expect("a header");
+        bytes[at + offset] |= 1;
+    }
+    let (report, code) = scan("encrypted.zip", &bytes, &[]);
+    assert_eq!(causes(&report), [("encrypted".to_owned(), "key.env".to_owned())]);
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn archives_may_be_left_out_and_mail_is_not() {
+    let zip = zipped(&[("key.env", &env())]);
+    let (report, code) = scan("a.zip", &zip, &["--no-archives"]);
+    assert_eq!((places(&report).len(), code), (0, Some(0)));
+    assert_eq!(report["summary"]["skipped"]["not-opened"], 1);
+    let body = data_encoding::BASE64.encode(&env());
+    let mail = format!("From: a@example.com\nTo: b@example.com\nContent-Transfer-Encoding: base64\n\n{body}\n");
+    let (report, code) = scan("a.eml", mail.as_bytes(), &["--no-archives"]);
+    assert_eq!((places(&report), code), (vec!["body".to_owned()], Some(1)));
+}
+
+#[test]
+fn messages_in_messages_end() {
+    let head = "From: a@example.com\nTo: b@example.com\nContent-Type: message/rfc822\n\n";
+    for depth in [100, 1999, 100_000] {
+        let mail = head.repeat(depth) + "x";
+        let (report, code) = scan("deep.eml", mail.as_bytes(), &[]);
+        assert_eq!((causes(&report)[0].0.as_str(), code), ("over-limit", Some(2)), "{depth}");
+    }
+    let multipart: String =
+        (0..1900).map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n")).collect();
+    let mail = format!("From: a@example.com\nTo: b@example.com\n{multipart}\n{}", String::from_utf8_lossy(&env()));
+    let (report, code) = scan("deep.eml", mail.as_bytes(), &[]);
+    assert_eq!((places(&report).len(), code), (1, Some(1)));
+}
+
+#[test]
+fn no_secret_is_shown_of_a_message() {
+    let key = expand("{{akia}} {{secret}}");
+    let secret = expand("{{secret}}").text;
+    let mail = format!(
+        "From: {secret} <a@example.com>\nTo: b@example.com\nSubject: the secret access key {secret}\nMessage-ID: <1@x>\n\n{}\n",
+        key.text
+    );
+    let sandbox = Sandbox::new();
+    sandbox.write_bytes("a.eml", mail.as_bytes());
+    sandbox.write_bytes("b.zip", &zipped(&[("a.eml", mail.as_bytes())]));
+    let day = format!("[{{\"user\": \"{secret}\", \"ts\": \"1.1\", \"text\": \"{}\"}}]", key.text);
+    sandbox.write_bytes("chat/ops/2026-01-01.json", day.as_bytes());
+    sandbox.write_bytes("chat/users.json", b"[]");
+    for format in ["text", "json", "jsonl", "sarif"] {
+        let run = sandbox.run(&["scan", ".", "--format", format]);
+        assert!(run.stdout.contains("b@example.com"), "{}", run.stdout);
+        assert!(!run.stdout.contains(&secret) && !run.stderr.contains(&secret), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn an_allow_comment_in_an_archive_counts() {
+    let text = expand("k = '{{akia}}'  # {{allow}} a test\n").text;
+    let (report, code) = scan("a.zip", &zipped(&[("a.py", text.as_bytes())]), &["--show-suppressed"]);
+    assert_eq!((report["suppressed"][0]["inside"][0].as_str(), code), (Some("a.py"), Some(0)));
+}
+
+#[test]
+fn history_looks_into_archives() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write_bytes("backup.zip", &zipped(&[("etc/app.env", &env())]));
+    let added = sandbox.commit(1, "Add a backup");
+    sandbox.write_bytes("backup.zip", &zipped(&[("etc/app.env", b"nothing")]));
+    let removed = sandbox.commit(11, "Empty it");
+    let report = sandbox.json(&["--history", "."]);
+    let finding = &report["findings"][0];
+    assert_eq!((finding["path"].as_str(), finding["inside"][0].as_str()), (Some("backup.zip"), Some("etc/app.env")));
+    assert_eq!(finding["history"]["introduced"]["commits"][0]["id"], added);
+    assert_eq!(finding["history"]["removed"]["commits"][0]["id"], removed);
+    let range = sandbox.json(&["--range", &format!("{added}..{removed}"), "."]);
+    assert_eq!(range["findings"].as_array().map(Vec::len), Some(0));
+    let range = sandbox.json(&["--range", &added, "."]);
+    assert_eq!(range["findings"][0]["inside"][0], "etc/app.env");
+}
+
+#[test]
+fn a_hook_reports_what_is_new_in_an_archive() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write_bytes("backup.zip", &zipped(&[("old.env", &env())]));
+    sandbox.commit(1, "Add a backup");
+    let new = expand("aws_access_key_id = {{akia new}}\naws_secret_access_key = {{secret new}}\n").text;
+    sandbox.write_bytes("backup.zip", &zipped(&[("old.env", &env()), ("new.env", new.as_bytes())]));
+    sandbox.git(&["add", "."]);
+    assert_eq!(places(&sandbox.json(&["--staged", "."])), ["new.env"]);
+    assert_eq!(places(&sandbox.json(&["--staged", "--whole-files", "."])), ["new.env", "old.env"]);
+}
