@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::io::{Cursor, Write};
+use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 use support::{Run, Sandbox, expand, sarif_schema};
 use zip::CompressionMethod;
@@ -393,4 +393,18 @@ fn a_hook_reports_what_is_new_in_an_archive() {
     sandbox.git(&["add", "."]);
     assert_eq!(places(&sandbox.json(&["--staged", "."])), ["new.env"]);
     assert_eq!(places(&sandbox.json(&["--staged", "--whole-files", "."])), ["new.env", "old.env"]);
+}
+
+#[test]
+fn a_store_of_outlook_is_read_from_a_file_too() {
+    let packed = std::fs::read(cases().join("mail/outlook.pst.gz")).expect("the case");
+    let mut store = Vec::new();
+    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut store).expect("it is whole");
+    let (report, code) = scan("outlook.pst", &store, &["--show-suppressed"]);
+    let inside = |finding: &Value| finding["inside"].as_array().map(|names| names.len());
+    let found = report["suppressed"].as_array().expect("findings");
+    assert!(found.iter().any(|finding| inside(finding) == Some(4)), "{report}");
+    assert_eq!(code, Some(0), "{}", report["skipped"]);
+    let (report, code) = scan("outlook.pst", &store[..store.len() / 2], &[]);
+    assert_eq!((causes(&report)[0].0.as_str(), code), ("damaged", Some(2)), "{report}");
 }

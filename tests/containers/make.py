@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the cases beside it, with other libraries than those that keyspill reads them with.
 
-    pip install extract-msg fpdf2 odfpy openpyxl py7zr python-docx python-pptx reportlab zstandard
+    pip install Aspose.Email-for-Python-via-NET extract-msg fpdf2 odfpy openpyxl py7zr python-docx python-pptx reportlab zstandard
     tests/containers/make.py
 
 The key in all of them is the example of AWS's documentation, so that a scan of this repository counts none.
@@ -230,6 +230,24 @@ def outlook():
     writer.write(str(cases / "mail/outlook.msg"))
 
 
+def store():
+    """A store of Outlook's."""
+    os.environ["DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"] = "1"
+    from aspose.email.mapi import MapiMessage
+    from aspose.email.storage.pst import FileFormatVersion, PersonalStorage
+
+    path = cases / "mail/outlook.pst"
+    folders = PersonalStorage.create(str(path), FileFormatVersion.UNICODE)
+    folders.root_folder.add_sub_folder("Inbox")
+    text = f"id {ID}\r\nsecret access key {SECRET}\r\n"
+    outer = MapiMessage("ann@corp.example", "bob@partner.example", "Keys", text)
+    outer.attachments.add("rootkey.csv", f"AWSAccessKeyId={ID}\r\nAWSSecretKey={SECRET}\r\n".encode())
+    folders.root_folder.get_sub_folder("Inbox").add_message(outer)
+    del folders
+    write("mail/outlook.pst.gz", gzip.compress(path.read_bytes(), 9, mtime=0))
+    path.unlink()
+
+
 def patches():
     repository = cases / "patch"
     shutil.rmtree(repository, ignore_errors=True)
@@ -308,3 +326,4 @@ if __name__ == "__main__":
     for make in (archives, images, documents, notebooks, mails, patches, chats):
         make()
     outlook()
+    store()

@@ -3,11 +3,13 @@
 //! The numbers are those of [MS-OXPROPS]: <https://learn.microsoft.com/openspecs/exchange_server_protocols/ms-oxprops/>.
 
 use super::mime;
-use crate::source::Context;
 use crate::source::container::{Place, Unpacker};
 use crate::source::message::{Medium, Message, Party};
+use crate::source::{Context, SkipCause};
 use mail_parser::MessageParser;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 const SUBJECT: u16 = 0x0037;
@@ -74,6 +76,23 @@ impl Properties {
     }
 }
 
+/// Rich text, unpacked ([MS-OXRTFCP]). The library trusts the sizes in its header, so they are looked at first.
+fn rich_text(packed: &[u8]) -> Option<Cow<'_, [u8]>> {
+    const HEADER: usize = 16;
+    /// Two bytes stand for seventeen at most.
+    const MOST_TIMES: usize = 9;
+    let header = packed.get(..HEADER)?;
+    let size = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
+    match &header[8..12] {
+        b"MELA" => Some(Cow::Borrowed(&packed[HEADER..])),
+        b"LZFu" if size <= packed.len() * MOST_TIMES => {
+            let unpacked = catch_unwind(|| compressed_rtf::decompress_rtf(packed));
+            Some(Cow::Owned(unpacked.ok()?.ok()?.into_bytes()))
+        }
+        _ => None,
+    }
+}
+
 /// What is attached to a message.
 #[derive(Debug)]
 pub(super) struct Attachment {
@@ -108,10 +127,12 @@ impl Item {
                 unpacker.leaf(&place.within(name.as_bytes()), body);
             }
         }
-        if let Some(Value::Bytes(rtf)) = self.properties.0.get(&COMPRESSED_RTF)
-            && let Ok(rtf) = compressed_rtf::decompress_rtf(rtf)
-        {
-            unpacker.leaf(&place.within(b"rtf body"), rtf.as_bytes());
+        if let Some(Value::Bytes(rtf)) = self.properties.0.get(&COMPRESSED_RTF) {
+            let place = place.within(b"rtf body");
+            match rich_text(rtf) {
+                Some(text) => unpacker.leaf(&place, &text),
+                None => unpacker.skip(&place.path, SkipCause::Damaged("not as rich text is packed".into())),
+            }
         }
         for attachment in &self.attachments {
             if let Err(cause) = unpacker.budget().enter() {

@@ -11,8 +11,11 @@ use outlook_pst::messaging::attachment::{AnsiAttachment, Attachment as _, Attach
 use outlook_pst::messaging::folder::{AnsiFolder, Folder, UnicodeFolder};
 use outlook_pst::messaging::message::{AnsiMessage, Message, UnicodeMessage};
 use outlook_pst::messaging::store::{AnsiStore, EntryId, Store, UnicodeStore};
+use outlook_pst::ndb::byte_index::ByteIndex;
+use outlook_pst::ndb::header::Header;
 use outlook_pst::ndb::node_id::NodeId;
-use outlook_pst::{AnsiPstFile, PstReader, UnicodePstFile};
+use outlook_pst::ndb::root::Root;
+use outlook_pst::{AnsiPstFile, PstFile, PstReader, UnicodePstFile};
 use std::collections::BTreeSet;
 use std::io::{self, Cursor};
 use std::rc::Rc;
@@ -35,20 +38,28 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
         other => Box::new(Cursor::new(other.bytes(unpacker)?.into_owned())),
     };
     let mut head = [0; 12];
-    source.read_exact(&mut head).and_then(|()| source.rewind()).map_err(damaged)?;
+    source.read_exact(&mut head).map_err(damaged)?;
+    let size = source.seek(io::SeekFrom::End(0)).map_err(damaged)?;
+    source.rewind().map_err(damaged)?;
+    let whole = |end: u64| if end > size { Err(SkipCause::Damaged("it ends early".into())) } else { Ok(()) };
     if u16::from_le_bytes([head[10], head[11]]) >= 23 {
-        let store = UnicodePstFile::read_from(source).and_then(|file| UnicodeStore::read(Rc::new(file)));
-        Walk::<UnicodeStore> { unpacker, store: store.map_err(damaged)?, seen: BTreeSet::new(), lost: 0 }.run(place)
+        let file = UnicodePstFile::read_from(source).map_err(damaged)?;
+        let end = file.header().root().file_eof_index().index();
+        let store = UnicodeStore::read(Rc::new(file)).map_err(damaged)?;
+        Walk { unpacker, store, seen: BTreeSet::new(), lost: 0 }.run(place).and(whole(end))
     } else {
-        let store = AnsiPstFile::read_from(source).and_then(|file| AnsiStore::read(Rc::new(file)));
-        Walk::<AnsiStore> { unpacker, store: store.map_err(damaged)?, seen: BTreeSet::new(), lost: 0 }.run(place)
+        let file = AnsiPstFile::read_from(source).map_err(damaged)?;
+        let end = u64::from(file.header().root().file_eof_index().index());
+        let store = AnsiStore::read(Rc::new(file)).map_err(damaged)?;
+        Walk { unpacker, store, seen: BTreeSet::new(), lost: 0 }.run(place).and(whole(end))
     }
 }
 
 /// The two kinds of stores, which differ in the width of their numbers.
 trait Kind: Store + Sized {
     fn folder(store: &Rc<Self>, id: &EntryId) -> io::Result<Rc<dyn Folder>>;
-    fn item(store: &Rc<Self>, id: &EntryId) -> io::Result<Item>;
+    /// A message, and how many of its attachments could not be read.
+    fn item(store: &Rc<Self>, id: &EntryId) -> io::Result<(Item, usize)>;
 }
 
 /// For one of them.
@@ -59,11 +70,15 @@ macro_rules! kind {
                 Ok(<$folder>::read(store.clone(), id)?)
             }
 
-            fn item(store: &Rc<Self>, id: &EntryId) -> io::Result<Item> {
+            fn item(store: &Rc<Self>, id: &EntryId) -> io::Result<(Item, usize)> {
                 let message = <$message>::read(store.clone(), id, None)?;
                 let mut item = item_of(&*message);
+                let mut lost = 0;
                 for node in attachment_nodes(&*message) {
-                    let attachment = <$attachment>::read(message.clone(), node, None)?;
+                    let Ok(attachment) = <$attachment>::read(message.clone(), node, None) else {
+                        lost += 1;
+                        continue;
+                    };
                     let own = attachment.properties().iter();
                     let mut properties = properties(own.map(|(id, value)| (*id, value)));
                     let mut inner = None;
@@ -77,7 +92,7 @@ macro_rules! kind {
                     }
                     item.attachments.push(Attachment { properties, message: inner });
                 }
-                Ok(item)
+                Ok((item, lost))
             }
         }
     };
@@ -90,7 +105,7 @@ struct Walk<'a, 'b, S> {
     unpacker: &'a Unpacker<'b>,
     store: Rc<S>,
     seen: BTreeSet<u32>,
-    /// How many folders and messages could not be read.
+    /// How many folders, messages and attachments could not be read.
     lost: usize,
 }
 
@@ -99,7 +114,7 @@ impl<S: Kind> Walk<'_, '_, S> {
         self.folder(place, ROOT_FOLDER, 0)?;
         match self.lost {
             0 => Ok(()),
-            lost => Err(SkipCause::Damaged(format!("{lost} of its folders and messages"))),
+            lost => Err(SkipCause::Damaged(format!("{lost} of its folders, messages and attachments"))),
         }
     }
 
@@ -122,7 +137,10 @@ impl<S: Kind> Walk<'_, '_, S> {
                 let place = place.within(format!("message {}", number + 1).as_bytes());
                 let id = self.store.properties().make_entry_id(NodeId::from(row));
                 match id.and_then(|id| S::item(&self.store, &id)) {
-                    Ok(item) => item.hand_over(self.unpacker, &place),
+                    Ok((item, lost)) => {
+                        self.lost += lost;
+                        item.hand_over(self.unpacker, &place);
+                    }
                     Err(_) => self.lost += 1,
                 }
             }
