@@ -3,14 +3,9 @@
 //! Decoding starts only where the encoded spelling of a word such as `AKIA` stands. Which characters that is depends
 //! on the word's place in the groups of three bytes, so each word has three anchors.
 
+use super::wrapped::{Alphabet, Wrapped};
 use super::{Decoded, Encoding};
 use std::ops::Range;
-
-/// How far to each side of an anchor text is decoded, in base64 characters.
-const REACH: usize = 64 << 10;
-
-/// Shortest line, in base64 characters, that is taken to go on in the next line.
-const SHORTEST_WRAP: usize = 20;
 
 /// The characters that the base64 of `word` always has in each of its three alignments, and the place of the
 /// first of them in its group of four. Characters that also depend on the word's neighbours are left out.
@@ -29,31 +24,33 @@ pub fn anchors(word: &[u8]) -> impl Iterator<Item = (Vec<u8>, u8)> {
 #[derive(Debug)]
 pub struct Base64Text {
     text: Vec<u8>,
-    /// Raw offset of each base64 character, from the first decoded one on.
-    positions: Vec<usize>,
+    /// The characters, from the first decoded one on.
+    characters: Wrapped,
 }
 
 impl Base64Text {
     /// Decodes the base64 characters around offset `anchor`, which is at place `phase` (0 to 3) of its group.
     pub fn around(raw: &[u8], anchor: usize, phase: u8) -> Self {
-        let mut before = walk(raw, anchor, Direction::Left, is_character);
-        before.reverse();
-        // Drop characters so that the first is at place 0 of its group.
-        let surplus = (before.len() + 4 - usize::from(phase)) % 4;
-        let mut positions = before.split_off(surplus.min(before.len()));
-        positions.extend(walk(raw, anchor, Direction::Right, is_character));
-        let mut text = Vec::with_capacity(positions.len() / 4 * 3 + 2);
-        for group in positions.chunks(4) {
-            let bits =
-                group.iter().fold(0u32, |bits, &at| bits << 6 | u32::from(sextet(raw[at]))) << (6 * (4 - group.len()));
-            text.extend_from_slice(&bits.to_be_bytes()[1..group.len().max(1)]);
+        let (mut characters, before) = Wrapped::around(raw, anchor, &ALPHABET);
+        // Leave characters out so that the first is at place 0 of its group.
+        characters.skip((before + 4 - usize::from(phase)) % 4);
+        let all = characters.gather(raw);
+        let mut text = Vec::with_capacity(all.len() / 4 * 3 + 2);
+        let (groups, rest) = all.as_chunks::<4>();
+        let bits = |group: &[u8]| group.iter().fold(0u32, |bits, &b| bits << 6 | u32::from(sextet(b)));
+        for group in groups {
+            text.extend_from_slice(&bits(group).to_be_bytes()[1..]);
         }
-        Self { text, positions }
+        if let Some(length) = rest.len().checked_sub(1) {
+            let bits = bits(rest) << (6 * (4 - rest.len()));
+            text.extend_from_slice(&bits.to_be_bytes()[1..=length]);
+        }
+        Self { text, characters }
     }
 
     /// True if the character at raw offset `at` was read as the one at place `phase` of its group.
     pub fn reads(&self, at: usize, phase: u8) -> bool {
-        self.positions.binary_search(&at).is_ok_and(|index| index % 4 == usize::from(phase))
+        self.characters.index_of(at).is_some_and(|index| index % 4 == usize::from(phase))
     }
 }
 
@@ -65,7 +62,7 @@ impl Decoded for Base64Text {
     fn raw(&self, range: Range<usize>) -> Range<usize> {
         let first = range.start * 8 / 6;
         let last = (range.end * 8).div_ceil(6) - 1;
-        self.positions[first]..self.positions[last] + 1
+        self.characters.raw_offset(first)..self.characters.raw_offset(last) + 1
     }
 
     fn encoding(&self) -> Encoding {
@@ -73,85 +70,40 @@ impl Decoded for Base64Text {
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Direction {
-    Left,
-    Right,
-}
-
-/// Offsets of the characters of an encoding from `anchor` on (leftwards: those before it), nearest first. Goes over line ends
-/// between long lines, and over the white space that indents them.
-pub(super) fn walk(raw: &[u8], anchor: usize, direction: Direction, is_character: impl Fn(u8) -> bool) -> Vec<usize> {
-    let next = |at: usize| match direction {
-        Direction::Left => at.checked_sub(1),
-        Direction::Right => Some(at + 1).filter(|&at| at < raw.len()),
-    };
-    let mut positions = Vec::new();
-    let mut at = match direction {
-        Direction::Left => next(anchor),
-        Direction::Right => Some(anchor).filter(|&at| at < raw.len()),
-    };
-    let mut in_line = 0;
-    while let Some(here) = at
-        && positions.len() < REACH
-    {
-        if is_character(raw[here]) {
-            positions.push(here);
-            in_line += 1;
-            at = next(here);
-            continue;
-        }
-        // A line end, after enough characters for a wrapped line? The anchor's own line may be cut by the anchor.
-        let line_is_long = in_line >= SHORTEST_WRAP || in_line == positions.len();
-        let mut blank = here;
-        let mut line_ends = 0;
-        while raw[blank].is_ascii_whitespace() {
-            line_ends += usize::from(raw[blank] == b'\n');
-            match next(blank) {
-                Some(further) => blank = further,
-                None => return positions,
-            }
-        }
-        if line_ends != 1 || !line_is_long || !is_wrapped_line(raw, blank, direction, &is_character) {
-            return positions;
-        }
-        in_line = 0;
-        at = Some(blank);
+/// Both alphabets: the standard one and that for URLs.
+pub(super) static ALPHABET: Alphabet = {
+    let mut alphabet = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        alphabet[byte] = SEXTETS[byte] < 64;
+        byte += 1;
     }
-    positions
-}
+    alphabet
+};
 
-/// True if the line that has its first (leftwards: last) text at `at` starts (ends) with such characters as a wrapped
-/// line does.
-fn is_wrapped_line(raw: &[u8], at: usize, direction: Direction, is_character: &impl Fn(u8) -> bool) -> bool {
-    match direction {
-        Direction::Right => {
-            let rest = &raw[at..raw.len().min(at + REACH)];
-            let text = rest.iter().position(|&b| !is_character(b)).unwrap_or(rest.len());
-            let after = rest[text..].iter().find(|&&b| b != b'=');
-            text > 0 && after.is_none_or(u8::is_ascii_whitespace)
-        }
-        Direction::Left => {
-            let rest = &raw[at.saturating_sub(REACH)..=at];
-            let text = rest.iter().rev().position(|&b| !is_character(b)).unwrap_or(rest.len());
-            // The first line of a block often stands after a name.
-            text >= SHORTEST_WRAP
-        }
+const SEXTETS: [u8; 256] = {
+    let mut sextets = [64; 256];
+    let mut n = 0;
+    while n < 26 {
+        sextets[b'A' as usize + n] = n as u8;
+        sextets[b'a' as usize + n] = n as u8 + 26;
+        n += 1;
     }
-}
+    let mut n = 0;
+    while n < 10 {
+        sextets[b'0' as usize + n] = n as u8 + 52;
+        n += 1;
+    }
+    sextets[b'+' as usize] = 62;
+    sextets[b'-' as usize] = 62;
+    sextets[b'/' as usize] = 63;
+    sextets[b'_' as usize] = 63;
+    sextets
+};
 
-pub(super) fn is_character(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
-}
-
+/// The six bits that a character of the alphabet stands for.
 pub(super) fn sextet(character: u8) -> u8 {
-    match character {
-        b'A'..=b'Z' => character - b'A',
-        b'a'..=b'z' => character - b'a' + 26,
-        b'0'..=b'9' => character - b'0' + 52,
-        b'+' | b'-' => 62,
-        _ => 63,
-    }
+    SEXTETS[usize::from(character)] & 63
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Compressed text in base64, as Helm keeps its releases and cloud-init takes its files.
 
-use super::base64::{is_character, sextet};
+use super::base64::{ALPHABET, sextet};
 use super::{Decoded, Encoding};
 use flate2::read::MultiGzDecoder;
 use std::io::Read;
@@ -65,7 +65,7 @@ impl Read for Base64Reader<'_> {
         let mut written = 0;
         while written < buffer.len() {
             let Some(&byte) = self.raw.get(self.at) else { break };
-            if is_character(byte) {
+            if ALPHABET[usize::from(byte)] {
                 self.bits = self.bits << 6 | u32::from(sextet(byte));
                 self.count += 6;
                 if self.count >= 8 {

@@ -1,6 +1,6 @@
 //! Text in hexadecimal digits, two a byte, in one piece or over several lines.
 
-use super::base64::{Direction, walk};
+use super::wrapped::{Alphabet, Wrapped};
 use super::{Decoded, Encoding};
 use std::ops::Range;
 
@@ -8,27 +8,33 @@ use std::ops::Range;
 #[derive(Debug)]
 pub struct HexText {
     text: Vec<u8>,
-    /// Raw offset of each digit.
-    positions: Vec<usize>,
+    digits: Wrapped,
 }
+
+static DIGITS: Alphabet = {
+    let mut digits = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        digits[byte] = (byte as u8).is_ascii_hexdigit();
+        byte += 1;
+    }
+    digits
+};
 
 impl HexText {
     /// Decodes the digits around offset `anchor`, which is the first of a byte.
     pub fn around(raw: &[u8], anchor: usize) -> Self {
-        let is_digit = |byte: u8| byte.is_ascii_hexdigit();
-        let mut before = walk(raw, anchor, Direction::Left, is_digit);
-        before.reverse();
-        let mut positions = before.split_off(before.len() % 2);
-        positions.extend(walk(raw, anchor, Direction::Right, is_digit));
-        positions.truncate(positions.len() / 2 * 2);
-        let digit = |at: usize| char::from(raw[at]).to_digit(16).unwrap_or_default() as u8;
-        let text = positions.as_chunks::<2>().0.iter().map(|[high, low]| digit(*high) << 4 | digit(*low)).collect();
-        Self { text, positions }
+        let (mut digits, before) = Wrapped::around(raw, anchor, &DIGITS);
+        digits.skip(before % 2);
+        let digit = |b: u8| char::from(b).to_digit(16).unwrap_or_default() as u8;
+        let all = digits.gather(raw);
+        let text = all.as_chunks::<2>().0.iter().map(|[high, low]| digit(*high) << 4 | digit(*low)).collect();
+        Self { text, digits }
     }
 
     /// True if the digit at raw offset `at` was read as the first of a byte.
     pub fn reads(&self, at: usize) -> bool {
-        self.positions.binary_search(&at).is_ok_and(|index| index.is_multiple_of(2))
+        self.digits.index_of(at).is_some_and(|index| index.is_multiple_of(2))
     }
 }
 
@@ -38,7 +44,7 @@ impl Decoded for HexText {
     }
 
     fn raw(&self, range: Range<usize>) -> Range<usize> {
-        self.positions[2 * range.start]..self.positions[2 * range.end - 1] + 1
+        self.digits.raw_offset(2 * range.start)..self.digits.raw_offset(2 * range.end - 1) + 1
     }
 
     fn encoding(&self) -> Encoding {

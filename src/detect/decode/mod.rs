@@ -6,6 +6,7 @@ pub mod gzip;
 pub mod hex;
 pub mod run;
 pub mod wide;
+mod wrapped;
 
 use std::ops::Range;
 
