@@ -408,3 +408,16 @@ fn a_store_of_outlook_is_read_from_a_file_too() {
     let (report, code) = scan("outlook.pst", &store[..store.len() / 2], &[]);
     assert_eq!((causes(&report)[0].0.as_str(), code), ("damaged", Some(2)), "{report}");
 }
+
+/// What fuzzing has found: files on which a parser failed.
+#[test]
+fn what_a_parser_fails_on_is_told_and_costs_itself() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/containers/crashes");
+    for entry in std::fs::read_dir(dir).expect("the cases") {
+        let path = entry.expect("an entry").path();
+        let run = Sandbox::new().run(&["scan", path.to_str().expect("a plain name"), "--show-suppressed"]);
+        assert!(matches!(run.code, Some(0 | 2)), "{path:?}: {} {}", run.stdout, run.stderr);
+        assert!(!run.stdout.contains("internal"), "{path:?}: {}", run.stdout);
+        assert!(run.stdout.contains("3 documented examples"), "{path:?}: {}", run.stdout);
+    }
+}

@@ -5,6 +5,7 @@ use crate::source::message::{Medium, Message, Party};
 use crate::source::{Context, SkipCause};
 use mail_parser::{Address, HeaderForm, HeaderName, HeaderValue, MessageParser, MimeHeaders, PartType};
 use std::collections::BTreeMap;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 /// Fields of which one at least is in every message.
@@ -77,9 +78,12 @@ pub(super) fn open_one(unpacker: &Unpacker, place: &Place, bytes: &[u8], is_patc
         unpacker.skip(&place.path, SkipCause::OverLimit { words, is_chosen: false });
         return unpacker.leaf(place, bytes);
     }
-    let Some(parsed) = MessageParser::default().parse(bytes) else {
+    // One message that the parser fails on must not cost the mailbox.
+    let Ok(parsed) = catch_unwind(|| MessageParser::default().parse(bytes)) else {
+        unpacker.skip(&place.path, SkipCause::Damaged("not as mail is written".into()));
         return unpacker.leaf(place, bytes);
     };
+    let Some(parsed) = parsed else { return unpacker.leaf(place, bytes) };
     let mut message = read(&parsed);
     let is_mailed = message.addressees().next().is_some() || !message.id.is_empty() || !message.list_id.is_empty();
     if is_patch && !is_mailed {
