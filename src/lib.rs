@@ -21,9 +21,11 @@
 //! assert!(found.candidates[0].dummy.is_some(), "it is an example from AWS's documentation");
 //! ```
 
+pub mod config;
 pub mod credential;
 pub mod detect;
 pub mod finding;
+pub mod judge;
 pub mod policy;
 pub mod report;
 pub mod rule;

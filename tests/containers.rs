@@ -207,6 +207,7 @@ fn causes(report: &Value) -> Vec<(String, String)> {
 
 fn places(report: &Value) -> Vec<String> {
     let findings = report["findings"].as_array().expect("findings").iter();
+    let findings = findings.filter(|finding| finding["judgement"].is_null());
     let name =
         |finding: &Value| finding["inside"].as_array().and_then(|names| names.last()?.as_str()).map(str::to_owned);
     findings.map(|finding| name(finding).unwrap_or_default()).collect()

@@ -33,6 +33,7 @@ fn ours(dir: &Path) -> BTreeMap<Place, Story> {
         no_ignore: false,
         limit: SizeLimit::default(),
         archives: false,
+        config: keyspill::config::Config::default(),
         limits: Limits::default(),
         threads: 0,
         show_secrets: false,
@@ -42,8 +43,9 @@ fn ours(dir: &Path) -> BTreeMap<Place, Story> {
     assert_eq!(report.coverage.failures().count(), 0);
     let prefix = format!("{}/", dir.canonicalize().expect("a path").display());
     // What is in the text of commits and tags is not what this is about.
-    let of_blobs =
-        |finding: &&keyspill::finding::Finding| finding.history.as_ref().is_some_and(|h| h.kind == Kind::Blob);
+    let of_blobs = |finding: &&keyspill::finding::Finding| {
+        finding.judgement.is_none() && finding.history.as_ref().is_some_and(|h| h.kind == Kind::Blob)
+    };
     let stories = report.findings.iter().chain(&report.suppressed).filter(of_blobs).map(|finding| {
         let history = finding.history.as_ref().expect("a history");
         let path = finding.path.to_text();

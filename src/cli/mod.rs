@@ -1,5 +1,6 @@
 //! The command line: arguments, subcommands, exit codes. The only owner of standard output and standard error.
 
+mod config;
 mod output;
 mod progress;
 mod rules;
@@ -30,6 +31,9 @@ const EXIT_CODES: &str = "Exit codes:
 enum Command {
     /// Scan files, standard input, or what git repositories hold.
     Scan(Box<scan::Args>),
+    /// Check the configuration.
+    #[command(subcommand)]
+    Config(config::Command),
     /// List, explain and check rules.
     #[command(subcommand)]
     Rules(rules::Command),
@@ -44,6 +48,7 @@ pub fn run() -> ExitCode {
     let outcome = match (cli.command, matches.subcommand()) {
         (Command::Scan(args), Some((_, matches))) => args.run(matches),
         (Command::Scan(_), None) => unreachable!("a command was parsed, so there is one"),
+        (Command::Config(command), _) => command.run(),
         (Command::Rules(command), _) => command.run(),
     };
     match outcome {

@@ -4,6 +4,7 @@ use super::output::{self, ColourChoice};
 use super::progress;
 use anyhow::{Context, bail};
 use clap::{ArgMatches, ValueEnum};
+use keyspill::config::Config;
 use keyspill::detect::Detector;
 use keyspill::report::uri::UriBase;
 use keyspill::report::{Options, Report, Verdict, json, sarif, text};
@@ -97,6 +98,11 @@ pub struct Args {
         help_heading = "What is scanned"
     )]
     stdin_path: PathBuf,
+
+    /// What your organisation is: its domains and accounts [default: keyspill.toml, in the directory of the first path or
+    /// above, up to the repository's root].
+    #[arg(long, value_name = "FILE", help_heading = "What is scanned")]
+    config: Option<PathBuf>,
 
     /// Add the rules of a TOML file. May be given several times.
     #[arg(long = "rules", value_name = "FILE", help_heading = "What is scanned")]
@@ -233,9 +239,11 @@ impl Args {
             rayon::ThreadPoolBuilder::new().num_threads(self.threads).build_global().context("cannot start threads")?;
         }
         let (rules, rules_complete) = self.load_rules();
+        let (config, config_complete) = self.load_config(&rules);
+        let complete = rules_complete && config_complete;
         let detector = Detector::new(Arc::new(rules));
         let progress = Progress::default();
-        let scan = self.scan();
+        let scan = self.scan(config);
         let report = progress::shown(&progress, !self.quiet, || scan.run(&detector, &progress));
         tell(&report, &targets);
         if scan.scope == Scope::Tree
@@ -251,19 +259,21 @@ impl Args {
             self.write(&report, &options, target)?;
         }
         let verdict = report.verdict(self.fail_on.into());
-        Ok(if rules_complete { verdict } else { Verdict::Incomplete })
+        Ok(if complete { verdict } else { Verdict::Incomplete })
     }
 
-    fn scan(&self) -> Scan {
-        let (stdin, roots): (Vec<_>, Vec<_>) = self.paths.iter().cloned().partition(|path| path == Path::new("-"));
+    fn scan(&self, config: Config) -> Scan {
+        let roots = self.roots();
+        let stdin = self.paths.len() > roots.len();
         let limit = self.max_file_size.map_or_else(SizeLimit::default, |bytes| SizeLimit { bytes, is_chosen: true });
         Scan {
             roots,
-            stdin: (!stdin.is_empty()).then(|| self.stdin_path.clone()),
+            stdin: stdin.then(|| self.stdin_path.clone()),
             scope: self.scope(),
             no_ignore: self.no_ignore,
             limit,
             archives: !self.no_archives,
+            config,
             limits: self.limits(),
             threads: self.threads,
             show_secrets: self.show_secrets,
@@ -298,6 +308,24 @@ impl Args {
         if selection == Selection::default() { Scope::Tree } else { Scope::Commits { selection, whole_files } }
     }
 
+    /// The paths but standard input.
+    fn roots(&self) -> Vec<PathBuf> {
+        self.paths.iter().filter(|path| *path != Path::new("-")).cloned().collect()
+    }
+
+    /// The configuration that was given or is there; false if it could not be read.
+    fn load_config(&self, rules: &RuleSet) -> (Config, bool) {
+        let first = self.roots().into_iter().next().unwrap_or_else(|| PathBuf::from("."));
+        let Some(file) = self.config.clone().or_else(|| Config::find(&first)) else { return (Config::default(), true) };
+        match Config::read(&file, rules) {
+            Ok(config) => (config, true),
+            Err(error) => {
+                output::error(&error.to_string());
+                (Config::default(), false)
+            }
+        }
+    }
+
     /// The built-in rules and those of all files that could be loaded; false if one could not.
     fn load_rules(&self) -> (RuleSet, bool) {
         let mut rules = RuleSet::built_in();
@@ -318,7 +346,7 @@ impl Args {
             Format::Jsonl => json::write_lines(report, options),
             Format::Sarif => {
                 let dir = std::env::current_dir().context("cannot tell the working directory")?;
-                sarif::write(report, options, &UriBase::of_scan(&dir, &self.scan().roots))
+                sarif::write(report, options, &UriBase::of_scan(&dir, &self.roots()))
             }
         };
         match &target.output {

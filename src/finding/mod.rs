@@ -10,6 +10,7 @@ use crate::detect::comment::MARKERS;
 use crate::detect::decode::Encoding;
 use crate::detect::dummy::Dummy;
 use crate::detect::{Candidate, Detection, Part};
+use crate::judge::{Evidence, Grade};
 use crate::rule::{Finder, Matcher, Rule, Severity};
 use crate::source::BlobPath;
 use crate::source::message::Message;
@@ -48,8 +49,23 @@ pub struct Finding {
     pub outer: Option<Location>,
     /// The message it is in, if it is in one. Secrets in its texts are masked, too.
     pub message: Option<Arc<Message>>,
+    /// Set if this is not an occurrence, but what several of them mean together.
+    pub judgement: Option<Arc<Judgement>>,
+    /// True if the key belongs to a service that plants keys to be found.
+    pub is_canary: bool,
     /// What the repository's history tells of it, if that was scanned and holds it.
     pub history: Option<Arc<History>>,
+}
+
+/// What the occurrences of a key mean together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// How bad it is.
+    pub grade: Grade,
+    /// Sentences.
+    pub reasons: Vec<String>,
+    /// The places it stands on, the most telling first.
+    pub evidence: Vec<Evidence>,
 }
 
 /// A shown value and where it stands.
@@ -86,11 +102,6 @@ impl Finding {
     /// True if it is of a comment and not of a key.
     pub fn is_of_comment(&self) -> bool {
         matches!(self.rule.matcher, Matcher::Finder(Finder::UnusedAllow))
-    }
-
-    /// True if the key belongs to a service that plants keys to be found.
-    pub fn is_canary(&self) -> bool {
-        self.account.is_some_and(AccountId::is_canary)
     }
 
     /// Findings of one key have the same name: its id, else the fingerprint of the secret.
@@ -138,6 +149,8 @@ pub fn findings(
             suppression: candidate.dummy.map(Suppression::Dummy),
             outer: None,
             message: None,
+            judgement: None,
+            is_canary: account_of(candidate).is_some_and(AccountId::is_canary),
             history: None,
         }
     };
@@ -166,6 +179,8 @@ pub fn unused_allow(
         suppression: None,
         outer: None,
         message: None,
+        judgement: None,
+        is_canary: false,
         history: None,
     }
 }

@@ -5,7 +5,8 @@ use super::{Options, Report};
 use crate::detect::decode::Encoding;
 use crate::finding::history::{Commit, Commits, History, Person};
 use crate::finding::location::Location;
-use crate::finding::{Finding, Suppression, Value};
+use crate::finding::{Finding, Judgement, Suppression, Value};
+use crate::judge::Grade;
 use crate::rule::Severity;
 use crate::source::git::attribute::graph::Reach;
 use crate::source::message::{Message, Party};
@@ -103,6 +104,8 @@ struct FindingRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     suppression: Option<SuppressionRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    judgement: Option<JudgementRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     message_context: Option<MessageRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<HistoryRecord<'a>>,
@@ -121,13 +124,43 @@ impl<'a> FindingRecord<'a> {
             id: finding.id.as_ref().map(ValueRecord::of),
             secret: finding.secret.as_ref().map(ValueRecord::of),
             account: finding.account.map(|account| account.to_string()),
-            canary: finding.is_canary(),
+            canary: finding.is_canary,
             fingerprint: finding.fingerprint.to_string(),
             excerpts: excerpts.collect(),
             suppression: finding.suppression.as_ref().map(SuppressionRecord::of),
+            judgement: finding.judgement.as_deref().map(JudgementRecord::of),
             message_context: finding.message.as_deref().map(MessageRecord::of),
             history: finding.history.as_deref().map(HistoryRecord::of),
         }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JudgementRecord<'a> {
+    grade: Grade,
+    reasons: &'a [String],
+    evidence: Vec<EvidenceRecord<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EvidenceRecord<'a> {
+    #[serde(flatten)]
+    path: PathRecord<'a>,
+    location: Location,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outer_location: Option<Location>,
+}
+
+impl<'a> JudgementRecord<'a> {
+    fn of(judgement: &'a Judgement) -> Self {
+        let evidence = judgement.evidence.iter().map(|place| EvidenceRecord {
+            path: PathRecord::of(&place.path),
+            location: place.location,
+            outer_location: place.outer,
+        });
+        Self { grade: judgement.grade, reasons: &judgement.reasons, evidence: evidence.collect() }
     }
 }
 

@@ -10,7 +10,7 @@ use super::wording::{chronicle, correspondence, headline, remarks, remedy, secre
 use super::{Options, Report};
 use crate::finding::history::Commits;
 use crate::finding::location::Location as Place;
-use crate::finding::{Finding, Suppression as Reason};
+use crate::finding::{Finding, Judgement, Suppression as Reason};
 use crate::rule::{Rule, Severity};
 use crate::source::git::repository::Facts;
 use crate::source::{BlobPath, INSIDE, Skip};
@@ -183,6 +183,9 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
         text = format!("{text} Its [{noun}](1) is on line {}.", secret.location.start_line);
         related.push(numbered(1, location(&finding.path, Some(&secret.location), finding.outer.as_ref(), base), noun));
     }
+    if let Some(judgement) = &finding.judgement {
+        return judged(finding, judgement, report, base);
+    }
     let (others, count) = occurrences.other_than(finding);
     if count > 0 {
         let shown = others.iter().enumerate().map(|(n, other)| {
@@ -207,26 +210,12 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
     if finding.suppression.is_none() && finding.id.is_some() {
         text = format!("{text} {}", super::wording::first_sentence(&remedy(finding)));
     }
-    let index = report.rules.iter().position(|rule| rule.id == finding.rule.id);
-    let level = match finding.severity {
-        Severity::Note => ResultLevel::Note,
-        Severity::Warning => ResultLevel::Warning,
-        Severity::Error => ResultLevel::Error,
-    };
-    let mut result = Result::builder()
-        .rule_id(finding.rule.id.as_str())
-        .level(level)
-        .message(message(&text))
-        .locations(vec![location(&finding.path, Some(&finding.location), finding.outer.as_ref(), base)])
-        .partial_fingerprints(BTreeMap::from([(FINGERPRINT.to_owned(), finding.fingerprint.to_string())]))
-        .build();
-    result.rule_index = index.map(|index| index as i64);
-    result.related_locations = (!related.is_empty()).then_some(related);
+    let mut result = bare(finding, &text, related, report, base);
     result.suppressions = finding.suppression.as_ref().map(|reason| vec![suppression(reason)]);
     let mut properties = BTreeMap::new();
     if let Some(account) = finding.account {
         properties.insert("account".to_owned(), json!(account.to_string()));
-        properties.insert("canary".to_owned(), json!(account.is_canary()));
+        properties.insert("canary".to_owned(), json!(finding.is_canary));
     }
     if let Some(history) = &finding.history {
         let names =
@@ -237,6 +226,47 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
     }
     result.properties =
         (!properties.is_empty()).then(|| PropertyBag::builder().additional_properties(properties).build());
+    result
+}
+
+/// A result with a text, at the finding's place.
+fn bare(finding: &Finding, text: &str, related: Vec<Location>, report: &Report, base: &UriBase) -> Result {
+    let level = match finding.severity {
+        Severity::Note => ResultLevel::Note,
+        Severity::Warning => ResultLevel::Warning,
+        Severity::Error => ResultLevel::Error,
+    };
+    let mut result = Result::builder()
+        .rule_id(finding.rule.id.as_str())
+        .level(level)
+        .message(message(text))
+        .locations(vec![location(&finding.path, Some(&finding.location), finding.outer.as_ref(), base)])
+        .partial_fingerprints(BTreeMap::from([(FINGERPRINT.to_owned(), finding.fingerprint.to_string())]))
+        .build();
+    let index = report.rules.iter().position(|rule| rule.id == finding.rule.id);
+    result.rule_index = index.map(|index| index as i64);
+    result.related_locations = (!related.is_empty()).then_some(related);
+    result
+}
+
+/// A judgement, with the places that it stands on.
+fn judged(finding: &Finding, judgement: &Judgement, report: &Report, base: &UriBase) -> Result {
+    let mut text = format!("{}.", headline(finding));
+    for reason in &judgement.reasons {
+        text = format!("{text} {}", crate::sanitize::one_line(reason));
+    }
+    let mut related = Vec::new();
+    let places = judgement.evidence.iter().take(MOST_OCCURRENCES).map(|place| {
+        let number = related.len() as i64 + 1;
+        let at = location(&place.path, Some(&place.location), place.outer.as_ref(), base);
+        related.push(numbered(number, at, "the key"));
+        format!("[{}:{}]({number})", link_text(&place.path), place.location.start_line)
+    });
+    let places = places.collect::<Vec<_>>().join(", ");
+    text = format!("{text} It is at {places}. {}", super::wording::first_sentence(&remedy(finding)));
+    let mut result = bare(finding, &text, related, report, base);
+    let properties = BTreeMap::from([("grade".to_owned(), json!(judgement.grade))]);
+    result.properties = Some(PropertyBag::builder().additional_properties(properties).build());
     result
 }
 
@@ -373,7 +403,7 @@ struct Occurrences<'a>(HashMap<String, Vec<&'a Finding>>);
 impl<'a> Occurrences<'a> {
     fn of(report: &'a Report) -> Self {
         let mut map: HashMap<String, Vec<&Finding>> = HashMap::new();
-        for finding in &report.findings {
+        for finding in report.findings.iter().filter(|finding| finding.judgement.is_none()) {
             map.entry(finding.credential()).or_default().push(finding);
         }
         Self(map)

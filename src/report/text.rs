@@ -36,7 +36,14 @@ fn by_credential(findings: &[Finding]) -> Vec<Vec<&Finding>> {
     let rank = |finding: &Finding| {
         let security = (finding.rule.security_severity * 10.0) as u32;
         let is_past = finding.history.as_ref().is_some_and(|history| history.is_past());
-        let worth = (finding.severity, finding.id.is_some() && finding.secret.is_some(), security, !is_past);
+        // What is judged comes after what it is judged of.
+        let worth = (
+            finding.judgement.is_none(),
+            finding.severity,
+            finding.id.is_some() && finding.secret.is_some(),
+            security,
+            !is_past,
+        );
         Reverse(worth)
     };
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
@@ -52,7 +59,8 @@ fn by_credential(findings: &[Finding]) -> Vec<Vec<&Finding>> {
     for group in &mut groups {
         group.sort_by_key(|finding| rank(finding));
     }
-    groups.sort_by_key(|group| rank(group[0]));
+    let severity = |group: &Vec<&Finding>| group.iter().map(|finding| finding.severity).max();
+    groups.sort_by_key(|group| (Reverse(severity(group)), rank(group[0])));
     groups
 }
 
@@ -71,14 +79,18 @@ fn place(finding: &Finding) -> String {
 }
 
 fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
+    let (judgements, findings): (Vec<&Finding>, Vec<&Finding>) =
+        findings.iter().partition(|finding| finding.judgement.is_some());
     let worst = findings[0];
-    let level = match worst.severity {
-        Severity::Error => Level::ERROR,
-        Severity::Warning => Level::WARNING,
-        Severity::Note => Level::NOTE,
-    };
-    let title = level.primary_title(headline(worst)).id(worst.rule.id.as_str());
+    let severity = judgements.iter().map(|finding| finding.severity).max().unwrap_or(worst.severity);
+    let title = level(severity.max(worst.severity)).primary_title(headline(worst)).id(worst.rule.id.as_str());
     let mut group = Group::with_title(title).element(snippet(worst));
+    for finding in judgements {
+        let reasons = finding.judgement.iter().flat_map(|judgement| &judgement.reasons);
+        let reasons: Vec<_> = reasons.map(|reason| one_line(reason)).collect();
+        let verdict = format!("{}: {}", finding.rule.id, reasons.join(" "));
+        group = group.element(level(finding.severity).message(verdict));
+    }
     for remark in remarks(worst) {
         group = group.element(Level::NOTE.message(one_line(&remark)));
     }
@@ -98,6 +110,14 @@ fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
         group = group.element(Level::HELP.message(first_sentence(&remedy(worst)).to_owned()));
     }
     group
+}
+
+fn level(severity: Severity) -> Level<'static> {
+    match severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
+    }
 }
 
 fn occurrence(finding: &Finding, worst: &Finding) -> String {

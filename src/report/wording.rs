@@ -12,7 +12,9 @@ use crate::source::message::{Medium, Message, Party};
 /// What was found, as the title of a diagnostic: no full stop.
 pub fn headline(finding: &Finding) -> String {
     let mut text = finding.rule.name.clone();
-    if let Some(id) = &finding.id {
+    if let Some(id) = finding.id.as_ref().filter(|_| finding.judgement.is_some()) {
+        text = format!("{text}: {}", id.text);
+    } else if let Some(id) = &finding.id {
         let with_secret = is_temporary(finding) && finding.secret.is_some();
         text = format!("{text} {}{}", id.text, if with_secret { " with its secret" } else { "" });
     }
@@ -25,7 +27,7 @@ pub fn headline(finding: &Finding) -> String {
 /// What there is to know besides, in sentences.
 pub fn remarks(finding: &Finding) -> Vec<String> {
     let mut remarks = Vec::new();
-    if finding.is_canary() {
+    if finding.is_canary {
         let text = "The account belongs to a service for canary tokens: this key was planted as a tripwire. Do not try it: \
                     using it raises an alarm.";
         remarks.push(text.to_owned());

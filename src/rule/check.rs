@@ -55,7 +55,7 @@ fn check_rule(detector: &Detector, rule: &Rule) -> Vec<Failure> {
     };
     let missed = numbers(&rule.positives, false).into_iter().map(Problem::Missed);
     let alarms = numbers(&rule.negatives, true).into_iter().map(Problem::FalseAlarm);
-    let is_text_rule = !matches!(rule.matcher, Matcher::Finder(super::Finder::UnusedAllow));
+    let is_text_rule = !matches!(rule.matcher, Matcher::Finder(finder) if finder.is_of_findings());
     let none = (is_text_rule && rule.positives.is_empty()).then_some(Problem::NoPositives);
     none.into_iter().chain(missed).chain(alarms).map(|problem| Failure { rule: rule.id.to_string(), problem }).collect()
 }

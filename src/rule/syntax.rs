@@ -80,6 +80,21 @@ pub enum Finder {
     SesSmtpPassword,
     /// An inline `allow` comment without effect.
     UnusedAllow,
+    /// A judgement: the key was mailed.
+    EmailedKey,
+    /// A judgement: the key is where more people have it than should.
+    SharedKey,
+    /// A judgement: the key is in several files.
+    CopiedKey,
+    /// A judgement: the key is of another organisation's account.
+    ForeignKey,
+}
+
+impl Finder {
+    /// True if it finds no text of its own: it judges what others found, or speaks of comments.
+    pub fn is_of_findings(self) -> bool {
+        matches!(self, Self::UnusedAllow | Self::EmailedKey | Self::SharedKey | Self::CopiedKey | Self::ForeignKey)
+    }
 }
 
 /// How often a finding of a rule is true; SARIF consumers know these four words.

@@ -4,8 +4,11 @@ mod changes;
 pub mod examine;
 mod history;
 
+use crate::config::Config;
 use crate::detect::Detector;
 use crate::finding::{Finding, mask};
+use crate::judge::{self, Surroundings};
+use crate::report::uri::to_path;
 use crate::report::{Coverage, Report};
 use crate::source::container::Content;
 pub use crate::source::container::limits::{Limit, Limits};
@@ -18,11 +21,11 @@ use crate::source::{BlobPath, Item, SizeLimit, Skip, SkipCause};
 use changes::ChangeScan;
 use examine::{Examined, Examiner};
 use history::HistoryScan;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What to scan, and how.
 #[derive(Debug, Clone)]
@@ -39,6 +42,8 @@ pub struct Scan {
     pub limit: SizeLimit,
     /// Look into archives and documents. Mail is looked into in any case.
     pub archives: bool,
+    /// What the team tells of itself.
+    pub config: Config,
     /// How far what holds other blobs is looked into.
     pub limits: Limits,
     /// How many threads walk a tree; 0 for one a processor.
@@ -94,7 +99,7 @@ impl Scan {
                 self.scan_changes(*whole_files, Some(selection), &examiner, &collected);
             }
         }
-        collected.into_report(detector)
+        collected.into_report(detector, &self.config)
     }
 
     fn scan_tree(&self, roots: &[PathBuf], examiner: &Examiner, collected: &Collected) {
@@ -201,6 +206,32 @@ fn take(item: Item, examiner: &Examiner, collected: &Collected) {
     }
 }
 
+/// Tells which repository a file is in.
+struct RepositoryLookup<'a> {
+    /// Those whose history was scanned.
+    scanned: &'a [(BlobPath, Facts)],
+    /// By directory.
+    known: Mutex<HashMap<PathBuf, Option<Arc<str>>>>,
+}
+
+impl RepositoryLookup<'_> {
+    fn of(&self, path: &BlobPath) -> Option<Arc<str>> {
+        let dir = to_path(path).parent()?.to_owned();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(dir).or_insert_with_key(|dir| self.find(dir)).clone()
+    }
+
+    /// The repository's directory, as in paths.
+    fn find(&self, dir: &Path) -> Option<Arc<str>> {
+        let name = |dir: &Path| Arc::from(BlobPath::new(dir).to_text());
+        let is_scanned = |dir: &&Path| self.scanned.iter().any(|(path, _)| to_path(path) == **dir);
+        let here = |dir: &Path| if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_owned() };
+        let found = dir.ancestors().find(|dir| is_scanned(dir) || here(dir).join(".git").exists());
+        let above = || std::env::current_dir().ok()?.ancestors().find(|dir| dir.join(".git").exists()).map(name);
+        found.map(|dir| name(&here(dir))).or_else(|| above().filter(|_| dir.is_relative()))
+    }
+}
+
 /// A stream of which it is told how many bytes were read.
 struct Counted<'a> {
     stream: &'a mut dyn Read,
@@ -302,12 +333,22 @@ impl<'a> Collected<'a> {
         self.skips.lock().unwrap_or_else(PoisonError::into_inner).push(Skip { path, cause });
     }
 
-    fn into_report(self, detector: &Detector) -> Report {
+    fn into_report(self, detector: &Detector, config: &Config) -> Report {
         let mut all = self.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut skips = self.skips.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for finding in &mut all {
+            finding.severity = config.severity.get(finding.rule.id.as_str()).copied().unwrap_or(finding.severity);
+            finding.is_canary |= finding.account.is_some_and(|account| config.canary_accounts.contains(&account));
+        }
         all.sort_by(Finding::order);
         skips.sort();
-        let (suppressed, findings) = all.into_iter().partition(|finding| finding.suppression.is_some());
+        let (suppressed, mut findings): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|finding| finding.suppression.is_some());
+        let repositories = self.repositories.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let lookup = RepositoryLookup { scanned: &repositories, known: Mutex::default() };
+        let around = Surroundings { config, repository: &|path| lookup.of(path) };
+        findings.extend(judge::judge(&findings, detector.rules(), &around));
+        findings.sort_by(Finding::order);
         let of_history = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Report {
             findings,
@@ -322,7 +363,7 @@ impl<'a> Collected<'a> {
                 object_bytes: of_history(&self.progress.bytes),
                 skips,
             },
-            repositories: self.repositories.into_inner().unwrap_or_else(PoisonError::into_inner),
+            repositories,
             rules: detector.rules().clone(),
         }
     }

@@ -28,6 +28,7 @@ impl GzipText {
     }
 
     /// The same, to remember only what was read.
+    #[must_use]
     pub fn without_text(self) -> Self {
         Self { text: Vec::new(), ..self }
     }

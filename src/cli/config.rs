@@ -1,0 +1,31 @@
+//! `keyspill config`.
+
+use super::output;
+use keyspill::config::Config;
+use keyspill::report::Verdict;
+use keyspill::rule::RuleSet;
+use std::path::{Path, PathBuf};
+
+/// Subcommands of `config`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Check keyspill.toml: every key is known, every value makes sense.
+    Check {
+        /// The file [default: keyspill.toml here or above, up to the repository's root].
+        file: Option<PathBuf>,
+    },
+}
+
+impl Command {
+    /// Runs the subcommand.
+    pub fn run(self) -> anyhow::Result<Verdict> {
+        let Self::Check { file } = self;
+        let Some(file) = file.or_else(|| Config::find(Path::new("."))) else {
+            output::stdout("there is no keyspill.toml here or above, up to the repository's root\n")?;
+            return Ok(Verdict::Clean);
+        };
+        Config::read(&file, &RuleSet::built_in())?;
+        output::stdout(&format!("{}: everything is known and makes sense\n", file.display()))?;
+        Ok(Verdict::Clean)
+    }
+}

@@ -1,0 +1,125 @@
+//! What the findings of one key mean together: was it mailed, shared, copied, is it foreign? Each judgement is a finding of
+//! its own rule, with its reasons and the places that they stand on.
+
+mod foreign;
+mod mailed;
+mod shared;
+
+use crate::config::Config;
+use crate::finding::location::Location;
+use crate::finding::{Finding, Judgement};
+use crate::rule::{Finder, RuleSet, Severity};
+use crate::source::BlobPath;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How bad a judgement is, in four steps; reports have three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grade {
+    /// To be known.
+    Low,
+    /// To be looked at.
+    Medium,
+    /// To be acted on.
+    High,
+    /// To be acted on at once.
+    Critical,
+}
+
+impl Grade {
+    /// The severity that stands for it.
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::Low => Severity::Note,
+            Self::Medium => Severity::Warning,
+            Self::High | Self::Critical => Severity::Error,
+        }
+    }
+}
+
+/// A place that a judgement stands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The file, and what is in it.
+    pub path: Arc<BlobPath>,
+    /// Where in it.
+    pub location: Location,
+    /// Where in the file, if that is another place.
+    pub outer: Option<Location>,
+}
+
+/// So many places are named in one judgement.
+const MOST_EVIDENCE: usize = 100;
+
+/// What speaks for a judgement.
+struct Verdict<'a> {
+    finder: Finder,
+    grade: Grade,
+    /// Sentences.
+    reasons: Vec<String>,
+    /// The findings it stands on, the most telling first; at least one.
+    findings: Vec<&'a Finding>,
+}
+
+/// One key, wherever it occurs.
+struct Key<'a> {
+    /// In the order of the report.
+    findings: Vec<&'a Finding>,
+}
+
+impl Key<'_> {
+    /// True if its secret is known.
+    fn has_secret(&self) -> bool {
+        self.findings.iter().any(|finding| finding.secret.is_some())
+    }
+}
+
+/// What can be told beyond the findings.
+pub struct Surroundings<'a> {
+    /// What the team tells of itself.
+    pub config: &'a Config,
+    /// Of a path: the repository it is in.
+    pub repository: &'a dyn Fn(&BlobPath) -> Option<Arc<str>>,
+}
+
+/// Judges all keys of `findings`, which are in the order of the report, and none of which is suppressed.
+pub fn judge(findings: &[Finding], rules: &RuleSet, around: &Surroundings) -> Vec<Finding> {
+    let mut places = HashMap::new();
+    let mut keys: Vec<Key> = Vec::new();
+    for finding in findings.iter().filter(|finding| !finding.is_of_comment()) {
+        let place = *places.entry(finding.credential()).or_insert_with(|| {
+            keys.push(Key { findings: vec![] });
+            keys.len() - 1
+        });
+        keys[place].findings.push(finding);
+    }
+    let verdicts = keys.iter().flat_map(|key| {
+        let of_key = [mailed::judge(key, around), foreign::judge(key, around)];
+        of_key.into_iter().flatten().chain(shared::judge(key, around))
+    });
+    verdicts.filter_map(|verdict| finding(&verdict, rules, around.config)).collect()
+}
+
+/// The finding that a verdict is.
+fn finding(verdict: &Verdict, rules: &RuleSet, config: &Config) -> Option<Finding> {
+    let rule = rules.of_finder(verdict.finder)?.clone();
+    let first = verdict.findings.first()?;
+    let evidence = verdict.findings.iter().take(MOST_EVIDENCE).map(|finding| Evidence {
+        path: finding.path.clone(),
+        location: finding.location,
+        outer: finding.outer,
+    });
+    let judgement = Judgement { grade: verdict.grade, reasons: verdict.reasons.clone(), evidence: evidence.collect() };
+    let severity = config.severity.get(rule.id.as_str()).copied().unwrap_or(verdict.grade.severity());
+    Some(Finding { rule, severity, judgement: Some(Arc::new(judgement)), ..Finding::clone(first) })
+}
+
+/// `a`, `b` and 3 more.
+fn list(items: &[String], most: usize) -> String {
+    let shown = items.iter().take(most).cloned().collect::<Vec<_>>().join(", ");
+    match items.len().saturating_sub(most) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
