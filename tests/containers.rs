@@ -402,7 +402,7 @@ fn a_store_of_outlook_is_read_from_a_file_too() {
     let mut store = Vec::new();
     flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut store).expect("it is whole");
     let (report, code) = scan("outlook.pst", &store, &["--show-suppressed"]);
-    let inside = |finding: &Value| finding["inside"].as_array().map(|names| names.len());
+    let inside = |finding: &Value| finding["inside"].as_array().map(Vec::len);
     let found = report["suppressed"].as_array().expect("findings");
     assert!(found.iter().any(|finding| inside(finding) == Some(4)), "{report}");
     assert_eq!(code, Some(0), "{}", report["skipped"]);

@@ -249,6 +249,119 @@ fn keys_of_other_accounts_are_foreign() {
     assert_eq!(canary["findings"][0]["canary"], true);
 }
 
+/// One file with the key of account 111122223333.
+fn root_of(path: &str, template: &str) -> Option<(String, String, String)> {
+    let sandbox = Sandbox::new();
+    sandbox.write(path, template);
+    let found = judgements(&sandbox.json(&["."]), "aws-root-key");
+    assert!(found.len() < 2, "{found:?}");
+    found.into_iter().next()
+}
+
+const CALL: &str = r#"{"Records": [{"eventVersion": "1.08", "userIdentity": {"type": "Root", "principalId": "111122223333",
+  "arn": "arn:aws:iam::111122223333:root", "accountId": "111122223333", "accessKeyId": "{{akia}}"},
+  "eventTime": "2026-01-01T00:00:00Z", "eventName": "ListBuckets", "eventType": "AwsApiCall"}]}"#;
+
+const CREATION: &str = r#"{"userIdentity": {"type": "Root", "accountId": "111122223333"}, "eventName": "CreateAccessKey",
+  "requestParameters": null, "responseElements": {"accessKey": {"accessKeyId": "{{akia}}", "status": "Active"}}}"#;
+
+const GUARD_DUTY: &str = r#"{"type": "Policy:IAMUser/RootCredentialUsage", "resource": {"resourceType": "AccessKey",
+  "accessKeyDetails": {"accessKeyId": "{{akia}}", "userName": "Root", "userType": "Root"}}}"#;
+
+#[test]
+fn every_sign_of_a_root_users_key_is_graded() {
+    let pair = "{{akia}},{{secret}}\n";
+    let csv = format!("Access key ID,Secret access key\n{pair}");
+    for (path, text, grade, severity, reason) in [
+        ("cloudtrail.json", CALL, "critical", "error", "the root user called AWS with it"),
+        ("one-event.json", CREATION, "critical", "error", "the root user made it for itself"),
+        ("finding.json", GUARD_DUTY, "critical", "error", "GuardDuty reported"),
+        ("rootkey.csv", &csv, "critical", "error", "named as the console names"),
+        ("Downloads/rootkey (1).csv", &csv, "critical", "error", "named as the console names"),
+        ("keys.csv", "AWSAccessKeyId={{akia}}\r\nAWSSecretKey={{secret}}\r\n", "critical", "error", "no other"),
+        (
+            "credentials",
+            "[main]\naws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\nmfa_serial = arn:aws:iam::111122223333:mfa/root-account-mfa-device\n[x]\n",
+            "critical",
+            "error",
+            "MFA device",
+        ),
+        (
+            "credentials",
+            "[root]\naws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\n",
+            "medium",
+            "warning",
+            "called root",
+        ),
+        ("config", "[a]\nx=1\n[profile root]\naws_access_key_id = {{akia}}\n", "medium", "warning", "called root"),
+        (".env", "AWS_ROOT_ACCESS_KEY_ID={{akia}}\n", "medium", "warning", "calls it the root user's"),
+        ("a.js", "const rootAccessKey = '{{akia}}'\n", "medium", "warning", "calls it the root user's"),
+        ("a.sh", "# the root account's key\n\nexport KEY={{akia}}\n", "medium", "warning", "calls it the root user's"),
+    ] {
+        let (found_grade, found_severity, reasons) = root_of(path, text).unwrap_or_else(|| panic!("{path}: {text}"));
+        assert_eq!((found_grade.as_str(), found_severity.as_str()), (grade, severity), "{path}: {reasons}");
+        assert!(reasons.contains(reason), "{path}: {reasons}");
+    }
+}
+
+#[test]
+fn what_is_no_sign_of_a_root_users_key_is_silent() {
+    let pair = "aws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\n";
+    let service = CALL.replace("AwsApiCall", "AwsServiceEvent");
+    let invoked = CALL.replace(r#""accountId""#, r#""invokedBy": "AWS Internal", "accountId""#);
+    let of_a_user = CALL.replace(r#""Root""#, r#""IAMUser""#);
+    let for_a_user = CREATION.replace("null", r#"{"userName": "bob"}"#);
+    let other_key = CALL.replace("{{akia}}", "{{akia other}}").replace("ListBuckets", "{{akia}}");
+    for (path, text) in [
+        ("service.json", service.as_str()),
+        ("invoked.json", &invoked),
+        ("user.json", &of_a_user),
+        ("created.json", &for_a_user),
+        ("policy.json", r#"{"Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "key": "{{akia}}"}"#),
+        ("arn.txt", &format!("arn:aws:iam::111122223333:user/root\n{pair}")),
+        ("mysql.env", &format!("MYSQL_ROOT_PASSWORD=x\nMINIO_ROOT_USER=minio\n{pair}")),
+        ("Dockerfile", &format!("USER root\nENV AWS_ACCESS_KEY_ID={{{{akia}}}}\n# ssh root@host\n{pair}")),
+        ("ec2.yml", &format!("rootVolume: 8\nroots: r-abcd\n# trusted root certificate\n{pair}")),
+        ("accessKeys.csv", "Access key ID,Secret access key\r\n{{akia}},{{secret}}\r\n"),
+        (
+            "profiles",
+            "[main]\naws_access_key_id = {{akia}}\n[other]\nmfa_serial = arn:aws:iam::1:mfa/root-account-mfa-device\n",
+        ),
+        ("myrootkey.csv.txt", &format!("{pair}# far away\n\n\n\n\n# the root account\n")),
+    ] {
+        assert_eq!(root_of(path, text), None, "{path}");
+    }
+    let found = root_of("two.json", &other_key);
+    assert!(found.is_some_and(|found| found.2.contains("called AWS")), "the other one is");
+}
+
+#[test]
+fn evidence_in_one_file_counts_for_the_key_in_another() {
+    let sandbox = Sandbox::new();
+    sandbox.write("app.env", "aws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\n");
+    sandbox.write("logs/cloudtrail.json", CALL);
+    let text = sandbox.run(&["scan", "."]).stdout;
+    assert!(text.contains("app.env:1:21"), "{text}");
+    assert!(
+        text.contains("= error: aws-root-key: CloudTrail recorded that the root user called AWS with it."),
+        "{text}"
+    );
+    let report = sandbox.json(&["."]);
+    let judged =
+        report["findings"].as_array().expect("findings").iter().find(|finding| finding["rule"] == "aws-root-key");
+    assert_eq!(judged.expect("it")["judgement"]["evidence"][0]["path"], "logs/cloudtrail.json");
+}
+
+#[test]
+fn a_mailed_root_key_is_critical_in_house_too() {
+    let headers = "From: ann@corp.example\nTo: bob@corp.example\nContent-Type: text/csv; name=rootkey.csv\n\
+                   Content-Disposition: attachment; filename=rootkey.csv\n";
+    let body = expand("AWSAccessKeyId={{akia}}\nAWSSecretKey={{secret}}\n").text;
+    let found = mailed(headers, &body, ORG);
+    assert_eq!(found[0].0, "critical", "{found:?}");
+    assert!(found[0].2.contains("It is a root user's key."), "{found:?}");
+}
+
 #[test]
 fn the_configuration_is_found_checked_and_obeyed() {
     let sandbox = Sandbox::new();

@@ -10,6 +10,7 @@ use crate::detect::comment::MARKERS;
 use crate::detect::decode::Encoding;
 use crate::detect::dummy::Dummy;
 use crate::detect::{Candidate, Detection, Part};
+use crate::judge::root::Sign;
 use crate::judge::{Evidence, Grade};
 use crate::rule::{Finder, Matcher, Rule, Severity};
 use crate::source::BlobPath;
@@ -49,6 +50,8 @@ pub struct Finding {
     pub outer: Option<Location>,
     /// The message it is in, if it is in one. Secrets in its texts are masked, too.
     pub message: Option<Arc<Message>>,
+    /// What here says that it is a root user's key, the strongest first.
+    pub root_signs: Vec<Sign>,
     /// Set if this is not an occurrence, but what several of them mean together.
     pub judgement: Option<Arc<Judgement>>,
     /// True if the key belongs to a service that plants keys to be found.
@@ -149,6 +152,7 @@ pub fn findings(
             suppression: candidate.dummy.map(Suppression::Dummy),
             outer: None,
             message: None,
+            root_signs: Vec::new(),
             judgement: None,
             is_canary: account_of(candidate).is_some_and(AccountId::is_canary),
             history: None,
@@ -179,6 +183,7 @@ pub fn unused_allow(
         suppression: None,
         outer: None,
         message: None,
+        root_signs: Vec::new(),
         judgement: None,
         is_canary: false,
         history: None,

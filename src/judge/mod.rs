@@ -1,8 +1,9 @@
-//! What the findings of one key mean together: was it mailed, shared, copied, is it foreign? Each judgement is a finding of
+//! What the findings of one key mean together: is it a root user's, was it mailed, shared, copied, is it foreign? Each judgement is a finding of
 //! its own rule, with its reasons and the places that they stand on.
 
 mod foreign;
 mod mailed;
+pub mod root;
 mod shared;
 
 use crate::config::Config;
@@ -95,8 +96,19 @@ pub fn judge(findings: &[Finding], rules: &RuleSet, around: &Surroundings) -> Ve
         keys[place].findings.push(finding);
     }
     let verdicts = keys.iter().flat_map(|key| {
-        let of_key = [mailed::judge(key, around), foreign::judge(key, around)];
-        of_key.into_iter().flatten().chain(shared::judge(key, around))
+        let root = root::judge(key);
+        let is_root = root.as_ref().is_some_and(|verdict| verdict.grade == Grade::Critical);
+        let mailed = mailed::judge(key, around);
+        let others = mailed.into_iter().chain(shared::judge(key, around)).map(move |mut verdict| {
+            // A root user's key is the worst to let anyone have.
+            if is_root && verdict.finder != Finder::CopiedKey && verdict.grade >= Grade::Medium {
+                verdict.grade =
+                    if verdict.finder == Finder::EmailedKey { Grade::Critical } else { verdict.grade.max(Grade::High) };
+                verdict.reasons.push("It is a root user's key.".into());
+            }
+            verdict
+        });
+        root.into_iter().chain(others).chain(foreign::judge(key, around)).collect::<Vec<_>>()
     });
     verdicts.filter_map(|verdict| finding(&verdict, rules, around.config)).collect()
 }

@@ -80,6 +80,8 @@ pub enum Finder {
     SesSmtpPassword,
     /// An inline `allow` comment without effect.
     UnusedAllow,
+    /// A judgement: the key is a root user's.
+    RootKey,
     /// A judgement: the key was mailed.
     EmailedKey,
     /// A judgement: the key is where more people have it than should.
@@ -93,7 +95,12 @@ pub enum Finder {
 impl Finder {
     /// True if it finds no text of its own: it judges what others found, or speaks of comments.
     pub fn is_of_findings(self) -> bool {
-        matches!(self, Self::UnusedAllow | Self::EmailedKey | Self::SharedKey | Self::CopiedKey | Self::ForeignKey)
+        match self {
+            Self::AccessKeyPair | Self::AccessKeyId | Self::SecretAccessKey => false,
+            Self::TemporaryKey | Self::SesSmtpPassword => false,
+            Self::UnusedAllow | Self::RootKey | Self::EmailedKey => true,
+            Self::SharedKey | Self::CopiedKey | Self::ForeignKey => true,
+        }
     }
 }
 

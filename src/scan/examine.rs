@@ -6,6 +6,7 @@ use crate::detect::{Candidate, Detector};
 use crate::finding::excerpt::Excerpts;
 use crate::finding::location::{Location, Locations};
 use crate::finding::{self, Finding, mask};
+use crate::judge::root;
 use crate::policy::inline::{self, Allow};
 use crate::report::uri::to_path;
 use crate::rule::Finder;
@@ -147,6 +148,7 @@ impl<'a> Examiner<'a> {
                 unused.iter().map(|allow| finding::unused_allow(rule, &path, &allow.span, &excerpts, &locations)),
             );
         }
+        note_root_signs(blob, &mut findings);
         self.attach_messages(blob, &mut findings);
         let cut = detection.is_cut.then(|| Skip { path: (*path).clone(), cause: SkipCause::TooMany });
         Examined { findings, skips: cut.into_iter().collect(), ..Examined::default() }
@@ -198,6 +200,24 @@ impl<'a> Examiner<'a> {
             })
             .clone()
     }
+}
+
+/// Notes what says of each long-term key that it is a root user's.
+fn note_root_signs(blob: &Blob, findings: &mut [Finding]) {
+    let mut keys: Vec<&mut Finding> = findings.iter_mut().filter(|finding| is_long_term(finding)).collect();
+    keys.sort_by_key(|finding| finding.location.byte_offset);
+    let spans: Vec<_> = keys
+        .iter()
+        .map(|finding| finding.location.byte_offset..finding.location.byte_offset + finding.location.byte_length)
+        .collect();
+    for (finding, signs) in keys.into_iter().zip(root::signs(blob.path.innermost(), blob.bytes, &spans)) {
+        finding.root_signs = signs;
+    }
+}
+
+fn is_long_term(finding: &Finding) -> bool {
+    let is_plain = |id: &finding::Value| id.text.starts_with("AKIA") && id.encodings.is_empty();
+    finding.id.as_ref().is_some_and(is_plain)
 }
 
 fn read_table(path: &Path) -> Option<Vec<u8>> {

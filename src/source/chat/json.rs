@@ -1,13 +1,13 @@
 //! The objects around a place in JSON, or in JSON Lines.
 
 use super::{LONGEST, MOST_AROUND};
-use crate::source::message::Message;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// An object around a place, and under which key of it the place lies.
-pub(super) struct Around {
-    pub object: Map<String, Value>,
+pub(crate) struct Around {
+    pub object: Rc<Map<String, Value>>,
     pub key: String,
 }
 
@@ -24,11 +24,11 @@ struct Open {
 }
 
 /// For each of `offsets`, in ascending order, what `read` makes of the objects around it, the innermost first.
-pub(super) fn around(
+pub(crate) fn around<T>(
     text: &[u8],
     offsets: &[usize],
-    read: &mut dyn FnMut(&[&Around]) -> Option<Message>,
-) -> Vec<Option<Message>> {
+    read: &mut dyn FnMut(&[&Around]) -> Option<T>,
+) -> Vec<Option<T>> {
     let mut stacks: Vec<Vec<Open>> = Vec::with_capacity(offsets.len());
     let mut ends: BTreeMap<usize, usize> = BTreeMap::new();
     let mut open: Vec<Open> = Vec::new();
@@ -62,13 +62,13 @@ pub(super) fn around(
         }
     }
     stacks.resize(wanted, Vec::new());
-    let mut known: BTreeMap<usize, Option<Map<String, Value>>> = BTreeMap::new();
+    let mut known: BTreeMap<usize, Option<Rc<Map<String, Value>>>> = BTreeMap::new();
     let messages = stacks.iter().map(|stack| {
         let mut objects = Vec::new();
         for open in stack.iter().rev().filter(|open| open.is_object).take(MOST_AROUND) {
             let object = known.entry(open.start).or_insert_with(|| {
                 let end = ends.get(&open.start).copied().filter(|end| end - open.start <= LONGEST)?;
-                serde_json::from_slice(&text[open.start..end]).ok()
+                serde_json::from_slice(&text[open.start..end]).ok().map(Rc::new)
             });
             let key = String::from_utf8_lossy(&text[open.key.clone()]).into_owned();
             objects.extend(object.clone().map(|object| Around { object, key }));

@@ -2,7 +2,7 @@
 //!
 //! The files are scanned like any other, so that places are exact; this tells, of a place, in whose message it is.
 
-mod json;
+pub(crate) mod json;
 mod record;
 pub mod slack;
 mod xml;

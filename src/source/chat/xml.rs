@@ -6,6 +6,7 @@ use crate::source::message::Message;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use serde_json::{Map, Value};
+use std::rc::Rc;
 
 /// Deeper nesting is no longer followed.
 const DEEPEST: usize = 256;
@@ -50,7 +51,7 @@ fn message(text: &str, open: &[Open]) -> Option<Message> {
     for element in open.iter().rev().take(MOST_AROUND) {
         let mut object = fields(&text[element.start..]);
         object.extend(element.attributes.clone());
-        objects.push(Around { object, key: std::mem::replace(&mut inner, element.name.clone()) });
+        objects.push(Around { object: Rc::new(object), key: std::mem::replace(&mut inner, element.name.clone()) });
     }
     record::message(&objects.iter().collect::<Vec<_>>())
 }

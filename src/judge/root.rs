@@ -1,0 +1,174 @@
+//! Is it a root user's key? The id alone never tells; signs around it do.
+//!
+//! The root user has all rights in an account and can be limited by nothing in it; AWS advises against keys for it.
+//! Sources: the [CloudTrail record](https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html),
+//! the [GuardDuty finding](https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-iam.html#policy-iam-rootcredentialusage),
+//! and the file that the console lets a root user download.
+
+use super::{Grade, Key, Verdict};
+use crate::rule::Finder;
+use crate::source::chat::json;
+use regex::bytes::Regex;
+use serde_json::{Map, Value};
+use std::ops::Range;
+use std::sync::LazyLock;
+
+/// How much a sign says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Strength {
+    /// Somebody called it so.
+    Weak,
+    /// It looks as only a root user's key does.
+    Strong,
+    /// AWS says so.
+    Proof,
+}
+
+/// One sign.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sign {
+    /// How much it says.
+    pub strength: Strength,
+    /// What it is, as a sentence.
+    pub reason: &'static str,
+}
+
+const fn sign(strength: Strength, reason: &'static str) -> Sign {
+    Sign { strength, reason }
+}
+
+/// Whether any occurrence of the key is the root user's.
+pub(super) fn judge<'a>(key: &Key<'a>) -> Option<Verdict<'a>> {
+    let mut telling: Vec<_> = key.findings.iter().filter(|finding| !finding.root_signs.is_empty()).copied().collect();
+    telling.sort_by_key(|finding| std::cmp::Reverse(finding.root_signs[0].strength));
+    let strongest = telling.first()?.root_signs[0].strength;
+    let signs: std::collections::BTreeSet<_> = telling.iter().flat_map(|finding| &finding.root_signs).collect();
+    let reasons = signs.into_iter().rev().map(|sign| sign.reason.to_owned()).collect();
+    let grade = if strongest >= Strength::Strong { Grade::Critical } else { Grade::Medium };
+    Some(Verdict { finder: Finder::RootKey, grade, reasons, findings: telling })
+}
+
+/// Lines to either side in which a comment may speak of the root user.
+const NEAR: usize = 3;
+
+/// The signs in the file at `path` that each of the ids at `spans`, in ascending order, is the root user's.
+pub fn signs(path: &[u8], text: &[u8], spans: &[Range<usize>]) -> Vec<Vec<Sign>> {
+    let mut all = vec![Vec::new(); spans.len()];
+    let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path).to_ascii_lowercase();
+    let is_csv = name.ends_with(b".csv");
+    let is_json = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
+    let records = if is_json { recorded(text, spans) } else { vec![None; spans.len()] };
+    for ((span, signs), record) in spans.iter().zip(&mut all).zip(records) {
+        signs.extend(record);
+        if is_csv && name.strip_prefix(b"attachment ").unwrap_or(&name).starts_with(b"rootkey") {
+            signs.push(sign(Strength::Strong, "It is in a file named as the console names the root user's key."));
+        }
+        if is_csv && text[..span.start].ends_with(b"AWSAccessKeyId=") {
+            signs.push(sign(Strength::Strong, "It is written as the console writes a root user's key, and no other."));
+        }
+        if let Some(section) = section(text, span.start) {
+            if has(section.body, b":mfa/root-account-mfa-device") {
+                signs.push(sign(Strength::Strong, "Its profile uses the root user's MFA device."));
+            }
+            if section.name.eq_ignore_ascii_case(b"root") {
+                signs.push(sign(Strength::Weak, "Its profile is called root."));
+            }
+        }
+        if is_called_root(text, span) {
+            signs.push(sign(Strength::Weak, "The text around it calls it the root user's."));
+        }
+        signs.sort();
+        signs.dedup();
+        signs.reverse();
+    }
+    all
+}
+
+fn has(text: &[u8], words: &[u8]) -> bool {
+    memchr::memmem::find(text, words).is_some()
+}
+
+/// What CloudTrail and GuardDuty say of the ids.
+fn recorded(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<Sign>> {
+    let offsets: Vec<usize> = spans.iter().map(|span| span.start).collect();
+    let ids: Vec<String> = spans.iter().map(|span| String::from_utf8_lossy(&text[span.clone()]).into_owned()).collect();
+    let mut number = 0;
+    json::around(text, &offsets, &mut |around| {
+        let id = &ids[number];
+        number += 1;
+        around.iter().find_map(|around| cloud_trail(&around.object, id).or_else(|| guard_duty(&around.object, id)))
+    })
+}
+
+fn cloud_trail(record: &Map<String, Value>, id: &str) -> Option<Sign> {
+    let identity = record.get("userIdentity")?.as_object()?;
+    let is_root = identity.get("type")? == "Root";
+    // A service that acts for the account shows as root, too.
+    let is_service =
+        record.get("eventType").is_some_and(|kind| kind == "AwsServiceEvent") || identity.contains_key("invokedBy");
+    if !is_root || is_service {
+        return None;
+    }
+    if identity.get("accessKeyId").is_some_and(|key| key == id) {
+        return Some(sign(Strength::Proof, "CloudTrail recorded that the root user called AWS with it."));
+    }
+    let made = record.get("responseElements")?.get("accessKey")?.get("accessKeyId")?;
+    let for_user = record.get("requestParameters").and_then(|parameters| parameters.get("userName"));
+    let is_creation = record.get("eventName")? == "CreateAccessKey" && for_user.is_none_or(Value::is_null);
+    (is_creation && made == id)
+        .then(|| sign(Strength::Proof, "CloudTrail recorded that the root user made it for itself."))
+}
+
+fn guard_duty(finding: &Map<String, Value>, id: &str) -> Option<Sign> {
+    let kind = finding.get("type").or_else(|| finding.get("Type"))?.as_str()?;
+    let resource = finding.get("resource").or_else(|| finding.get("Resource"))?;
+    let details = resource.get("accessKeyDetails").or_else(|| resource.get("AccessKeyDetails"))?;
+    let key = details.get("accessKeyId").or_else(|| details.get("AccessKeyId"))?;
+    (kind.contains("RootCredentialUsage") && key == id)
+        .then(|| sign(Strength::Proof, "GuardDuty reported that the root user's credentials were used with it."))
+}
+
+/// A section of an INI file: `[root]`, `[profile root]`.
+struct Section<'a> {
+    name: &'a [u8],
+    body: &'a [u8],
+}
+
+/// How far the ends of a section are looked for, in bytes.
+const LONGEST_SECTION: usize = 4096;
+
+fn section(text: &[u8], at: usize) -> Option<Section<'_>> {
+    let from = at.saturating_sub(LONGEST_SECTION);
+    let start = from
+        + memchr::memmem::rfind(&text[from..at], b"\n[")
+            .map(|start| start + 1)
+            .or_else(|| (from == 0 && text.first() == Some(&b'[')).then_some(0))?;
+    let line_end = start + memchr::memchr(b'\n', &text[start..])?;
+    let header = text[start..line_end].trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]")?;
+    let name = header.strip_prefix(b"profile ").unwrap_or(header).trim_ascii();
+    let rest = &text[line_end..text.len().min(at + LONGEST_SECTION)];
+    let end = memchr::memmem::find(rest, b"\n[").unwrap_or(rest.len());
+    Some(Section { name, body: &rest[..end] })
+}
+
+/// A name such as `AWS_ROOT_ACCESS_KEY_ID` or `rootAccessKey` before it, or a comment that speaks of the root user or account.
+fn is_called_root(text: &[u8], span: &Range<usize>) -> bool {
+    static NAME: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"(?i)(?:^|[^a-z0-9])(?:aws[_-]?)?root[_-]?(?:aws[_-]?)?(?:user[_-]?|account[_-]?)?access[_-]?key[a-z_-]*["']?\s*(?:=>?|:|,)\s*["']?$"#)
+            .expect("a valid regex")
+    });
+    static COMMENT: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?im)(?:#|//|;|--|<!--|/\*)[^\n]*\broot[ -](?:account|user|key|credential)")
+            .expect("a valid regex")
+    });
+    let before = &text[span.start.saturating_sub(80)..span.start];
+    let before = &before[memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1)..];
+    if NAME.is_match(before) {
+        return true;
+    }
+    let start = memchr::memrchr_iter(b'\n', &text[..span.start]).nth(NEAR).map_or(0, |newline| newline + 1);
+    let start = start.max(span.start.saturating_sub(600));
+    let lines = memchr::memchr_iter(b'\n', &text[span.end..text.len().min(span.end + 600)]);
+    let end = lines.take(NEAR + 1).last().map_or(text.len().min(span.end + 600), |newline| span.end + newline);
+    COMMENT.is_match(&text[start..end])
+}
