@@ -363,6 +363,33 @@ fn a_mailed_root_key_is_critical_in_house_too() {
 }
 
 #[test]
+fn a_credential_is_one_key_with_all_its_occurrences() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write_bytes("a.env", key().as_bytes());
+    sandbox.commit(10, "Add it");
+    sandbox.write_bytes("a.env", b"");
+    let mail = format!("From: Ann <ann@corp.example>\nTo: eve@partner.example\nSubject: x\n\n{}", key());
+    sandbox.write_bytes("b.eml", mail.as_bytes());
+    sandbox.commit(20, "Move it");
+    sandbox.write("c.txt", "{{akia other}}\n");
+    sandbox.commit(30, "Another");
+    let report = sandbox.json(&["--history", "."]);
+    let credentials = report["credentials"].as_array().expect("credentials");
+    assert_eq!(credentials.len(), 2, "{credentials:?}");
+    let one = credentials.iter().find(|credential| credential["secretKnown"] == true).expect("the pair");
+    assert_eq!((&one["occurrences"], &one["files"], &one["live"]), (&2.into(), &2.into(), &true.into()), "{one}");
+    assert_eq!(one["exposure"]["since"], "2020-01-11T00:00:00Z");
+    assert_eq!(one["exposure"]["until"], Value::Null, "it is still there");
+    assert_eq!(one["exposure"]["days"], 980);
+    assert_eq!(one["authors"], serde_json::json!(["ann@example.com"]));
+    assert_eq!(one["senders"], serde_json::json!(["Ann <ann@corp.example>"]));
+    assert_eq!(one["recipients"], serde_json::json!(["eve@partner.example"]));
+    assert_eq!(one["judgements"][0]["rule"], "aws-emailed-key");
+    assert_eq!(one["severity"], "error");
+}
+
+#[test]
 fn the_configuration_is_found_checked_and_obeyed() {
     let sandbox = Sandbox::new();
     sandbox.init();

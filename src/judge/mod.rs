@@ -2,6 +2,7 @@
 //! its own rule, with its reasons and the places that they stand on.
 
 mod foreign;
+pub mod inventory;
 mod mailed;
 pub mod root;
 mod shared;

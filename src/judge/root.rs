@@ -88,7 +88,7 @@ fn has(text: &[u8], words: &[u8]) -> bool {
     memchr::memmem::find(text, words).is_some()
 }
 
-/// What CloudTrail and GuardDuty say of the ids.
+/// What `CloudTrail` and `GuardDuty` say of the ids.
 fn recorded(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<Sign>> {
     let offsets: Vec<usize> = spans.iter().map(|span| span.start).collect();
     let ids: Vec<String> = spans.iter().map(|span| String::from_utf8_lossy(&text[span.clone()]).into_owned()).collect();

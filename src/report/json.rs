@@ -7,12 +7,13 @@ use crate::finding::history::{Commit, Commits, History, Person};
 use crate::finding::location::Location;
 use crate::finding::{Finding, Judgement, Suppression, Value};
 use crate::judge::Grade;
+use crate::judge::inventory::Credential;
 use crate::rule::Severity;
 use crate::source::git::attribute::graph::Reach;
 use crate::source::message::{Message, Party};
 use crate::source::{BlobPath, Skip};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Raised when a field is removed or changes its meaning; new fields may come at any time.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -22,6 +23,7 @@ pub fn write(report: &Report, options: &Options) -> String {
     let document = Document {
         schema_version: SCHEMA_VERSION,
         tool: Tool::THIS,
+        credentials: Credential::all(&report.findings).iter().map(CredentialRecord::of).collect(),
         findings: report.findings.iter().map(FindingRecord::of).collect(),
         suppressed: options.show_suppressed.then(|| report.suppressed.iter().map(FindingRecord::of).collect()),
         skipped: report.coverage.skips.iter().map(SkipRecord::of).collect(),
@@ -30,15 +32,18 @@ pub fn write(report: &Report, options: &Options) -> String {
     serde_json::to_string_pretty(&document).expect("the document has text keys only") + "\n"
 }
 
-/// The report as lines: a finding each (suppressed ones if asked for), a skipped path each, and the summary last.
+/// The report as lines: a finding each (suppressed ones if asked for), a credential each, a skipped path each, and the
+/// summary last.
 pub fn write_lines(report: &Report, options: &Options) -> String {
     let suppressed = options.show_suppressed.then_some(&report.suppressed);
     let findings = report.findings.iter().chain(suppressed.into_iter().flatten());
     let findings = findings.map(|finding| line(Line::Finding(Box::new(FindingRecord::of(finding)))));
+    let credentials = Credential::all(&report.findings);
+    let credentials = credentials.iter().map(|credential| line(Line::Credential(CredentialRecord::of(credential))));
     let skipped = report.coverage.skips.iter().map(|skip| line(Line::Skipped(SkipRecord::of(skip))));
     let summary =
         Line::Summary { schema_version: SCHEMA_VERSION, tool: Tool::THIS, summary: Summary::of(report, options) };
-    findings.chain(skipped).chain([line(summary)]).collect()
+    findings.chain(credentials).chain(skipped).chain([line(summary)]).collect()
 }
 
 fn line(line: Line) -> String {
@@ -50,6 +55,7 @@ fn line(line: Line) -> String {
 struct Document<'a> {
     schema_version: u32,
     tool: Tool,
+    credentials: Vec<CredentialRecord>,
     findings: Vec<FindingRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     suppressed: Option<Vec<FindingRecord<'a>>>,
@@ -61,6 +67,7 @@ struct Document<'a> {
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Line<'a> {
     Finding(Box<FindingRecord<'a>>),
+    Credential(CredentialRecord),
     Skipped(SkipRecord<'a>),
     Summary {
         schema_version: u32,
@@ -78,6 +85,77 @@ struct Tool {
 
 impl Tool {
     const THIS: Self = Self { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") };
+}
+
+/// One key. Its findings bear the same name.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CredentialRecord {
+    name: String,
+    severity: Severity,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    canary: bool,
+    secret_known: bool,
+    occurrences: usize,
+    files: usize,
+    live: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exposure: Option<ExposureRecord>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authors: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    senders: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recipients: Vec<String>,
+    judgements: Vec<VerdictRecord>,
+}
+
+#[derive(Serialize)]
+struct VerdictRecord {
+    rule: String,
+    grade: Grade,
+    reasons: Vec<String>,
+}
+
+/// So many people are named of a credential.
+const MOST_PEOPLE: usize = 100;
+
+impl CredentialRecord {
+    fn of(credential: &Credential) -> Self {
+        let all = || credential.occurrences.iter().chain(&credential.judgements);
+        let people = |people: BTreeSet<String>| people.into_iter().take(MOST_PEOPLE).collect();
+        let verdict = |finding: &&Finding| {
+            let judgement = finding.judgement.as_deref()?;
+            let rule = finding.rule.id.to_string();
+            Some(VerdictRecord { rule, grade: judgement.grade, reasons: judgement.reasons.clone() })
+        };
+        let exposure = credential.exposure().map(|(since, until)| ExposureRecord {
+            since: moment(since),
+            until: until.map(moment),
+            days: credential.days().unwrap_or_default(),
+        });
+        Self {
+            name: credential.name.clone(),
+            severity: all().map(|finding| finding.severity).max().unwrap_or(Severity::Note),
+            account: credential
+                .occurrences
+                .iter()
+                .find_map(|finding| finding.account)
+                .map(|account| account.to_string()),
+            canary: credential.occurrences.iter().any(|finding| finding.is_canary),
+            secret_known: credential.occurrences.iter().any(|finding| finding.secret.is_some()),
+            occurrences: credential.occurrences.len(),
+            files: credential.file_count(),
+            live: credential.is_live(),
+            exposure,
+            authors: people(credential.authors().into_iter().map(str::to_owned).collect()),
+            senders: people(credential.senders()),
+            recipients: people(credential.recipients()),
+            judgements: credential.judgements.iter().filter_map(verdict).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -1,0 +1,83 @@
+//! All keys of a report: one entry for each, however often it occurs.
+
+use crate::finding::Finding;
+use std::collections::{BTreeSet, HashMap};
+
+/// One key with all its occurrences.
+#[derive(Debug)]
+pub struct Credential<'a> {
+    /// Its id, or the fingerprint of its secret if the id is not known.
+    pub name: String,
+    /// Where it is, in the order of the report. Never empty.
+    pub occurrences: Vec<&'a Finding>,
+    /// What was made of that, the worst first.
+    pub judgements: Vec<&'a Finding>,
+}
+
+impl<'a> Credential<'a> {
+    /// All keys of `findings`, in the order in which they are met first.
+    pub fn all(findings: &'a [Finding]) -> Vec<Self> {
+        let mut places = HashMap::new();
+        let mut all: Vec<Self> = Vec::new();
+        for finding in findings.iter().filter(|finding| !finding.is_of_comment()) {
+            let place = *places.entry(finding.credential()).or_insert_with_key(|name| {
+                all.push(Self { name: name.clone(), occurrences: vec![], judgements: vec![] });
+                all.len() - 1
+            });
+            let credential = &mut all[place];
+            let list =
+                if finding.judgement.is_some() { &mut credential.judgements } else { &mut credential.occurrences };
+            list.push(finding);
+        }
+        for credential in &mut all {
+            credential.judgements.sort_by_key(|finding| {
+                let grade = finding.judgement.as_ref().map(|judgement| judgement.grade);
+                (std::cmp::Reverse(grade), finding.rule.id.clone())
+            });
+        }
+        all
+    }
+
+    /// How many files, and parts of them, it is in.
+    pub fn file_count(&self) -> usize {
+        self.occurrences.iter().map(|finding| &finding.path).collect::<BTreeSet<_>>().len()
+    }
+
+    /// True if it is in a file that is there now.
+    pub fn is_live(&self) -> bool {
+        self.occurrences.iter().any(|finding| finding.history.as_ref().is_none_or(|history| !history.is_past()))
+    }
+
+    /// Since when history has held it, and until when: the first and the last moment of all occurrences, in seconds since
+    /// 1970. There is no end while a ref holds it.
+    pub fn exposure(&self) -> Option<(i64, Option<i64>)> {
+        let all = || self.occurrences.iter().filter_map(|finding| finding.history.as_ref()?.exposure);
+        let since = all().map(|exposure| exposure.since).min()?;
+        let until = all().map(|exposure| exposure.until).collect::<Option<Vec<_>>>();
+        Some((since, until.and_then(|moments| moments.into_iter().max())))
+    }
+
+    /// The longest that an occurrence of it has been there, in whole days.
+    pub fn days(&self) -> Option<u64> {
+        self.occurrences.iter().filter_map(|finding| Some(finding.history.as_ref()?.exposure?.days)).max()
+    }
+
+    /// Who brought it into repositories: mail addresses, in order.
+    pub fn authors(&self) -> BTreeSet<&'a str> {
+        let histories = self.occurrences.iter().filter_map(|finding| finding.history.as_deref());
+        let commits = histories.flat_map(|history| &history.introduced.listed);
+        commits.map(|commit| commit.author.email.as_str()).filter(|email| !email.is_empty()).collect()
+    }
+
+    /// Who wrote the messages that it is in.
+    pub fn senders(&self) -> BTreeSet<String> {
+        let messages = self.occurrences.iter().filter_map(|finding| finding.message.as_deref());
+        messages.flat_map(|message| &message.from).map(crate::source::message::Party::to_text).collect()
+    }
+
+    /// Who got them.
+    pub fn recipients(&self) -> BTreeSet<String> {
+        let messages = self.occurrences.iter().filter_map(|finding| finding.message.as_deref());
+        messages.flat_map(|message| message.addressees()).map(crate::source::message::Party::to_text).collect()
+    }
+}
