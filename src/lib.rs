@@ -3,9 +3,9 @@
 //! The library holds everything but the command line, and never prints or exits. One way leads through it:
 //!
 //! ```text
-//! rule ─► source ─► detect ─► finding, credential ─► policy ─► report
-//!         bytes     candidates  place, account,      allowed?   text, json, sarif
-//!         + path                fingerprint
+//! rule, config ─► source ─► detect ─► finding, credential ─► policy ─► judge ─► report
+//!                 bytes     candidates  place, account,      allowed?   together  text, json, sarif
+//!                 + path                fingerprint
 //! ```
 //!
 //! [`scan::Scan::run`] runs the whole pipeline; [`detect::Detector`] alone finds keys in bytes:
