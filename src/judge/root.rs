@@ -139,10 +139,8 @@ const LONGEST_SECTION: usize = 4096;
 
 fn section(text: &[u8], at: usize) -> Option<Section<'_>> {
     let from = at.saturating_sub(LONGEST_SECTION);
-    let start = from
-        + memchr::memmem::rfind(&text[from..at], b"\n[")
-            .map(|start| start + 1)
-            .or_else(|| (from == 0 && text.first() == Some(&b'[')).then_some(0))?;
+    let starts_line = |start: &usize| *start == 0 || text[start - 1] == b'\n';
+    let start = memchr::memrchr_iter(b'[', &text[from..at]).map(|start| from + start).find(starts_line)?;
     let line_end = start + memchr::memchr(b'\n', &text[start..])?;
     let header = text[start..line_end].trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]")?;
     let name = header.strip_prefix(b"profile ").unwrap_or(header).trim_ascii();
