@@ -8,10 +8,18 @@ mod support;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use keyspill::detect::Detector;
+use keyspill::rule::RuleSet;
+use keyspill::scan::Limits;
+use keyspill::scan::examine::Examiner;
+use keyspill::source::container::Content;
+use keyspill::source::container::format::Format;
+use keyspill::source::{BlobPath, SizeLimit};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use support::{Run, Sandbox, expand, sarif_schema};
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -148,23 +156,28 @@ fn standard_input_is_looked_into() {
     }
 }
 
+/// What is too large for memory is read from its file, or from a pipe, in pieces.
 #[test]
-fn large_containers_are_read_in_pieces() {
-    // More than is read into memory at once: text, and a key in base64 in the last message.
+fn containers_are_read_in_pieces() {
     let start = "From a@example.com Thu Jan  1 10:00:00 2026\n";
-    let filler = format!("{start}From: a@example.com\nTo: b@example.com\n\n{}\n", "all is well\n".repeat(80_000));
-    let mut mailbox = filler.repeat(70);
-    assert!(mailbox.len() > 64 << 20);
-    mailbox += &format!("{start}From: a@example.com\nTo: c@example.com\nContent-Transfer-Encoding: base64\n\n");
-    mailbox += &data_encoding::BASE64.encode(&env());
+    let filler = format!("{start}From: a@example.com\nTo: b@example.com\n\n{}\n", "all is well\n".repeat(1000));
+    let key = data_encoding::BASE64.encode(&env());
+    let last = format!("{start}From: a@example.com\nTo: c@example.com\nContent-Transfer-Encoding: base64\n\n{key}\n");
+    let mailbox = filler.repeat(300) + &last;
     let sandbox = Sandbox::new();
-    sandbox.write_bytes("big.mbox", mailbox.as_bytes());
-    let piped = sandbox.run_with_input(&["scan", "-", "--format", "json"], mailbox.as_bytes());
-    let piped: Value = serde_json::from_str(&piped.stdout).expect("JSON");
-    for report in [sandbox.json(&["big.mbox"]), piped] {
-        assert_eq!(report["findings"][0]["inside"][0], "message 71");
-        assert_eq!(report["findings"][0]["messageContext"]["to"][0]["address"], "c@example.com");
-        assert_eq!(report["summary"]["bytes"], mailbox.len());
+    let path = sandbox.write_bytes("big.mbox", mailbox.as_bytes());
+    let detector = Detector::new(Arc::new(RuleSet::built_in()));
+    let examiner =
+        Examiner::new(&detector, false, Limits::default(), SizeLimit { bytes: 100_000, is_chosen: false }, true);
+    let file = std::fs::File::open(&path).expect("the file");
+    let mut pipe = mailbox.as_bytes();
+    for content in [Content::File(&file), Content::Stream(&mut pipe)] {
+        let examined = examiner.container(&BlobPath::new(&path), Format::Mbox, content, None);
+        assert_eq!(examined.skips, []);
+        assert_eq!(examined.findings.len(), 1);
+        let finding = &examined.findings[0];
+        assert_eq!(finding.path.inside(), [b"message 301".to_vec(), b"body".to_vec()]);
+        assert_eq!(finding.message.as_ref().expect("a mail").to[0].address, "c@example.com");
     }
 }
 
@@ -420,5 +433,229 @@ fn what_a_parser_fails_on_is_told_and_costs_itself() {
         assert!(matches!(run.code, Some(0 | 2)), "{path:?}: {} {}", run.stdout, run.stderr);
         assert!(!run.stdout.contains("internal"), "{path:?}: {}", run.stdout);
         assert!(run.stdout.contains("3 documented examples"), "{path:?}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn what_was_packed_together_shares_its_limits() {
+    // Each message of a packed mailbox holds a packed megabyte: together they are over the limit, none of them is alone.
+    let megabyte = data_encoding::BASE64.encode(&gzipped(&vec![b' '; 1 << 20]));
+    let start = "From a@example.com Thu Jan  1 10:00:00 2026\n";
+    let mail = format!(
+        "{start}From: a@example.com\nTo: b@example.com\nContent-Type: application/gzip\nContent-Transfer-Encoding: base64\n\n{megabyte}\n\n"
+    );
+    let mailbox = mail.repeat(20);
+    let (report, code) = scan("a.mbox.gz", &gzipped(mailbox.as_bytes()), &["--max-archive-size", "5MiB"]);
+    assert!(report["summary"]["inside"]["bytes"].as_u64() < Some(7 << 20), "{}", report["summary"]);
+    assert!(causes(&report).iter().any(|(cause, _)| cause == "over-limit"), "{}", report["skipped"]);
+    assert_eq!(code, Some(0));
+    let (report, _) = scan("a.mbox", mail.repeat(3).as_bytes(), &["--max-archive-size", "2MiB"]);
+    assert_eq!(causes(&report), [], "a mailbox that is no archive may hold as much for each message");
+    let (report, _) = scan("a.mbox", mail.repeat(80).as_bytes(), &["--max-archive-size", "2MiB"]);
+    assert_eq!(causes(&report).len(), 1, "but not without end");
+}
+
+#[test]
+fn headers_of_tar_archives_are_bounded() {
+    let mut long_name = tar::Header::new_gnu();
+    long_name.set_entry_type(tar::EntryType::GNULongName);
+    long_name.set_size(2 << 30);
+    long_name.set_cksum();
+    let bytes =
+        [tarred(&[("a.env", &env())])[..1024].to_vec(), long_name.as_bytes().to_vec(), vec![b'a'; 4096]].concat();
+    let (report, code) = scan("a.tar", &bytes, &[]);
+    assert_eq!((places(&report), code), (vec!["a.env".to_owned()], Some(2)));
+    assert!(report["skipped"][0]["message"].as_str().is_some_and(|text| text.contains("too long")), "{report}");
+}
+
+#[test]
+fn several_archives_in_one_are_all_read() {
+    let (one, two) = (tarred(&[("a.env", &env())]), tarred(&[("b.env", &env())]));
+    for bytes in [gzipped(&[&one[..], &two].concat()), [gzipped(&one), gzipped(&two), vec![0; 512]].concat()] {
+        let (report, code) = scan("a.tar.gz", &bytes, &[]);
+        assert_eq!(
+            (places(&report), code),
+            (vec!["a.env".to_owned(), "b.env".to_owned()], Some(1)),
+            "{}",
+            report["skipped"]
+        );
+    }
+}
+
+#[test]
+fn damaged_entries_are_read_as_far_as_they_go() {
+    let mut bytes = zipped(&[("a.env", &env()), ("b.env", &env())]);
+    // The checksum of the first entry, in its header and in the directory.
+    for (mark, offset) in [(&b"PK\x03\x04"[..], 14), (b"PK\x01\x02", 16)] {
+        let at = memchr::memmem::find(&bytes, mark).expect("a header");
+        bytes[at + offset] ^= 1;
+    }
+    let (report, code) = scan("a.zip", &bytes, &[]);
+    assert_eq!((places(&report), code), (vec!["a.env".to_owned(), "b.env".to_owned()], Some(2)));
+    assert_eq!(causes(&report), [("damaged".to_owned(), "a.env".to_owned())]);
+}
+
+#[test]
+fn entries_of_the_same_name_are_told() {
+    let mut bytes = zipped(&[("a.env", &env()), ("b.env", b"nothing")]);
+    while let Some(at) = memchr::memmem::find(&bytes, b"b.env") {
+        bytes[at] = b'a';
+    }
+    let (report, code) = scan("a.zip", &bytes, &[]);
+    assert_eq!((causes(&report)[0].0.as_str(), code), ("damaged", Some(2)), "{report}");
+}
+
+#[test]
+fn programs_that_unpack_themselves_are_archives() {
+    let zip = [b"#!/bin/sh\nexec unzip $0\n".to_vec(), zipped(&[("a.env", &env())])].concat();
+    let mut with_comment = zip.clone();
+    let length = with_comment.len();
+    with_comment[length - 2] = 5;
+    with_comment.extend_from_slice(b"hello");
+    let inside = zipped(&[("inner.run", &zip)]);
+    for (name, bytes) in [("a.run", &zip), ("b.run", &with_comment), ("c.zip", &inside)] {
+        assert_eq!(places(&scan(name, bytes, &[]).0), ["a.env"], "{name}");
+    }
+}
+
+#[test]
+fn nothing_is_lost_that_a_parser_passes_over() {
+    let key = String::from_utf8(env()).expect("text");
+    let head = "From: a@example.com\nTo: b@example.com\nSubject: x\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n";
+    let preamble = format!("{head}{key}\n--b\n\nhello\n--b--\n");
+    let epilogue = format!("{head}--b\n\nhello\n--b--\n{key}");
+    let pdf = format!("%PDF-1.4\n{key}");
+    let compound = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), env().repeat(3)].concat();
+    for (name, bytes) in [
+        ("preamble.eml", preamble.as_bytes()),
+        ("epilogue.eml", epilogue.as_bytes()),
+        ("broken.pdf", pdf.as_bytes()),
+        ("broken.doc", &compound),
+    ] {
+        assert!(!places(&scan(name, bytes, &[]).0).is_empty(), "{name}");
+        let (report, _) = scan("a.zip", &zipped(&[(name, bytes)]), &[]);
+        assert_eq!(report["findings"][0]["inside"][0], name, "{report}");
+    }
+}
+
+#[test]
+fn every_field_of_a_name_is_decoded() {
+    let id = expand("{{akia}}").text;
+    let encode = |text: &str| format!("=?utf-8?B?{}?=", data_encoding::BASE64.encode(text.as_bytes()));
+    let mail = format!("From: a@example.com\nTo: b@example.com\nX-N: {}\nX-N: {}\n\nx\n", encode(&id), encode("hello"));
+    let (report, _) = scan("a.zip", &zipped(&[("a.eml", mail.as_bytes())]), &[]);
+    assert_eq!(places(&report), ["headers"]);
+    // Many of them take no longer than they should.
+    let many = format!("From: a@example.com\nTo: b@example.com\n{}\n{id}\n", "X-N: =?utf-8?Q?hello?=\n".repeat(50_000));
+    assert_eq!(places(&scan("a.eml", many.as_bytes(), &[]).0), ["body"]);
+}
+
+#[test]
+fn binary_attachments_may_be_called_text() {
+    let zip = data_encoding::BASE64.encode(&zipped(&[("a.env", &env())]));
+    let mail = format!(
+        "From: a@example.com\nTo: b@example.com\nContent-Type: text/plain; name=a.zip\nContent-Disposition: attachment; filename=a.zip\n\
+         Content-Transfer-Encoding: base64\n\n{zip}\n"
+    );
+    assert_eq!(places(&scan("a.eml", mail.as_bytes(), &[]).0), ["a.env"]);
+    let (report, code) = scan("a.eml", mail.as_bytes(), &["--no-archives"]);
+    assert_eq!((causes(&report)[0].0.as_str(), code), ("not-opened", Some(0)), "what is left out is said");
+}
+
+#[test]
+fn no_secret_is_shown_in_a_name() {
+    let secret = expand("{{secret}}").text;
+    let pair = expand("{{akia}} {{secret}}").text;
+    let mail = format!("From: a@example.com\nTo: <x{secret}@example.com>\nSubject: key:{secret}x\n\n{pair}\n");
+    let chat = format!(
+        "[{{\"user\": \"u\", \"ts\": \"1\", \"title\": \"x{secret}\", \"channel\": \"{secret}\", \"text\": \"{pair}\"}}]"
+    );
+    let name = format!("keys/x{secret}.txt");
+    let broken = [pair.as_bytes(), &[0; 64]].concat();
+    let mut zip = zipped(&[(&name, pair.as_bytes()), (&secret, &broken)]);
+    let at = memchr::memmem::find(&zip, b"PK\x01\x02").expect("a directory");
+    zip[at + 16] ^= 1;
+    let sandbox = Sandbox::new();
+    sandbox.write_bytes("a.eml", mail.as_bytes());
+    sandbox.write_bytes("b.json", chat.as_bytes());
+    sandbox.write_bytes("c.zip", &zip);
+    for format in ["text", "json", "jsonl", "sarif"] {
+        let run = sandbox.run(&["scan", ".", "--format", format]);
+        let all = format!("{}{}", run.stdout, run.stderr);
+        assert!(all.contains("c.zip") && all.contains("b.json") && all.contains("a.eml"));
+        assert!(!all.contains(&secret) && !all.contains(&secret.replace('/', r"\/")), "{format}: {all}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_table_is_not_read() {
+    let sandbox = Sandbox::new();
+    let day = expand(r#"[{"user": "U1", "ts": "1", "text": "{{akia}} {{secret}}"}]"#).text;
+    sandbox.write_bytes("c/2026-01-01.json", day.as_bytes());
+    let made = std::process::Command::new("mkfifo").arg(sandbox.path().join("users.json")).status().expect("mkfifo");
+    assert!(made.success());
+    assert_eq!(places(&sandbox.json(&["."])).len(), 1);
+}
+
+#[test]
+fn many_findings_in_one_message_take_no_longer_than_they_should() {
+    let ids = expand("{{akia}} ").text.repeat(8000);
+    let nested =
+        format!("{}{{\"ts\": \"1\", \"user\": \"u\", \"text\": \"{ids}\"}}{}", "{\"a\":".repeat(7), "}".repeat(7));
+    let xml = format!("{}{}{}", "<r>".repeat(7), expand("<i>{{akia}}</i>").text.repeat(8000), "</r>".repeat(7));
+    for (name, text) in [("a.json", nested), ("a.xml", xml)] {
+        let (report, code) = scan(name, text.as_bytes(), &[]);
+        assert_eq!((report["findings"].as_array().map(Vec::len), code), (Some(8000), Some(1)), "{name}");
+    }
+}
+
+#[test]
+fn places_in_the_file_follow_the_order_of_messages() {
+    let message = |n: usize| {
+        let body = if n == 2 || n == 10 { String::from_utf8(env()).expect("text") } else { "nothing\n".into() };
+        format!("From a@x Thu Jan  1 10:00:00 2026\nFrom: a@example.com\nTo: b@example.com\n\n{body}\n")
+    };
+    let mailbox: String = (1..=12).map(message).collect();
+    let (report, _) = scan("a.mbox", mailbox.as_bytes(), &[]);
+    let line = |name: &str| {
+        let found =
+            report["findings"].as_array().expect("findings").iter().find(|finding| finding["inside"][0] == name);
+        found.expect("it")["outerLocation"]["startLine"].as_u64()
+    };
+    assert!(line("message 2") < line("message 10"), "{report}");
+}
+
+#[test]
+fn text_of_documents_is_cut_where_people_see_it_cut() {
+    let (id, secret) = (expand("{{akia}}").text, expand("{{secret}}").text);
+    for (name, xml, expected) in [
+        ("content.xml", format!("<text:p>{id}<text:line-break/>{secret}</text:p>"), "aws-access-key-pair"),
+        (
+            "content.xml",
+            format!("<dc:creator>Bob</dc:creator><dc:date>2026-01-04</dc:date><text:p>{id}</text:p>"),
+            "aws-access-key-id",
+        ),
+        ("xl/worksheets/sheet1.xml", format!("<row><c><f>[1]S!A1</f><v>{id}</v></c></row>"), "aws-access-key-id"),
+        (
+            "word/document.xml",
+            format!("<w:p><w:r><w:instrText>X</w:instrText></w:r><w:r><w:t>{id}</w:t></w:r></w:p>"),
+            "aws-access-key-id",
+        ),
+        ("word/document.xml", format!("<w:p><!-- {id} --></w:p>"), "aws-access-key-id"),
+        (
+            "word/document.xml",
+            format!(
+                "<w:p><w:r><w:t>{}</w:t></w:r><w:proofErr/><w:ins><w:r><w:rPr><w:b/><w:sz w:val=\"2\"/></w:rPr><w:t>{}</w:t></w:r></w:ins></w:p>",
+                &id[..9],
+                &id[9..]
+            ),
+            "aws-access-key-id",
+        ),
+    ] {
+        let document =
+            zipped(&[("[Content_Types].xml", b"<x/>"), ("META-INF/manifest.xml", b"<x/>"), (name, xml.as_bytes())]);
+        let (report, _) = scan("a.docx", &document, &[]);
+        assert_eq!(report["findings"][0]["rule"], expected, "{xml}: {report}");
     }
 }

@@ -119,8 +119,8 @@ struct VerdictRecord {
     reasons: Vec<String>,
 }
 
-/// So many people are named of a credential.
-const MOST_PEOPLE: usize = 100;
+/// So many people are named of a credential, and in each role of a message.
+const MOST_PEOPLE: usize = 50;
 
 impl CredentialRecord {
     fn of(credential: &Credential) -> Self {
@@ -259,6 +259,9 @@ struct MessageRecord<'a> {
     cc: Vec<PartyRecord<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     bcc: Vec<PartyRecord<'a>>,
+    /// Only if there are more than are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    addressee_count: Option<usize>,
     #[serde(skip_serializing_if = "str::is_empty")]
     list_id: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -292,7 +295,8 @@ struct ChannelRecord<'a> {
 impl<'a> MessageRecord<'a> {
     fn of(message: &'a Message) -> Self {
         let parties = |parties: &'a [Party]| {
-            parties.iter().map(|party| PartyRecord { name: &party.name, address: &party.address }).collect()
+            let shown = parties.iter().take(MOST_PEOPLE);
+            shown.map(|party| PartyRecord { name: &party.name, address: &party.address }).collect()
         };
         Self {
             medium: message.medium.word(),
@@ -302,6 +306,7 @@ impl<'a> MessageRecord<'a> {
             to: parties(&message.to),
             cc: parties(&message.cc),
             bcc: parties(&message.bcc),
+            addressee_count: Some(message.addressees().count()).filter(|count| *count > MOST_PEOPLE),
             list_id: &message.list_id,
             date: &message.date,
             subject: &message.subject,

@@ -2,6 +2,7 @@
 
 use super::hidden;
 use crate::detect::comment::Comment;
+use crate::detect::finder::SECRET_LEN;
 use crate::detect::{Candidate, Detector};
 use crate::finding::excerpt::Excerpts;
 use crate::finding::location::{Location, Locations};
@@ -16,15 +17,16 @@ use crate::source::container::limits::Limits;
 use crate::source::container::{Content, Place, Unpacker};
 use crate::source::message::Message;
 use crate::source::{Blob, BlobPath, Context, Item, SizeLimit, Skip, SkipCause};
-use secrecy::ExposeSecret;
-use std::collections::{HashMap, HashSet, VecDeque};
+use aho_corasick::AhoCorasick;
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What is read of a table of users or channels, in bytes.
-const MOST_TABLE: u64 = 64 << 20;
+const MOST_TABLE: u64 = 16 << 20;
 
 /// What one file holds.
 #[derive(Debug, Default)]
@@ -37,6 +39,8 @@ pub struct Examined {
     pub blobs: u64,
     /// And how many bytes they had.
     pub bytes: u64,
+    /// What must not be shown in names and messages.
+    secrets: Vec<SecretString>,
 }
 
 impl Examined {
@@ -45,6 +49,7 @@ impl Examined {
         self.skips.extend(other.skips);
         self.blobs += other.blobs;
         self.bytes += other.bytes;
+        self.secrets.extend(other.secrets);
     }
 
     fn skipped(path: BlobPath, cause: SkipCause) -> Self {
@@ -77,35 +82,92 @@ impl<'a> Examiner<'a> {
     /// What is in a blob, and in what it holds.
     pub fn blob(&self, blob: &Blob) -> Examined {
         let outer = Self::guarded(&blob.path, || self.alone(blob));
-        let Some(format) = Format::of_all(blob.bytes) else { return outer };
-        let mut all = self.container(&blob.path, format, Content::Bytes(blob.bytes), Some(blob.bytes.len() as u64));
-        let own = reconcile(outer.findings, &mut all.findings);
-        all.add(Examined { findings: own, ..outer });
-        all
+        let all = match Format::of_all(blob.bytes) {
+            None => outer,
+            Some(format) => {
+                let size = Some(blob.bytes.len() as u64);
+                let mut all = self.inside(&blob.path, format, Content::Bytes(blob.bytes), size);
+                let own = reconcile(outer.findings, &mut all.findings);
+                all.add(Examined { findings: own, ..outer });
+                all
+            }
+        };
+        self.without_secrets(all)
     }
 
     /// What is in a container of `size` bytes, if that is known.
     pub fn container(&self, path: &BlobPath, format: Format, content: Content, size: Option<u64>) -> Examined {
+        self.without_secrets(self.inside(path, format, content, size))
+    }
+
+    fn inside(&self, path: &BlobPath, format: Format, content: Content, size: Option<u64>) -> Examined {
         let found = Mutex::new(Examined::default());
-        let take = |item: Item| {
-            let examined = match item {
-                Item::Blob(inner) => {
-                    let examined = Self::guarded(&inner.path, || self.alone(&inner));
-                    Examined { blobs: 1, bytes: inner.bytes.len() as u64, ..examined }
-                }
-                Item::Skip(skip) => Examined { skips: vec![skip], ..Examined::default() },
-                Item::Container(..) => unreachable!("an unpacker opens what it meets"),
-            };
-            found.lock().unwrap_or_else(PoisonError::into_inner).add(examined);
+        // What was found in the bytes of containers in it.
+        let whole = Mutex::new(Examined::default());
+        let add = |to: &Mutex<Examined>, examined| to.lock().unwrap_or_else(PoisonError::into_inner).add(examined);
+        let take = |item: Item| match item {
+            Item::Blob(inner) => {
+                let examined = Self::guarded(&inner.path, || self.alone(&inner));
+                add(&found, Examined { blobs: 1, bytes: inner.bytes.len() as u64, ..examined });
+            }
+            Item::Whole(inner) => add(&whole, Self::guarded(&inner.path, || self.alone(&inner))),
+            Item::Skip(skip) => add(&found, Examined { skips: vec![skip], ..Examined::default() }),
+            Item::Container(..) => unreachable!("an unpacker opens what it meets"),
         };
-        Unpacker::new(&self.limits, size, self.size, self.archives, &take).open(
-            format,
-            &Place::outermost(path.clone()),
-            content,
-        );
+        // Bytes in memory are scanned as they are, too.
+        let is_seen = matches!(content, Content::Bytes(_));
+        let place = Place::outermost(path.clone(), is_seen);
+        Unpacker::new(&self.limits, size, self.size, self.archives, &take).open(format, &place, content);
         let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        found.findings.sort_by(Finding::order);
+        let mut whole = whole.into_inner().unwrap_or_else(PoisonError::into_inner);
+        found.findings.sort_by_cached_key(in_order);
+        whole.findings.sort_by_cached_key(in_order);
+        let own = without_known(std::mem::take(&mut whole.findings), &found.findings);
+        found.add(Examined { findings: own, ..whole });
         found
+    }
+
+    /// The same with every secret hidden that stands in a name or message: of what was found in one file, none may be
+    /// shown, in whatever company it is there.
+    fn without_secrets(&self, mut examined: Examined) -> Examined {
+        let secrets: BTreeSet<String> =
+            std::mem::take(&mut examined.secrets).iter().map(|secret| secret.expose_secret().to_owned()).collect();
+        if self.show_secrets {
+            return examined;
+        }
+        let known = (!secrets.is_empty()).then(|| AhoCorasick::new(&secrets).ok()).flatten();
+        let hide = |text: &str| match &known {
+            Some(known) if text.len() >= SECRET_LEN => {
+                let masks: Vec<String> = secrets.iter().map(|secret| mask::mask(secret)).collect();
+                known.replace_all(text, &masks)
+            }
+            _ => text.to_owned(),
+        };
+        let hide_name = |name: &[u8]| {
+            if name.len() < SECRET_LEN {
+                return name.to_vec();
+            }
+            let name = hidden(self.detector, name.to_vec(), false);
+            std::str::from_utf8(&name).map_or_else(|_| name.clone(), |text| hide(text).into_bytes())
+        };
+        let is_long = |path: &BlobPath| path.inside().iter().any(|name| name.len() >= SECRET_LEN);
+        let mut paths: HashMap<*const BlobPath, Arc<BlobPath>> = HashMap::new();
+        let mut messages: HashMap<*const Message, Arc<Message>> = HashMap::new();
+        // Both are shared by many findings.
+        for finding in &mut examined.findings {
+            if is_long(&finding.path) {
+                let path = paths.entry(Arc::as_ptr(&finding.path));
+                finding.path = path.or_insert_with(|| Arc::new(finding.path.map_inside(hide_name))).clone();
+            }
+            if let Some(message) = finding.message.as_mut().filter(|_| known.is_some()) {
+                let shown = messages.entry(Arc::as_ptr(message)).or_insert_with(|| Arc::new(message.hide(&hide)));
+                *message = shown.clone();
+            }
+        }
+        for skip in examined.skips.iter_mut().filter(|skip| is_long(&skip.path)) {
+            skip.path = skip.path.map_inside(hide_name);
+        }
+        examined
     }
 
     /// A bug that one file brings out must not cost the scan of all others, nor pass unseen.
@@ -151,7 +213,8 @@ impl<'a> Examiner<'a> {
         note_root_signs(blob, &mut findings);
         self.attach_messages(blob, &mut findings);
         let cut = detection.is_cut.then(|| Skip { path: (*path).clone(), cause: SkipCause::TooMany });
-        Examined { findings, skips: cut.into_iter().collect(), ..Examined::default() }
+        let secrets = secrets.into_iter().map(|secret| secret.value.clone()).collect();
+        Examined { findings, skips: cut.into_iter().collect(), secrets, ..Examined::default() }
     }
 
     /// Tells in whose message each finding is, if it is in one.
@@ -172,8 +235,15 @@ impl<'a> Examiner<'a> {
             Some(export) => export.messages(path, blob.bytes, &offsets),
             None => chat::messages(blob.bytes, &offsets),
         };
+        // Most of a file's findings are in the same message as the one before.
+        let mut last: Option<(Message, Arc<Message>)> = None;
         for (finding, message) in findings.iter_mut().zip(messages) {
-            finding.message = message.map(|message| Arc::new(self.shown(&message)));
+            let Some(message) = message else { continue };
+            if last.as_ref().is_none_or(|(known, _)| *known != message) {
+                let shown = Arc::new(self.shown(&message));
+                last = Some((message, shown));
+            }
+            finding.message = last.as_ref().map(|(_, shown)| shown.clone());
         }
     }
 
@@ -221,6 +291,8 @@ fn is_long_term(finding: &Finding) -> bool {
 }
 
 fn read_table(path: &Path) -> Option<Vec<u8>> {
+    // A pipe would never end, and a link may lead anywhere.
+    path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
     let mut bytes = Vec::new();
     std::fs::File::open(path).ok()?.take(MOST_TABLE).read_to_end(&mut bytes).ok()?;
     Some(bytes)
@@ -237,6 +309,11 @@ fn reconcile(outer: Vec<Finding>, inner: &mut [Finding]) -> Vec<Finding> {
         finding.outer =
             places.and_then(|places| if places.len() > 1 { places.pop_front() } else { places.front().copied() });
     }
+    without_known(outer, inner)
+}
+
+/// Those of `outer` that are not in `inner`.
+fn without_known(outer: Vec<Finding>, inner: &[Finding]) -> Vec<Finding> {
     let values: HashSet<_> = inner.iter().map(|finding| finding.fingerprint).collect();
     let ids: HashSet<_> = inner.iter().filter_map(|finding| Some(&finding.id.as_ref()?.text)).collect();
     let is_inside = |finding: &Finding| {
@@ -244,4 +321,16 @@ fn reconcile(outer: Vec<Finding>, inner: &mut [Finding]) -> Vec<Finding> {
             || finding.secret.is_none() && finding.id.as_ref().is_some_and(|id| ids.contains(&id.text))
     };
     outer.into_iter().filter(|finding| !is_inside(finding)).collect()
+}
+
+/// The order in which parts stand in their container, so far as their names tell: the tenth message is after the second.
+fn in_order(finding: &Finding) -> (Vec<(Vec<u8>, u64)>, Location, String) {
+    let number = |name: &Vec<u8>| {
+        let digits = name.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+        let (text, digits) = name.split_at(name.len() - digits);
+        let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0);
+        (text.to_vec(), number)
+    };
+    let names = finding.path.inside().iter().map(number).collect();
+    (names, finding.location, finding.rule.id.to_string())
 }

@@ -194,6 +194,8 @@ fn take(item: Item, examiner: &Examiner, collected: &Collected) {
             collected.count(blob.bytes.len() as u64);
             collected.examined(examiner.blob(&blob));
         }
+        // Only in a container.
+        Item::Whole(blob) => collected.examined(examiner.blob(&blob)),
         Item::Container(path, format, Content::Stream(stream), size) => {
             let mut counted = Counted { stream, bytes: 0 };
             collected.examined(examiner.container(&path, format, Content::Stream(&mut counted), size));

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+/// Of a subject, name or address no more is shown, in characters.
+const LONGEST: usize = 1000;
+
 /// What kind of message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Medium {
@@ -108,6 +111,14 @@ impl Message {
     #[must_use]
     pub fn hide(&self, hide: &impl Fn(&str) -> String) -> Self {
         let text = |text: &String| if text.is_empty() { String::new() } else { hide(text) };
+        let text = |whole: &String| {
+            let shown = text(whole);
+            if shown.chars().nth(LONGEST).is_none() {
+                shown
+            } else {
+                shown.chars().take(LONGEST).chain(['…']).collect()
+            }
+        };
         let parties = |parties: &Vec<Party>| {
             let hidden = parties.iter().map(|party| Party { name: text(&party.name), address: text(&party.address) });
             hidden.collect()

@@ -42,6 +42,8 @@ pub enum Context {
 pub enum Item<'a> {
     /// A blob to scan.
     Blob(Blob<'a>),
+    /// The bytes of a container in a container, of which the parts are handed over, too.
+    Whole(Blob<'a>),
     /// A container that is read in pieces, since it is large or comes through a pipe; of so many bytes, if that is known.
     Container(BlobPath, Format, Content<'a>, Option<u64>),
     /// Something that is not scanned.

@@ -61,6 +61,12 @@ impl BlobPath {
         &self.inside
     }
 
+    /// The same with every name inside changed.
+    #[must_use]
+    pub fn map_inside(&self, change: impl Fn(&[u8]) -> Vec<u8>) -> Self {
+        Self { file: self.file.clone(), inside: self.inside.iter().map(|name| change(name)).collect() }
+    }
+
     /// The path of the innermost: what the rules for some paths look at.
     pub fn innermost(&self) -> &[u8] {
         self.inside.last().unwrap_or(&self.file)

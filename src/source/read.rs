@@ -10,9 +10,6 @@ use std::path::Path;
 /// A buffer that is kept from file to file grows no larger than this, in bytes.
 const KEPT_CAPACITY: usize = 4 << 20;
 
-/// A container larger than this, in bytes, is read in pieces.
-const WHOLE: u64 = 64 << 20;
-
 /// Reads files one after another into the same memory. Files are read, not mapped: a mapped file that is truncated
 /// meanwhile kills the process.
 #[derive(Debug)]
@@ -20,13 +17,15 @@ pub struct Reader {
     limit: SizeLimit,
     /// Archives are looked into.
     archives: bool,
+    /// A container larger than this, in bytes, is read in pieces. Its own bytes are then not scanned beside what is in it.
+    whole: u64,
     buffer: Vec<u8>,
 }
 
 impl Reader {
     /// A reader that refuses files over `limit`; with `archives` only where they cannot be read in pieces.
     pub fn new(limit: SizeLimit, archives: bool) -> Self {
-        Self { limit, archives, buffer: Vec::new() }
+        Self { limit, archives, whole: limit.bytes, buffer: Vec::new() }
     }
 
     /// Hands the file at `path` to `sink`, under the name `name`.
@@ -49,7 +48,7 @@ impl Reader {
         }
         let size = metadata.len();
         if metadata.is_file() && size > 0 {
-            if size > WHOLE && !(self.limit.is_chosen && size > self.limit.bytes) {
+            if size > self.whole && !self.limit.is_chosen {
                 let mut head = Vec::with_capacity(HEAD);
                 (&file).take(HEAD as u64).read_to_end(&mut head).and_then(|_| file.rewind()).map_err(unreadable)?;
                 if let Some(format) = self.format_in_pieces(&head) {
@@ -94,15 +93,16 @@ impl Reader {
     fn read_stream(&mut self, stream: &mut dyn Read, name: &BlobPath, sink: Sink) -> Result<Option<&[u8]>, SkipCause> {
         self.buffer.clear();
         let most = self.limit.bytes.saturating_add(1);
-        stream.take(most.min(WHOLE)).read_to_end(&mut self.buffer).map_err(unreadable)?;
-        if self.buffer.len() as u64 == WHOLE {
-            let head = &self.buffer[..HEAD];
+        stream.take(most.min(self.whole.saturating_add(1))).read_to_end(&mut self.buffer).map_err(unreadable)?;
+        if self.buffer.len() as u64 > self.whole {
+            let head = &self.buffer[..HEAD.min(self.buffer.len())];
             if let Some(format) = self.format_in_pieces(head).filter(|_| !self.limit.is_chosen) {
                 let mut whole = Cursor::new(&self.buffer).chain(stream);
                 sink(Item::Container(name.clone(), format, Content::Stream(&mut whole), None));
                 return Ok(None);
             }
-            stream.take(most - WHOLE.min(most)).read_to_end(&mut self.buffer).map_err(unreadable)?;
+            let left = most.saturating_sub(self.buffer.len() as u64);
+            stream.take(left).read_to_end(&mut self.buffer).map_err(unreadable)?;
         }
         self.limit.check(self.buffer.len() as u64)?;
         Ok(Some(&self.buffer))
@@ -127,4 +127,51 @@ pub(crate) fn describe(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     text[..1].to_lowercase() + &text[1..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// What is handed over of a file of these bytes, by a reader that takes more than 64 bytes for large: its size, if it is
+    /// a container to be read in pieces, and what was read of it.
+    fn read(bytes: &[u8], limit: SizeLimit) -> Vec<(bool, Vec<u8>)> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, bytes).unwrap();
+        let all = Mutex::new(Vec::new());
+        let sink = |item: Item| match item {
+            Item::Blob(blob) => all.lock().unwrap().push((false, blob.bytes.to_vec())),
+            Item::Container(_, format, content, _) => {
+                assert_eq!(format, Format::Mbox);
+                let mut read = Vec::new();
+                content.reader().read_to_end(&mut read).unwrap();
+                all.lock().unwrap().push((true, read));
+            }
+            Item::Skip(_) | Item::Whole(_) => {}
+        };
+        let mut reader = Reader { whole: 64, ..Reader::new(limit, true) };
+        reader.file(&path, BlobPath::new(&path), &sink);
+        let stream = reader.read_stream(&mut &bytes[..], &BlobPath::new(Path::new("-")), &sink);
+        if let Ok(Some(bytes)) = stream {
+            let bytes = bytes.to_vec();
+            all.lock().unwrap().push((false, bytes));
+        }
+        all.into_inner().unwrap()
+    }
+
+    #[test]
+    fn large_containers_are_handed_over_to_be_read_in_pieces() {
+        let mailbox = format!("From a@x Thu Jan  1 10:00:00 2026\nFrom: a\n\n{}", "x".repeat(100)).into_bytes();
+        let usual = SizeLimit::default();
+        assert_eq!(read(&mailbox, usual), [(true, mailbox.clone()), (true, mailbox.clone())]);
+        assert_eq!(read(&mailbox[..64], usual), [(false, mailbox[..64].to_vec()), (false, mailbox[..64].to_vec())]);
+        let text = "x".repeat(200).into_bytes();
+        assert_eq!(read(&text, usual), [(false, text.clone()), (false, text.clone())]);
+        let chosen = SizeLimit { bytes: 1000, is_chosen: true };
+        assert_eq!(read(&mailbox, chosen), [(false, mailbox.clone()), (false, mailbox.clone())]);
+        let chosen = SizeLimit { bytes: 100, is_chosen: true };
+        assert_eq!(read(&mailbox, chosen), [], "who sets a limit means it");
+    }
 }

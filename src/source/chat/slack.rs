@@ -57,18 +57,54 @@ pub fn is_day(path: &[u8]) -> bool {
     name.len() == SHAPE.len() && name.iter().zip(SHAPE).all(fits) && parts.next().is_some()
 }
 
+/// A table whose rows are named by `entry`; those without a name are left out. Read row by row, so that a long table of
+/// nothing takes no memory.
+fn table<T: serde::de::DeserializeOwned>(
+    bytes: Option<Vec<u8>>,
+    entry: impl Fn(T) -> (String, T),
+) -> BTreeMap<String, T> {
+    struct Rows<'a, T, F>(&'a mut BTreeMap<String, T>, F);
+
+    impl<'de, T: Deserialize<'de>, F: Fn(T) -> (String, T)> serde::de::Visitor<'de> for Rows<'_, T, F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+            f.write_str("a table")
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
+            while let Some(row) = rows.next_element::<T>()? {
+                let (name, row) = (self.1)(row);
+                if !name.is_empty() {
+                    self.0.insert(name, row);
+                }
+            }
+            Ok(())
+        }
+    }
+
+    let mut known = BTreeMap::new();
+    let bytes = bytes.unwrap_or_default();
+    // What comes before a mistake in it is known.
+    _ = serde::Deserializer::deserialize_seq(
+        &mut serde_json::Deserializer::from_slice(&bytes),
+        Rows(&mut known, entry),
+    );
+    known
+}
+
 impl Export {
     /// From the tables that `file` finds by their names.
     pub fn read(mut file: impl FnMut(&str) -> Option<Vec<u8>>) -> Self {
-        fn table<T: serde::de::DeserializeOwned>(bytes: Option<Vec<u8>>) -> Vec<T> {
-            bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
-        }
-        let users = table::<User>(file("users.json")).into_iter().map(|user| (user.id.clone(), user)).collect();
-        let channels = CONVERSATIONS.iter().flat_map(|name| table::<Conversation>(file(name)));
-        let key = |channel: &Conversation| {
-            if channel.name.is_empty() { channel.id.clone() } else { channel.name.clone() }
+        let user = |user: User| (user.id.clone(), user);
+        let channel = |channel: Conversation| {
+            (if channel.name.is_empty() { channel.id.clone() } else { channel.name.clone() }, channel)
         };
-        Self { users, channels: channels.map(|channel| (key(&channel), channel)).collect() }
+        let mut export = Self { users: table(file("users.json"), user), channels: BTreeMap::new() };
+        for name in CONVERSATIONS {
+            export.channels.extend(table(file(name), channel));
+        }
+        export
     }
 
     /// The messages in which `offsets`, in ascending order, of a day's file at `path` stand.

@@ -6,6 +6,7 @@ use crate::source::message::Message;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Deeper nesting is no longer followed.
@@ -26,11 +27,12 @@ pub(super) fn around(text: &[u8], offsets: &[usize]) -> Vec<Option<Message>> {
     let mut wanted = offsets.iter().copied().peekable();
     let mut reader = lenient(text);
     let mut open: Vec<Open> = Vec::new();
+    let mut known = BTreeMap::new();
     while wanted.peek().is_some() {
         let event = reader.read_event();
         let at = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
         while wanted.next_if(|offset| *offset < at).is_some() {
-            messages.push(message(text, &open));
+            messages.push(message(text, &open, &mut known));
         }
         match event {
             Ok(Event::Start(start)) if open.len() < DEEPEST => {
@@ -45,13 +47,19 @@ pub(super) fn around(text: &[u8], offsets: &[usize]) -> Vec<Option<Message>> {
     messages
 }
 
-fn message(text: &str, open: &[Open]) -> Option<Message> {
+/// The fields of elements, by where their content starts.
+type Known = BTreeMap<usize, Rc<Map<String, Value>>>;
+
+fn message(text: &str, open: &[Open], known: &mut Known) -> Option<Message> {
     let mut inner = "text".to_owned();
     let mut objects = Vec::new();
     for element in open.iter().rev().take(MOST_AROUND) {
-        let mut object = fields(&text[element.start..]);
-        object.extend(element.attributes.clone());
-        objects.push(Around { object: Rc::new(object), key: std::mem::replace(&mut inner, element.name.clone()) });
+        let object = known.entry(element.start).or_insert_with(|| {
+            let mut object = fields(&text[element.start..]);
+            object.extend(element.attributes.clone());
+            Rc::new(object)
+        });
+        objects.push(Around { object: object.clone(), key: std::mem::replace(&mut inner, element.name.clone()) });
     }
     record::message(&objects.iter().collect::<Vec<_>>())
 }

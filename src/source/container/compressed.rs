@@ -16,7 +16,9 @@ pub(super) fn open(unpacker: &Unpacker, format: Format, place: &Place, content: 
     let source = content.reader();
     let damaged = |error: std::io::Error| SkipCause::Damaged(error.to_string());
     let decoder: Box<dyn Read> = match format {
-        Format::Gzip => Box::new(flate2::read::MultiGzDecoder::new(source)),
+        Format::Gzip => {
+            Box::new(WithoutTrailer { decoder: flate2::read::MultiGzDecoder::new(source), has_yielded: false })
+        }
         Format::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(source)),
         Format::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(
             source,
@@ -29,12 +31,8 @@ pub(super) fn open(unpacker: &Unpacker, format: Format, place: &Place, content: 
             Box::new(decoder)
         }
     };
-    let mut unfolded = Tolerant { decoder: unpacker.budget().meter(decoder), error: None, has_yielded: false };
-    let read = unpacker.unpacked(place, unpacked_name(place.path.innermost()), &mut unfolded);
-    match unfolded.error {
-        Some(error) if read.is_ok() => Err(unpacker.budget().cause(&error)),
-        _ => read,
-    }
+    let mut unfolded = unpacker.budget().meter(decoder);
+    unpacker.unpacked(place, unpacked_name(place.path.innermost()), &mut unfolded)
 }
 
 /// The name of what is in a compressed file: as `gunzip` would call it.
@@ -46,20 +44,16 @@ fn unpacked_name(path: &[u8]) -> &[u8] {
     if stem.is_empty() { b"content" } else { stem }
 }
 
-/// Ends early where the data is damaged, so that what comes before is scanned. The error is kept.
-struct Tolerant<R> {
+/// Takes what follows the last member of a gzip file for its end, as `gzip -d` does: tapes pad with zeros.
+struct WithoutTrailer<R> {
     decoder: R,
-    error: Option<std::io::Error>,
     has_yielded: bool,
 }
 
-impl<R: Read> Read for Tolerant<R> {
+impl<R: Read> Read for WithoutTrailer<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         match self.decoder.read(buffer) {
-            Err(error) if error.kind() != std::io::ErrorKind::Interrupted && self.has_yielded => {
-                self.error = Some(error);
-                Ok(0)
-            }
+            Err(error) if self.has_yielded && error.to_string() == "invalid gzip header" => Ok(0),
             read => {
                 self.has_yielded |= read.as_ref().is_ok_and(|&length| length > 0);
                 read

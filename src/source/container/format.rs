@@ -86,10 +86,14 @@ fn first_line(head: &[u8]) -> &[u8] {
 
 /// A tar header has a checksum, so that it is not taken for one by chance; old ones have no other mark.
 fn is_tar(head: &[u8]) -> bool {
+    head.get(..512).is_some_and(|header| header[0] != 0 && has_checksum(header))
+}
+
+/// True for a block of 512 bytes with a tar header's checksum in its place.
+pub(super) fn has_checksum(header: &[u8]) -> bool {
     const CHECKSUM: std::ops::Range<usize> = 148..156;
-    let Some(header) = head.get(..512) else { return false };
     // Octal digits, and blanks or zero bytes around them: nearly all text is ruled out by the first two.
-    if header[0] == 0 || !header[CHECKSUM].iter().all(|b| matches!(b, b' ' | 0 | b'0'..=b'7')) {
+    if !header[CHECKSUM].iter().all(|b| matches!(b, b' ' | 0 | b'0'..=b'7')) {
         return false;
     }
     let digits = header[CHECKSUM].iter().filter(|b| matches!(b, b'0'..=b'7'));
@@ -103,8 +107,22 @@ fn is_tar(head: &[u8]) -> bool {
 fn is_zip_after_something(blob: &[u8]) -> bool {
     /// Without a comment.
     const END: usize = 22;
-    let end = &blob[blob.len().saturating_sub(END)..];
-    end.len() == END && end.starts_with(b"PK\x05\x06") && end[10..12] != [0, 0]
+    const LONGEST_COMMENT: usize = 0xffff;
+    let is_end = |end: &[u8]| {
+        end.len() >= END
+            && end.starts_with(b"PK\x05\x06")
+            && end[10..12] != [0, 0]
+            && usize::from(u16::from_le_bytes([end[20], end[21]])) == end.len() - END
+    };
+    if is_end(&blob[blob.len().saturating_sub(END)..]) {
+        return true;
+    }
+    // With a comment; only looked for in what may well be a program or a script.
+    if !matches!(blob, [b'M', b'Z', ..] | [b'#', b'!', ..] | [0x7f, b'E', b'L', b'F', ..]) {
+        return false;
+    }
+    let tail = &blob[blob.len().saturating_sub(END + LONGEST_COMMENT)..];
+    memchr::memmem::find_iter(tail, b"PK\x05\x06").any(|at| is_end(&tail[at..]))
 }
 
 #[cfg(test)]

@@ -71,6 +71,11 @@ impl<'a> Budget<'a> {
         self.spent.get()
     }
 
+    /// How many bytes came out of decompressors so far.
+    pub fn unfolded(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// The limits.
     pub fn limits(&self) -> &'a Limits {
         self.limits

@@ -14,6 +14,7 @@ mod office;
 mod pdf;
 mod seven_zip;
 mod tar;
+mod tolerant;
 mod zip;
 
 use super::mail::{mbox, mime, msg, pst};
@@ -24,6 +25,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use tolerant::Tolerant;
 
 /// Where the bytes of a container are.
 pub enum Content<'a> {
@@ -76,18 +78,21 @@ pub struct Place {
     pub depth: u64,
     /// What is known of it from the containers.
     pub context: Option<Context>,
+    /// True if its bytes lie as they are in bytes that are scanned anyway.
+    pub is_seen: bool,
 }
 
 impl Place {
-    /// The outermost file.
-    pub fn outermost(path: BlobPath) -> Self {
-        Self { path, depth: 0, context: None }
+    /// The outermost file; `is_seen` says that its bytes are scanned as they are, too.
+    pub fn outermost(path: BlobPath, is_seen: bool) -> Self {
+        Self { path, depth: 0, context: None, is_seen }
     }
 
     /// An entry in the container that is here.
     #[must_use]
     pub fn within(&self, name: &[u8]) -> Self {
-        Self { path: self.path.within(name), depth: self.depth + 1, context: self.context.clone() }
+        let path = self.path.within(name);
+        Self { path, depth: self.depth + 1, context: self.context.clone(), is_seen: false }
     }
 
     /// The same, of which a container tells more.
@@ -111,6 +116,11 @@ impl<'a> Unpacker<'a> {
     /// For a file of so many bytes, if that is known.
     pub fn new(limits: &'a Limits, file_size: Option<u64>, size: SizeLimit, archives: bool, sink: Sink<'a>) -> Self {
         Self { budget: Budget::new(limits, file_size), size, archives, sink }
+    }
+
+    /// How many bytes came out of decompressors so far.
+    pub(super) fn unfolded(&self) -> u64 {
+        self.budget.unfolded()
     }
 
     /// Another one with the same limits and nothing used up, for a part of `size` bytes.
@@ -174,24 +184,35 @@ impl<'a> Unpacker<'a> {
         stream: &mut dyn Read,
         place: impl FnOnce(Option<Format>) -> Cow<'p, Place>,
     ) -> Result<(), SkipCause> {
+        let mut stream = Tolerant::new(stream);
         let mut head = Vec::with_capacity(HEAD);
-        let read = (&mut *stream).take(HEAD as u64).read_to_end(&mut head);
+        let read = (&mut stream).take(HEAD as u64).read_to_end(&mut head);
         read.map_err(|error| self.budget.cause(&error))?;
-        let format = Format::of(&head).filter(|format| self.opens(*format));
-        let place = place(format);
-        let mut whole = Cursor::new(&head[..]).chain(stream);
+        let format = Format::of(&head);
+        let place = place(format.filter(|format| self.opens(*format)));
+        let mut whole = Cursor::new(&head[..]).chain(&mut stream);
         match format {
-            Some(format) => self.open(format, &place, Content::Stream(&mut whole)),
-            None => self.leaf(&place, &self.read_all(&mut whole)?),
+            Some(format) if self.opens(format) => self.open(format, &place, Content::Stream(&mut whole)),
+            _ => self.entry_bytes(&place, &self.read_all(&mut whole)?),
         }
-        Ok(())
+        stream.error.map_or(Ok(()), |error| Err(self.budget.cause(&error)))
     }
 
     /// The same for an entry in memory.
     pub(super) fn entry_bytes(&self, place: &Place, bytes: &[u8]) {
-        match Format::of_all(bytes).filter(|format| self.opens(*format)) {
-            Some(format) => self.open(format, place, Content::Bytes(bytes)),
-            None => self.leaf(place, bytes),
+        match Format::of_all(bytes) {
+            Some(format) if self.opens(format) => return self.open(format, place, Content::Bytes(bytes)),
+            Some(_) => self.skip(&place.path, SkipCause::NotOpened),
+            None => {}
+        }
+        self.leaf(place, bytes);
+    }
+
+    /// Hands over the bytes of a container itself, unless they were scanned as part of what holds it: so that nothing is
+    /// lost that its parser passes over.
+    pub(super) fn whole(&self, place: &Place, bytes: &[u8]) {
+        if !place.is_seen {
+            (self.sink)(Item::Whole(Blob { path: place.path.clone(), bytes, context: place.context.clone() }));
         }
     }
 

@@ -12,6 +12,7 @@ const MOST_OF_PART: usize = 64 << 20;
 /// # Errors
 /// If its text cannot be read; that of other pages was handed over.
 pub(super) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(), SkipCause> {
+    unpacker.whole(place, bytes);
     let options = LoadOptions { max_decompressed_size: Some(MOST_OF_PART), ..LoadOptions::default() };
     let document = Document::load_mem_with_options(bytes, options).map_err(|error| cause(&error))?;
     if document.is_encrypted() {

@@ -10,7 +10,7 @@ use zip::read::ZipFile;
 use zip::result::ZipError;
 
 /// What is read of a table of users or channels, in bytes.
-const MOST_TABLE: u64 = 64 << 20;
+const MOST_TABLE: u64 = 16 << 20;
 
 /// Hands over the files in a zip archive.
 ///
@@ -34,7 +34,7 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
     let is_office =
         ["[Content_Types].xml", "META-INF/manifest.xml"].iter().any(|name| archive.index_for_name(name).is_some())
             && archive.file_names_raw().any(office::is_text);
-    let place = match slack_export(&mut archive) {
+    let place = match slack_export(unpacker, &mut archive) {
         Some(export) => &place.clone().with(Context::Slack(Arc::new(export))),
         None => place,
     };
@@ -61,6 +61,11 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
             }
         }
     }
+    if archive.has_duplicate_names() {
+        return Err(SkipCause::Damaged(
+            "several entries have the same name, and of these only the last was read".into(),
+        ));
+    }
     budget.spent().cloned().map_or(Ok(()), Err)
 }
 
@@ -82,13 +87,16 @@ fn entry<R: Read>(unpacker: &Unpacker, place: &Place, file: &mut ZipFile<R>, is_
 }
 
 /// The tables of users and channels, if this is what Slack exports.
-fn slack_export<R: Read + std::io::Seek>(archive: &mut ZipArchive<R>) -> Option<chat::slack::Export> {
+fn slack_export<R: Read + std::io::Seek>(
+    unpacker: &Unpacker,
+    archive: &mut ZipArchive<R>,
+) -> Option<chat::slack::Export> {
     archive.index_for_name("users.json")?;
     archive.file_names_raw().find(|name| chat::slack::is_day(name))?;
     Some(chat::slack::Export::read(|name| {
         let file = archive.by_name(name).ok()?;
         let mut bytes = Vec::new();
-        file.take(MOST_TABLE).read_to_end(&mut bytes).ok()?;
+        unpacker.budget().meter(file).take(MOST_TABLE).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }))
 }

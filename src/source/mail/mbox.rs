@@ -12,6 +12,15 @@ use std::io::{BufRead, BufReader, Read};
 /// Messages are read in one go up to this many bytes, and then looked into by several threads.
 const BATCH: usize = 8 << 20;
 
+/// So many messages are looked into before it is asked how much they unfolded to.
+const MOST_IN_BATCH: usize = 64;
+
+/// The archives in a mailbox may unfold to this many times its size …
+const MOST_TIMES: u64 = 10;
+
+/// … and this many times as much as those in one message besides.
+const MOST_LIMITS: u64 = 4;
+
 /// Of a longer line so many bytes are read at a time.
 const PART: u64 = 64 << 10;
 
@@ -58,11 +67,13 @@ struct Raw {
 /// If it cannot be read to the end.
 pub(crate) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Result<(), SkipCause> {
     let mut reader = Messages { lines: BufReader::with_capacity(1 << 16, content.reader()), next: None, number: 0 };
+    let mut unfolded = 0;
+    let mut read = 0;
     loop {
         let mut batch = Vec::new();
         let mut size = 0;
         let mut result = Ok(true);
-        while size < BATCH {
+        while size < BATCH && batch.len() < MOST_IN_BATCH {
             match reader.next(unpacker.size().bytes) {
                 Ok(Some(message)) => {
                     size += message.bytes.len();
@@ -78,21 +89,43 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
                 }
             }
         }
-        batch.par_iter().for_each(|message| look_into(unpacker, place, message));
+        read += size as u64;
+        if place.depth == 0 {
+            let all: u64 = batch.par_iter().map(|message| look_into(unpacker, place, message)).sum();
+            unfolded += all;
+        } else {
+            // One that was packed itself shares the limits of what it was packed in: each layer could multiply the next.
+            batch.iter().for_each(|message| hand_over(unpacker, place, message));
+        }
+        let limit = unpacker.budget().limits().bytes;
+        if unfolded > limit.most.saturating_mul(MOST_LIMITS).saturating_add(read.saturating_mul(MOST_TIMES)) {
+            let words =
+                "the archives in its messages unfold to too much; scan the rest of the mailbox on its own".into();
+            return Err(SkipCause::OverLimit { words, is_chosen: limit.is_chosen });
+        }
         if !result? {
             return Ok(());
+        }
+        if let Some(cause) = unpacker.budget().spent() {
+            return Err(cause.clone());
         }
     }
 }
 
-fn look_into(unpacker: &Unpacker, place: &Place, message: &Raw) {
-    let inner = place.within(format!("message {}", message.number).as_bytes());
-    if let Err(cause) = unpacker.size().check(message.size) {
-        return unpacker.skip(&inner.path, cause);
-    }
-    // One message's archives are no reason not to look into the next one's.
+/// Looks into a message with limits of its own: one message's archives are no reason not to look into the next one's. Returns
+/// how much they unfolded to, in bytes.
+fn look_into(unpacker: &Unpacker, place: &Place, message: &Raw) -> u64 {
     let unpacker = unpacker.afresh(message.size);
-    mime::open_one(&unpacker, &inner, &message.bytes, message.is_patch);
+    hand_over(&unpacker, place, message);
+    unpacker.unfolded()
+}
+
+fn hand_over(unpacker: &Unpacker, place: &Place, message: &Raw) {
+    let inner = Place { is_seen: place.is_seen, ..place.within(format!("message {}", message.number).as_bytes()) };
+    match unpacker.size().check(message.size) {
+        Ok(()) => mime::open_one(unpacker, &inner, &message.bytes, message.is_patch),
+        Err(cause) => unpacker.skip(&inner.path, cause),
+    }
 }
 
 struct Messages<R> {

@@ -3,7 +3,9 @@
 use crate::source::container::{Place, Unpacker};
 use crate::source::message::{Medium, Message, Party};
 use crate::source::{Context, SkipCause};
-use mail_parser::{Address, HeaderForm, HeaderName, HeaderValue, MessageParser, MimeHeaders, PartType};
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::parsers::MessageStream;
+use mail_parser::{Address, Encoding, HeaderName, HeaderValue, MessageParser, MessagePart, MimeHeaders, PartType};
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -78,6 +80,7 @@ pub(super) fn open_one(unpacker: &Unpacker, place: &Place, bytes: &[u8], is_patc
         unpacker.skip(&place.path, SkipCause::OverLimit { words, is_chosen: false });
         return unpacker.leaf(place, bytes);
     }
+    unpacker.whole(place, bytes);
     // One message that the parser fails on must not cost the mailbox.
     let Ok(parsed) = catch_unwind(|| MessageParser::default().parse(bytes)) else {
         unpacker.skip(&place.path, SkipCause::Damaged("not as mail is written".into()));
@@ -124,7 +127,9 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message, 
                 let (place, text) = (place.within(name("body").as_bytes()), text.as_bytes());
                 // A text that was attached may be a message or a table; what was written is only text.
                 if part.attachment_name().is_some() {
-                    unpacker.entry_bytes(&place, text);
+                    let bytes =
+                        undecoded(parsed, part).filter(|_| memchr::memmem::find(text, "\u{fffd}".as_bytes()).is_some());
+                    unpacker.entry_bytes(&place, bytes.as_deref().unwrap_or(text));
                 } else {
                     unpacker.leaf(&place, text);
                 }
@@ -139,14 +144,23 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message, 
 /// The fields of a message as text, with what is encoded in them decoded.
 fn headers(parsed: &mail_parser::Message) -> String {
     let mut text = String::new();
-    for (name, value) in parsed.headers_raw() {
-        let decoded = parsed.header_as(name, HeaderForm::Text);
-        match decoded.last().and_then(HeaderValue::as_text).filter(|_| value.contains("=?")) {
-            Some(decoded) => text += &format!("{name}: {decoded}\n"),
-            None => text += &format!("{name}:{value}"),
-        }
+    for header in parsed.headers() {
+        let range = header.offset_start as usize..header.offset_end as usize;
+        let raw = parsed.raw_message.get(range).unwrap_or_default();
+        let decoded = memchr::memmem::find(raw, b"=?").map(|_| MessageStream::new(raw).parse_unstructured());
+        let value = match decoded.as_ref().and_then(HeaderValue::as_text) {
+            Some(decoded) => decoded.into(),
+            None => String::from_utf8_lossy(raw.trim_ascii()),
+        };
+        text += &format!("{}: {value}\n", header.name.as_str());
     }
     text
+}
+
+/// The bytes of a part that was attached as text and is none.
+fn undecoded(parsed: &mail_parser::Message, part: &MessagePart) -> Option<Vec<u8>> {
+    let raw = parsed.raw_message.get(part.offset_body as usize..part.offset_end as usize)?;
+    (part.encoding == Encoding::Base64).then(|| base64_decode(raw)).flatten()
 }
 
 /// What a message says of itself.

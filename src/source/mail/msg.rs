@@ -28,12 +28,15 @@ const PREFIXES: [usize; 3] = [32, 24, 8];
 pub(crate) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(), SkipCause> {
     // Office documents of old and other programs use such files, too: what cannot be read need not be a message.
     let opened = CompoundFile::open(Cursor::new(bytes));
-    let mut file = opened.map_err(|error| SkipCause::NoText(plain(&error.to_string())))?;
+    let mut file = opened.map_err(|error| {
+        unpacker.whole(place, bytes);
+        SkipCause::NoText(plain(&error.to_string()))
+    })?;
     if file.exists(Path::new("/").join(PROPERTIES)) {
         let most = unpacker.size().bytes;
         item(&mut file, Path::new("/"), PREFIXES[0], 0, most).hand_over(unpacker, place);
-    } else if place.depth > 0 {
-        unpacker.leaf(place, bytes);
+    } else {
+        unpacker.whole(place, bytes);
     }
     Ok(())
 }
