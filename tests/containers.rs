@@ -172,10 +172,10 @@ fn containers_are_read_in_pieces() {
     let file = std::fs::File::open(&path).expect("the file");
     let mut pipe = mailbox.as_bytes();
     for content in [Content::File(&file), Content::Stream(&mut pipe)] {
-        let examined = examiner.container(&BlobPath::new(&path), Format::Mbox, content, None);
-        assert_eq!(examined.skips, []);
-        assert_eq!(examined.findings.len(), 1);
-        let finding = &examined.findings[0];
+        let all = examiner.container(&BlobPath::new(&path), Format::Mbox, content, None);
+        assert_eq!(all.skips, []);
+        assert_eq!(all.findings.len(), 1);
+        let finding = &all.findings[0];
         assert_eq!(finding.path.inside(), [b"message 301".to_vec(), b"body".to_vec()]);
         assert_eq!(finding.message.as_ref().expect("a mail").to[0].address, "c@example.com");
     }

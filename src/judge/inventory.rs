@@ -1,6 +1,7 @@
 //! All keys of a report: one entry for each, however often it occurs.
 
 use crate::finding::Finding;
+use crate::source::message::{Message, Party};
 use std::collections::{BTreeSet, HashMap};
 
 /// One key with all its occurrences.
@@ -72,12 +73,12 @@ impl<'a> Credential<'a> {
     /// Who wrote the messages that it is in.
     pub fn senders(&self) -> BTreeSet<String> {
         let messages = self.occurrences.iter().filter_map(|finding| finding.message.as_deref());
-        messages.flat_map(|message| &message.from).map(crate::source::message::Party::to_text).collect()
+        messages.flat_map(|message| &message.from).map(Party::to_text).collect()
     }
 
     /// Who got them.
     pub fn recipients(&self) -> BTreeSet<String> {
         let messages = self.occurrences.iter().filter_map(|finding| finding.message.as_deref());
-        messages.flat_map(|message| message.addressees()).map(crate::source::message::Party::to_text).collect()
+        messages.flat_map(Message::addressees).map(Party::to_text).collect()
     }
 }

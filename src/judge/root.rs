@@ -152,21 +152,25 @@ fn section(text: &[u8], at: usize) -> Option<Section<'_>> {
 /// A name such as `AWS_ROOT_ACCESS_KEY_ID` or `rootAccessKey` before it, or a comment that speaks of the root user or account.
 fn is_called_root(text: &[u8], span: &Range<usize>) -> bool {
     static NAME: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#"(?i)(?:^|[^a-z0-9])(?:aws[_-]?)?root[_-]?(?:aws[_-]?)?(?:user[_-]?|account[_-]?)?access[_-]?key[a-z_-]*["']?\s*(?:=>?|:|,)\s*["']?$"#)
+        Regex::new(r#"(?i-u)(?:^|[^a-z0-9])(?:aws[_-]?)?root[_-]?(?:aws[_-]?)?(?:user[_-]?|account[_-]?)?access[_-]?key[a-z_-]*["']?\s*(?:=>?|:|,)\s*["']?$"#)
             .expect("a valid regex")
     });
     static COMMENT: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?im)(?:#|//|;|--|<!--|/\*)[^\n]*\broot[ -](?:account|user|key|credential)")
+        Regex::new(r"(?im-u)(?:#|//|;|--|<!--|/\*)[^\n]*\broot[ -](?:account|user|key|credential)")
             .expect("a valid regex")
     });
+    let start = memchr::memrchr_iter(b'\n', &text[..span.start]).nth(NEAR).map_or(0, |newline| newline + 1);
+    let start = start.max(span.start.saturating_sub(600));
+    let lines = memchr::memchr_iter(b'\n', &text[span.end..text.len().min(span.end + 600)]);
+    let end = lines.take(NEAR + 1).last().map_or(text.len().min(span.end + 600), |newline| span.end + newline);
+    // Making the regexes takes longer than most scans of one file.
+    if !text[start..end].windows(4).any(|word| word.eq_ignore_ascii_case(b"root")) {
+        return false;
+    }
     let before = &text[span.start.saturating_sub(80)..span.start];
     let before = &before[memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1)..];
     if NAME.is_match(before) {
         return true;
     }
-    let start = memchr::memrchr_iter(b'\n', &text[..span.start]).nth(NEAR).map_or(0, |newline| newline + 1);
-    let start = start.max(span.start.saturating_sub(600));
-    let lines = memchr::memchr_iter(b'\n', &text[span.end..text.len().min(span.end + 600)]);
-    let end = lines.take(NEAR + 1).last().map_or(text.len().min(span.end + 600), |newline| span.end + newline);
     COMMENT.is_match(&text[start..end])
 }

@@ -44,6 +44,11 @@ pub struct Examined {
 }
 
 impl Examined {
+    /// True if nothing was found in a blob and all of it was scanned.
+    pub fn is_nothing(&self) -> bool {
+        self.findings.is_empty() && self.skips.is_empty() && self.blobs == 0
+    }
+
     fn add(&mut self, other: Self) {
         self.findings.extend(other.findings);
         self.skips.extend(other.skips);
@@ -83,6 +88,8 @@ impl<'a> Examiner<'a> {
     pub fn blob(&self, blob: &Blob) -> Examined {
         let outer = Self::guarded(&blob.path, || self.alone(blob));
         let all = match Format::of_all(blob.bytes) {
+            // As most are.
+            None if outer.is_nothing() => return outer,
             None => outer,
             Some(format) => {
                 let size = Some(blob.bytes.len() as u64);

@@ -312,7 +312,9 @@ impl<'a> Collected<'a> {
     }
 
     fn examined(&self, examined: Examined) {
-        self.add(self.told(examined));
+        if !examined.is_nothing() {
+            self.add(self.told(examined));
+        }
     }
 
     /// Notes everything of what was seen but the findings, which are returned.

@@ -16,6 +16,9 @@ pub enum Packed {
     Gzip,
 }
 
+/// What is shorter holds no more than an id.
+const SHORTEST: usize = 45;
+
 /// So many characters of base64 are decoded to tell: of random ones, 2 in 10¹¹ hold base64.
 const TELLING: usize = 24;
 
@@ -28,6 +31,10 @@ const TELLING_DIGITS: usize = 24;
 impl Packed {
     /// What the maximal run may hold, and where that starts.
     pub fn of(text: &[u8], run: &Range<usize>) -> Option<(Self, usize)> {
+        // Hashes of this length are what most runs are.
+        if run.len() < SHORTEST {
+            return None;
+        }
         let mut start = run.start + escape::tail_of_escape(text, run.start);
         if text[start..].starts_with(b"0x") {
             start += 2;
