@@ -419,6 +419,7 @@ fn judgements_are_in_every_report() {
     let text = sandbox.run(&["scan", "."]).stdout;
     assert!(text.contains("= error: aws-emailed-key: It was mailed by ann@corp.example"), "{text}");
     assert!(text.contains("found 1 credential"), "{text}");
+    assert!(text.contains("; under ") && text.contains("keyspill.toml"), "what was in force is said: {text}");
     let sarif = sandbox.run(&["scan", ".", "--format", "sarif"]).stdout;
     let sarif: Value = serde_json::from_str(&sarif).expect("JSON");
     let results = sarif["runs"][0]["results"].as_array().expect("results");

@@ -31,7 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     let (suppressed, findings) = masked.into_iter().partition(|finding| finding.suppression.is_some());
-    let report = Report { findings, suppressed, coverage: Coverage::default(), repositories: vec![], rules: DETECTOR.rules().clone() };
+    let report = Report { findings, suppressed, coverage: Coverage::default(), repositories: vec![], config: None, rules: DETECTOR.rules().clone() };
     let options = Options { show_suppressed: true, stats: None };
     let base = UriBase::of_scan(Path::new("/"), &[]);
     let outputs = [text::write(&report, &options, true), json::write(&report, &options), sarif::write(&report, &options, &base)];

@@ -66,7 +66,11 @@ impl Config {
         let dir = if absolute.is_dir() { absolute.as_path() } else { absolute.parent()? };
         let root = dir.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(dir);
         let candidates = dir.ancestors().take_while(|dir| dir.starts_with(root));
-        candidates.map(|dir| dir.join(FILE_NAME)).find(|file| file.is_file())
+        let file = candidates.map(|dir| dir.join(FILE_NAME)).find(|file| file.is_file())?;
+        // As the user would write it.
+        let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).ok();
+        let below = here.and_then(|here| file.strip_prefix(here).ok().map(Path::to_owned));
+        Some(below.unwrap_or(file))
     }
 
     /// Reads a file; `rules` are those that it may speak of.

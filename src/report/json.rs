@@ -504,6 +504,8 @@ impl<'a> SkipRecord<'a> {
 #[serde(rename_all = "camelCase")]
 struct Summary {
     complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<String>,
     files: u64,
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -542,6 +544,7 @@ impl Summary {
         let [documented, placeholder, inline] = suppressed_by_reason(report).map(|(n, _)| n);
         Self {
             complete: report.coverage.failures().next().is_none(),
+            config: report.config.as_ref().map(|path| path.to_text().into_owned()),
             files: report.coverage.files,
             bytes: report.coverage.bytes,
             inside: (report.coverage.inner_blobs > 0)

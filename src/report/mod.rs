@@ -25,6 +25,8 @@ pub struct Report {
     pub coverage: Coverage,
     /// The repositories whose history was scanned: as in paths, and what names them to others.
     pub repositories: Vec<(BlobPath, Facts)>,
+    /// The configuration that was in force, if there was one.
+    pub config: Option<BlobPath>,
     /// The rules that were looked for.
     pub rules: Arc<RuleSet>,
 }

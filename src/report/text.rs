@@ -203,6 +203,9 @@ fn summary(out: &mut String, report: &Report, options: &Options) {
     if let Some(elapsed) = options.stats {
         _ = write!(out, " in {:.3} s", elapsed.as_secs_f64());
     }
+    if let Some(config) = &report.config {
+        _ = write!(out, "; under {}", one_line(&config.to_text()));
+    }
     let skipped: Vec<_> = coverage.skips_by_cause().into_iter().map(|(cause, n)| format!("{n} {cause}")).collect();
     if !skipped.is_empty() {
         _ = write!(out, "; not scanned: {}", skipped.join(", "));

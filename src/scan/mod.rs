@@ -368,6 +368,7 @@ impl<'a> Collected<'a> {
                 skips,
             },
             repositories,
+            config: config.path.as_deref().map(BlobPath::new),
             rules: detector.rules().clone(),
         }
     }
