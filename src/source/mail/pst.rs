@@ -86,8 +86,11 @@ macro_rules! kind {
                         Some(AttachmentData::Binary(data)) => {
                             _ = properties.0.insert(ATTACH_DATA, Value::Bytes(data.buffer().to_vec()));
                         }
-                        // What is attached to it in turn cannot be asked for.
-                        Some(AttachmentData::Message(message)) => inner = Some(Box::new(item_of(&**message))),
+                        Some(AttachmentData::Message(message)) => {
+                            // What is attached to it in turn cannot be asked for.
+                            lost += attachment_nodes(&**message).len();
+                            inner = Some(Box::new(item_of(&**message)));
+                        }
                         None => {}
                     }
                     item.attachments.push(Attachment { properties, message: inner });
