@@ -39,6 +39,11 @@ impl<'a> Credential<'a> {
         all
     }
 
+    /// True if its secret was found, too.
+    pub fn has_secret(&self) -> bool {
+        self.occurrences.iter().any(|finding| finding.secret.is_some())
+    }
+
     /// How many files, and parts of them, it is in.
     pub fn file_count(&self) -> usize {
         self.occurrences.iter().map(|finding| &finding.path).collect::<BTreeSet<_>>().len()

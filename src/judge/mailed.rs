@@ -1,6 +1,7 @@
 //! Was the key mailed, to whom, and was that outside?
 
-use super::{Grade, Key, Surroundings, Verdict, list};
+use super::inventory::Credential;
+use super::{Grade, Surroundings, Verdict, list};
 use crate::config::Config;
 use crate::finding::Finding;
 use crate::rule::Finder;
@@ -9,8 +10,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// The worst of all mails that the key is in.
-pub(super) fn judge<'a>(key: &Key<'a>, around: &Surroundings) -> Option<Verdict<'a>> {
-    let mailed = key.findings.iter().filter_map(|finding| Some((*finding, grade(finding, around.config)?)));
+pub(super) fn judge<'a>(key: &Credential<'a>, around: &Surroundings) -> Option<Verdict<'a>> {
+    let mailed = key.occurrences.iter().filter_map(|finding| Some((*finding, grade(finding, around.config)?)));
     let mut mailed: Vec<_> = mailed.collect();
     mailed.sort_by_key(|(_, (grade, _))| Reverse(*grade));
     let (_, (grade, reasons)) = mailed.first()?.clone();

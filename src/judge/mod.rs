@@ -12,7 +12,7 @@ use crate::finding::location::Location;
 use crate::finding::{Finding, Judgement};
 use crate::rule::{Finder, RuleSet, Severity};
 use crate::source::BlobPath;
-use std::collections::HashMap;
+use inventory::Credential;
 use std::sync::Arc;
 
 /// How bad a judgement is, in four steps; reports have three.
@@ -64,19 +64,6 @@ struct Verdict<'a> {
     findings: Vec<&'a Finding>,
 }
 
-/// One key, wherever it occurs.
-struct Key<'a> {
-    /// In the order of the report.
-    findings: Vec<&'a Finding>,
-}
-
-impl Key<'_> {
-    /// True if its secret is known.
-    fn has_secret(&self) -> bool {
-        self.findings.iter().any(|finding| finding.secret.is_some())
-    }
-}
-
 /// What can be told beyond the findings.
 pub struct Surroundings<'a> {
     /// What the team tells of itself.
@@ -87,15 +74,7 @@ pub struct Surroundings<'a> {
 
 /// Judges all keys of `findings`, which are in the order of the report, and none of which is suppressed.
 pub fn judge(findings: &[Finding], rules: &RuleSet, around: &Surroundings) -> Vec<Finding> {
-    let mut places = HashMap::new();
-    let mut keys: Vec<Key> = Vec::new();
-    for finding in findings.iter().filter(|finding| !finding.is_of_comment()) {
-        let place = *places.entry(finding.credential()).or_insert_with(|| {
-            keys.push(Key { findings: vec![] });
-            keys.len() - 1
-        });
-        keys[place].findings.push(finding);
-    }
+    let keys = Credential::all(findings);
     let verdicts = keys.iter().flat_map(|key| {
         let root = root::judge(key);
         let is_root = root.as_ref().is_some_and(|verdict| verdict.grade == Grade::Critical);

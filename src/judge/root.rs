@@ -5,7 +5,8 @@
 //! the [GuardDuty finding](https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-iam.html#policy-iam-rootcredentialusage),
 //! and the file that the console lets a root user download.
 
-use super::{Grade, Key, Verdict};
+use super::inventory::Credential;
+use super::{Grade, Verdict};
 use crate::rule::Finder;
 use crate::source::chat::json;
 use regex::bytes::Regex;
@@ -38,8 +39,9 @@ const fn sign(strength: Strength, reason: &'static str) -> Sign {
 }
 
 /// Whether any occurrence of the key is the root user's.
-pub(super) fn judge<'a>(key: &Key<'a>) -> Option<Verdict<'a>> {
-    let mut telling: Vec<_> = key.findings.iter().filter(|finding| !finding.root_signs.is_empty()).copied().collect();
+pub(super) fn judge<'a>(key: &Credential<'a>) -> Option<Verdict<'a>> {
+    let mut telling: Vec<_> =
+        key.occurrences.iter().filter(|finding| !finding.root_signs.is_empty()).copied().collect();
     telling.sort_by_key(|finding| std::cmp::Reverse(finding.root_signs[0].strength));
     let strongest = telling.first()?.root_signs[0].strength;
     let signs: std::collections::BTreeSet<_> = telling.iter().flat_map(|finding| &finding.root_signs).collect();

@@ -1,6 +1,7 @@
 //! Is the key where more people have it than should: in several repositories, by several authors, outside, in several files?
 
-use super::{Grade, Key, Surroundings, Verdict, list};
+use super::inventory::Credential;
+use super::{Grade, Surroundings, Verdict, list};
 use crate::finding::Finding;
 use crate::finding::history::Person;
 use crate::rule::Finder;
@@ -8,9 +9,9 @@ use crate::source::message::Medium;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub(super) fn judge<'a>(key: &Key<'a>, around: &Surroundings) -> Vec<Verdict<'a>> {
+pub(super) fn judge<'a>(key: &Credential<'a>, around: &Surroundings) -> Vec<Verdict<'a>> {
     let mut repositories: BTreeMap<Arc<str>, BTreeSet<&[u8]>> = BTreeMap::new();
-    for finding in key.findings.iter().filter(|finding| finding.secret.is_some()) {
+    for finding in key.occurrences.iter().filter(|finding| finding.secret.is_some()) {
         let is_now = finding.history.as_ref().is_none_or(|history| !history.is_past());
         if let Some(repository) = (around.repository)(&finding.path) {
             let files = repositories.entry(repository).or_default();
@@ -26,10 +27,10 @@ pub(super) fn judge<'a>(key: &Key<'a>, around: &Surroundings) -> Vec<Verdict<'a>
 }
 
 /// In a channel that others read, or committed by somebody from outside.
-fn outside<'a>(key: &Key<'a>, around: &Surroundings) -> Option<Verdict<'a>> {
+fn outside<'a>(key: &Credential<'a>, around: &Surroundings) -> Option<Verdict<'a>> {
     let mut reasons = Vec::new();
     let mut findings: Vec<&Finding> = Vec::new();
-    for finding in &key.findings {
+    for finding in &key.occurrences {
         let chat = finding.message.as_deref().filter(|message| matches!(message.medium, Medium::Chat | Medium::Ticket));
         let channel = chat.and_then(|message| message.channel.as_ref()).filter(|channel| channel.is_external);
         let guest = chat.filter(|message| message.is_from_outside).and_then(|message| message.from.first());
@@ -80,7 +81,7 @@ fn authors(finding: &Finding) -> impl Iterator<Item = &Person> {
 
 /// In several repositories, or brought in by several authors.
 fn inside<'a>(
-    key: &Key<'a>,
+    key: &Credential<'a>,
     around: &Surroundings,
     repositories: &BTreeMap<Arc<str>, BTreeSet<&[u8]>>,
 ) -> Option<Verdict<'a>> {
@@ -89,7 +90,7 @@ fn inside<'a>(
     }
     let is_trusted = |name: &str| around.config.trusted_repos.iter().any(|part| name.contains(part.as_str()));
     let names: Vec<String> = repositories.keys().filter(|name| !is_trusted(name)).map(ToString::to_string).collect();
-    let of_secret = || key.findings.iter().filter(|finding| finding.secret.is_some());
+    let of_secret = || key.occurrences.iter().filter(|finding| finding.secret.is_some());
     let people: BTreeSet<String> = of_secret()
         .filter_map(|finding| finding.history.as_deref())
         .flat_map(|history| &history.introduced.listed)
@@ -110,12 +111,12 @@ fn inside<'a>(
 }
 
 /// In several files of one repository.
-fn copied<'a>(key: &Key<'a>, repositories: &BTreeMap<Arc<str>, BTreeSet<&[u8]>>) -> Option<Verdict<'a>> {
+fn copied<'a>(key: &Credential<'a>, repositories: &BTreeMap<Arc<str>, BTreeSet<&[u8]>>) -> Option<Verdict<'a>> {
     let (name, files) =
         repositories.iter().max_by_key(|(_, files)| files.len()).filter(|(_, files)| files.len() > 1)?;
     let shown: Vec<String> = files.iter().map(|file| String::from_utf8_lossy(file).into_owned()).collect();
     let reasons = vec![format!("It is in {} files of {name}: {}.", files.len(), list(&shown, 3))];
     let findings =
-        key.findings.iter().filter(|finding| finding.secret.is_some() && files.contains(finding.path.file()));
+        key.occurrences.iter().filter(|finding| finding.secret.is_some() && files.contains(finding.path.file()));
     Some(Verdict { finder: Finder::CopiedKey, grade: Grade::Low, reasons, findings: findings.copied().collect() })
 }

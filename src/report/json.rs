@@ -145,7 +145,7 @@ impl CredentialRecord {
                 .find_map(|finding| finding.account)
                 .map(|account| account.to_string()),
             canary: credential.occurrences.iter().any(|finding| finding.is_canary),
-            secret_known: credential.occurrences.iter().any(|finding| finding.secret.is_some()),
+            secret_known: credential.has_secret(),
             occurrences: credential.occurrences.len(),
             files: credential.file_count(),
             live: credential.is_live(),
