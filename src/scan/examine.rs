@@ -25,9 +25,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What is read of a table of users or channels, in bytes.
-const MOST_TABLE: u64 = 16 << 20;
-
 /// What one file holds.
 #[derive(Debug, Default)]
 pub struct Examined {
@@ -142,12 +139,10 @@ impl<'a> Examiner<'a> {
         if self.show_secrets {
             return examined;
         }
+        let masks: Vec<String> = secrets.iter().map(|secret| mask::mask(secret)).collect();
         let known = (!secrets.is_empty()).then(|| AhoCorasick::new(&secrets).ok()).flatten();
         let hide = |text: &str| match &known {
-            Some(known) if text.len() >= SECRET_LEN => {
-                let masks: Vec<String> = secrets.iter().map(|secret| mask::mask(secret)).collect();
-                known.replace_all(text, &masks)
-            }
+            Some(known) if text.len() >= SECRET_LEN => known.replace_all(text, &masks),
             _ => text.to_owned(),
         };
         let hide_name = |name: &[u8]| {
@@ -301,7 +296,7 @@ fn read_table(path: &Path) -> Option<Vec<u8>> {
     // A pipe would never end, and a link may lead anywhere.
     path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
     let mut bytes = Vec::new();
-    std::fs::File::open(path).ok()?.take(MOST_TABLE).read_to_end(&mut bytes).ok()?;
+    std::fs::File::open(path).ok()?.take(slack::MOST_TABLE).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 

@@ -7,6 +7,9 @@ use crate::source::message::{Channel, Medium, Message, Party};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+/// What is read of a table of users or channels, in bytes.
+pub const MOST_TABLE: u64 = 16 << 20;
+
 /// Tables of conversations of each kind: public, private, of several, of two.
 const CONVERSATIONS: [&str; 4] = ["channels.json", "groups.json", "mpims.json", "dms.json"];
 

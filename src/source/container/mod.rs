@@ -118,11 +118,6 @@ impl<'a> Unpacker<'a> {
         Self { budget: Budget::new(limits, file_size), size, archives, sink }
     }
 
-    /// How many bytes came out of decompressors so far.
-    pub(super) fn unfolded(&self) -> u64 {
-        self.budget.unfolded()
-    }
-
     /// Another one with the same limits and nothing used up, for a part of `size` bytes.
     pub(super) fn afresh(&self, size: u64) -> Self {
         Self::new(self.budget.limits(), Some(size), self.size, self.archives, self.sink)

@@ -9,9 +9,6 @@ use zip::ZipArchive;
 use zip::read::ZipFile;
 use zip::result::ZipError;
 
-/// What is read of a table of users or channels, in bytes.
-const MOST_TABLE: u64 = 16 << 20;
-
 /// Hands over the files in a zip archive.
 ///
 /// # Errors
@@ -96,7 +93,7 @@ fn slack_export<R: Read + std::io::Seek>(
     Some(chat::slack::Export::read(|name| {
         let file = archive.by_name(name).ok()?;
         let mut bytes = Vec::new();
-        unpacker.budget().meter(file).take(MOST_TABLE).read_to_end(&mut bytes).ok()?;
+        unpacker.budget().meter(file).take(chat::slack::MOST_TABLE).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }))
 }

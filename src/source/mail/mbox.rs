@@ -117,7 +117,7 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
 fn look_into(unpacker: &Unpacker, place: &Place, message: &Raw) -> u64 {
     let unpacker = unpacker.afresh(message.size);
     hand_over(&unpacker, place, message);
-    unpacker.unfolded()
+    unpacker.budget().unfolded()
 }
 
 fn hand_over(unpacker: &Unpacker, place: &Place, message: &Raw) {
