@@ -25,6 +25,7 @@ pub mod config;
 pub mod credential;
 pub mod detect;
 pub mod finding;
+mod json;
 pub mod judge;
 pub mod policy;
 pub mod report;

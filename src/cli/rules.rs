@@ -98,7 +98,7 @@ fn explanation(rule: &Rule) -> String {
             _ = writeln!(
                 out,
                 "Looked for\n  keywords: {}\n  regex: {}",
-                regex.keywords.join(", "),
+                rule.keywords.join(", "),
                 regex.source().trim()
             );
             if let Some(path) = regex.path_source() {

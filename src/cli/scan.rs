@@ -241,7 +241,7 @@ impl Args {
         let (rules, rules_complete) = self.load_rules();
         let (config, config_complete) = self.load_config(&rules);
         let complete = rules_complete && config_complete;
-        let detector = Detector::new(Arc::new(rules));
+        let detector = Detector::new(Arc::new(rules)).at(now());
         let progress = Progress::default();
         let scan = self.scan(config);
         let report = progress::shown(&progress, !self.quiet, || scan.run(&detector, &progress));

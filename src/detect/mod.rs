@@ -11,12 +11,15 @@ pub mod context;
 pub mod decode;
 pub mod dummy;
 pub mod finder;
+pub mod ini;
 mod key_id;
+pub mod observe;
 mod pair;
 pub mod prefilter;
 mod secret;
 mod token;
 
+use crate::credential::AccountId;
 use crate::rule::{Finder, Matcher, Rule, RuleSet, Severity};
 use comment::Comment;
 use decode::Encoding;
@@ -42,6 +45,10 @@ pub struct Candidate {
     pub secret: Option<Part<SecretString>>,
     /// Set if this is nobody's key.
     pub dummy: Option<Dummy>,
+    /// The account it is about, if that is told beside the key.
+    pub account: Option<AccountId>,
+    /// What was seen, as a sentence, if it is not a key: then `id` is who or what it is about.
+    pub note: Option<String>,
 }
 
 impl Candidate {
@@ -86,12 +93,19 @@ pub struct Detection {
 pub struct Detector {
     rules: Arc<RuleSet>,
     prefilter: Prefilter,
+    now: Option<i64>,
 }
 
 impl Detector {
     /// A detector for these rules.
     pub fn new(rules: Arc<RuleSet>) -> Self {
-        Self { prefilter: Prefilter::new(&rules), rules }
+        Self { prefilter: Prefilter::new(&rules), rules, now: None }
+    }
+
+    /// The same, which tells ages from a moment in seconds since 1970. Without it, only from what a text says of its own.
+    #[must_use]
+    pub fn at(self, now: i64) -> Self {
+        Self { now: Some(now), ..self }
     }
 
     /// The rules it was made from.
@@ -104,7 +118,7 @@ impl Detector {
     pub fn detect(&self, blob: &[u8], path: Option<&[u8]>) -> Detection {
         match Wide::of(blob) {
             Some(wide) => {
-                let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path);
+                let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path, self.now);
                 tokenizer.read_decoded(&WideText::file(blob, wide));
                 self.combine(blob, path, tokenizer.finish())
             }
@@ -130,7 +144,7 @@ impl Detector {
         if hits.is_empty() {
             return Detection::default();
         }
-        let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path);
+        let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path, self.now);
         tokenizer.read(blob, hits);
         self.combine(blob, path, tokenizer.finish())
     }
@@ -147,7 +161,12 @@ impl Detector {
         let is_sure = |candidate: &&Candidate| {
             path.is_some() || regex_of(&candidate.rule).is_none_or(|regex| regex.path_source().is_none())
         };
-        let mut covered: Vec<Range<usize>> = candidates.iter().filter(is_sure).flat_map(Candidate::spans).collect();
+        let mut covered: Vec<Range<usize>> = candidates
+            .iter()
+            .filter(|candidate| candidate.note.is_none())
+            .filter(is_sure)
+            .flat_map(Candidate::spans)
+            .collect();
         let pairing = pair::pair(blob, tokens);
         for (id, password) in pairing.smtp {
             covered.extend(id.as_ref().map(|id| id.part.span.clone()));
@@ -186,7 +205,8 @@ impl Detector {
         dummy: Option<Dummy>,
     ) -> Option<Candidate> {
         let rule = self.rules.of_finder(finder)?.clone();
-        Some(Candidate { severity: severity.unwrap_or(rule.severity), rule, id, secret, dummy })
+        let severity = severity.unwrap_or(rule.severity);
+        Some(Candidate { severity, rule, id, secret, dummy, account: None, note: None })
     }
 }
 

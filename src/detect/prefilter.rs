@@ -1,14 +1,15 @@
 //! One pass over raw bytes that finds all places worth a look; most blobs have none, and are done.
 //!
-//! It combines the two searches of [`finder`]. The literals are the prefixes of key ids, the keywords of regex rules,
+//! It combines the two searches of [`finder`]. The literals are the prefixes of key ids, the keywords of rules,
 //! the marks of text in another encoding, words that announce a secret, and inline comments that concern keyspill.
 
 use super::decode::base64;
 use super::decode::run::Packed;
 use super::finder;
 use super::finder::literals::Literals;
+use super::observe::credential_report;
 use super::{key_id, secret};
-use crate::rule::{Matcher, RuleSet};
+use crate::rule::RuleSet;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,7 +23,7 @@ const PART: usize = 2 << 20;
 pub enum Mark {
     /// The prefix of a key id.
     KeyId,
-    /// A keyword of the regex rule at this position of the rule set.
+    /// A keyword of the rule at this position of the rule set.
     Keyword(usize),
     /// The first characters of something in base64; `phase` is the place of the first in its group of four (0 to 3).
     Base64 {
@@ -101,10 +102,10 @@ impl Prefilter {
         let mut meanings: BTreeMap<Vec<u8>, Vec<Mark>> = BTreeMap::new();
         let mut add = |literal: Vec<u8>, mark| meanings.entry(literal).or_default().push(mark);
         for (index, rule) in rules.iter().enumerate() {
-            if let Matcher::Regex(regex) = &rule.matcher {
-                regex.keywords.iter().for_each(|keyword| add(keyword.clone().into(), Mark::Keyword(index)));
-            }
+            rule.keywords.iter().for_each(|keyword| add(keyword.clone().into(), Mark::Keyword(index)));
         }
+        // The CLI's JSON wraps a credential report.
+        add(data_encoding::BASE64_NOPAD.encode(credential_report::START).into(), Mark::Base64 { phase: 0 });
         // The wide words are cut to what several have in common.
         for word in ["AKIA", "ASIA", "ABIA", "ACCA", "ecret", "ECRET"] {
             for (anchor, phase) in base64::anchors(word.as_bytes()) {

@@ -13,8 +13,8 @@ use super::dummy::{self, Dummy};
 use super::finder::SECRET_LEN;
 use super::key_id::{self, ID_LEN, IdKind};
 use super::prefilter::{Hits, Mark, Prefilter};
-use super::{Candidate, Part, secret};
-use crate::rule::{RegexMatcher, Rule, RuleSet};
+use super::{Candidate, Part, observe, secret};
+use crate::rule::{Matcher, Observer, RegexMatcher, Rule, RuleSet};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
@@ -96,12 +96,16 @@ pub struct Tokenizer<'a> {
     tokens: Tokens,
     /// Bytes of compressed text that have been unpacked.
     unpacked: usize,
+    /// Seconds since 1970, if ages are told from now.
+    now: Option<i64>,
 }
 
 /// Text to read and the encodings that were undone to get it, outermost first.
 struct Layered<'a> {
     text: &'a [u8],
     layers: &'a [&'a dyn Decoded],
+    /// The text of the file, with none of them undone.
+    file: &'a [u8],
 }
 
 impl Layered<'_> {
@@ -116,18 +120,18 @@ impl Layered<'_> {
 }
 
 impl<'a> Tokenizer<'a> {
-    pub fn new(rules: &'a RuleSet, prefilter: &'a Prefilter, path: Option<&'a [u8]>) -> Self {
-        Self { rules, prefilter, path, tokens: Tokens::default(), unpacked: 0 }
+    pub fn new(rules: &'a RuleSet, prefilter: &'a Prefilter, path: Option<&'a [u8]>, now: Option<i64>) -> Self {
+        Self { rules, prefilter, path, tokens: Tokens::default(), unpacked: 0, now }
     }
 
     /// Reads text as it is, in which the prefilter has found `hits`.
     pub fn read(&mut self, text: &[u8], hits: &Hits) {
-        self.read_hits(&Layered { text, layers: &[] }, hits);
+        self.read_hits(&Layered { text, layers: &[], file: text }, hits);
     }
 
     /// Reads decoded text; spans are those of the raw bytes.
     pub fn read_decoded(&mut self, decoded: &dyn Decoded) {
-        self.read_layered(&Layered { text: decoded.text(), layers: &[decoded] });
+        self.read_layered(&Layered { text: decoded.text(), layers: &[decoded], file: decoded.text() });
     }
 
     /// The tokens, in order and each once.
@@ -160,6 +164,7 @@ impl<'a> Tokenizer<'a> {
             self.read_packed(layered, run, &mut decoded);
         }
         let mut rules = BTreeSet::new();
+        let mut names_secret = false;
         let mut escapes = Vec::new();
         for &(at, mark) in &hits.marks {
             match mark {
@@ -169,7 +174,10 @@ impl<'a> Tokenizer<'a> {
                     }
                 }
                 Mark::Keyword(rule) => _ = rules.insert(rule),
-                Mark::SecretWord => escapes.push(at..at + ESCAPE_REACH),
+                Mark::SecretWord => {
+                    names_secret |= is_of_key(&layered.text[at..]);
+                    escapes.push(at..at + ESCAPE_REACH);
+                }
                 Mark::AllowComment if self.tokens.has_room() => {
                     self.tokens.comments.push(Comment::read(layered.text, at, |marker| layered.raw(marker)));
                 }
@@ -193,8 +201,45 @@ impl<'a> Tokenizer<'a> {
             }
         }
         self.read_escaped(layered, escapes);
+        let mut observers = BTreeSet::new();
         for rule in rules.into_iter().filter_map(|index| self.rules.iter().nth(index)) {
-            self.read_regex(layered, rule);
+            match &rule.matcher {
+                Matcher::Regex(_) => self.read_regex(layered, rule),
+                Matcher::Finder(finder) => observers.extend(finder.observer()),
+            }
+        }
+        // What names a secret may send it.
+        let has_secret = || self.tokens.secrets.iter().any(|token| token.context > Context::None);
+        if layered.layers.is_empty() && (names_secret || has_secret()) {
+            observers.insert(Observer::Mailer);
+        }
+        for observer in observers {
+            self.observe(layered, observer);
+        }
+    }
+
+    /// Notes what is no key and tells of one.
+    fn observe(&mut self, layered: &Layered, observer: Observer) {
+        // Where a secret stands is known in the text as it is.
+        let own = self.tokens.secrets.iter().filter(|_| layered.layers.is_empty());
+        let mut secrets: Vec<_> =
+            own.filter(|token| token.dummy.is_none()).map(|token| token.part.span.clone()).collect();
+        secrets.sort_unstable_by_key(|span| span.start);
+        let around = observe::Surroundings { file: layered.file, secrets: &secrets, now: self.now };
+        for seen in observe::observe(observer, layered.text, &around) {
+            let Some(rule) = self.rules.of_finder(seen.finder) else { continue };
+            if !self.tokens.has_room() {
+                return;
+            }
+            self.tokens.matches.push(Candidate {
+                rule: rule.clone(),
+                severity: seen.severity.unwrap_or(rule.severity),
+                id: Some(layered.part(seen.subject, seen.span)),
+                secret: None,
+                dummy: None,
+                account: seen.account,
+                note: Some(seen.note),
+            });
         }
     }
 
@@ -355,14 +400,25 @@ impl<'a> Tokenizer<'a> {
                 id: id.map(|found| layered.part(text(&found), found.range())),
                 secret: secret.map(|found| layered.part(SecretString::from(text(&found)), found.range())),
                 dummy: in_id.or(is_example.then_some(Dummy::Documented)),
+                account: None,
+                note: None,
             });
         }
     }
 
     fn read_inner(&mut self, layered: &Layered, inner: &dyn Decoded) {
         let layers: Vec<&dyn Decoded> = layered.layers.iter().copied().chain([inner]).collect();
-        self.read_layered(&Layered { text: inner.text(), layers: &layers });
+        self.read_layered(&Layered { text: inner.text(), layers: &layers, file: layered.file });
     }
+}
+
+/// True if a text that starts with `ecret` goes on as the name of a secret key.
+fn is_of_key(text: &[u8]) -> bool {
+    let rest = &text[5..text.len().min(20)];
+    let rest = rest.strip_prefix(b"_").unwrap_or(rest);
+    let rest =
+        ["access_", "ACCESS_", "Access"].iter().find_map(|word| rest.strip_prefix(word.as_bytes())).unwrap_or(rest);
+    [&b"key"[..], b"KEY", b"Key"].iter().any(|word| rest.starts_with(word))
 }
 
 /// The last texts that were decoded, so that a text full of anchors is not decoded for each of them.

@@ -52,6 +52,8 @@ pub struct Finding {
     pub message: Option<Arc<Message>>,
     /// What here says that it is a root user's key, the strongest first.
     pub root_signs: Vec<Sign>,
+    /// What was seen, as a sentence, if it is not a key; then `id` tells who or what it is about.
+    pub note: Option<String>,
     /// Set if this is not an occurrence, but what several of them mean together.
     pub judgement: Option<Arc<Judgement>>,
     /// True if the key belongs to a service that plants keys to be found.
@@ -107,9 +109,16 @@ impl Finding {
         matches!(self.rule.matcher, Matcher::Finder(Finder::UnusedAllow))
     }
 
-    /// Findings of one key have the same name: its id, else the fingerprint of the secret.
+    /// True if it is of a key, or what several findings of one mean; false if it only tells of the use of keys.
+    pub fn is_of_key(&self) -> bool {
+        !self.is_of_comment() && self.note.is_none()
+    }
+
+    /// Findings of one key have the same name: its id, else the fingerprint of the secret. What is of no key has a name of
+    /// its own.
     pub fn credential(&self) -> String {
         match &self.id {
+            Some(id) if self.note.is_some() => format!("{}: {}", self.rule.id, id.text),
             Some(id) => id.text.clone(),
             None => self.fingerprint.to_string(),
         }
@@ -153,6 +162,7 @@ pub fn findings(
             outer: None,
             message: None,
             root_signs: Vec::new(),
+            note: candidate.note.clone(),
             judgement: None,
             is_canary: account_of(candidate).is_some_and(AccountId::is_canary),
             history: None,
@@ -184,6 +194,7 @@ pub fn unused_allow(
         outer: None,
         message: None,
         root_signs: Vec::new(),
+        note: None,
         judgement: None,
         is_canary: false,
         history: None,
@@ -203,5 +214,5 @@ fn value<T>(part: &Part<T>, locations: &Locations, text: String) -> Value {
 fn account_of(candidate: &Candidate) -> Option<AccountId> {
     let of_id = candidate.id.as_ref().and_then(|part| Account::of_id(&part.value).known());
     let of_secret = |part: &Part<SecretString>| account::of_token(part.value.expose_secret());
-    of_id.or_else(|| candidate.secret.as_ref().and_then(of_secret))
+    candidate.account.or(of_id).or_else(|| candidate.secret.as_ref().and_then(of_secret))
 }

@@ -20,7 +20,7 @@ impl<'a> Credential<'a> {
     pub fn all(findings: &'a [Finding]) -> Vec<Self> {
         let mut places = HashMap::new();
         let mut all: Vec<Self> = Vec::new();
-        for finding in findings.iter().filter(|finding| !finding.is_of_comment()) {
+        for finding in findings.iter().filter(|finding| finding.is_of_key()) {
             let place = *places.entry(finding.credential()).or_insert_with_key(|name| {
                 all.push(Self { name: name.clone(), occurrences: vec![], judgements: vec![] });
                 all.len() - 1

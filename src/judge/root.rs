@@ -7,8 +7,9 @@
 
 use super::inventory::Credential;
 use super::{Grade, Verdict};
+use crate::detect::ini;
+use crate::json;
 use crate::rule::Finder;
-use crate::source::chat::json;
 use regex::bytes::Regex;
 use serde_json::{Map, Value};
 use std::ops::Range;
@@ -68,11 +69,11 @@ pub fn signs(path: &[u8], text: &[u8], spans: &[Range<usize>]) -> Vec<Vec<Sign>>
         if is_csv && text[..span.start].ends_with(b"AWSAccessKeyId=") {
             signs.push(sign(Strength::Strong, "It is written as the console writes a root user's key, and no other."));
         }
-        if let Some(section) = section(text, span.start) {
+        if let Some(section) = ini::section(text, span.start) {
             if has(section.body, b":mfa/root-account-mfa-device") {
                 signs.push(sign(Strength::Strong, "Its profile uses the root user's MFA device."));
             }
-            if section.name.eq_ignore_ascii_case(b"root") {
+            if section.name().eq_ignore_ascii_case("root") {
                 signs.push(sign(Strength::Weak, "Its profile is called root."));
             }
         }
@@ -128,27 +129,6 @@ fn guard_duty(finding: &Map<String, Value>, id: &str) -> Option<Sign> {
     let key = details.get("accessKeyId").or_else(|| details.get("AccessKeyId"))?;
     (kind.contains("RootCredentialUsage") && key == id)
         .then(|| sign(Strength::Proof, "GuardDuty reported that the root user's credentials were used with it."))
-}
-
-/// A section of an INI file: `[root]`, `[profile root]`.
-struct Section<'a> {
-    name: &'a [u8],
-    body: &'a [u8],
-}
-
-/// How far the ends of a section are looked for, in bytes.
-const LONGEST_SECTION: usize = 4096;
-
-fn section(text: &[u8], at: usize) -> Option<Section<'_>> {
-    let from = at.saturating_sub(LONGEST_SECTION);
-    let starts_line = |start: &usize| *start == 0 || text[start - 1] == b'\n';
-    let start = memchr::memrchr_iter(b'[', &text[from..at]).map(|start| from + start).find(starts_line)?;
-    let line_end = start + memchr::memchr(b'\n', &text[start..])?;
-    let header = text[start..line_end].trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]")?;
-    let name = header.strip_prefix(b"profile ").unwrap_or(header).trim_ascii();
-    let rest = &text[line_end..text.len().min(at + LONGEST_SECTION)];
-    let end = memchr::memmem::find(rest, b"\n[").unwrap_or(rest.len());
-    Some(Section { name, body: &rest[..end] })
 }
 
 /// A name such as `AWS_ROOT_ACCESS_KEY_ID` or `rootAccessKey` before it, or a comment that speaks of the root user or account.

@@ -158,6 +158,8 @@ fn snippet(finding: &Finding) -> Snippet<'_, Annotation<'_>> {
 fn noun(finding: &Finding, is_secret: bool) -> &'static str {
     match (&finding.rule.matcher, &finding.id) {
         (Matcher::Finder(Finder::UnusedAllow), _) => "allows nothing",
+        (Matcher::Finder(Finder::MailsKey), _) => "sends it",
+        (Matcher::Finder(Finder::RootUsage), _) => "the root user",
         _ if is_secret => secret_noun(finding),
         (_, Some(id)) if id.text.len() == 20 => "access key id",
         _ => "user",
@@ -169,7 +171,7 @@ fn summary(out: &mut String, report: &Report, options: &Options) {
         [Severity::Error, Severity::Warning, Severity::Note].map(|severity| (report.count(severity), severity));
     let counts: Vec<_> =
         counts.iter().filter(|(n, _)| *n > 0).map(|(n, severity)| plural(*n, &severity.to_string())).collect();
-    let is_key = |group: &Vec<&Finding>| !matches!(group[0].rule.matcher, Matcher::Finder(Finder::UnusedAllow));
+    let is_key = |group: &Vec<&Finding>| group[0].is_of_key();
     let credentials = by_credential(&report.findings).iter().filter(|group| is_key(group)).count();
     match counts.len() {
         0 => out.push_str("found nothing"),

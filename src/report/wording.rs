@@ -14,6 +14,10 @@ pub fn headline(finding: &Finding) -> String {
     let mut text = finding.rule.name.clone();
     if let Some(id) = finding.id.as_ref().filter(|_| finding.judgement.is_some()) {
         text = format!("{text}: {}", id.text);
+    } else if let Some(id) = finding.id.as_ref().filter(|_| finding.note.is_some()) {
+        text = format!("{text}: {}", one_line(&id.text));
+        // The name tells it.
+        return text;
     } else if let Some(id) = &finding.id {
         let with_secret = is_temporary(finding) && finding.secret.is_some();
         text = format!("{text} {}{}", id.text, if with_secret { " with its secret" } else { "" });
@@ -26,7 +30,7 @@ pub fn headline(finding: &Finding) -> String {
 
 /// What there is to know besides, in sentences.
 pub fn remarks(finding: &Finding) -> Vec<String> {
-    let mut remarks = Vec::new();
+    let mut remarks: Vec<String> = finding.note.iter().cloned().collect();
     if finding.is_canary {
         let text = "The account belongs to a service for canary tokens: this key was planted as a tripwire. Do not try it: \
                     using it raises an alarm.";

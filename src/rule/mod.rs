@@ -14,7 +14,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-pub use syntax::{Finder, Precision};
+pub use syntax::{Finder, Observer, Precision};
 
 /// The built-in rules, as written.
 const BUILT_IN: &str = include_str!("../../rules/aws.toml");
@@ -75,15 +75,13 @@ impl fmt::Display for RuleId {
 pub enum Matcher {
     /// One of keyspill's own matchers for keys and secrets.
     Finder(Finder),
-    /// A regex, searched in blobs that hold one of `keywords`.
+    /// A regex, searched in blobs that hold one of the rule's keywords.
     Regex(RegexMatcher),
 }
 
 /// A regex and what must hold besides.
 #[derive(Debug)]
 pub struct RegexMatcher {
-    /// Literal, case-sensitive bytes.
-    pub keywords: Vec<String>,
     /// Least Shannon entropy of the reported text, in bits per byte.
     pub min_entropy: f64,
     source: String,
@@ -143,6 +141,8 @@ pub struct Rule {
     pub precision: Precision,
     /// Pages to read on.
     pub references: Vec<String>,
+    /// Literal, case-sensitive bytes: where none of them stands, the rule is not tried.
+    pub keywords: Vec<String>,
     /// How text is found.
     pub matcher: Matcher,
     /// Texts in which the rule must match.
@@ -255,7 +255,6 @@ enum Trust {
 fn resolve(written: syntax::RuleSyntax, trust: Trust) -> Result<Rule, String> {
     let matcher = match (written.regex, written.finder) {
         (Some(source), None) => Matcher::Regex(RegexMatcher {
-            keywords: written.keywords,
             min_entropy: written.min_entropy,
             source,
             path_source: written.path,
@@ -272,7 +271,7 @@ fn resolve(written: syntax::RuleSyntax, trust: Trust) -> Result<Rule, String> {
     if let Matcher::Regex(regex) = &matcher
         && trust == Trust::User
     {
-        validate(regex)?;
+        validate(regex, &written.keywords)?;
     }
     Ok(Rule {
         id: RuleId::parse(&written.id)?,
@@ -284,19 +283,20 @@ fn resolve(written: syntax::RuleSyntax, trust: Trust) -> Result<Rule, String> {
         security_severity: written.security_severity,
         precision: written.precision,
         references: written.references,
+        keywords: written.keywords,
         matcher,
         positives: written.positives,
         negatives: written.negatives,
     })
 }
 
-fn validate(matcher: &RegexMatcher) -> Result<(), String> {
-    if matcher.keywords.is_empty() {
+fn validate(matcher: &RegexMatcher, keywords: &[String]) -> Result<(), String> {
+    if keywords.is_empty() {
         let text =
             "give `keywords`: literal texts of which one stands in every match, so that other files are passed over";
         return Err(text.into());
     }
-    if let Some(short) = matcher.keywords.iter().find(|keyword| keyword.len() < SHORTEST || !keyword.is_ascii()) {
+    if let Some(short) = keywords.iter().find(|keyword| keyword.len() < SHORTEST || !keyword.is_ascii()) {
         return Err(format!("keyword `{short}` is refused: a keyword has at least {SHORTEST} bytes and is ASCII"));
     }
     let regex = compile(&matcher.source).map_err(|error| format!("`regex` is refused: {error}"))?;
@@ -319,7 +319,7 @@ mod tests {
         assert!(rules.iter().len() > 10);
         for rule in rules.iter() {
             if let Matcher::Regex(matcher) = &rule.matcher {
-                validate(matcher).unwrap_or_else(|error| panic!("{}: {error}", rule.id));
+                validate(matcher, &rule.keywords).unwrap_or_else(|error| panic!("{}: {error}", rule.id));
             }
         }
     }

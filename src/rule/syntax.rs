@@ -39,7 +39,7 @@ pub struct RuleSyntax {
     /// Pages to read on.
     #[serde(default)]
     pub references: Vec<String>,
-    /// Literal bytes, one of which a blob must hold before the regex is tried.
+    /// Literal bytes, one of which a blob must hold before the regex, or the observer, is tried.
     #[serde(default)]
     pub keywords: Vec<String>,
     /// The regex (syntax of the crate `regex`). What is reported is its group `secret` (never shown in clear) or `id`
@@ -90,6 +90,43 @@ pub enum Finder {
     CopiedKey,
     /// A judgement: the key is of another organisation's account.
     ForeignKey,
+    /// A judgement: commands that name no profile use the key.
+    DefaultProfileKey,
+    /// A judgement: others on the machine can read the file that holds the key.
+    ReadableCredentials,
+    /// A judgement: temporary keys stand without their session token.
+    MissingSessionToken,
+    /// Code that sends a credential by mail or chat.
+    MailsKey,
+    /// A sign that the root user is used.
+    RootUsage,
+    /// In a credential report: the root user has an active key.
+    ReportRootActiveKey,
+    /// In a credential report: the root user has no MFA.
+    ReportRootNoMfa,
+    /// In a credential report: the root user was used of late.
+    ReportRootRecentlyUsed,
+    /// In a credential report: a key was not rotated for 90 days.
+    #[serde(rename = "report-key-older-90d")]
+    ReportKeyOlder90d,
+    /// In a credential report: credentials were not used for 45 days.
+    #[serde(rename = "report-unused-45d")]
+    ReportUnused45d,
+    /// In a credential report: a user has two active keys.
+    ReportTwoActiveKeys,
+    /// In a credential report: a user with a password has no MFA.
+    ReportUserNoMfa,
+}
+
+/// What looks at a whole text, for what it tells of the use of keys without holding one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Observer {
+    /// Reads IAM's credential reports.
+    CredentialReport,
+    /// Looks for the root user at work.
+    RootUse,
+    /// Looks for code that sends credentials.
+    Mailer,
 }
 
 impl Finder {
@@ -100,6 +137,23 @@ impl Finder {
             Self::TemporaryKey | Self::SesSmtpPassword => false,
             Self::UnusedAllow | Self::RootKey | Self::EmailedKey => true,
             Self::SharedKey | Self::CopiedKey | Self::ForeignKey => true,
+            Self::DefaultProfileKey | Self::ReadableCredentials | Self::MissingSessionToken => true,
+            _ => self.observer().is_none(),
+        }
+    }
+
+    /// Who finds it, if it is not a key.
+    pub fn observer(self) -> Option<Observer> {
+        match self {
+            Self::MailsKey => Some(Observer::Mailer),
+            Self::RootUsage => Some(Observer::RootUse),
+            Self::ReportRootActiveKey | Self::ReportRootNoMfa | Self::ReportRootRecentlyUsed => {
+                Some(Observer::CredentialReport)
+            }
+            Self::ReportKeyOlder90d | Self::ReportUnused45d | Self::ReportTwoActiveKeys | Self::ReportUserNoMfa => {
+                Some(Observer::CredentialReport)
+            }
+            _ => None,
         }
     }
 }

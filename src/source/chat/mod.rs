@@ -2,18 +2,12 @@
 //!
 //! The files are scanned like any other, so that places are exact; this tells, of a place, in whose message it is.
 
-pub(crate) mod json;
 mod record;
 pub mod slack;
 mod xml;
 
 use super::message::Message;
-
-/// So many of the objects around a place are looked at, from the inside.
-const MOST_AROUND: usize = 8;
-
-/// An object longer than this, in bytes, is not one message.
-const LONGEST: usize = 256 << 10;
+use crate::json;
 
 /// The messages in which `offsets`, in ascending order, stand; `None` for those that stand in none.
 pub fn messages(text: &[u8], offsets: &[usize]) -> Vec<Option<Message>> {

@@ -1,6 +1,6 @@
 //! Who wrote to whom, where and when, by the names that the services' exports give to such things.
 
-use super::json::Around;
+use crate::json::Around;
 use crate::source::message::{Channel, Medium, Message, Party};
 use serde_json::{Map, Value};
 

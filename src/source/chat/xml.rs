@@ -1,7 +1,7 @@
 //! The elements around a place in XML, as Jira and Confluence export it.
 
-use super::json::Around;
-use super::{LONGEST, MOST_AROUND, record};
+use super::record;
+use crate::json::{Around, LONGEST, MOST_AROUND};
 use crate::source::message::Message;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};

@@ -1,9 +1,14 @@
 //! The objects around a place in JSON, or in JSON Lines.
 
-use super::{LONGEST, MOST_AROUND};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+
+/// So many of the objects around a place are looked at, from the inside.
+pub(crate) const MOST_AROUND: usize = 8;
+
+/// A longer object, in bytes, is passed over: it is a collection, and what matters is in its parts.
+pub(crate) const LONGEST: usize = 256 << 10;
 
 /// An object around a place, and under which key of it the place lies.
 pub(crate) struct Around {

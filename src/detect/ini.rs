@@ -1,0 +1,60 @@
+//! Sections of INI files, in which the CLI and the SDKs keep profiles: `[prod]`, `[profile prod]`.
+//!
+//! Source: <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html>.
+
+use std::borrow::Cow;
+
+/// How far the ends of a section are looked for, in bytes.
+const LONGEST: usize = 4096;
+
+/// A section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Section<'a> {
+    name: &'a [u8],
+    /// Everything after the line of the name.
+    pub body: &'a [u8],
+}
+
+impl Section<'_> {
+    /// Its name, as people know the profile: without the word `profile`.
+    pub fn name(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.name)
+    }
+
+    /// True if it gives the setting `name` a value.
+    pub fn sets(&self, name: &str) -> bool {
+        self.body.split(|&b| b == b'\n').any(|line| {
+            let rest = line.trim_ascii_start().strip_prefix(name.as_bytes());
+            rest.is_some_and(|rest| rest.trim_ascii_start().starts_with(b"="))
+        })
+    }
+}
+
+/// The section around offset `at` of `text`.
+pub fn section(text: &[u8], at: usize) -> Option<Section<'_>> {
+    let from = at.saturating_sub(LONGEST);
+    let starts_line = |start: &usize| *start == 0 || text[start - 1] == b'\n';
+    let start = memchr::memrchr_iter(b'[', &text[from..at]).map(|start| from + start).find(starts_line)?;
+    let line_end = start + memchr::memchr(b'\n', &text[start..])?;
+    let header = text[start..line_end].trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]")?;
+    let name = header.strip_prefix(b"profile ").unwrap_or(header).trim_ascii();
+    let rest = &text[line_end..text.len().min(at + LONGEST)];
+    let end = memchr::memmem::find(rest, b"\n[").unwrap_or(rest.len());
+    Some(Section { name, body: &rest[..end] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_section_around_a_place() {
+        let text = b"[default]\nregion = a\n\n[profile prod]\naws_access_key_id = x\n  y_z= 1\n[next]\n";
+        let at = memchr::memmem::find(text, b"x\n").unwrap();
+        let found = section(text, at).unwrap();
+        assert_eq!(found.name(), "prod");
+        assert!(found.sets("aws_access_key_id") && found.sets("y_z") && !found.sets("region"));
+        assert_eq!(section(b"x = 1", 2), None);
+        assert_eq!(section(b"a = [1]\nx = 1", 9), None);
+    }
+}

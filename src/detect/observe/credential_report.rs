@@ -1,0 +1,232 @@
+//! IAM's credential report: a row for each user, with the age and use of passwords and keys, but no key.
+//!
+//! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_getting-report.html>. The CLI wraps the same
+//! table, in base64, in JSON that also tells when it was made.
+
+use super::{Observation, Surroundings};
+use crate::credential::AccountId;
+use crate::rule::Finder;
+use csv::ByteRecord;
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// How the table starts.
+pub const START: &[u8] = b"user,arn,user_creation_time,";
+
+/// What the table calls the root user.
+const ROOT: &[u8] = b"<root_account>";
+
+/// A key is to be rotated at least so often, in days.
+const ROTATION: i64 = 90;
+/// What was not used for so long is to be taken away, in days.
+const UNUSED: i64 = 45;
+/// The root user is used of late if in so many days.
+const RECENT: i64 = 90;
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// What the report in `text` tells against its users.
+pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
+    let Some(start) = memchr::memmem::find(text, START) else { return vec![] };
+    let table = &text[start..];
+    let made = (!std::ptr::eq(around.file, text)).then(|| time_of_making(around.file)).flatten();
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(table);
+    let Ok(header) = reader.byte_headers() else { return vec![] };
+    let columns = header.iter().enumerate().map(|(n, name)| (name.trim_ascii().to_ascii_lowercase(), n)).collect();
+    let mut seen = Vec::new();
+    let mut record = ByteRecord::new();
+    while reader.read_byte_record(&mut record).unwrap_or(false) && seen.len() < super::MOST {
+        let at = start + record.position().map_or(0, |position| position.byte() as usize);
+        let user = User { columns: &columns, record: &record, now: made.or(around.now) };
+        if let Some(arn) = user.arn() {
+            let quote = usize::from(text.get(at) == Some(&b'"'));
+            let span = at + quote..at + quote + record.get(0).map_or(0, <[u8]>::len);
+            user.observe(&arn, &span, &mut seen);
+        }
+    }
+    seen
+}
+
+/// What the CLI's JSON says of when it was made, in seconds since 1970.
+fn time_of_making(json: &[u8]) -> Option<i64> {
+    let after = memchr::memmem::find(json, b"\"GeneratedTime\"")? + b"\"GeneratedTime\"".len();
+    let value = json[after..].split(|&b| b == b'"').nth(1)?;
+    seconds(value)
+}
+
+fn seconds(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text).ok()?.parse::<Timestamp>().ok().map(Timestamp::as_second)
+}
+
+/// A row.
+struct User<'a> {
+    columns: &'a HashMap<Vec<u8>, usize>,
+    record: &'a ByteRecord,
+    now: Option<i64>,
+}
+
+impl User<'_> {
+    fn cell(&self, name: &str) -> &[u8] {
+        self.columns.get(name.as_bytes()).and_then(|n| self.record.get(*n)).unwrap_or_default().trim_ascii()
+    }
+
+    fn is_true(&self, name: &str) -> bool {
+        self.cell(name).eq_ignore_ascii_case(b"true")
+    }
+
+    /// Days since the moment in a cell; `None` if it holds none, as `N/A` or `no_information`.
+    fn days_since(&self, name: &str) -> Option<i64> {
+        Some((self.now? - seconds(self.cell(name))?).max(0) / DAY)
+    }
+
+    fn day(&self, name: &str) -> String {
+        String::from_utf8_lossy(self.cell(name)).split('T').next().unwrap_or_default().to_owned()
+    }
+
+    /// Only if it is one: a cell of a hostile file may hold anything.
+    fn arn(&self) -> Option<String> {
+        let arn = std::str::from_utf8(self.cell("arn")).ok()?;
+        let is_plain = arn.bytes().all(|b| b.is_ascii_graphic()) && arn.len() <= 200;
+        (is_plain && arn.starts_with("arn:aws")).then(|| arn.to_owned())
+    }
+
+    fn is_root(&self) -> bool {
+        self.cell("user") == ROOT
+    }
+
+    /// The numbers of its active keys, 1 and 2.
+    fn active_keys(&self) -> Vec<u8> {
+        [1, 2].into_iter().filter(|n| self.is_true(&format!("access_key_{n}_active"))).collect()
+    }
+
+    fn observe(&self, arn: &str, span: &Range<usize>, seen: &mut Vec<Observation>) {
+        let account = arn.split(':').nth(4).and_then(|digits| AccountId::new(digits.parse().ok()?));
+        let mut note = |finder, note: String| {
+            let subject = arn.to_owned();
+            seen.push(Observation { finder, subject, span: span.clone(), severity: None, account, note });
+        };
+        let keys = self.active_keys();
+        if self.is_root() {
+            if !keys.is_empty() {
+                let what = if keys.len() == 1 { "an active access key" } else { "two active access keys" };
+                note(Finder::ReportRootActiveKey, format!("The root user has {what}."));
+            }
+            if self.cell("mfa_active").eq_ignore_ascii_case(b"false") {
+                note(Finder::ReportRootNoMfa, "The root user has no MFA device.".into());
+            }
+            self.observe_root_use(&mut note);
+        } else if self.is_true("password_enabled") && self.cell("mfa_active").eq_ignore_ascii_case(b"false") {
+            note(Finder::ReportUserNoMfa, "The user has a password for the console and no MFA device.".into());
+        }
+        if keys.len() == 2 {
+            note(Finder::ReportTwoActiveKeys, "Both access keys of the user are active.".into());
+        }
+        for n in &keys {
+            let rotated = format!("access_key_{n}_last_rotated");
+            if let Some(days) = self.days_since(&rotated).filter(|days| *days > ROTATION) {
+                let text = format!("Access key {n} was last rotated on {}, {days} days ago.", self.day(&rotated));
+                note(Finder::ReportKeyOlder90d, text);
+            }
+        }
+        if !self.is_root() {
+            self.observe_disuse(&keys, &mut note);
+        }
+    }
+
+    fn observe_root_use(&self, note: &mut dyn FnMut(Finder, String)) {
+        let uses = ["password_last_used", "access_key_1_last_used_date", "access_key_2_last_used_date"];
+        let last = uses.iter().filter_map(|name| Some((self.days_since(name)?, *name))).min();
+        if let Some((days, name)) = last.filter(|(days, _)| *days <= RECENT) {
+            let how = if name == uses[0] { "password" } else { "access key" };
+            let text = format!("The root user's {how} was used on {}, {days} days ago.", self.day(name));
+            note(Finder::ReportRootRecentlyUsed, text);
+        }
+    }
+
+    fn observe_disuse(&self, keys: &[u8], note: &mut dyn FnMut(Finder, String)) {
+        let keys = keys.iter().map(|n| {
+            let names = [format!("access_key_{n}_last_used_date"), format!("access_key_{n}_last_rotated")];
+            (format!("access key {n}"), names)
+        });
+        let password = self.is_true("password_enabled").then(|| {
+            let names = ["password_last_used".to_owned(), "password_last_changed".to_owned()];
+            ("password".to_owned(), names)
+        });
+        let idle: Vec<_> = password
+            .into_iter()
+            .chain(keys)
+            .filter_map(|(what, [used, made])| {
+                let (days, verb) = match self.days_since(&used) {
+                    Some(days) => (days, "last used"),
+                    // What was never used counts from when it was made.
+                    None => (self.days_since(&made)?, "never used since it was made"),
+                };
+                (days > UNUSED).then(|| format!("{what} ({verb} {days} days ago)"))
+            })
+            .collect();
+        if !idle.is_empty() {
+            note(Finder::ReportUnused45d, format!("Active and not used for {UNUSED} days: {}.", idle.join(", ")));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_767_225_600; // 2026-01-01
+
+    fn report(rows: &str) -> Vec<(Finder, String)> {
+        let header = "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,password_next_rotation,mfa_active,access_key_1_active,access_key_1_last_rotated,access_key_1_last_used_date,access_key_1_last_used_region,access_key_1_last_used_service,access_key_2_active,access_key_2_last_rotated,access_key_2_last_used_date,access_key_2_last_used_region,access_key_2_last_used_service,cert_1_active,cert_1_last_rotated,cert_2_active,cert_2_last_rotated";
+        let text = format!("{header}\r\n{rows}");
+        let around = Surroundings { file: text.as_bytes(), secrets: &[], now: Some(NOW) };
+        let seen = observe(text.as_bytes(), &around);
+        for observation in &seen {
+            assert!(text[observation.span.clone()].len() > 2);
+            assert_eq!(observation.account.map(|account| account.to_string()).as_deref(), Some("111122223333"));
+        }
+        seen.into_iter().map(|observation| (observation.finder, observation.note)).collect()
+    }
+
+    #[test]
+    fn the_root_user() {
+        let row = "<root_account>,arn:aws:iam::111122223333:root,2019-01-01T00:00:00+00:00,not_supported,2025-12-30T00:00:00+00:00,not_supported,not_supported,false,true,2019-02-01T00:00:00+00:00,N/A,N/A,N/A,false,N/A,N/A,N/A,N/A,false,N/A,false,N/A\n";
+        let found = report(row);
+        let finders: Vec<_> = found.iter().map(|(finder, _)| *finder).collect();
+        use Finder::{ReportKeyOlder90d, ReportRootActiveKey, ReportRootNoMfa, ReportRootRecentlyUsed};
+        assert_eq!(finders, [ReportRootActiveKey, ReportRootNoMfa, ReportRootRecentlyUsed, ReportKeyOlder90d]);
+        assert_eq!(found[2].1, "The root user's password was used on 2025-12-30, 2 days ago.");
+        let row = row.replace(",false,true,", ",TRUE,false,").replace("2025-12-30", "2025-01-30");
+        assert_eq!(report(&row), []);
+    }
+
+    #[test]
+    fn users() {
+        let row = |password: &str, mfa: &str, one: &str, two: &str| {
+            format!(
+                "\"ann\",arn:aws:iam::111122223333:user/ann,2019-01-01T00:00:00+00:00,{password},N/A,{mfa},{one},{two},false,N/A,false,N/A\n"
+            )
+        };
+        let fresh = "true,2025-12-20T00:00:00+00:00,2025-12-30T00:00:00+00:00,eu-west-1,s3";
+        let none = "false,N/A,N/A,N/A,N/A";
+        assert_eq!(report(&row("true,2025-12-31T00:00:00+00:00,2025-01-01T00:00:00+00:00", "true", fresh, none)), []);
+        assert_eq!(report(&row("false,N/A,N/A", "false", none, none)), []);
+        let found = report(&row("TRUE,no_information,2025-01-01T00:00:00+00:00", "FALSE", fresh, fresh));
+        let finders: Vec<_> = found.iter().map(|(finder, _)| *finder).collect();
+        assert_eq!(finders, [Finder::ReportUserNoMfa, Finder::ReportTwoActiveKeys, Finder::ReportUnused45d]);
+        let old = "true,2025-10-02T00:00:00+00:00,N/A,N/A,N/A";
+        let found = report(&row("false,N/A,N/A", "false", old, none));
+        assert_eq!(found[0].1, "Access key 1 was last rotated on 2025-10-02, 91 days ago.");
+        assert!(found[1].1.ends_with("access key 1 (never used since it was made 91 days ago)."), "{found:?}");
+        let borders = "true,2025-10-03T00:00:00+00:00,2025-11-17T00:00:00+00:00,eu-west-1,s3";
+        assert_eq!(report(&row("false,N/A,N/A", "false", borders, none)), [], "90 and 45 days are still in time");
+    }
+
+    #[test]
+    fn what_is_no_report_is_passed_over() {
+        assert_eq!(report("a,b\n"), []);
+        assert_eq!(report("\"unclosed,arn"), []);
+        assert_eq!(report("ann,javascript:x,2019-01-01T00:00:00+00:00,true,N/A,N/A,N/A,false\n"), []);
+    }
+}

@@ -1,0 +1,281 @@
+//! The root user at work: in `CloudTrail`'s records, in what `get-caller-identity` answers, in profiles and scripts.
+//!
+//! A policy's `"AWS": "arn:aws:iam::…:root"` is no sign: there it means the whole account.
+
+use super::Observation;
+use crate::credential::AccountId;
+use crate::detect::ini;
+use crate::json::{self, Around};
+use crate::rule::{Finder, Severity};
+use regex::bytes::Regex;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+/// `LocalStack` and its like answer with this account.
+const NO_ACCOUNT: &str = "000000000000";
+
+/// So many records are read.
+const MOST_RECORDS: usize = 100_000;
+
+pub(super) fn observe(text: &[u8]) -> Vec<Observation> {
+    let mut seen = Vec::new();
+    if matches!(text.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        seen.extend(recorded_calls(text));
+    }
+    seen.extend(identities(text));
+    seen.extend(profiles(text));
+    seen.extend(scripts(text));
+    seen
+}
+
+fn usage(subject: String, span: Range<usize>, account: Option<AccountId>, note: String) -> Observation {
+    Observation { finder: Finder::RootUsage, subject, span, severity: None, account, note }
+}
+
+fn account_of(digits: &str) -> Option<AccountId> {
+    let is_real = digits.len() == 12 && digits.bytes().all(|b| b.is_ascii_digit()) && digits != NO_ACCOUNT;
+    is_real.then(|| AccountId::new(digits.parse().ok()?)).flatten()
+}
+
+fn subject(account: Option<AccountId>) -> String {
+    account.map_or_else(|| "the root user".to_owned(), |account| format!("arn:aws:iam::{account}:root"))
+}
+
+/// What is known of one account's calls.
+#[derive(Default)]
+struct Calls {
+    span: Range<usize>,
+    count: usize,
+    by_key: usize,
+    first: Option<String>,
+    last: Option<String>,
+}
+
+/// The calls that a `CloudTrail` log ascribes to root users, one observation for each account.
+///
+/// Source: <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>.
+fn recorded_calls(text: &[u8]) -> Vec<Observation> {
+    let places: Vec<usize> = memchr::memmem::find_iter(text, b"\"Root\"").take(MOST_RECORDS).collect();
+    let mut calls: BTreeMap<Option<AccountId>, Calls> = BTreeMap::new();
+    let mut number = 0;
+    json::around(text, &places, &mut |around| {
+        let at = places[number];
+        number += 1;
+        let (account, by_key, time) = call(around)?;
+        let known = calls.entry(account).or_default();
+        if known.count == 0 {
+            known.span = at..at + 6;
+        }
+        known.count += 1;
+        known.by_key += usize::from(by_key);
+        if let Some(time) = time {
+            let first = known.first.take().map_or_else(|| time.clone(), |first| first.min(time.clone()));
+            known.first = Some(first);
+            known.last = known.last.take().max(Some(time));
+        }
+        Some(())
+    });
+    let tell = |(account, calls): (Option<AccountId>, Calls)| {
+        let Calls { span, count, by_key, first, last } = calls;
+        let noun = if count == 1 { "call" } else { "calls" };
+        let when = match (first, last) {
+            (Some(first), Some(last)) if first != last => format!(", from {first} to {last}"),
+            (Some(first), _) => format!(", on {first}"),
+            _ => String::new(),
+        };
+        let how = if by_key > 0 { format!(", {by_key} of them with a long-term access key") } else { String::new() };
+        let note = format!("CloudTrail recorded {count} {noun} by the root user{how}{when}.");
+        // By a person in the console: to be avoided, but no key is at risk.
+        let severity = (by_key == 0).then_some(Severity::Note);
+        Observation { severity, ..usage(subject(account), span, account, note) }
+    };
+    calls.into_iter().map(tell).collect()
+}
+
+/// Whose call a record is, if a root user's: the account, whether a long-term key was used, when.
+fn call(around: &[&Around]) -> Option<(Option<AccountId>, bool, Option<String>)> {
+    let [identity, record, ..] = around else { return None };
+    let (identity, key) = (&identity.object, &record.key);
+    let record: &Map<String, Value> = &record.object;
+    let is_event = record.contains_key("eventSource") || record.contains_key("eventName");
+    let is_root = identity.get("type").is_some_and(|kind| kind == "Root");
+    // A service that acts for the account shows as root, too.
+    let is_service =
+        identity.contains_key("invokedBy") || record.get("eventType").is_some_and(|kind| kind == "AwsServiceEvent");
+    if key != "userIdentity" || !is_event || !is_root || is_service {
+        return None;
+    }
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let account = text(identity.get("accountId"));
+    if account.as_deref() == Some(NO_ACCOUNT) {
+        return None;
+    }
+    let by_key = text(identity.get("accessKeyId")).is_some_and(|id| !id.is_empty() && !id.starts_with("ASIA"));
+    let time = text(record.get("eventTime")).filter(|time| time.len() <= 40 && time.is_ascii());
+    Some((account.and_then(|digits| account_of(&digits)), by_key, time))
+}
+
+/// What `aws sts get-caller-identity` answers to a root user: the user's id is the account's.
+///
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>.
+fn identities(text: &[u8]) -> Vec<Observation> {
+    static JSON: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"(?s-u)"UserId":\s*"(?<user>[0-9]{12})",\s*"Account":\s*"(?<account>[0-9]{12})",\s*"Arn":\s*"(?<arn>arn:aws[a-z-]*:iam::(?<owner>[0-9]{12}):root)""#)
+            .expect("a valid regex")
+    });
+    static TEXT: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?m-u)^(?<account>[0-9]{12})\t(?<arn>arn:aws[a-z-]*:iam::(?<owner>[0-9]{12}):root)\t(?<user>[0-9]{12})\r?$")
+            .expect("a valid regex")
+    });
+    if memchr::memmem::find(text, b":root").is_none() {
+        return vec![];
+    }
+    let mut seen = Vec::new();
+    for captures in JSON.captures_iter(text).chain(TEXT.captures_iter(text)).take(super::MOST) {
+        let digits = |name| std::str::from_utf8(&captures[name]).unwrap_or_default();
+        let account = account_of(digits("account"));
+        if account.is_some() && digits("account") == digits("user") && digits("account") == digits("owner") {
+            let note = "The caller's identity was that of the root user.".to_owned();
+            let span = captures.name("arn").map_or(0..0, |arn| arn.range());
+            seen.push(usage(subject(account), span, account, note));
+        }
+    }
+    seen
+}
+
+/// Profiles that use the root user's MFA device, without their key.
+fn profiles(text: &[u8]) -> Vec<Observation> {
+    static DEVICE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?m-u)^[ \t]*mfa_serial[ \t]*=[ \t]*(arn:aws[a-z-]*:iam::([0-9]{12}):mfa/root-account-mfa-device)\b",
+        )
+        .expect("a valid regex")
+    });
+    if memchr::memmem::find(text, b":mfa/root-account-mfa-device").is_none() {
+        return vec![];
+    }
+    let mut seen = Vec::new();
+    for captures in DEVICE.captures_iter(text).take(super::MOST) {
+        let Some(serial) = captures.get(1) else { continue };
+        let section = ini::section(text, serial.start());
+        // Where the key is, the key is judged.
+        if section.as_ref().is_some_and(|section| section.sets("aws_access_key_id")) {
+            continue;
+        }
+        let account = std::str::from_utf8(&captures[2]).ok().and_then(account_of);
+        if account.is_none() {
+            continue;
+        }
+        let name = section.map_or_else(String::new, |section| format!(" {}", section.name()));
+        let note = format!("The profile{name} uses the root user's MFA device, so its calls are the root user's.");
+        seen.push(usage(subject(account), serial.range(), account, note));
+    }
+    seen
+}
+
+/// Scripts that hand a root user's key, by its name, to what they run, or choose a profile of that name.
+fn scripts(text: &[u8]) -> Vec<Observation> {
+    static KEY: LazyLock<Regex> = LazyLock::new(|| {
+        let name = r"(?:AWS_ROOT(?:_USER|_ACCOUNT)?_(?:ACCESS_)?KEY(?:_ID)?|ROOT_AWS_ACCESS_KEY(?:_ID)?)";
+        let setting = r#"\bAWS_ACCESS_KEY_ID["']?\s*[:=]\s*["']?"#;
+        Regex::new(&format!(r"(?-u){setting}(?:\$\{{?|\$\{{\{{\s*(?:secrets|env|vars)\.)({name})\b"))
+            .expect("a valid regex")
+    });
+    static PROFILE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r#"(?-u)(?:\baws\b[^\n]*[ \t]--profile[ =]|\bAWS_(?:DEFAULT_)?PROFILE=)["']?(root)["']?(?:[\s;&|]|$)"#,
+        )
+        .expect("a valid regex")
+    });
+    let mut seen = Vec::new();
+    let has = |words: &[u8]| memchr::memmem::find(text, words).is_some();
+    if has(b"AWS_ROOT_") || has(b"ROOT_AWS_ACCESS_KEY") {
+        for found in KEY.captures_iter(text).filter_map(|captures| captures.get(1)).take(super::MOST) {
+            let name = String::from_utf8_lossy(found.as_bytes()).into_owned();
+            let note = format!("Commands run with the root user's access key, which {name} holds.");
+            seen.push(usage(name, found.range(), None, note));
+        }
+    }
+    if has(b"rofile root") || has(b"rofile=root") || has(b"PROFILE=") {
+        for found in PROFILE.captures_iter(text).filter_map(|captures| captures.get(1)).take(super::MOST) {
+            let note = "Commands run under a profile that is called root.".to_owned();
+            let weak = usage("profile root".to_owned(), found.range(), None, note);
+            seen.push(Observation { severity: Some(Severity::Note), ..weak });
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notes(text: &str) -> Vec<String> {
+        observe(text.as_bytes()).into_iter().map(|seen| format!("{}: {}", seen.subject, seen.note)).collect()
+    }
+
+    fn record(kind: &str, key: &str, more: &str) -> String {
+        format!(
+            r#"{{"eventTime":"2026-01-02T03:04:05Z","eventSource":"s3.amazonaws.com","eventName":"ListBuckets"{more},"userIdentity":{{"type":"{kind}","accountId":"111122223333"{key}}}}}"#
+        )
+    }
+
+    #[test]
+    fn records_of_root_calls_are_counted() {
+        let log = format!(
+            r#"{{"Records":[{},{},{}]}}"#,
+            record("Root", r#","accessKeyId":"AKIA****************""#, ""),
+            record("Root", "", "").replace("01-02", "01-03"),
+            record("IAMUser", "", ""),
+        );
+        let expected = "arn:aws:iam::111122223333:root: CloudTrail recorded 2 calls by the root user, 1 of them with a long-term access key, from 2026-01-02T03:04:05Z to 2026-01-03T03:04:05Z.";
+        assert_eq!(notes(&log), [expected]);
+        let console = record("Root", r#","accessKeyId":"ASIAXXXX""#, "");
+        assert_eq!(observe(console.as_bytes())[0].severity, Some(Severity::Note));
+        for silent in [
+            record("Root", r#","invokedBy":"AWS Internal""#, ""),
+            record("Root", "", r#","eventType":"AwsServiceEvent""#),
+            record("Root", "", "").replace("111122223333", NO_ACCOUNT),
+            r#"{"type":"Root"}"#.to_owned(),
+            r#"{"component":{"type":"Root","accountId":"111122223333"}}"#.to_owned(),
+        ] {
+            assert_eq!(notes(&silent), [""; 0], "{silent}");
+        }
+    }
+
+    #[test]
+    fn answers_to_the_root_user() {
+        let json = |user: &str, account: &str| {
+            format!(
+                "{{\n    \"UserId\": \"{user}\",\n    \"Account\": \"{account}\",\n    \"Arn\": \"arn:aws:iam::{account}:root\"\n}}\n"
+            )
+        };
+        assert_eq!(notes(&json("111122223333", "111122223333")).len(), 1);
+        assert_eq!(notes("$ aws\n111122223333\tarn:aws:iam::111122223333:root\t111122223333\n").len(), 1);
+        assert_eq!(notes(&json("AKIAIOSFODNN7EXAMPLE", "000000000000")), [""; 0]);
+        assert_eq!(notes(&json(NO_ACCOUNT, NO_ACCOUNT)), [""; 0]);
+        let policy = r#"{"Principal":{"AWS":"arn:aws:iam::111122223333:root"}}"#;
+        assert_eq!(notes(policy), [""; 0]);
+    }
+
+    #[test]
+    fn profiles_and_scripts() {
+        let profile = "[profile boss]\nmfa_serial = arn:aws:iam::111122223333:mfa/root-account-mfa-device\n";
+        assert!(notes(profile)[0].contains("The profile boss uses"));
+        assert_eq!(notes(&format!("{profile}aws_access_key_id = x\n")), [""; 0]);
+        for (text, expected) in [
+            ("AWS_ACCESS_KEY_ID=$AWS_ROOT_ACCESS_KEY_ID aws s3 ls\n", 1),
+            ("  AWS_ACCESS_KEY_ID: ${{ secrets.AWS_ROOT_ACCESS_KEY_ID }}\n", 1),
+            ("aws iam list-users --profile root\n", 1),
+            ("export AWS_PROFILE=root\n", 1),
+            ("AWS_ACCESS_KEY_ID=$MINIO_ROOT_USER\n", 0),
+            ("AWS_ROOT_DIR=/x\n", 0),
+            ("aws iam list-users --profile rooted\n", 0),
+            ("cargo build --profile root\n", 0),
+        ] {
+            assert_eq!(notes(text).len(), expected, "{text}");
+        }
+    }
+}
