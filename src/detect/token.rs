@@ -175,7 +175,7 @@ impl<'a> Tokenizer<'a> {
                 }
                 Mark::Keyword(rule) => _ = rules.insert(rule),
                 Mark::SecretWord => {
-                    names_secret |= is_of_key(&layered.text[at..]);
+                    names_secret = names_secret || observe::names_value(layered.text, at);
                     escapes.push(at..at + ESCAPE_REACH);
                 }
                 Mark::AllowComment if self.tokens.has_room() => {
@@ -212,6 +212,10 @@ impl<'a> Tokenizer<'a> {
         let has_secret = || self.tokens.secrets.iter().any(|token| token.context > Context::None);
         if layered.layers.is_empty() && (names_secret || has_secret()) {
             observers.insert(Observer::Mailer);
+        }
+        // A key beside the answer to whose it is.
+        if !self.tokens.ids.is_empty() {
+            observers.insert(Observer::RootUse);
         }
         for observer in observers {
             self.observe(layered, observer);
@@ -410,15 +414,6 @@ impl<'a> Tokenizer<'a> {
         let layers: Vec<&dyn Decoded> = layered.layers.iter().copied().chain([inner]).collect();
         self.read_layered(&Layered { text: inner.text(), layers: &layers, file: layered.file });
     }
-}
-
-/// True if a text that starts with `ecret` goes on as the name of a secret key.
-fn is_of_key(text: &[u8]) -> bool {
-    let rest = &text[5..text.len().min(20)];
-    let rest = rest.strip_prefix(b"_").unwrap_or(rest);
-    let rest =
-        ["access_", "ACCESS_", "Access"].iter().find_map(|word| rest.strip_prefix(word.as_bytes())).unwrap_or(rest);
-    [&b"key"[..], b"KEY", b"Key"].iter().any(|word| rest.starts_with(word))
 }
 
 /// The last texts that were decoded, so that a text full of anchors is not decoded for each of them.

@@ -78,8 +78,12 @@ impl Literals {
 
     /// Checks a position at which the windows of some `buckets` (a bit each) may start.
     pub(super) fn verify(&self, haystack: &[u8], window: usize, buckets: u8, found: &mut Vec<Occurrence>) {
+        let Some(here) = haystack.get(window..).and_then(|rest| rest.first_chunk::<WINDOW>()) else { return };
         let set = (0..8).filter(|bucket| buckets >> bucket & 1 == 1);
-        for &(literal, offset) in set.flat_map(|bucket: usize| &self.fingerprints.buckets[bucket]) {
+        // Nibbles of several windows make up others, so most that get here are none.
+        let known =
+            set.flat_map(|bucket: usize| &self.fingerprints.buckets[bucket]).filter(|known| known.window == *here);
+        for &Known { literal, offset, .. } in known {
             if let Some(start) = window.checked_sub(offset)
                 && haystack.get(start..).is_some_and(|rest| rest.starts_with(&self.texts[literal]))
             {
@@ -95,8 +99,17 @@ pub(super) struct Fingerprints {
     /// For each byte of a window and each value of its low (high) nibble: the buckets that have it there.
     pub(super) low: [[u8; 16]; WINDOW],
     pub(super) high: [[u8; 16]; WINDOW],
-    /// The literals of each bucket, and where in them the window starts.
-    buckets: [Vec<(usize, usize)>; 8],
+    /// The literals of each bucket.
+    buckets: [Vec<Known>; 8],
+}
+
+/// A literal in a bucket.
+#[derive(Debug)]
+struct Known {
+    window: [u8; WINDOW],
+    literal: usize,
+    /// Where in the literal the window starts.
+    offset: usize,
 }
 
 impl Fingerprints {
@@ -116,7 +129,7 @@ impl Fingerprints {
             let cost = |set: &Bucket| set.with(window).chance() - set.chance();
             let best = (0..8).min_by(|&a, &b| cost(&sets[a]).total_cmp(&cost(&sets[b]))).unwrap_or(0);
             sets[best] = sets[best].with(window);
-            fingerprints.buckets[best].push((literal, offset));
+            fingerprints.buckets[best].push(Known { window, literal, offset });
             for (place, &byte) in window.iter().enumerate() {
                 fingerprints.low[place][usize::from(byte & 15)] |= 1 << best;
                 fingerprints.high[place][usize::from(byte >> 4)] |= 1 << best;

@@ -9,6 +9,7 @@
 //! a service is logged in with are not sent to anyone, and not meant.
 
 use super::{Observation, Surroundings};
+use crate::detect::finder::literals::Literals;
 use crate::rule::{Finder, Severity};
 use memchr::memmem;
 use regex::bytes::Regex;
@@ -59,7 +60,7 @@ static COMMAND: LazyLock<Regex> = LazyLock::new(|| {
             | (?:mutt|neomutt|mpack|swaks|ssmtp|msmtp|sendEmail|sendmail|slackcat)[\x20]+\S
             | Send-MailMessage\b
             | aws[\x20]+(?:--\S+[\x20]+\S+[\x20]+)*(?:ses[\x20]+send-(?:raw-)?email|sesv2[\x20]+send-email|sns[\x20]+publish)\b
-            | (?:curl|wget|http|Invoke-RestMethod|Invoke-WebRequest|iwr|irm)[\x20]+\S
+            | (?:curl|wget|Invoke-RestMethod|Invoke-WebRequest|iwr|irm)[\x20]+\S
         )"#,
     )
     .expect("a valid regex")
@@ -75,47 +76,97 @@ static NAME: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a valid regex")
 });
 
+/// True if the word `secret`, of which `ecret` is at offset `at`, is in a name of a secret key that may stand for its value:
+/// not the name of a setting that is given one, nor a word in quotes. It is asked of every such word in every file.
+pub fn names_value(text: &[u8], at: usize) -> bool {
+    let is_part = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+    let word = &text[at + 5..text.len().min(at + 60)];
+    let word = word.strip_prefix(b"_").unwrap_or(word);
+    let access = ["access_", "ACCESS_", "Access"].iter().find_map(|part| word.strip_prefix(part.as_bytes()));
+    let word = access.unwrap_or(word);
+    if ![&b"key"[..], b"KEY", b"Key"].iter().any(|part| word.starts_with(part)) {
+        return false;
+    }
+    let after = &word[word.iter().position(|b| !is_part(b)).unwrap_or(word.len())..];
+    let from = at.saturating_sub(60);
+    let start = text[from..at].iter().rposition(|b| !is_part(b)).map_or(from, |before| from + before + 1);
+    let before = &text[start.saturating_sub(40)..start];
+    if let Some(before) = before.strip_suffix(b"\"").or(before.strip_suffix(b"'")) {
+        return LOOK_UPS.iter().any(|call| before.trim_ascii_end().ends_with(call.as_bytes()));
+    }
+    let after = after.trim_ascii_start();
+    let is_set = after.starts_with(b":") || after.starts_with(b"=") && !after.starts_with(b"==");
+    !is_set || before.ends_with(b"{") || before.ends_with(b"$")
+}
+
+/// What a name in quotes stands after if its value is meant.
+const LOOK_UPS: [&str; 10] =
+    ["environ[", "environ.get(", "getenv(", "Getenv(", "env(", "ENV[", "env[", "GetEnvironmentVariable(", "[", ".get("];
+
 /// What the text sends of credentials.
 pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
-    if !is_worth_a_look(text, around) {
+    let lines = lines_that_may_send(text);
+    if lines.is_empty() {
         return vec![];
     }
     let text = Source { text, secrets: around.secrets };
-    let calls = CALL.captures_iter(text.text).chain(POST.captures_iter(text.text)).take(MOST_CALLS);
-    let calls = calls.filter_map(|captures| captures.get(1)).filter_map(|name| text.call(name.range()));
-    let commands = COMMAND.captures_iter(text.text).take(MOST_CALLS).filter_map(|captures| captures.get(1));
-    let commands = commands.filter_map(|name| text.command(name.range()));
-    let mut seen: Vec<Observation> = calls.chain(commands).collect();
+    let mut seen = Vec::new();
+    for line in lines.into_iter().take(MOST_CALLS) {
+        let bytes = &text.text[line.clone()];
+        let in_text = |found: regex::bytes::Match| found.start() + line.start..found.end() + line.start;
+        let calls = CALL.captures_iter(bytes).chain(POST.captures_iter(bytes));
+        seen.extend(calls.filter_map(|captures| text.call(in_text(captures.get(1)?))));
+        let commands = COMMAND.captures_iter(bytes);
+        seen.extend(commands.filter_map(|captures| text.command(in_text(captures.get(1)?))));
+    }
     seen.sort_by_key(|seen| seen.span.start);
     seen.dedup_by(|a, b| a.span.start < b.span.end);
     seen
 }
 
-/// Names of secrets are common, and so is mail; both in one file are not.
-fn is_worth_a_look(text: &[u8], around: &Surroundings) -> bool {
-    static SENDS: LazyLock<aho_corasick::AhoCorasick> = LazyLock::new(|| {
+/// The lines with a word that every call and command has which sends something; most texts have none.
+fn lines_that_may_send(text: &[u8]) -> Vec<Range<usize>> {
+    static WORDS: LazyLock<Literals> = LazyLock::new(|| {
         let words = [
             "mail",
             "Mail",
-            "mutt",
-            "mpack",
-            "swaks",
-            "msmtp",
+            "mutt ",
+            "mpack ",
+            "swaks ",
+            "smtp ",
             "slack",
-            "Slack",
-            "SLACK",
-            "sns",
+            "sns.",
+            "sns ",
             "webhook",
             "Webhook",
-            "WEBHOOK",
             "send_message",
             "discord",
-            "telegram",
+            "teams",
             "postMessage",
+            "post(",
+            "Post(",
+            "fetch(",
+            "urlopen(",
+            "curl ",
+            "wget ",
+            "Invoke-",
+            "iwr ",
+            "irm ",
         ];
-        aho_corasick::AhoCorasick::new(words).expect("a few short words")
+        Literals::new(words.map(|word| word.as_bytes().to_vec()).to_vec())
     });
-    (!around.secrets.is_empty() || NAME.is_match(text)) && SENDS.is_match(text)
+    let mut words = Vec::new();
+    WORDS.find(text, &mut words);
+    let mut lines: Vec<Range<usize>> = Vec::new();
+    for (at, _) in words {
+        if lines.last().is_some_and(|line| at < line.end) {
+            continue;
+        }
+        let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |newline| newline + 1);
+        let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |newline| at + newline);
+        lines.push(start..end);
+    }
+    lines
 }
 
 /// What is sent, if it is a credential.
@@ -161,8 +212,8 @@ impl Source<'_> {
             [first, ..] => (*first).to_owned(),
             [] => return None,
         };
-        let is_web = ["curl", "wget", "http", "Invoke-RestMethod", "Invoke-WebRequest", "iwr", "irm"]
-            .contains(&command.as_str());
+        let is_web =
+            ["curl", "wget", "Invoke-RestMethod", "Invoke-WebRequest", "iwr", "irm"].contains(&command.as_str());
         if is_web && !CHAT.is_match(&self.text[line.clone()]) {
             return None;
         }
@@ -277,29 +328,15 @@ impl Source<'_> {
     /// that is put into a text.
     fn is_value(self, name: &Range<usize>, syntax: Syntax) -> bool {
         let before = &self.text[name.start.saturating_sub(60)..name.start];
-        let after = &self.text[name.end..self.text.len().min(name.end + 8)];
         let ends = |words: &[&str]| words.iter().any(|word| before.ends_with(word.as_bytes()));
         if syntax != Syntax::Code {
             return ends(&["$", "${", "$env:", "{{ ", "{{", "{{ secrets.", "secrets.", "env.", "vars."]);
         }
         let looked_up = before.trim_ascii_end();
         let looked_up = looked_up.strip_suffix(b"\"").or(looked_up.strip_suffix(b"'")).unwrap_or(looked_up);
-        let is_looked_up = [
-            &b"environ["[..],
-            b"environ.get(",
-            b"getenv(",
-            b"Getenv(",
-            b"env(",
-            b"ENV[",
-            b"env[",
-            b"GetEnvironmentVariable(",
-            b"config[",
-            b".get(",
-        ]
-        .iter()
-        .any(|call| looked_up.ends_with(call))
-            || looked_up.ends_with(b"[") && after.starts_with(b"\"]")
-            || looked_up.ends_with(b"[") && after.starts_with(b"']");
+        let is_quoted = looked_up.len() < before.trim_ascii_end().len();
+        let is_looked_up =
+            is_quoted && LOOK_UPS.iter().any(|call| looked_up.trim_ascii_end().ends_with(call.as_bytes()));
         let is_put_in = ends(&["{", "${", "#{", "$", "{{", "{{ ", "<%= "]) || self.is_put_in(name.start);
         is_looked_up || is_put_in || self.is_code(name.start)
     }

@@ -6,6 +6,7 @@ mod root_use;
 
 use crate::credential::AccountId;
 use crate::rule::{Finder, Observer, Severity};
+pub use mailer::names_value;
 use std::ops::Range;
 
 /// Something that was seen.
