@@ -142,6 +142,10 @@ pub struct Args {
     #[arg(short, long, help_heading = "Report")]
     quiet: bool,
 
+    /// Tell ages and exposure as of this moment, as in 2026-05-04, instead of now.
+    #[arg(long, value_name = "DATE", value_parser = parse_moment, help_heading = "Report")]
+    now: Option<i64>,
+
     /// How many threads to use [default: one for each processor].
     #[arg(short = 'j', long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
@@ -185,15 +189,20 @@ enum Since {
     Ago(i64),
 }
 
-fn parse_since(text: &str) -> Result<Since, String> {
+/// Seconds since 1970 of a moment or day, in UTC.
+fn parse_moment(text: &str) -> Result<i64, String> {
     if let Ok(moment) = text.parse::<jiff::Timestamp>() {
-        return Ok(Since::Moment(moment.as_second()));
+        return Ok(moment.as_second());
     }
-    if let Ok(day) =
-        text.parse::<jiff::civil::DateTime>().or_else(|_| text.parse::<jiff::civil::Date>().map(Into::into))
-    {
-        let moment = jiff::tz::TimeZone::UTC.to_timestamp(day);
-        return moment.map(|moment| Since::Moment(moment.as_second())).map_err(|error| error.to_string());
+    let day = text.parse::<jiff::civil::DateTime>().or_else(|_| text.parse::<jiff::civil::Date>().map(Into::into));
+    let day = day.map_err(|_| "expected a date, as in 2026-05-04, or a moment, as in 2026-05-04T10:00:00Z")?;
+    let moment = jiff::tz::TimeZone::UTC.to_timestamp(day).map_err(|error| error.to_string())?;
+    Ok(moment.as_second())
+}
+
+fn parse_since(text: &str) -> Result<Since, String> {
+    if let Ok(moment) = parse_moment(text) {
+        return Ok(Since::Moment(moment));
     }
     let ago = text.trim().trim_end_matches("ago").trim();
     let span =
@@ -241,7 +250,7 @@ impl Args {
         let (rules, rules_complete) = self.load_rules();
         let (config, config_complete) = self.load_config(&rules);
         let complete = rules_complete && config_complete;
-        let detector = Detector::new(Arc::new(rules)).at(now());
+        let detector = Detector::new(Arc::new(rules)).at(self.moment());
         let progress = Progress::default();
         let scan = self.scan(config);
         let report = progress::shown(&progress, !self.quiet, || scan.run(&detector, &progress));
@@ -277,8 +286,13 @@ impl Args {
             limits: self.limits(),
             threads: self.threads,
             show_secrets: self.show_secrets,
-            now: now(),
+            now: self.moment(),
         }
+    }
+
+    /// From when ages are told.
+    fn moment(&self) -> i64 {
+        self.now.unwrap_or_else(now)
     }
 
     fn limits(&self) -> Limits {
@@ -302,7 +316,7 @@ impl Args {
         }
         let since = self.since.map(|since| match since {
             Since::Moment(moment) => moment,
-            Since::Ago(seconds) => now() - seconds,
+            Since::Ago(seconds) => self.moment() - seconds,
         });
         let selection = Selection { range: self.range.clone(), branches: self.branch.clone(), since };
         if selection == Selection::default() { Scope::Tree } else { Scope::Commits { selection, whole_files } }

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod fingerprint;
+pub mod signature;
 
 pub use account::{Account, AccountId};
 pub use fingerprint::Fingerprint;

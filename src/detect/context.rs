@@ -39,6 +39,22 @@ pub fn of(text: &[u8], span: &Range<usize>) -> Context {
     }
 }
 
+/// What a value's name says besides "AWS secret access key id": `prod` for `PROD_AWS_ACCESS_KEY_ID=`.
+pub fn qualifier(blob: &[u8], start: usize) -> String {
+    const COMMON: [&str; 14] = [
+        "access", "secret", "key", "id", "aws", "amazon", "s3", "value", "name", "password", "user", "export", "set",
+        "env",
+    ];
+    let from = start.saturating_sub(80);
+    let line = memchr::memrchr(b'\n', &blob[from..start]).map_or(from, |newline| from + newline + 1);
+    let name = String::from_utf8_lossy(&blob[line..start]).to_ascii_lowercase();
+    let mut letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    for word in COMMON {
+        letters = letters.replace(word, "");
+    }
+    letters
+}
+
 /// The last part of `text` that does not hold another value: a row or a minified line holds names of other things.
 fn nearest(text: &[u8]) -> &[u8] {
     let start = text.len().saturating_sub(2 * SECRET_LEN);

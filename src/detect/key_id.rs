@@ -3,6 +3,9 @@
 use super::decode::escape;
 use super::dummy::{self, Dummy};
 use super::finder::is_base64;
+use regex::bytes::Regex;
+use std::ops::Range;
+use std::sync::LazyLock;
 
 /// Length in bytes of an access key id: a 4-letter prefix and 16 characters of base32
 /// ([IAM unique identifiers](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids)).
@@ -11,6 +14,11 @@ pub const ID_LEN: usize = 20;
 /// Of ids that belong to a credential: long-term, temporary, bearer token, context-specific. Users, roles, groups and
 /// policies have ids too, with other prefixes, and they are nothing to hide.
 pub const PREFIXES: [&str; 4] = ["AKIA", "ASIA", "ABIA", "ACCA"];
+
+/// True if `id` is that of a long-term key: of a user or root user, or of an account from before there were users.
+pub fn is_long_term(id: &str) -> bool {
+    id.len() == ID_LEN && (id.starts_with("AKIA") || !PREFIXES.iter().any(|prefix| id.starts_with(prefix)))
+}
 
 /// A real id's 16 random characters of 32 have less entropy than this, in bits per character, once in a million.
 const MIN_ENTROPY: f64 = 2.4;
@@ -34,6 +42,31 @@ pub fn judge(text: &[u8], start: usize) -> Option<IdKind> {
         None if dummy::entropy(random) < MIN_ENTROPY => Some(IdKind::Dummy(Dummy::Placeholder)),
         None => Some(IdKind::Real),
     }
+}
+
+/// An id from before 2009 beside the secret at `secret`: 20 characters that nothing but their name tells from others. AWS's
+/// documentation of that time has the example `022QF06E7MXBSH9DHM02`.
+pub fn legacy_near(text: &[u8], secret: &Range<usize>) -> Option<(Range<usize>, String)> {
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r#"(?-u)(?i:access_?-?key(?:_?-?id)?)["']?\s*(?:=>|[=:,])\s*["']?([0-9A-Z]{20})(?:[^0-9A-Za-z+/=_-]|$)"#,
+        )
+        .expect("a valid regex")
+    });
+    const LINES: usize = 3;
+    const REACH: usize = 300;
+    let start = memchr::memrchr_iter(b'\n', &text[..secret.start]).nth(LINES).map_or(0, |newline| newline + 1);
+    let start = start.max(secret.start.saturating_sub(REACH));
+    let after = &text[secret.end..text.len().min(secret.end + REACH)];
+    let end = memchr::memchr_iter(b'\n', after).nth(LINES).unwrap_or(after.len());
+    let found = NAMED.captures(&text[start..secret.end + end])?.get(1)?;
+    let id = found.as_bytes();
+    let count = |is: fn(&u8) -> bool| id.iter().filter(|b| is(b)).count();
+    let is_mixed = count(u8::is_ascii_digit) >= 3 && count(u8::is_ascii_uppercase) >= 6;
+    let is_of_today = id[0] == b'A' && id[1..4].iter().all(u8::is_ascii_uppercase);
+    let is_random = dummy::entropy(id) >= MIN_ENTROPY;
+    (is_mixed && is_random && !is_of_today)
+        .then(|| (found.start() + start..found.end() + start, String::from_utf8_lossy(id).into_owned()))
 }
 
 /// The same for an id that a soft line break cuts; also the id and where it stands.

@@ -12,7 +12,7 @@ pub mod decode;
 pub mod dummy;
 pub mod finder;
 pub mod ini;
-mod key_id;
+pub mod key_id;
 pub mod observe;
 mod pair;
 pub mod prefilter;
@@ -179,6 +179,14 @@ impl Detector {
             candidates.extend(self.candidate(finder, None, Some(id.part), Some(secret.part), dummy));
         }
         for secret in pairing.lone_secrets {
+            let legacy =
+                secret.part.encodings.is_empty().then(|| key_id::legacy_near(blob, &secret.part.span)).flatten();
+            if let Some((span, id)) = legacy.filter(|_| secret.context == context::Context::Strong) {
+                let dummy = dummy::in_legacy_id(&id).or(secret.dummy);
+                let id = Part { value: id, span, encodings: vec![] };
+                candidates.extend(self.candidate(Finder::AccessKeyPair, None, Some(id), Some(secret.part), dummy));
+                continue;
+            }
             candidates.extend(self.candidate(Finder::SecretAccessKey, None, None, Some(secret.part), secret.dummy));
         }
         // An id that is part of something reported by a more telling rule, as a signed URL, is not reported twice.

@@ -4,7 +4,7 @@
 //! further away a secret must be called one.
 
 use super::comment::Comment;
-use super::context::Context;
+use super::context::{Context, qualifier};
 use super::token::{KeyId, SecretKey, SmtpPassword, Tokens};
 use memchr::memchr_iter;
 use secrecy::ExposeSecret;
@@ -111,7 +111,6 @@ fn near<'a, T, U>(sorted: &'a [Placed<T>], of: &'a Placed<U>) -> impl Iterator<I
 struct Cost {
     /// Not side by side, where a name further away says nothing.
     apart: bool,
-    far: bool,
     unnamed: bool,
     qualifiers: Match,
     lines: usize,
@@ -133,37 +132,49 @@ fn assign(blob: &[u8], ids: &[Placed<KeyId>], secrets: &[Placed<SecretKey>]) -> 
     // In a file of pairs one order is used throughout; which one, the first token tells.
     let secret_first = secrets.first().is_some_and(|secret| secret.start < first_id.start);
     let qualifiers: Vec<_> = ids.iter().map(|id| qualifier(blob, id.start)).collect();
-    let mut edges = Vec::new();
-    for (s, secret) in secrets.iter().enumerate() {
-        let own = qualifier(blob, secret.start);
-        let is_named = secret.token.context == Context::Strong;
-        for (i, id) in within(ids, secret, if is_named { FAR_BYTES } else { NEAR_BYTES }) {
-            let distance = Distance::between(id, secret);
-            let in_reach = distance.is_near() || is_named && distance.lines <= FAR_LINES;
-            if !in_reach || id.token.dummy.is_some() != secret.token.dummy.is_some() {
-                continue;
-            }
-            let cost = Cost {
-                apart: distance.lines > 0 || distance.bytes > BESIDE,
-                far: !distance.is_near(),
-                unnamed: secret.token.context == Context::None,
-                qualifiers: compare(&qualifiers[i], &own),
-                lines: distance.lines,
-                against_order: (secret.start < id.start) != secret_first,
-                bytes: distance.bytes,
-            };
-            edges.push((cost, i, s));
-        }
-    }
-    edges.sort_unstable();
     let mut taken = vec![false; ids.len()];
-    for (_, i, s) in edges {
-        if partners[s].is_none() && !taken[i] {
-            partners[s] = Some(i);
-            taken[i] = true;
+    // All that is near comes before all that is far, which only what is left over has to look at.
+    for reach in [Reach::Near, Reach::Far] {
+        let mut edges = Vec::new();
+        let left = secrets.iter().enumerate().filter(|(s, secret)| {
+            partners[*s].is_none() && (reach == Reach::Near || secret.token.context == Context::Strong)
+        });
+        for (s, secret) in left {
+            let own = qualifier(blob, secret.start);
+            let bytes = if reach == Reach::Near { NEAR_BYTES } else { FAR_BYTES };
+            for (i, id) in within(ids, secret, bytes).filter(|(i, _)| !taken[*i]) {
+                let distance = Distance::between(id, secret);
+                let is_near = distance.is_near();
+                let in_reach = is_near == (reach == Reach::Near) && (is_near || distance.lines <= FAR_LINES);
+                if !in_reach || id.token.dummy.is_some() != secret.token.dummy.is_some() {
+                    continue;
+                }
+                let cost = Cost {
+                    apart: distance.lines > 0 || distance.bytes > BESIDE,
+                    unnamed: secret.token.context == Context::None,
+                    qualifiers: compare(&qualifiers[i], &own),
+                    lines: distance.lines,
+                    against_order: (secret.start < id.start) != secret_first,
+                    bytes: distance.bytes,
+                };
+                edges.push((cost, i, s));
+            }
+        }
+        edges.sort_unstable();
+        for (_, i, s) in edges {
+            if partners[s].is_none() && !taken[i] {
+                partners[s] = Some(i);
+                taken[i] = true;
+            }
         }
     }
     partners
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Near,
+    Far,
 }
 
 fn compare(a: &str, b: &str) -> Match {
@@ -189,22 +200,6 @@ impl Distance {
     fn is_near(self) -> bool {
         self.lines <= NEAR_LINES && self.bytes <= NEAR_BYTES
     }
-}
-
-/// What a value's name says besides "AWS secret access key id": `prod` for `PROD_AWS_ACCESS_KEY_ID=`.
-fn qualifier(blob: &[u8], start: usize) -> String {
-    const COMMON: [&str; 14] = [
-        "access", "secret", "key", "id", "aws", "amazon", "s3", "value", "name", "password", "user", "export", "set",
-        "env",
-    ];
-    let from = start.saturating_sub(80);
-    let line = memchr::memrchr(b'\n', &blob[from..start]).map_or(from, |newline| from + newline + 1);
-    let name = String::from_utf8_lossy(&blob[line..start]).to_ascii_lowercase();
-    let mut letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-    for word in COMMON {
-        letters = letters.replace(word, "");
-    }
-    letters
 }
 
 #[cfg(test)]

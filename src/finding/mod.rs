@@ -9,7 +9,10 @@ use crate::credential::{Account, AccountId, Fingerprint, account};
 use crate::detect::comment::MARKERS;
 use crate::detect::decode::Encoding;
 use crate::detect::dummy::Dummy;
+use crate::detect::key_id::ID_LEN;
 use crate::detect::{Candidate, Detection, Part};
+use crate::judge::owner::Owner;
+use crate::judge::partner::Partner;
 use crate::judge::root::Sign;
 use crate::judge::{Evidence, Grade};
 use crate::rule::{Finder, Matcher, Rule, Severity};
@@ -19,6 +22,7 @@ use excerpt::{Excerpt, Excerpts};
 use history::History;
 use location::{Location, Locations};
 use secrecy::{ExposeSecret, SecretString};
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
@@ -52,6 +56,16 @@ pub struct Finding {
     pub message: Option<Arc<Message>>,
     /// What here says that it is a root user's key, the strongest first.
     pub root_signs: Vec<Sign>,
+    /// Names the secret alone, as it is named in company of any id.
+    pub secret_print: Option<Fingerprint>,
+    /// The profile or user that the file gives it to.
+    pub owner: Option<Arc<Owner>>,
+    /// What the name of a lone id or secret says besides that it is one: `prod`. Empty if nothing.
+    pub label: Option<String>,
+    /// The id of a secret that stands elsewhere.
+    pub partner: Option<Arc<Partner>>,
+    /// A sentence that proves that id and secret belong together.
+    pub proof: Option<Arc<str>>,
     /// What was seen, as a sentence, if it is not a key; then `id` tells who or what it is about.
     pub note: Option<String>,
     /// Set if this is not an occurrence, but what several of them mean together.
@@ -116,12 +130,33 @@ impl Finding {
 
     /// Findings of one key have the same name: its id, else the fingerprint of the secret. What is of no key has a name of
     /// its own.
-    pub fn credential(&self) -> String {
-        match &self.id {
-            Some(id) if self.note.is_some() => format!("{}: {}", self.rule.id, id.text),
-            Some(id) => id.text.clone(),
-            None => self.fingerprint.to_string(),
+    pub fn credential(&self) -> Cow<'_, str> {
+        match (&self.id, &self.partner) {
+            (Some(id), _) if self.note.is_some() => format!("{}: {}", self.rule.id, id.text).into(),
+            (Some(id), _) => id.text.as_str().into(),
+            (None, Some(partner)) => partner.id.as_str().into(),
+            (None, None) => self.fingerprint.to_string().into(),
         }
+    }
+
+    /// The id of the key that it is of, as far as it is known.
+    pub fn key_id(&self) -> Option<&str> {
+        let own =
+            self.id.as_ref().filter(|id| id.text.len() == ID_LEN && self.note.is_none()).map(|id| id.text.as_str());
+        own.or_else(|| self.partner.as_ref().map(|partner| partner.id.as_str()))
+    }
+
+    /// True if it is of a key's id alone.
+    pub fn is_lone_id(&self) -> bool {
+        matches!(self.rule.matcher, Matcher::Finder(Finder::AccessKeyId | Finder::TemporaryKey))
+            && self.secret.is_none()
+    }
+
+    /// True if it is of a secret access key alone, whose id is not known.
+    pub fn is_lone_secret(&self) -> bool {
+        matches!(self.rule.matcher, Matcher::Finder(Finder::SecretAccessKey))
+            && self.id.is_none()
+            && self.partner.is_none()
     }
 
     /// A total order, so that reports do not depend on which thread was first: path, place, rule.
@@ -162,6 +197,11 @@ pub fn findings(
             outer: None,
             message: None,
             root_signs: Vec::new(),
+            secret_print: candidate.secret.as_ref().map(|part| Fingerprint::of(None, Some(part.value.expose_secret()))),
+            owner: None,
+            label: None,
+            partner: None,
+            proof: None,
             note: candidate.note.clone(),
             judgement: None,
             is_canary: account_of(candidate).is_some_and(AccountId::is_canary),
@@ -194,6 +234,11 @@ pub fn unused_allow(
         outer: None,
         message: None,
         root_signs: Vec::new(),
+        secret_print: None,
+        owner: None,
+        label: None,
+        partner: None,
+        proof: None,
         note: None,
         judgement: None,
         is_canary: false,

@@ -22,7 +22,7 @@ impl<'a> Credential<'a> {
         let mut all: Vec<Self> = Vec::new();
         for finding in findings.iter().filter(|finding| finding.is_of_key()) {
             let place = *places.entry(finding.credential()).or_insert_with_key(|name| {
-                all.push(Self { name: name.clone(), occurrences: vec![], judgements: vec![] });
+                all.push(Self { name: name.to_string(), occurrences: vec![], judgements: vec![] });
                 all.len() - 1
             });
             let credential = &mut all[place];
@@ -42,6 +42,12 @@ impl<'a> Credential<'a> {
     /// True if its secret was found, too.
     pub fn has_secret(&self) -> bool {
         self.occurrences.iter().any(|finding| finding.secret.is_some())
+    }
+
+    /// True if a signature proves that id and secret belong together.
+    pub fn is_proven(&self) -> bool {
+        let by_link = |finding: &Finding| finding.partner.as_ref().is_some_and(|partner| partner.is_proven);
+        self.occurrences.iter().any(|finding| finding.proof.is_some() || by_link(finding))
     }
 
     /// How many files, and parts of them, it is in.

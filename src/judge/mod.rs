@@ -4,6 +4,9 @@
 mod foreign;
 pub mod inventory;
 mod mailed;
+pub mod owner;
+pub mod partner;
+mod profile;
 pub mod root;
 mod shared;
 
@@ -70,13 +73,16 @@ pub struct Surroundings<'a> {
     pub config: &'a Config,
     /// Of a path: the repository it is in.
     pub repository: &'a dyn Fn(&BlobPath) -> Option<Arc<str>>,
+    /// Of a file: its mode, where files have one.
+    pub mode: &'a dyn Fn(&BlobPath) -> Option<u32>,
 }
 
 /// Judges all keys of `findings`, which are in the order of the report, and none of which is suppressed.
 pub fn judge(findings: &[Finding], rules: &RuleSet, around: &Surroundings) -> Vec<Finding> {
     let keys = Credential::all(findings);
+    let known = root::Known::of(findings);
     let verdicts = keys.iter().flat_map(|key| {
-        let root = root::judge(key);
+        let root = root::judge(key, &known);
         let is_root = root.as_ref().is_some_and(|verdict| verdict.grade == Grade::Critical);
         let mailed = mailed::judge(key, around);
         let others = mailed.into_iter().chain(shared::judge(key, around)).map(move |mut verdict| {
@@ -88,7 +94,8 @@ pub fn judge(findings: &[Finding], rules: &RuleSet, around: &Surroundings) -> Ve
             }
             verdict
         });
-        root.into_iter().chain(others).chain(foreign::judge(key, around)).collect::<Vec<_>>()
+        let kept = profile::judge(key, around);
+        root.into_iter().chain(others).chain(foreign::judge(key, around)).chain(kept).collect::<Vec<_>>()
     });
     verdicts.filter_map(|verdict| finding(&verdict, rules, around.config)).collect()
 }

@@ -7,11 +7,16 @@
 
 use super::inventory::Credential;
 use super::{Grade, Verdict};
+use crate::credential::{Account, AccountId};
 use crate::detect::ini;
+use crate::detect::observe::root_use;
+use crate::finding::Finding;
 use crate::json;
-use crate::rule::Finder;
+use crate::rule::{Finder, Matcher};
 use regex::bytes::Regex;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -32,21 +37,55 @@ pub struct Sign {
     /// How much it says.
     pub strength: Strength,
     /// What it is, as a sentence.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
+}
+
+/// What the findings say of the root users of accounts.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Accounts whose root user has an active key, and where a credential report says so.
+    with_key: BTreeMap<AccountId, String>,
+    /// Accounts whose root user was seen at work, and where.
+    used: BTreeMap<AccountId, String>,
+}
+
+impl Known {
+    /// What `findings` say.
+    pub fn of(findings: &[Finding]) -> Self {
+        let mut known = Self::default();
+        for finding in findings.iter().filter(|finding| finding.note.is_some()) {
+            let Some(account) = finding.account else { continue };
+            let list = match finding.rule.matcher {
+                Matcher::Finder(Finder::ReportRootActiveKey) => &mut known.with_key,
+                Matcher::Finder(Finder::RootUsage) => &mut known.used,
+                _ => continue,
+            };
+            let place = || format!("{}:{}", finding.path.to_text(), finding.location.start_line);
+            list.entry(account).or_insert_with(place);
+        }
+        known
+    }
 }
 
 const fn sign(strength: Strength, reason: &'static str) -> Sign {
-    Sign { strength, reason }
+    Sign { strength, reason: Cow::Borrowed(reason) }
 }
 
 /// Whether any occurrence of the key is the root user's.
-pub(super) fn judge<'a>(key: &Credential<'a>) -> Option<Verdict<'a>> {
+pub(super) fn judge<'a>(key: &Credential<'a>, known: &Known) -> Option<Verdict<'a>> {
     let mut telling: Vec<_> =
         key.occurrences.iter().filter(|finding| !finding.root_signs.is_empty()).copied().collect();
     telling.sort_by_key(|finding| std::cmp::Reverse(finding.root_signs[0].strength));
     let strongest = telling.first()?.root_signs[0].strength;
-    let signs: std::collections::BTreeSet<_> = telling.iter().flat_map(|finding| &finding.root_signs).collect();
-    let reasons = signs.into_iter().rev().map(|sign| sign.reason.to_owned()).collect();
+    let signs: BTreeSet<_> = telling.iter().flat_map(|finding| &finding.root_signs).collect();
+    let mut reasons: Vec<String> = signs.into_iter().rev().map(|sign| sign.reason.clone().into_owned()).collect();
+    let account = key.occurrences.iter().find_map(|finding| finding.account);
+    // What somebody called it is worth more where the root user of its account is known to have a key.
+    let with_key = account.and_then(|account| known.with_key.get(&account));
+    reasons.extend(with_key.map(|place| format!("The root user of its account has an active key, says {place}.")));
+    let used = account.and_then(|account| known.used.get(&account));
+    reasons.extend(used.map(|place| format!("The root user of its account is seen at work at {place}.")));
+    let strongest = if with_key.is_some() { strongest.max(Strength::Strong) } else { strongest };
     let grade = if strongest >= Strength::Strong { Grade::Critical } else { Grade::Medium };
     Some(Verdict { finder: Finder::RootKey, grade, reasons, findings: telling })
 }
@@ -61,6 +100,7 @@ pub fn signs(path: &[u8], text: &[u8], spans: &[Range<usize>]) -> Vec<Vec<Sign>>
     let is_csv = name.ends_with(b".csv");
     let is_json = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
     let records = if is_json { recorded(text, spans) } else { vec![None; spans.len()] };
+    let identities = root_use::identities(text);
     for ((span, signs), record) in spans.iter().zip(&mut all).zip(records) {
         signs.extend(record);
         if is_csv && name.strip_prefix(b"attachment ").unwrap_or(&name).starts_with(b"rootkey") {
@@ -77,6 +117,16 @@ pub fn signs(path: &[u8], text: &[u8], spans: &[Range<usize>]) -> Vec<Vec<Sign>>
                 signs.push(sign(Strength::Weak, "Its profile is called root."));
             }
         }
+        if !is_long_term_prefix(&text[span.start..]) {
+            signs.push(sign(Strength::Strong, "It is an id from before IAM, when only the account itself had keys."));
+        }
+        let account = std::str::from_utf8(&text[span.clone()]).ok().and_then(|id| Account::of_id(id).known());
+        if account.is_some_and(|account| identities.contains(&account)) {
+            signs.push(sign(
+                Strength::Strong,
+                "In the same file the caller's identity is the root user of its account.",
+            ));
+        }
         if is_called_root(text, span) {
             signs.push(sign(Strength::Weak, "The text around it calls it the root user's."));
         }
@@ -85,6 +135,10 @@ pub fn signs(path: &[u8], text: &[u8], spans: &[Range<usize>]) -> Vec<Vec<Sign>>
         signs.reverse();
     }
     all
+}
+
+fn is_long_term_prefix(id: &[u8]) -> bool {
+    id.starts_with(b"AKIA")
 }
 
 fn has(text: &[u8], words: &[u8]) -> bool {

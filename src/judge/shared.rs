@@ -105,7 +105,18 @@ fn inside<'a>(
     if people.len() > 1 {
         reasons.push(format!("It was brought in by {} authors: {}.", people.len(), list(&people, 3)));
     }
-    let grade = if names.len().max(people.len()) > 2 { Grade::High } else { Grade::Medium };
+    let owners: BTreeSet<(bool, String)> = of_secret()
+        .filter_map(|finding| finding.owner.as_deref())
+        .map(|owner| (owner.is_profile, owner.name.clone()))
+        .collect();
+    for (is_profile, noun) in [(true, "profiles"), (false, "users")] {
+        let names: Vec<String> =
+            owners.iter().filter(|owner| owner.0 == is_profile).map(|owner| owner.1.clone()).collect();
+        if names.len() > 1 {
+            reasons.push(format!("It is that of {} {noun}: {}.", names.len(), list(&names, 3)));
+        }
+    }
+    let grade = if names.len().max(people.len()).max(owners.len()) > 2 { Grade::High } else { Grade::Medium };
     let findings = of_secret().copied().collect();
     (!reasons.is_empty()).then_some(Verdict { finder: Finder::SharedKey, grade, reasons, findings })
 }

@@ -98,6 +98,8 @@ struct CredentialRecord {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     canary: bool,
     secret_known: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    proven: bool,
     occurrences: usize,
     files: usize,
     live: bool,
@@ -146,6 +148,7 @@ impl CredentialRecord {
                 .map(|account| account.to_string()),
             canary: credential.occurrences.iter().any(|finding| finding.is_canary),
             secret_known: credential.has_secret(),
+            proven: credential.is_proven(),
             occurrences: credential.occurrences.len(),
             files: credential.file_count(),
             live: credential.is_live(),
@@ -178,6 +181,14 @@ struct FindingRecord<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     canary: bool,
     fingerprint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<OwnerRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partner: Option<PartnerRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<&'a str>,
     excerpts: Vec<ExcerptRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     suppression: Option<SuppressionRecord<'a>>,
@@ -204,6 +215,16 @@ impl<'a> FindingRecord<'a> {
             account: finding.account.map(|account| account.to_string()),
             canary: finding.is_canary,
             fingerprint: finding.fingerprint.to_string(),
+            note: finding.note.as_deref(),
+            owner: finding.owner.as_deref().map(|owner| OwnerRecord {
+                name: &owner.name,
+                kind: if owner.is_profile { "profile" } else { "user" },
+            }),
+            partner: finding
+                .partner
+                .as_deref()
+                .map(|partner| PartnerRecord { id: &partner.id, reason: &partner.reason }),
+            proof: finding.proof.as_deref(),
             excerpts: excerpts.collect(),
             suppression: finding.suppression.as_ref().map(SuppressionRecord::of),
             judgement: finding.judgement.as_deref().map(JudgementRecord::of),
@@ -211,6 +232,18 @@ impl<'a> FindingRecord<'a> {
             history: finding.history.as_deref().map(HistoryRecord::of),
         }
     }
+}
+
+#[derive(Serialize)]
+struct OwnerRecord<'a> {
+    name: &'a str,
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+struct PartnerRecord<'a> {
+    id: &'a str,
+    reason: &'a str,
 }
 
 #[derive(Serialize)]

@@ -20,6 +20,7 @@ use serde_sarif::sarif::{
     PhysicalLocation, PropertyBag, Region, ReportingConfiguration, ReportingDescriptor, ReportingDescriptorReference,
     Result, ResultLevel, Run, RunAutomationDetails, Sarif, Suppression, Tool, ToolComponent, VersionControlDetails,
 };
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -398,11 +399,11 @@ fn pascal_case(kebab: &str) -> String {
 }
 
 /// All findings of each credential.
-struct Occurrences<'a>(HashMap<String, Vec<&'a Finding>>);
+struct Occurrences<'a>(HashMap<Cow<'a, str>, Vec<&'a Finding>>);
 
 impl<'a> Occurrences<'a> {
     fn of(report: &'a Report) -> Self {
-        let mut map: HashMap<String, Vec<&Finding>> = HashMap::new();
+        let mut map: HashMap<Cow<str>, Vec<&Finding>> = HashMap::new();
         for finding in report.findings.iter().filter(|finding| finding.judgement.is_none()) {
             map.entry(finding.credential()).or_default().push(finding);
         }

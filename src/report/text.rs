@@ -1,7 +1,7 @@
 //! The report for people: one diagnostic a credential, worst first, then what was scanned.
 
 use super::wording::{
-    chronicle, correspondence, first_sentence, headline, remarks, remedy, secret_noun, suppressed_by_reason,
+    chronicle, correspondence, first_sentence, headline, remarks, remedy, secret_noun, steps, suppressed_by_reason,
 };
 use super::{Options, Report};
 use crate::finding::Finding;
@@ -85,7 +85,7 @@ fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
     let severity = judgements.iter().map(|finding| finding.severity).max().unwrap_or(worst.severity);
     let title = level(severity.max(worst.severity)).primary_title(headline(worst)).id(worst.rule.id.as_str());
     let mut group = Group::with_title(title).element(snippet(worst));
-    for finding in judgements {
+    for finding in &judgements {
         let reasons = finding.judgement.iter().flat_map(|judgement| &judgement.reasons);
         let reasons: Vec<_> = reasons.map(|reason| one_line(reason)).collect();
         let verdict = format!("{}: {}", finding.rule.id, reasons.join(" "));
@@ -97,6 +97,10 @@ fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
     if let Some(message) = &worst.message {
         group = group.element(Level::NOTE.message(one_line(&correspondence(message))));
     }
+    if let Some(owner) = &worst.owner {
+        let kind = if owner.is_profile { "profile" } else { "user" };
+        group = group.element(Level::NOTE.message(format!("It is that of the {kind} {}.", one_line(&owner.name))));
+    }
     for sentence in worst.history.iter().flat_map(|history| chronicle(history)) {
         group = group.element(Level::NOTE.message(one_line(&sentence)));
     }
@@ -107,9 +111,29 @@ fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
         group = group.element(Level::NOTE.message(format!("it is in {count} more {noun}:\n{}", others.join("\n"))));
     }
     if worst.suppression.is_none() {
-        group = group.element(Level::HELP.message(first_sentence(&remedy(worst)).to_owned()));
+        group = group.element(Level::HELP.message(advice(worst, &judgements)));
     }
     group
+}
+
+/// What to do: of a root user's key what that takes, else what the finding's rule says first; then the steps.
+fn advice(worst: &Finding, judgements: &[&Finding]) -> String {
+    let root = judgements.iter().find(|finding| {
+        let is_root = matches!(finding.rule.matcher, Matcher::Finder(Finder::RootKey));
+        is_root && finding.severity == Severity::Error
+    });
+    let steps = steps(worst, root.is_some());
+    let first = first_sentence(&remedy(root.unwrap_or(&worst))).to_owned();
+    if steps.is_empty() {
+        return first;
+    }
+    let numbered = (1..).zip(&steps).map(|(n, step)| format!("{n}. {step}"));
+    let title = if root.is_some() {
+        "it is the root user's; take it away:"
+    } else {
+        "take the key away, then look for its use:"
+    };
+    std::iter::once(title.to_owned()).chain(numbered).collect::<Vec<_>>().join("\n")
 }
 
 fn level(severity: Severity) -> Level<'static> {

@@ -31,6 +31,8 @@ pub fn headline(finding: &Finding) -> String {
 /// What there is to know besides, in sentences.
 pub fn remarks(finding: &Finding) -> Vec<String> {
     let mut remarks: Vec<String> = finding.note.iter().cloned().collect();
+    remarks.extend(finding.proof.as_deref().map(str::to_owned));
+    remarks.extend(finding.partner.as_ref().map(|partner| partner.reason.clone()));
     if finding.is_canary {
         let text = "The account belongs to a service for canary tokens: this key was planted as a tripwire. Do not try it: \
                     using it raises an alarm.";
@@ -196,6 +198,43 @@ pub fn remedy(finding: &Finding) -> String {
         Some(id) => remedy.replace("--access-key-id ID", &format!("--access-key-id {}", id.text)),
         None => remedy.to_owned(),
     }
+}
+
+/// What to do about a key, as steps: commands with the key's own id, or what to click for what no command can do.
+///
+/// Sources: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html>,
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user_manage_delete-key.html>.
+pub fn steps(finding: &Finding, is_root: bool) -> Vec<String> {
+    let Some(id) = finding.key_id().filter(|_| finding.is_of_key() && !finding.is_canary) else { return vec![] };
+    let id = one_line(id);
+    let events = format!(
+        "aws cloudtrail lookup-events --lookup-attributes AttributeKey=AccessKeyId,AttributeValue={id}  (in every region)"
+    );
+    if is_root {
+        return vec![
+            "sign in to the console as the root user, open the menu with the account's name, then \"Security credentials\"".into(),
+            format!("under \"Access keys\" choose {id}, Actions, Deactivate; when nothing misses it, Delete"),
+            "change the root user's password, and see that MFA is on".into(),
+            events,
+        ];
+    }
+    if !id.starts_with("AKIA") {
+        return vec![];
+    }
+    let user = match finding.owner.as_deref().filter(|owner| !owner.is_profile && is_plain(&owner.name)) {
+        Some(owner) => format!(" --user-name {}", owner.name),
+        None => String::new(),
+    };
+    vec![
+        format!("aws iam update-access-key --access-key-id {id} --status Inactive{user}"),
+        events,
+        format!("aws iam delete-access-key --access-key-id {id}{user}"),
+    ]
+}
+
+/// True for what may be pasted into a shell as it is.
+fn is_plain(name: &str) -> bool {
+    !name.starts_with('-') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b))
 }
 
 /// The first sentence of a text.

@@ -142,6 +142,11 @@ impl Finder {
         }
     }
 
+    /// True if a finding may hold a secret access key.
+    pub fn is_of_secret(self) -> bool {
+        matches!(self, Self::AccessKeyPair | Self::SecretAccessKey | Self::TemporaryKey)
+    }
+
     /// Who finds it, if it is not a key.
     pub fn observer(self) -> Option<Observer> {
         match self {

@@ -324,8 +324,9 @@ impl Ledger<'_> {
             });
             // It was read before, and what was wrong with it was told then.
             let Ok((_, bytes)) = self.odb.read(&blob, self.scan.scan.limit.of_objects()) else { continue };
-            let found =
-                self.scan.examiner.blob(&Blob { path: self.scan.path(path), bytes: &bytes, context: None }).findings;
+            let examined = self.scan.examiner.blob(&Blob { path: self.scan.path(path), bytes: &bytes, context: None });
+            self.scan.collected.keep(examined.clues);
+            let found = examined.findings;
             let is_it = |finding: &Finding| (finding.rule.id.clone(), finding.fingerprint) == *item;
             findings.extend(found.into_iter().filter(is_it).map(|mut finding| {
                 finding.history = Some(history.clone());

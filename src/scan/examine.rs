@@ -1,16 +1,20 @@
 //! Looking at one blob: what is found in it and in what it holds, where that is, and what speaks for and against it.
 
 use super::hidden;
+use crate::credential::Fingerprint;
+use crate::credential::signature::SignedRequest;
 use crate::detect::comment::Comment;
 use crate::detect::finder::SECRET_LEN;
-use crate::detect::{Candidate, Detector};
+use crate::detect::key_id::{self, ID_LEN};
+use crate::detect::{Candidate, Detection, Detector, context};
 use crate::finding::excerpt::Excerpts;
 use crate::finding::location::{Location, Locations};
 use crate::finding::{self, Finding, mask};
-use crate::judge::root;
+use crate::judge::partner::{self, Clues};
+use crate::judge::{owner, root};
 use crate::policy::inline::{self, Allow};
 use crate::report::uri::to_path;
-use crate::rule::Finder;
+use crate::rule::{Finder, Matcher};
 use crate::source::chat::{self, slack};
 use crate::source::container::format::Format;
 use crate::source::container::limits::Limits;
@@ -19,6 +23,7 @@ use crate::source::message::Message;
 use crate::source::{Blob, BlobPath, Context, Item, SizeLimit, Skip, SkipCause};
 use aho_corasick::AhoCorasick;
 use secrecy::{ExposeSecret, SecretString};
+use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,6 +41,8 @@ pub struct Examined {
     pub blobs: u64,
     /// And how many bytes they had.
     pub bytes: u64,
+    /// What tells which ids and secrets belong together.
+    pub clues: Clues,
     /// What must not be shown in names and messages.
     secrets: Vec<SecretString>,
 }
@@ -51,6 +58,7 @@ impl Examined {
         self.skips.extend(other.skips);
         self.blobs += other.blobs;
         self.bytes += other.bytes;
+        self.clues.add(other.clues);
         self.secrets.extend(other.secrets);
     }
 
@@ -140,10 +148,11 @@ impl<'a> Examiner<'a> {
             return examined;
         }
         let masks: Vec<String> = secrets.iter().map(|secret| mask::mask(secret)).collect();
-        let known = (!secrets.is_empty()).then(|| AhoCorasick::new(&secrets).ok()).flatten();
-        let hide = |text: &str| match &known {
-            Some(known) if text.len() >= SECRET_LEN => known.replace_all(text, &masks),
-            _ => text.to_owned(),
+        // There is seldom a text to hide something in.
+        let known = LazyCell::new(|| AhoCorasick::new(&secrets).ok());
+        let hide = |text: &str| match text.len() >= SECRET_LEN && !secrets.is_empty() {
+            true => known.as_ref().map_or_else(|| text.to_owned(), |known| known.replace_all(text, &masks)),
+            false => text.to_owned(),
         };
         let hide_name = |name: &[u8]| {
             if name.len() < SECRET_LEN {
@@ -161,7 +170,7 @@ impl<'a> Examiner<'a> {
                 let path = paths.entry(Arc::as_ptr(&finding.path));
                 finding.path = path.or_insert_with(|| Arc::new(finding.path.map_inside(hide_name))).clone();
             }
-            if let Some(message) = finding.message.as_mut().filter(|_| known.is_some()) {
+            if let Some(message) = finding.message.as_mut().filter(|_| !secrets.is_empty()) {
                 let shown = messages.entry(Arc::as_ptr(message)).or_insert_with(|| Arc::new(message.hide(&hide)));
                 *message = shown.clone();
             }
@@ -212,11 +221,12 @@ impl<'a> Examiner<'a> {
                 unused.iter().map(|allow| finding::unused_allow(rule, &path, &allow.span, &excerpts, &locations)),
             );
         }
-        note_root_signs(blob, &mut findings);
+        note_signs(blob, &mut findings);
+        let clues = clues(&detection, bytes, &path, &locations);
         self.attach_messages(blob, &mut findings);
         let cut = detection.is_cut.then(|| Skip { path: (*path).clone(), cause: SkipCause::TooMany });
         let secrets = secrets.into_iter().map(|secret| secret.value.clone()).collect();
-        Examined { findings, skips: cut.into_iter().collect(), secrets, ..Examined::default() }
+        Examined { findings, skips: cut.into_iter().collect(), clues, secrets, ..Examined::default() }
     }
 
     /// Tells in whose message each finding is, if it is in one.
@@ -274,22 +284,54 @@ impl<'a> Examiner<'a> {
     }
 }
 
-/// Notes what says of each long-term key that it is a root user's.
-fn note_root_signs(blob: &Blob, findings: &mut [Finding]) {
-    let mut keys: Vec<&mut Finding> = findings.iter_mut().filter(|finding| is_long_term(finding)).collect();
+/// Notes whose each key is, and what says of a long-term one that it is a root user's.
+fn note_signs(blob: &Blob, findings: &mut [Finding]) {
+    let is_own = |finding: &&mut Finding| {
+        let is_plain = finding.values().all(|value| value.encodings.is_empty());
+        finding.is_of_key() && is_plain && (finding.id.is_some() || finding.secret_print.is_some())
+    };
+    let mut keys: Vec<&mut Finding> = findings.iter_mut().filter(is_own).collect();
     keys.sort_by_key(|finding| finding.location.byte_offset);
-    let spans: Vec<_> = keys
-        .iter()
-        .map(|finding| finding.location.byte_offset..finding.location.byte_offset + finding.location.byte_length)
-        .collect();
+    let span = |finding: &Finding| {
+        let at = finding.location.byte_offset;
+        at..at + finding.location.byte_length
+    };
+    let spans: Vec<_> = keys.iter().map(|finding| span(finding)).collect();
+    for (finding, owner) in keys.iter_mut().zip(owner::owners(blob.bytes, &spans)) {
+        finding.owner = owner.map(Arc::new);
+        if finding.is_lone_id() || finding.is_lone_secret() {
+            finding.label = Some(context::qualifier(blob.bytes, finding.location.byte_offset));
+        }
+    }
+    keys.retain(|finding| finding.id.as_ref().is_some_and(|id| key_id::is_long_term(&id.text)));
+    let spans: Vec<_> = keys.iter().map(|finding| span(finding)).collect();
     for (finding, signs) in keys.into_iter().zip(root::signs(blob.path.innermost(), blob.bytes, &spans)) {
         finding.root_signs = signs;
     }
 }
 
-fn is_long_term(finding: &Finding) -> bool {
-    let is_plain = |id: &finding::Value| id.text.starts_with("AKIA") && id.encodings.is_empty();
-    finding.id.as_ref().is_some_and(is_plain)
+/// What in a blob tells which ids and secrets belong together.
+fn clues(detection: &Detection, bytes: &[u8], path: &Arc<BlobPath>, locations: &Locations) -> Clues {
+    let mut clues = Clues::default();
+    for candidate in detection.candidates.iter().filter(|candidate| candidate.dummy.is_none()) {
+        let secret = candidate.secret.as_ref().map(|part| {
+            let value = part.value.expose_secret();
+            (Fingerprint::of(None, Some(value)), part.value.clone())
+        });
+        match &candidate.rule.matcher {
+            Matcher::Finder(Finder::SesSmtpPassword) => clues.smtp_passwords.extend(secret),
+            Matcher::Finder(finder) if finder.is_of_secret() => clues.secrets.extend(secret),
+            Matcher::Finder(_) => {}
+            Matcher::Regex(_) => {
+                let id = candidate.id.as_ref().filter(|id| id.encodings.is_empty() && id.value.len() == ID_LEN);
+                let request = id.and_then(|id| SignedRequest::read(bytes, &id.span));
+                let room = clues.requests.len() < partner::MOST_REQUESTS;
+                let place = || (path.clone(), locations.of(&candidate.primary()));
+                clues.requests.extend(request.filter(|_| room).map(|request| (request, place())));
+            }
+        }
+    }
+    clues
 }
 
 fn read_table(path: &Path) -> Option<Vec<u8>> {

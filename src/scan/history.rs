@@ -183,7 +183,9 @@ impl HistoryScan<'_> {
             };
             let path = path.map_or_else(|| self.path_of(kind, oid), |path| self.prefixed(&path));
             // What could not be scanned of it was told when it was looked at first.
-            let mut findings = self.examiner.blob(&Blob { path, bytes: &bytes, context: None }).findings;
+            let examined = self.examiner.blob(&Blob { path, bytes: &bytes, context: None });
+            self.collected.keep(examined.clues);
+            let mut findings = examined.findings;
             // What a rule finds only in other paths, and comments that allow nothing, are not in the list.
             findings.retain_mut(|finding| {
                 let item = items.get(&(finding.rule.id.clone(), finding.fingerprint));
@@ -445,10 +447,11 @@ impl Teller<'_> {
 }
 
 /// Makes one of findings that are in the working tree and in history.
-pub(super) fn merge(tree: &mut [Finding], history: Vec<Finding>) -> Vec<Finding> {
+pub(super) fn merge<'a>(tree: impl Iterator<Item = &'a mut Finding>, history: Vec<Finding>) -> Vec<Finding> {
+    let mut tree: Vec<_> = tree.collect();
     type Key = (Arc<BlobPath>, RuleId, Fingerprint);
     let key = |finding: &Finding| -> Key { (finding.path.clone(), finding.rule.id.clone(), finding.fingerprint) };
-    let in_tree: HashSet<Key> = tree.iter().map(key).collect();
+    let in_tree: HashSet<Key> = tree.iter().map(|finding| key(finding)).collect();
     let (both, past): (Vec<_>, Vec<_>) = history.into_iter().partition(|finding| in_tree.contains(&key(finding)));
     let both: HashMap<Key, Arc<History>> = both
         .into_iter()
@@ -457,7 +460,7 @@ pub(super) fn merge(tree: &mut [Finding], history: Vec<Finding>) -> Vec<Finding>
             Some((key(&finding), Arc::new(history)))
         })
         .collect();
-    for finding in tree {
+    for finding in &mut tree {
         finding.history = both.get(&key(finding)).cloned();
     }
     past

@@ -7,6 +7,7 @@ mod history;
 use crate::config::Config;
 use crate::detect::Detector;
 use crate::finding::{Finding, mask};
+use crate::judge::partner::{self, Clues};
 use crate::judge::{self, Surroundings};
 use crate::report::uri::to_path;
 use crate::report::{Coverage, Report};
@@ -133,7 +134,10 @@ impl Scan {
                 found.extend(HistoryScan { prefix, examiner, scan: self, collected }.run(repository));
             }
         }
-        let past = history::merge(&mut collected.findings.lock().unwrap_or_else(PoisonError::into_inner), found);
+        let past = {
+            let mut findings = collected.findings.lock().unwrap_or_else(PoisonError::into_inner);
+            history::merge(findings.iter_mut().flatten(), found)
+        };
         collected.add(past);
     }
 
@@ -234,6 +238,21 @@ impl RepositoryLookup<'_> {
     }
 }
 
+/// Of a file that is there.
+fn mode(path: &BlobPath) -> Option<u32> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let facts = to_path(path).symlink_metadata().ok()?;
+        facts.is_file().then(|| facts.permissions().mode())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
 /// A stream of which it is told how many bytes were read.
 struct Counted<'a> {
     stream: &'a mut dyn Read,
@@ -277,6 +296,13 @@ fn hidden(detector: &Detector, mut text: Vec<u8>, show_secrets: bool) -> Vec<u8>
     text
 }
 
+/// All lists as one. There may be a million findings, so there is never a second copy of them.
+fn flattened(lists: Vec<Vec<Finding>>) -> Vec<Finding> {
+    let mut all = Vec::with_capacity(lists.iter().map(Vec::len).sum());
+    lists.into_iter().for_each(|list| all.extend(list));
+    all
+}
+
 /// What all threads found, in no order.
 struct Collected<'a> {
     files: AtomicU64,
@@ -285,9 +311,11 @@ struct Collected<'a> {
     inner_blobs: AtomicU64,
     inner_bytes: AtomicU64,
     commits: AtomicU64,
-    findings: Mutex<Vec<Finding>>,
+    /// As they came, a list for each file: one that grew would be copied again and again.
+    findings: Mutex<Vec<Vec<Finding>>>,
     skips: Mutex<Vec<Skip>>,
     repositories: Mutex<Vec<(BlobPath, Facts)>>,
+    clues: Mutex<Clues>,
     progress: &'a Progress,
 }
 
@@ -302,6 +330,7 @@ impl<'a> Collected<'a> {
             findings: Mutex::default(),
             skips: Mutex::default(),
             repositories: Mutex::default(),
+            clues: Mutex::default(),
             progress,
         }
     }
@@ -322,14 +351,21 @@ impl<'a> Collected<'a> {
         if !examined.skips.is_empty() {
             self.skips.lock().unwrap_or_else(PoisonError::into_inner).extend(examined.skips);
         }
+        self.keep(examined.clues);
         self.inner_blobs.fetch_add(examined.blobs, Ordering::Relaxed);
         self.inner_bytes.fetch_add(examined.bytes, Ordering::Relaxed);
         examined.findings
     }
 
+    fn keep(&self, clues: Clues) {
+        if !clues.is_empty() {
+            self.clues.lock().unwrap_or_else(PoisonError::into_inner).add(clues);
+        }
+    }
+
     fn add(&self, found: Vec<Finding>) {
         if !found.is_empty() {
-            self.findings.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+            self.findings.lock().unwrap_or_else(PoisonError::into_inner).push(found);
         }
     }
 
@@ -338,21 +374,23 @@ impl<'a> Collected<'a> {
     }
 
     fn into_report(self, detector: &Detector, config: &Config) -> Report {
-        let mut all = self.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut findings = flattened(self.findings.into_inner().unwrap_or_else(PoisonError::into_inner));
         let mut skips = self.skips.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for finding in &mut all {
+        for finding in &mut findings {
             finding.severity = config.severity.get(finding.rule.id.as_str()).copied().unwrap_or(finding.severity);
             finding.is_canary |= finding.account.is_some_and(|account| config.canary_accounts.contains(&account));
         }
-        all.sort_by(Finding::order);
+        findings.sort_unstable_by(Finding::order);
         skips.sort();
-        let (suppressed, mut findings): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|finding| finding.suppression.is_some());
+        let suppressed = findings.extract_if(.., |finding| finding.suppression.is_some()).collect();
         let repositories = self.repositories.into_inner().unwrap_or_else(PoisonError::into_inner);
         let lookup = RepositoryLookup { scanned: &repositories, known: Mutex::default() };
-        let around = Surroundings { config, repository: &|path| lookup.of(path) };
-        findings.extend(judge::judge(&findings, detector.rules(), &around));
-        findings.sort_by(Finding::order);
+        partner::find(&mut findings, self.clues.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let around = Surroundings { config, repository: &|path| lookup.of(path), mode: &mode };
+        let judgements = judge::judge(&findings, detector.rules(), &around);
+        findings.reserve_exact(judgements.len());
+        findings.extend(judgements);
+        findings.sort_unstable_by(Finding::order);
         let of_history = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Report {
             findings,

@@ -2,7 +2,7 @@
 
 pub mod credential_report;
 mod mailer;
-mod root_use;
+pub mod root_use;
 
 use crate::credential::AccountId;
 use crate::rule::{Finder, Observer, Severity};

@@ -24,7 +24,7 @@ pub(super) fn observe(text: &[u8]) -> Vec<Observation> {
     if matches!(text.trim_ascii_start().first(), Some(b'{' | b'[')) {
         seen.extend(recorded_calls(text));
     }
-    seen.extend(identities(text));
+    seen.extend(answers(text));
     seen.extend(profiles(text));
     seen.extend(scripts(text));
     seen
@@ -117,10 +117,15 @@ fn call(around: &[&Around]) -> Option<(Option<AccountId>, bool, Option<String>)>
     Some((account.and_then(|digits| account_of(&digits)), by_key, time))
 }
 
+/// The accounts whose root user asked who they were in `text`.
+pub fn identities(text: &[u8]) -> Vec<AccountId> {
+    answers(text).into_iter().filter_map(|seen| seen.account).collect()
+}
+
 /// What `aws sts get-caller-identity` answers to a root user: the user's id is the account's.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>.
-fn identities(text: &[u8]) -> Vec<Observation> {
+fn answers(text: &[u8]) -> Vec<Observation> {
     static JSON: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r#"(?s-u)"UserId":\s*"(?<user>[0-9]{12})",\s*"Account":\s*"(?<account>[0-9]{12})",\s*"Arn":\s*"(?<arn>arn:aws[a-z-]*:iam::(?<owner>[0-9]{12}):root)""#)
             .expect("a valid regex")

@@ -1,0 +1,234 @@
+//! An id in one place and its secret in another: which belong together.
+//!
+//! Proved by a signature that the secret made, known from a place where both stand, or likely: the same profile, the same
+//! name, one after the other in the same file's history. What is only likely is taken if there is no other choice.
+
+use crate::credential::Fingerprint;
+use crate::credential::signature::{self, SignedRequest};
+use crate::finding::Finding;
+use crate::finding::location::Location;
+use crate::source::BlobPath;
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// Where something stands.
+type Place = (Arc<BlobPath>, Location);
+
+/// What the partner is, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partner {
+    /// The id of the key.
+    pub id: String,
+    /// A sentence.
+    pub reason: String,
+    /// True if a signature proves it.
+    pub is_proven: bool,
+}
+
+/// What was met in clear, kept until the end of the scan and never shown.
+#[derive(Debug, Default)]
+pub struct Clues {
+    /// Secret access keys.
+    pub secrets: HashMap<Fingerprint, SecretString>,
+    /// SES SMTP passwords.
+    pub smtp_passwords: HashMap<Fingerprint, SecretString>,
+    /// Requests that were signed, and where they stand.
+    pub requests: BTreeSet<(SignedRequest, Place)>,
+}
+
+/// So many requests are kept of one blob, and in all.
+pub const MOST_REQUESTS: usize = 1000;
+const MOST_REQUESTS_IN_ALL: usize = 20_000;
+/// So many secrets are tried on requests, in all: a million take some seconds.
+const MOST_TRIALS: usize = 1_000_000;
+
+impl Clues {
+    /// Takes over those of `other`.
+    pub fn add(&mut self, other: Self) {
+        self.secrets.extend(other.secrets);
+        self.smtp_passwords.extend(other.smtp_passwords);
+        self.requests.extend(other.requests);
+        // The same ones, in whatever order they come.
+        while self.requests.len() > MOST_REQUESTS_IN_ALL {
+            self.requests.pop_last();
+        }
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.secrets.is_empty() && self.smtp_passwords.is_empty() && self.requests.is_empty()
+    }
+}
+
+/// Notes at each finding what belongs to it. None of them is suppressed; they are in the order of the report.
+pub fn find(findings: &mut [Finding], clues: Clues) {
+    prove(findings, &clues);
+    derive(findings, &clues);
+    if !findings.iter().any(Finding::is_lone_secret) {
+        return;
+    }
+    // The best reason first: what has a partner is not asked again.
+    link_same_secret(findings);
+    link_by(findings, "by the profile", |finding| {
+        let owner = finding.owner.as_deref().filter(|owner| owner.is_profile)?;
+        Some((directory(finding), owner.name.clone()))
+    });
+    link_by(findings, "by the history of the file", |finding| {
+        finding.history.as_ref()?;
+        Some((finding.path.file().to_vec(), String::new()))
+    });
+    link_by(findings, "by their names, in the same directory", |finding| {
+        // In one file what belongs together stands together.
+        Some((directory(finding), finding.label.clone()?))
+    });
+    link_by(findings, "by the commit that brought in both", |finding| {
+        let commit = finding.history.as_ref()?.introduced.listed.first()?;
+        Some((commit.oid.to_string().into_bytes(), String::new()))
+    });
+}
+
+fn directory(finding: &Finding) -> Vec<u8> {
+    let path = finding.path.file();
+    path.rsplitn(2, |&b| b == b'/').nth(1).unwrap_or_default().to_vec()
+}
+
+fn tell_place((path, location): &Place) -> String {
+    // Names in a container are left out: one may hold the very secret.
+    let file = String::from_utf8_lossy(path.file());
+    if path.inside().is_empty() { format!("{file}:{}", location.start_line) } else { file.into_owned() }
+}
+
+/// Tries the secrets on the signatures.
+fn prove(findings: &mut [Finding], clues: &Clues) {
+    if clues.requests.is_empty() || clues.secrets.is_empty() {
+        return;
+    }
+    let mut paired: HashMap<&str, BTreeSet<Fingerprint>> = HashMap::new();
+    let mut lone: BTreeSet<Fingerprint> = BTreeSet::new();
+    for finding in findings.iter() {
+        match (&finding.id, finding.secret_print) {
+            (Some(id), Some(print)) => _ = paired.entry(&id.text).or_default().insert(print),
+            (None, Some(print)) => _ = lone.insert(print),
+            _ => {}
+        }
+    }
+    let mut trials = MOST_TRIALS;
+    // By id and secret: the first signature that proves them.
+    let mut proofs: BTreeMap<(String, Fingerprint), &Place> = BTreeMap::new();
+    for (request, place) in &clues.requests {
+        let own = paired.get(request.id.as_str()).into_iter().flatten();
+        for print in own.chain(&lone) {
+            let pair = (request.id.clone(), *print);
+            let Some(secret) = clues.secrets.get(print).filter(|_| trials > 0 && !proofs.contains_key(&pair)) else {
+                continue;
+            };
+            trials -= 1;
+            if request.is_by(secret.expose_secret()) {
+                proofs.insert(pair, place);
+            }
+        }
+    }
+    if proofs.is_empty() {
+        return;
+    }
+    let by_secret: BTreeMap<Fingerprint, (&String, &&Place)> =
+        proofs.iter().map(|((id, print), place)| (*print, (id, place))).collect();
+    for finding in findings {
+        let Some((id, place)) = finding.secret_print.and_then(|print| by_secret.get(&print)) else { continue };
+        if finding.id.as_ref().is_none_or(|own| own.text == **id) {
+            let reason = format!("Proven: the signature of {id} at {} was made with this secret.", tell_place(place));
+            if finding.id.is_none() {
+                finding.partner = Some(Arc::new(Partner { id: (*id).clone(), reason, is_proven: true }));
+            } else {
+                finding.proof = Some(reason.into());
+            }
+        }
+    }
+}
+
+/// Tries whether SMTP passwords were made from the secrets.
+fn derive(findings: &mut [Finding], clues: &Clues) {
+    let secrets: BTreeMap<Fingerprint, &SecretString> =
+        clues.secrets.iter().map(|(print, secret)| (*print, secret)).collect();
+    if secrets.len() * clues.smtp_passwords.len() > MOST_TRIALS / 24 {
+        return;
+    }
+    let mut sources: HashMap<Fingerprint, (Fingerprint, &str)> = HashMap::new();
+    for (print, password) in &clues.smtp_passwords {
+        let source = secrets.iter().find_map(|(secret_print, secret)| {
+            Some((*secret_print, signature::region_of_smtp_password(password.expose_secret(), secret.expose_secret())?))
+        });
+        sources.extend(source.map(|source| (*print, source)));
+    }
+    if sources.is_empty() {
+        return;
+    }
+    let is_source = |finding: &&Finding| {
+        finding.secret_print.is_some_and(|print| sources.values().any(|(source, _)| *source == print))
+    };
+    let places: HashMap<Fingerprint, (Option<String>, Place)> = findings
+        .iter()
+        .rev()
+        .filter(is_source)
+        .filter_map(|finding| {
+            let id = finding.id.as_ref().map(|id| id.text.clone());
+            Some((finding.secret_print?, (id, (finding.path.clone(), finding.location))))
+        })
+        .collect();
+    for finding in findings {
+        let Some((source, region)) = finding.secret_print.and_then(|print| sources.get(&print)) else { continue };
+        let Some((id, place)) = places.get(source) else { continue };
+        let reason = format!("Proven: it was made from the secret at {}, for {region}.", tell_place(place));
+        match id {
+            Some(id) if finding.id.is_none() => {
+                finding.partner = Some(Arc::new(Partner { id: id.clone(), reason, is_proven: true }));
+            }
+            _ => finding.proof = Some(reason.into()),
+        }
+    }
+}
+
+/// A secret that stands beside its id elsewhere.
+fn link_same_secret(findings: &mut [Finding]) {
+    let mut ids: HashMap<Fingerprint, (String, Place)> = HashMap::new();
+    for finding in findings.iter() {
+        if let (Some(id), Some(print)) = (&finding.id, finding.secret_print) {
+            ids.entry(print).or_insert_with(|| (id.text.clone(), (finding.path.clone(), finding.location)));
+        }
+    }
+    for finding in findings.iter_mut().filter(|finding| finding.is_lone_secret()) {
+        if let Some((id, place)) = finding.secret_print.and_then(|print| ids.get(&print)) {
+            let reason = format!("Its id is {id}: at {} both stand together.", tell_place(place));
+            finding.partner = Some(Arc::new(Partner { id: id.clone(), reason, is_proven: false }));
+        }
+    }
+}
+
+/// Lone ids and secrets with the same key, if there is one of each.
+fn link_by(findings: &mut [Finding], how: &str, key: impl Fn(&Finding) -> Option<(Vec<u8>, String)>) {
+    let of_secret = findings.iter().filter(|finding| finding.secret_print.is_some());
+    let with_secret: HashSet<String> = of_secret.map(|finding| finding.credential().into_owned()).collect();
+    type Group = (BTreeMap<String, Place>, BTreeSet<Fingerprint>);
+    let mut groups: HashMap<(Vec<u8>, String), Group> = HashMap::new();
+    for finding in findings.iter() {
+        let is_lone_id = finding.is_lone_id() && finding.id.as_ref().is_some_and(|id| !with_secret.contains(&id.text));
+        if !is_lone_id && !finding.is_lone_secret() {
+            continue;
+        }
+        let Some(key) = key(finding) else { continue };
+        let (ids, secrets) = groups.entry(key).or_default();
+        match &finding.id {
+            Some(id) => _ = ids.entry(id.text.clone()).or_insert_with(|| (finding.path.clone(), finding.location)),
+            None => secrets.extend(finding.secret_print),
+        }
+    }
+    for finding in findings.iter_mut().filter(|finding| finding.is_lone_secret()) {
+        let group = key(finding).and_then(|key| groups.get(&key));
+        let Some((ids, _)) = group.filter(|(ids, secrets)| ids.len() == 1 && secrets.len() == 1) else { continue };
+        if let Some((id, place)) = ids.first_key_value() {
+            let reason = format!("Its id is probably {id} at {}, {how}.", tell_place(place));
+            finding.partner = Some(Arc::new(Partner { id: id.clone(), reason, is_proven: false }));
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! How a key is kept on a machine: in the profile that everything uses, readable by others, without its token.
+
+use super::inventory::Credential;
+use super::{Grade, Surroundings, Verdict};
+use crate::finding::Finding;
+use crate::rule::Finder;
+
+/// Files in which tools keep keys, and which they demand or advise to be the user's own.
+const KEPT_IN: [&str; 7] =
+    [".aws/credentials", ".aws/config", "/.boto", "/.s3cfg", "/.passwd-s3fs", "/rclone.conf", "/.rclone.conf"];
+
+pub(super) fn judge<'a>(key: &Credential<'a>, around: &Surroundings) -> Vec<Verdict<'a>> {
+    let with_secret: Vec<&Finding> =
+        key.occurrences.iter().filter(|finding| finding.secret.is_some()).copied().collect();
+    [default_profile(&with_secret), readable(&with_secret, around), without_token(&with_secret)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn default_profile<'a>(findings: &[&'a Finding]) -> Option<Verdict<'a>> {
+    let is_default = |finding: &&&Finding| {
+        let owner = finding.owner.as_deref().filter(|owner| owner.is_profile && owner.name == "default");
+        owner.is_some() && is_of(finding, "AKIA")
+    };
+    let found: Vec<_> = findings.iter().filter(is_default).copied().collect();
+    let reasons = vec!["It is a long-term key in the profile default, which everything uses that names none.".into()];
+    (!found.is_empty()).then_some(Verdict {
+        finder: Finder::DefaultProfileKey,
+        grade: Grade::Low,
+        reasons,
+        findings: found,
+    })
+}
+
+fn readable<'a>(findings: &[&'a Finding], around: &Surroundings) -> Option<Verdict<'a>> {
+    let mode = |finding: &Finding| {
+        let path = format!("/{}", String::from_utf8_lossy(finding.path.file()));
+        let is_now = finding.history.as_ref().is_none_or(|history| !history.is_past());
+        let is_kept = finding.path.inside().is_empty() && KEPT_IN.iter().any(|name| path.ends_with(name));
+        let mode = (is_now && is_kept).then(|| (around.mode)(&finding.path)).flatten()?;
+        (mode & 0o044 != 0).then_some(mode)
+    };
+    let found: Vec<(&Finding, u32)> = findings.iter().filter_map(|finding| Some((*finding, mode(finding)?))).collect();
+    let (_, mode) = found.first()?;
+    let reasons = vec![format!("Other users of the machine can read its file: the mode is {:03o}.", mode & 0o777)];
+    let findings = found.into_iter().map(|(finding, _)| finding).collect();
+    Some(Verdict { finder: Finder::ReadableCredentials, grade: Grade::Medium, reasons, findings })
+}
+
+fn without_token<'a>(findings: &[&'a Finding]) -> Option<Verdict<'a>> {
+    let lacks = |finding: &&&Finding| {
+        finding.owner.as_deref().is_some_and(|owner| owner.is_profile && !owner.has_token) && is_of(finding, "ASIA")
+    };
+    let found: Vec<_> = findings.iter().filter(lacks).copied().collect();
+    let reasons = vec!["It is a temporary key, and its session token is not in its profile.".into()];
+    (!found.is_empty()).then_some(Verdict {
+        finder: Finder::MissingSessionToken,
+        grade: Grade::Low,
+        reasons,
+        findings: found,
+    })
+}
+
+fn is_of(finding: &Finding, prefix: &str) -> bool {
+    finding.id.as_ref().is_some_and(|id| id.text.starts_with(prefix))
+}
