@@ -34,6 +34,7 @@ fn ours(dir: &Path) -> BTreeMap<Place, Story> {
         limit: SizeLimit::default(),
         archives: false,
         config: keyspill::config::Config::default(),
+        baseline: None,
         limits: Limits::default(),
         threads: 0,
         show_secrets: false,

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use clap::{ArgMatches, ValueEnum};
 use keyspill::config::Config;
 use keyspill::detect::Detector;
+use keyspill::policy::baseline::Baseline;
 use keyspill::report::uri::UriBase;
 use keyspill::report::{Options, Report, Verdict, json, sarif, text};
 use keyspill::rule::{RuleSet, Severity};
@@ -104,6 +105,19 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "What is scanned")]
     config: Option<PathBuf>,
 
+    /// Do not obey configuration and accepted findings of what is scanned: it may be somebody else's. Allow comments
+    /// are part of the code, and hold.
+    #[arg(long, help_heading = "What is scanned")]
+    no_repo_config: bool,
+
+    /// Findings that are accepted [default: keyspill-baseline.toml, or what keyspill.toml says].
+    #[arg(long, value_name = "FILE", help_heading = "Gate")]
+    baseline: Option<PathBuf>,
+
+    /// Count accepted findings, too.
+    #[arg(long, conflicts_with = "baseline", help_heading = "Gate")]
+    no_baseline: bool,
+
     /// Add the rules of a TOML file. May be given several times.
     #[arg(long = "rules", value_name = "FILE", help_heading = "What is scanned")]
     rules: Vec<PathBuf>,
@@ -134,9 +148,9 @@ pub struct Args {
     #[arg(long, alias = "colour", value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN", help_heading = "Report")]
     color: ColourChoice,
 
-    /// The least severity that makes keyspill exit with 1.
-    #[arg(long, value_enum, default_value_t = FailOn::Warning, value_name = "SEVERITY", help_heading = "Gate")]
-    fail_on: FailOn,
+    /// The least severity that makes keyspill exit with 1 [default: warning, or what keyspill.toml says].
+    #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Gate")]
+    fail_on: Option<FailOn>,
 
     /// No progress bar, and no hints; errors are told all the same.
     #[arg(short, long, help_heading = "Report")]
@@ -249,10 +263,12 @@ impl Args {
         }
         let (rules, rules_complete) = self.load_rules();
         let (config, config_complete) = self.load_config(&rules);
-        let complete = rules_complete && config_complete;
+        let (baseline, baseline_complete) = self.load_baseline(&config);
+        let complete = rules_complete && config_complete && baseline_complete;
+        let fail_on = self.fail_on.map(Severity::from).or(config.fail_on).unwrap_or(Severity::Warning);
         let detector = Detector::new(Arc::new(rules)).at(self.moment());
         let progress = Progress::default();
-        let scan = self.scan(config);
+        let scan = self.scan(config, baseline);
         let report = progress::shown(&progress, !self.quiet, || scan.run(&detector, &progress));
         tell(&report, &targets);
         if scan.scope == Scope::Tree
@@ -267,11 +283,11 @@ impl Args {
         for target in &targets {
             self.write(&report, &options, target)?;
         }
-        let verdict = report.verdict(self.fail_on.into());
+        let verdict = report.verdict(fail_on);
         Ok(if complete { verdict } else { Verdict::Incomplete })
     }
 
-    fn scan(&self, config: Config) -> Scan {
+    fn scan(&self, config: Config, baseline: Option<Baseline>) -> Scan {
         let roots = self.roots();
         let stdin = self.paths.len() > roots.len();
         let limit = self.max_file_size.map_or_else(SizeLimit::default, |bytes| SizeLimit { bytes, is_chosen: true });
@@ -283,6 +299,7 @@ impl Args {
             limit,
             archives: !self.no_archives,
             config,
+            baseline,
             limits: self.limits(),
             threads: self.threads,
             show_secrets: self.show_secrets,
@@ -330,12 +347,30 @@ impl Args {
     /// The configuration that was given or is there; false if it could not be read.
     fn load_config(&self, rules: &RuleSet) -> (Config, bool) {
         let first = self.roots().into_iter().next().unwrap_or_else(|| PathBuf::from("."));
-        let Some(file) = self.config.clone().or_else(|| Config::find(&first)) else { return (Config::default(), true) };
+        let found = || Config::find(&first).filter(|_| !self.no_repo_config);
+        let Some(file) = self.config.clone().or_else(found) else { return (Config::default(), true) };
         match Config::read(&file, rules) {
             Ok(config) => (config, true),
             Err(error) => {
                 output::error(&error.to_string());
                 (Config::default(), false)
+            }
+        }
+    }
+
+    /// The accepted findings that were given or are there; false if they could not be read.
+    fn load_baseline(&self, config: &Config) -> (Option<Baseline>, bool) {
+        if self.no_baseline {
+            return (None, true);
+        }
+        let first = self.roots().into_iter().next().unwrap_or_else(|| PathBuf::from("."));
+        let found = if self.no_repo_config { config.baseline.clone() } else { config.find_baseline(&first) };
+        let Some(file) = self.baseline.clone().or(found) else { return (None, true) };
+        match Baseline::read(&file) {
+            Ok(baseline) => (Some(baseline), true),
+            Err(error) => {
+                output::error(&error.to_string());
+                (None, false)
             }
         }
     }

@@ -1,33 +1,31 @@
-//! `keyspill.toml`: what a team tells of itself, so that keys can be judged.
+//! `keyspill.toml`: what a team tells of itself, and what of the findings does not count for it. A file only adds to what
+//! keyspill does by itself; it cannot turn a rule off without saying where or why.
 
-use crate::credential::AccountId;
+pub mod syntax;
+
+use crate::credential::{AccountId, Fingerprint};
+use crate::policy::allow::{Allow, Paths};
 use crate::rule::{RuleSet, Severity};
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use syntax::{ALLOW_KEYS, AllowSyntax, ConfigFile, KEYS, OVERRIDE_KEYS, OverrideSyntax};
+use toml::Spanned;
 
 /// The file's name.
 pub const FILE_NAME: &str = "keyspill.toml";
 
-/// Everything that can be in the file, in the order of the documentation.
-const KEYS: [&str; 5] = ["org_domains", "org_accounts", "canary_accounts", "trusted_repos", "severity"];
+/// The name of the file of accepted findings, in the same place, if the configuration gives no other.
+pub const BASELINE_NAME: &str = "keyspill-baseline.toml";
 
-/// The file as written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ConfigFile {
-    org_domains: Vec<String>,
-    org_accounts: Vec<String>,
-    canary_accounts: Vec<String>,
-    trusted_repos: Vec<String>,
-    severity: BTreeMap<String, Severity>,
-}
+/// So deep files may include each other.
+const DEEPEST: usize = 8;
 
-/// The file as resolved.
+/// The file as resolved, with those that it includes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
-    /// Where it was read from, if from anywhere.
-    pub path: Option<PathBuf>,
+    /// The files it was read from, the main one first.
+    pub files: Vec<PathBuf>,
     /// Mail domains of the organisation, in lower case.
     pub org_domains: Vec<String>,
     /// AWS accounts of the organisation.
@@ -36,8 +34,27 @@ pub struct Config {
     pub canary_accounts: BTreeSet<AccountId>,
     /// Repositories that may share keys: parts of their URLs or paths.
     pub trusted_repos: Vec<String>,
+    /// The least severity that fails a run, if it is given.
+    pub fail_on: Option<Severity>,
+    /// The file of accepted findings, if it is given.
+    pub baseline: Option<PathBuf>,
     /// Severities other than the rules' own, by rule.
     pub severity: BTreeMap<String, Severity>,
+    /// What does not count.
+    pub allows: Vec<Allow>,
+    /// Severities for some paths; the last that fits holds.
+    pub overrides: Vec<Override>,
+}
+
+/// A severity for some paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Override {
+    /// Which paths.
+    pub paths: Paths,
+    /// Which rules; all if empty.
+    pub rules: Vec<String>,
+    /// The severity there.
+    pub severity: Severity,
 }
 
 /// Why a file was refused.
@@ -62,54 +79,67 @@ enum Problem {
 impl Config {
     /// The file that is in force for a scan of `path`: in its directory or one above, up to the repository's root.
     pub fn find(path: &Path) -> Option<PathBuf> {
-        let absolute = path.canonicalize().ok()?;
-        let dir = if absolute.is_dir() { absolute.as_path() } else { absolute.parent()? };
-        let root = dir.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(dir);
-        let candidates = dir.ancestors().take_while(|dir| dir.starts_with(root));
-        let file = candidates.map(|dir| dir.join(FILE_NAME)).find(|file| file.is_file())?;
-        // As the user would write it.
-        let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).ok();
-        let below = here.and_then(|here| file.strip_prefix(here).ok().map(Path::to_owned));
-        Some(below.unwrap_or(file))
+        find_above(path, FILE_NAME)
+    }
+
+    /// The file of accepted findings for a scan of `path`: the one that is configured, or the one in the usual place.
+    pub fn find_baseline(&self, path: &Path) -> Option<PathBuf> {
+        self.baseline.clone().or_else(|| find_above(path, BASELINE_NAME))
     }
 
     /// Reads a file; `rules` are those that it may speak of.
     ///
     /// # Errors
-    /// If it cannot be read, or says something that is not known or not allowed.
+    /// If it, or one that it includes, cannot be read, or says something that is not known or not allowed.
     pub fn read(file: &Path, rules: &RuleSet) -> Result<Self, ConfigError> {
-        let refused = |problem| ConfigError { file: file.to_owned(), problem };
-        let text = std::fs::read_to_string(file).map_err(|error| refused(error.into()))?;
-        let mut config = Self::parse(&text, rules).map_err(refused)?;
-        config.path = Some(file.to_owned());
+        let mut config = Self::default();
+        config.add(file, rules, 0)?;
+        config.files.reverse();
         Ok(config)
     }
 
-    fn parse(text: &str, rules: &RuleSet) -> Result<Self, Problem> {
-        let table: toml::Table = toml::from_str(text).map_err(Box::new)?;
-        if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            let nearest = KEYS.iter().min_by_key(|known| strsim::damerau_levenshtein(known, unknown));
-            let nearest = nearest.filter(|known| strsim::damerau_levenshtein(known, unknown) <= 4);
-            let hint = nearest
-                .map_or_else(|| format!("known are {}", KEYS.join(", ")), |known| format!("did you mean `{known}`?"));
-            return Err(Problem::Value(format!("unknown key `{unknown}`: {hint}")));
+    fn add(&mut self, file: &Path, rules: &RuleSet, depth: usize) -> Result<(), ConfigError> {
+        let refused = |problem| ConfigError { file: file.to_owned(), problem };
+        let text = std::fs::read_to_string(file).map_err(|error| refused(error.into()))?;
+        let written = parse(&text).map_err(refused)?;
+        if depth > DEEPEST {
+            return Err(refused(Problem::Value(format!("include: files include each other more than {DEEPEST} deep"))));
         }
-        let file: ConfigFile = toml::from_str(text).map_err(Box::new)?;
-        if let Some(rule) = file.severity.keys().find(|rule| rules.get(rule).is_none()) {
-            let hint = rules.nearest(rule).map_or_else(
-                || "`keyspill rules list` lists them".into(),
-                |nearest| format!("did you mean `{nearest}`?"),
-            );
-            return Err(Problem::Value(format!("severity: there is no rule `{rule}`; {hint}")));
+        let dir = file.parent().unwrap_or(Path::new("")).to_owned();
+        for include in &written.include {
+            self.add(&dir.join(include), rules, depth + 1)?;
         }
-        Ok(Self {
-            path: None,
-            org_domains: file.org_domains.iter().map(|text| domain(text)).collect::<Result<_, _>>()?,
-            org_accounts: accounts("org_accounts", &file.org_accounts)?,
-            canary_accounts: accounts("canary_accounts", &file.canary_accounts)?,
-            trusted_repos: file.trusted_repos,
-            severity: file.severity,
-        })
+        self.merge(written, &text, file, &dir, rules).map_err(refused)?;
+        self.files.push(file.to_owned());
+        Ok(())
+    }
+
+    /// Adds what a file says to what those say that it includes.
+    fn merge(
+        &mut self,
+        written: ConfigFile,
+        text: &str,
+        file: &Path,
+        dir: &Path,
+        rules: &RuleSet,
+    ) -> Result<(), Problem> {
+        known_rules("severity", written.severity.keys(), rules)?;
+        let domains = written.org_domains.iter().map(|text| domain(text)).collect::<Result<Vec<_>, _>>()?;
+        self.org_domains.extend(domains);
+        self.org_accounts.extend(accounts("org_accounts", &written.org_accounts)?);
+        self.canary_accounts.extend(accounts("canary_accounts", &written.canary_accounts)?);
+        self.trusted_repos.extend(written.trusted_repos);
+        self.fail_on = written.fail_on.or(self.fail_on);
+        self.baseline = written.baseline.map(|path| dir.join(path)).or(self.baseline.take());
+        self.severity.extend(written.severity);
+        for allow in written.allow {
+            self.allows.push(resolve_allow(allow, text, file, dir, rules)?);
+        }
+        for OverrideSyntax { paths, rules: named, severity } in written.overrides {
+            known_rules("override", named.iter(), rules)?;
+            self.overrides.push(Override { paths: globs("override", dir, &paths)?, rules: named, severity });
+        }
+        Ok(())
     }
 
     /// True if a mail address is one of the organisation's: its domain is one of [`Self::org_domains`], or below one.
@@ -120,6 +150,142 @@ impl Config {
             |own: &String| domain.strip_suffix(own.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
         self.org_domains.iter().any(is_below)
     }
+
+    /// What is in force, as a file would say it, with all that is included.
+    pub fn to_toml(&self) -> String {
+        let mut out = String::new();
+        for file in &self.files {
+            _ = writeln!(out, "# from {}", file.display());
+        }
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        let list =
+            |items: Vec<String>| format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", "));
+        let numbers = |accounts: &BTreeSet<AccountId>| list(accounts.iter().map(ToString::to_string).collect());
+        _ = writeln!(out, "org_domains = {}", list(self.org_domains.clone()));
+        _ = writeln!(out, "org_accounts = {}", numbers(&self.org_accounts));
+        _ = writeln!(out, "canary_accounts = {}", numbers(&self.canary_accounts));
+        _ = writeln!(out, "trusted_repos = {}", list(self.trusted_repos.clone()));
+        _ = writeln!(out, "fail_on = {}", quoted(&self.fail_on.unwrap_or(Severity::Warning).to_string()));
+        if let Some(baseline) = &self.baseline {
+            _ = writeln!(out, "baseline = {}", quoted(&baseline.to_string_lossy()));
+        }
+        if !self.severity.is_empty() {
+            out.push_str("\n[severity]\n");
+            self.severity.iter().for_each(|(rule, severity)| _ = writeln!(out, "{rule} = \"{severity}\""));
+        }
+        for allow in &self.allows {
+            _ = writeln!(out, "\n[[allow]]  # {}:{}", allow.file.display(), allow.line);
+            if let Some(paths) = &allow.paths {
+                _ = writeln!(out, "paths = {}", list(paths.patterns().to_vec()));
+            }
+            for (key, items) in [
+                ("rules", allow.rules.clone()),
+                ("fingerprints", allow.fingerprints.iter().map(ToString::to_string).collect()),
+                ("accounts", allow.accounts.iter().map(ToString::to_string).collect()),
+            ] {
+                if !items.is_empty() {
+                    _ = writeln!(out, "{key} = {}", list(items));
+                }
+            }
+            if !allow.reason.is_empty() {
+                _ = writeln!(out, "reason = {}", quoted(&allow.reason));
+            }
+            if let Some(day) = &allow.expires {
+                _ = writeln!(out, "expires = \"{day}\"");
+            }
+        }
+        for Override { paths, rules, severity } in &self.overrides {
+            let rules = if rules.is_empty() { String::new() } else { format!("rules = {}\n", list(rules.clone())) };
+            _ = write!(
+                out,
+                "\n[[override]]\npaths = {}\n{rules}severity = \"{severity}\"\n",
+                list(paths.patterns().to_vec())
+            );
+        }
+        out
+    }
+}
+
+/// The file `name` in the directory of `path` or one above, up to the repository's root.
+fn find_above(path: &Path, name: &str) -> Option<PathBuf> {
+    let absolute = path.canonicalize().ok()?;
+    let dir = if absolute.is_dir() { absolute.as_path() } else { absolute.parent()? };
+    let root = dir.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(dir);
+    let candidates = dir.ancestors().take_while(|dir| dir.starts_with(root));
+    let file = candidates.map(|dir| dir.join(name)).find(|file| file.is_file())?;
+    // As the user would write it.
+    let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).ok();
+    let below = here.and_then(|here| file.strip_prefix(here).ok().map(Path::to_owned));
+    Some(below.unwrap_or(file))
+}
+
+fn parse(text: &str) -> Result<ConfigFile, Problem> {
+    let table: toml::Table = toml::from_str(text).map_err(Box::new)?;
+    known_keys(&table, &KEYS, "")?;
+    for (key, known) in [("allow", &ALLOW_KEYS[..]), ("override", &OVERRIDE_KEYS)] {
+        for inner in
+            table.get(key).and_then(toml::Value::as_array).into_iter().flatten().filter_map(toml::Value::as_table)
+        {
+            known_keys(inner, known, &format!("{key}: "))?;
+        }
+    }
+    Ok(toml::from_str(text).map_err(Box::new)?)
+}
+
+fn known_keys(table: &toml::Table, known: &[&str], place: &str) -> Result<(), Problem> {
+    let Some(unknown) = table.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
+    let distance = |known: &&&str| strsim::damerau_levenshtein(known, unknown);
+    let nearest = known.iter().min_by_key(distance).filter(|known| distance(known) <= 4);
+    let hint =
+        nearest.map_or_else(|| format!("known are {}", known.join(", ")), |known| format!("did you mean `{known}`?"));
+    Err(Problem::Value(format!("{place}unknown key `{unknown}`: {hint}")))
+}
+
+fn known_rules<'a>(key: &str, mut named: impl Iterator<Item = &'a String>, rules: &RuleSet) -> Result<(), Problem> {
+    let Some(rule) = named.find(|rule| rules.get(rule).is_none()) else { return Ok(()) };
+    let hint = rules
+        .nearest(rule)
+        .map_or_else(|| "`keyspill rules list` lists them".into(), |nearest| format!("did you mean `{nearest}`?"));
+    Err(Problem::Value(format!("{key}: there is no rule `{rule}`; {hint}")))
+}
+
+fn resolve_allow(
+    written: Spanned<AllowSyntax>,
+    text: &str,
+    file: &Path,
+    dir: &Path,
+    rules: &RuleSet,
+) -> Result<Allow, Problem> {
+    let line = text[..written.span().start].matches('\n').count() + 1;
+    let AllowSyntax { paths, rules: named, fingerprints, accounts: numbers, reason, expires } = written.into_inner();
+    if paths.is_empty() && named.is_empty() && fingerprints.is_empty() && numbers.is_empty() {
+        let text = "allow: it would allow everything; give `paths`, `rules`, `fingerprints` or `accounts`";
+        return Err(Problem::Value(text.into()));
+    }
+    known_rules("allow", named.iter(), rules)?;
+    let fingerprint = |text: &String| {
+        let problem =
+            || Problem::Value(format!("allow: `{text}` is no fingerprint; reports have them, as `sha256-v1:…`"));
+        Fingerprint::parse(text).ok_or_else(problem)
+    };
+    let day = |text: String| {
+        let problem = || Problem::Value(format!("allow: expires: `{text}` is no day; expected one such as 2026-12-31"));
+        text.parse::<jiff::civil::Date>().map_err(|_| problem())
+    };
+    Ok(Allow {
+        file: file.to_owned(),
+        line,
+        paths: if paths.is_empty() { None } else { Some(globs("allow", dir, &paths)?) },
+        rules: named,
+        fingerprints: fingerprints.iter().map(fingerprint).collect::<Result<_, _>>()?,
+        accounts: accounts("allow: accounts", &numbers)?,
+        reason,
+        expires: expires.map(day).transpose()?,
+    })
+}
+
+fn globs(key: &str, dir: &Path, patterns: &[String]) -> Result<Paths, Problem> {
+    Paths::new(dir, patterns).map_err(|error| Problem::Value(format!("{key}: paths: {error}")))
 }
 
 fn domain(text: &str) -> Result<String, Problem> {
@@ -152,7 +318,11 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {
-        Config::parse(text, &RuleSet::built_in()).map_err(|problem| problem.to_string())
+        let file = Path::new("keyspill.toml");
+        let mut config = Config::default();
+        let merged = super::parse(text)
+            .and_then(|written| config.merge(written, text, file, Path::new(""), &RuleSet::built_in()));
+        merged.map(|()| config).map_err(|problem| problem.to_string())
     }
 
     #[test]
@@ -169,17 +339,36 @@ mod tests {
     fn mistakes_are_named_and_corrected() {
         for (text, expected) in [
             ("org_domain = []", "unknown key `org_domain`: did you mean `org_domains`?"),
-            ("nothing_like_it = 1", "unknown key `nothing_like_it`: known are org_domains"),
+            ("nothing_like_it = 1", "unknown key `nothing_like_it`: known are include, org_domains"),
             ("org_accounts = [\"1111\"]", "org_accounts: `1111` is no account"),
             ("org_accounts = [111122223333]", "expected a string"),
             ("org_domains = [\"a b\"]", "`a b` is no domain"),
             ("severity.aws-acces-key-id = \"note\"", "did you mean `aws-access-key-id`?"),
             ("severity.aws-access-key-id = \"bad\"", "unknown variant `bad`"),
             ("org_domains = [", "is not a valid configuration"),
+            ("[[allow]]\npath = [\"x\"]", "allow: unknown key `path`: did you mean `paths`?"),
+            ("[[allow]]\nreason = \"x\"", "it would allow everything"),
+            ("[[allow]]\nrules = [\"aws-key\"]", "allow: there is no rule `aws-key`"),
+            ("[[allow]]\nfingerprints = [\"abc\"]", "`abc` is no fingerprint"),
+            ("[[allow]]\npaths = [\"[z-a]\"]", "allow: paths: "),
+            ("[[allow]]\npaths = [\"a\"]\nexpires = \"soon\"", "`soon` is no day"),
+            ("[[override]]\npaths = [\"a\"]", "missing field `severity`"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_resolved_can_be_written_again() {
+        let text = "org_domains = [\"a.example\"]\nfail_on = \"error\"\n[[allow]]\npaths = [\"docs/**\"]\nrules = [\"aws-access-key-id\"]\nreason = \"it's \\\"fine\\\"\"\nexpires = \"2030-01-01\"\n[[override]]\npaths = [\"x\"]\nseverity = \"note\"\n";
+        let config = parse(text).unwrap();
+        let again = parse(&config.to_toml()).unwrap();
+        let without_places = |mut config: Config| {
+            config.allows.iter_mut().for_each(|allow| allow.line = 0);
+            config
+        };
+        assert_eq!(without_places(again), without_places(config));
     }
 
     #[test]

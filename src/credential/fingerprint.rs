@@ -24,6 +24,14 @@ impl Fingerprint {
     }
 }
 
+impl Fingerprint {
+    /// Reads what [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = data_encoding::HEXLOWER.decode(text.strip_prefix("sha256-v1:")?.as_bytes()).ok()?;
+        Some(Self(bytes.try_into().ok()?))
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sha256-v1:{}", data_encoding::HEXLOWER.encode(&self.0))
@@ -44,6 +52,8 @@ mod tests {
     fn it_is_the_sha256_of_the_value() {
         let hash = "sha256-v1:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Fingerprint::of(None, Some("abc")).to_string(), hash);
+        assert_eq!(Fingerprint::parse(hash), Some(Fingerprint::of(None, Some("abc"))));
+        assert_eq!(Fingerprint::parse("sha256-v1:00"), None);
         assert_eq!(Fingerprint::of(Some("abc"), None).to_string(), hash);
         assert_eq!(Fingerprint::of(Some("a"), Some("b")), Fingerprint::of(None, Some("a:b")));
     }

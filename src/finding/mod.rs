@@ -48,6 +48,8 @@ pub struct Finding {
     pub fingerprint: Fingerprint,
     /// The lines it stands on, masked.
     pub excerpts: Vec<Excerpt>,
+    /// A sentence on what allowed it until some day.
+    pub expired: Option<Arc<str>>,
     /// Why it does not count, if it does not.
     pub suppression: Option<Suppression>,
     /// Where the same value stands in the file itself, if the finding is in a container that can be read as it is.
@@ -103,6 +105,20 @@ pub struct Value {
 pub enum Suppression {
     /// It is nobody's key.
     Dummy(Dummy),
+    /// The configuration allows it.
+    Allowlist {
+        /// File and line of the configuration.
+        place: String,
+        /// What it gives as a reason; empty if nothing.
+        reason: String,
+    },
+    /// It was accepted.
+    Baseline {
+        /// File and line of the entry.
+        place: String,
+        /// What it gives as a reason; empty if nothing.
+        reason: String,
+    },
     /// A comment in the file allows it.
     Inline {
         /// 1-based line of the comment.
@@ -193,6 +209,7 @@ pub fn findings(
             secret,
             account: account_of(candidate),
             fingerprint: fingerprint(candidate),
+            expired: None,
             suppression: candidate.dummy.map(Suppression::Dummy),
             outer: None,
             message: None,
@@ -219,17 +236,23 @@ pub fn unused_allow(
     excerpts: &Excerpts,
     locations: &Locations,
 ) -> Finding {
+    unused(rule, path, locations.of(marker), excerpts.of_span(marker))
+}
+
+/// The finding that something which allows findings, at `location`, allows nothing.
+pub fn unused(rule: &Arc<Rule>, path: &Arc<BlobPath>, location: Location, excerpts: Vec<Excerpt>) -> Finding {
     Finding {
         rule: rule.clone(),
         severity: rule.severity,
         path: path.clone(),
-        location: locations.of(marker),
+        location,
         id: None,
         secret: None,
         account: None,
         // All of them are one thing to clean up.
         fingerprint: Fingerprint::of(None, Some(MARKERS[0])),
-        excerpts: excerpts.of_span(marker),
+        excerpts,
+        expired: None,
         suppression: None,
         outer: None,
         message: None,

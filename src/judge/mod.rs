@@ -97,11 +97,11 @@ pub fn judge(findings: &[Finding], rules: &RuleSet, around: &Surroundings) -> Ve
         let kept = profile::judge(key, around);
         root.into_iter().chain(others).chain(foreign::judge(key, around)).chain(kept).collect::<Vec<_>>()
     });
-    verdicts.filter_map(|verdict| finding(&verdict, rules, around.config)).collect()
+    verdicts.filter_map(|verdict| finding(&verdict, rules)).collect()
 }
 
 /// The finding that a verdict is.
-fn finding(verdict: &Verdict, rules: &RuleSet, config: &Config) -> Option<Finding> {
+fn finding(verdict: &Verdict, rules: &RuleSet) -> Option<Finding> {
     let rule = rules.of_finder(verdict.finder)?.clone();
     let first = verdict.findings.first()?;
     let evidence = verdict.findings.iter().take(MOST_EVIDENCE).map(|finding| Evidence {
@@ -110,7 +110,7 @@ fn finding(verdict: &Verdict, rules: &RuleSet, config: &Config) -> Option<Findin
         outer: finding.outer,
     });
     let judgement = Judgement { grade: verdict.grade, reasons: verdict.reasons.clone(), evidence: evidence.collect() };
-    let severity = config.severity.get(rule.id.as_str()).copied().unwrap_or(verdict.grade.severity());
+    let severity = verdict.grade.severity();
     Some(Finding { rule, severity, judgement: Some(Arc::new(judgement)), ..Finding::clone(first) })
 }
 

@@ -79,8 +79,8 @@ pub fn find(findings: &mut [Finding], clues: Clues) {
         Some((finding.path.file().to_vec(), String::new()))
     });
     link_by(findings, "by their names, in the same directory", |finding| {
-        // In one file what belongs together stands together.
-        Some((directory(finding), finding.label.clone()?))
+        // Names that say nothing of their own, as AWS_ACCESS_KEY_ID, are everywhere.
+        Some((directory(finding), finding.label.clone().filter(|label| label.len() > 2)?))
     });
     link_by(findings, "by the commit that brought in both", |finding| {
         let commit = finding.history.as_ref()?.introduced.listed.first()?;
@@ -212,7 +212,10 @@ fn link_by(findings: &mut [Finding], how: &str, key: impl Fn(&Finding) -> Option
     type Group = (BTreeMap<String, Place>, BTreeSet<Fingerprint>);
     let mut groups: HashMap<(Vec<u8>, String), Group> = HashMap::new();
     for finding in findings.iter() {
-        let is_lone_id = finding.is_lone_id() && finding.id.as_ref().is_some_and(|id| !with_secret.contains(&id.text));
+        let is_long_term = finding.id.as_ref().is_some_and(|id| id.text.starts_with("AKIA"));
+        let is_lone_id = finding.is_lone_id()
+            && is_long_term
+            && finding.id.as_ref().is_some_and(|id| !with_secret.contains(&id.text));
         if !is_lone_id && !finding.is_lone_secret() {
             continue;
         }

@@ -1,3 +1,102 @@
-//! What counts: allow comments and the threshold. It decides, it neither detects nor prints.
+//! What counts: allow comments, the team's configuration, accepted findings. It decides, it neither detects nor prints.
 
+pub mod allow;
+pub mod baseline;
 pub mod inline;
+
+use crate::config::Config;
+use crate::finding::excerpt::{Excerpt, Mark};
+use crate::finding::location::Location;
+use crate::finding::{self, Finding};
+use crate::rule::{Finder, RuleSet};
+use crate::source::BlobPath;
+use baseline::Baseline;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What is in force.
+pub struct Policy<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The accepted findings.
+    pub baseline: Option<&'a Baseline>,
+    /// Seconds since 1970.
+    pub now: i64,
+    /// True if all is scanned that the policy speaks of, so that what has no effect can be told.
+    pub is_whole: bool,
+}
+
+impl Policy<'_> {
+    /// Gives findings the severity that the configuration says.
+    pub fn grade(&self, finding: &mut Finding) {
+        let rule = finding.rule.id.as_str();
+        finding.severity = self.config.severity.get(rule).copied().unwrap_or(finding.severity);
+        let fits = |over: &&crate::config::Override| {
+            (over.rules.is_empty() || over.rules.iter().any(|known| known == rule)) && over.paths.contain(&finding.path)
+        };
+        if let Some(over) = self.config.overrides.iter().rev().find(fits) {
+            finding.severity = over.severity;
+        }
+    }
+
+    /// Marks what does not count. Returns findings of what allows nothing, if that can be told.
+    pub fn apply(&self, findings: &mut [Finding], used: &mut BTreeSet<usize>) {
+        for finding in findings.iter_mut().filter(|finding| finding.suppression.is_none()) {
+            for (number, allow) in self.config.allows.iter().enumerate() {
+                if !allow.covers(finding) {
+                    continue;
+                }
+                used.insert(number);
+                if allow.is_expired(self.now) {
+                    let day = allow.expires.map(|day| day.to_string()).unwrap_or_default();
+                    let text = format!("It was allowed at {}:{} until {day}.", allow.file.display(), allow.line);
+                    finding.expired = Some(text.into());
+                } else {
+                    finding.suppression = Some(allow.suppression());
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Marks what was accepted, and tells of entries that accept nothing.
+    pub fn accept(&self, findings: &mut [Finding], rules: &RuleSet) -> Vec<Finding> {
+        let Some(baseline) = self.baseline else { return vec![] };
+        let unused = baseline.apply(findings, self.now);
+        let lines = unused.iter().filter(|_| self.is_whole).map(|entry| entry.line);
+        without_effect(&baseline.file, lines, rules)
+    }
+
+    /// Findings of the allows that are not among the `used` ones.
+    pub fn unused(&self, used: &BTreeSet<usize>, rules: &RuleSet) -> Vec<Finding> {
+        let allows = self.config.allows.iter().enumerate();
+        let unused = allows.filter(|(number, _)| self.is_whole && !used.contains(number)).map(|(_, allow)| allow);
+        unused.flat_map(|allow| without_effect(&allow.file, std::iter::once(allow.line), rules)).collect()
+    }
+}
+
+/// Findings of the lines of a policy's file that have no effect.
+fn without_effect(file: &Path, lines: impl Iterator<Item = usize>, rules: &RuleSet) -> Vec<Finding> {
+    let Some(rule) = rules.of_finder(Finder::UnusedAllow) else { return vec![] };
+    let path = Arc::new(BlobPath::new(file));
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    let finding = |line: usize| {
+        let start = line.checked_sub(1).and_then(|index| starts.get(index)).copied().unwrap_or(0);
+        let shown = text[start..].lines().next().unwrap_or_default();
+        let column = shown.len() - shown.trim_start().len();
+        let location = Location {
+            start_line: line,
+            start_column: column + 1,
+            end_line: line,
+            end_column: shown.encode_utf16().count() + 1,
+            byte_offset: start + column,
+            byte_length: shown.len() - column,
+        };
+        let mark = Mark { range: column..shown.len(), is_secret: false };
+        let excerpt = Excerpt { line, text: crate::sanitize::one_line(shown), marks: vec![mark] };
+        finding::unused(rule, &path, location, vec![excerpt])
+    };
+    lines.map(finding).collect()
+}

@@ -503,6 +503,16 @@ enum SuppressionRecord<'a> {
         #[serde(skip_serializing_if = "str::is_empty")]
         reason: &'a str,
     },
+    Allowlist {
+        place: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        reason: &'a str,
+    },
+    Baseline {
+        place: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        reason: &'a str,
+    },
 }
 
 impl<'a> SuppressionRecord<'a> {
@@ -512,6 +522,8 @@ impl<'a> SuppressionRecord<'a> {
             Suppression::Dummy(Dummy::Documented) => Self::Documented,
             Suppression::Dummy(Dummy::Placeholder) => Self::Placeholder,
             Suppression::Inline { line, reason } => Self::Inline { line: *line, reason },
+            Suppression::Allowlist { place, reason } => Self::Allowlist { place, reason },
+            Suppression::Baseline { place, reason } => Self::Baseline { place, reason },
         }
     }
 }
@@ -537,8 +549,10 @@ impl<'a> SkipRecord<'a> {
 #[serde(rename_all = "camelCase")]
 struct Summary {
     complete: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    config: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    config: Option<String>,
+    baseline: Option<String>,
     files: u64,
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -574,10 +588,11 @@ struct Stats {
 impl Summary {
     fn of(report: &Report, options: &Options) -> Self {
         let severities = [Severity::Error, Severity::Warning, Severity::Note];
-        let [documented, placeholder, inline] = suppressed_by_reason(report).map(|(n, _)| n);
+        let [documented, placeholder, inline, allowlist, baseline] = suppressed_by_reason(report).map(|(n, _)| n);
         Self {
             complete: report.coverage.failures().next().is_none(),
-            config: report.config.as_ref().map(|path| path.to_text().into_owned()),
+            config: report.config.iter().map(|path| path.to_text().into_owned()).collect(),
+            baseline: report.baseline.as_ref().map(|path| path.to_text().into_owned()),
             files: report.coverage.files,
             bytes: report.coverage.bytes,
             inside: (report.coverage.inner_blobs > 0)
@@ -588,7 +603,14 @@ impl Summary {
                 bytes: report.coverage.object_bytes,
             }),
             findings: severities.iter().map(|severity| (severity.to_string(), report.count(*severity))).collect(),
-            suppressed: [("documented", documented), ("placeholder", placeholder), ("inline", inline)].into(),
+            suppressed: [
+                ("documented", documented),
+                ("placeholder", placeholder),
+                ("inline", inline),
+                ("allowlist", allowlist),
+                ("baseline", baseline),
+            ]
+            .into(),
             skipped: report.coverage.skips_by_cause(),
             stats: options.stats.map(|elapsed| Stats { elapsed_seconds: elapsed.as_secs_f64() }),
         }

@@ -25,8 +25,10 @@ pub struct Report {
     pub coverage: Coverage,
     /// The repositories whose history was scanned: as in paths, and what names them to others.
     pub repositories: Vec<(BlobPath, Facts)>,
-    /// The configuration that was in force, if there was one.
-    pub config: Option<BlobPath>,
+    /// The files of configuration that were in force, the main one first.
+    pub config: Vec<BlobPath>,
+    /// The file of accepted findings, if there was one.
+    pub baseline: Option<BlobPath>,
     /// The rules that were looked for.
     pub rules: Arc<RuleSet>,
 }

@@ -277,6 +277,10 @@ fn suppression(reason: &Reason) -> Suppression {
             let text = sentence(&format!("It is {}", dummy.describe()));
             Suppression::builder().kind(json!("external")).status(json!("accepted")).justification(text).build()
         }
+        Reason::Allowlist { place, reason } | Reason::Baseline { place, reason } => {
+            let text = if reason.is_empty() { format!("Allowed at {place}.") } else { reason.clone() };
+            Suppression::builder().kind(json!("external")).status(json!("accepted")).justification(text).build()
+        }
         Reason::Inline { line, reason } => {
             let text =
                 if reason.is_empty() { format!("Allowed by the comment on line {line}.") } else { reason.clone() };

@@ -124,7 +124,7 @@ fn advice(worst: &Finding, judgements: &[&Finding]) -> String {
     });
     let steps = steps(worst, root.is_some());
     let first = first_sentence(&remedy(root.unwrap_or(&worst))).to_owned();
-    if steps.is_empty() {
+    if steps.is_empty() || worst.secret.is_none() && root.is_none() {
         return first;
     }
     let numbered = (1..).zip(&steps).map(|(n, step)| format!("{n}. {step}"));
@@ -199,12 +199,13 @@ fn summary(out: &mut String, report: &Report, options: &Options) {
     let credentials = by_credential(&report.findings).iter().filter(|group| is_key(group)).count();
     match counts.len() {
         0 => out.push_str("found nothing"),
+        _ if credentials == 0 => _ = write!(out, "found {}", counts.join(", ")),
         _ => _ = write!(out, "found {}: {}", plural(credentials, "credential"), counts.join(", ")),
     }
     let suppressed: Vec<_> = suppressed_by_reason(report)
         .into_iter()
         .filter(|(n, _)| *n > 0)
-        .map(|(n, reason)| if reason == "allowed inline" { format!("{n} {reason}") } else { plural(n, reason) })
+        .map(|(n, reason)| if reason.starts_with('a') { format!("{n} {reason}") } else { plural(n, reason) })
         .collect();
     if !suppressed.is_empty() {
         let hint = if options.show_suppressed { "" } else { "; --show-suppressed lists them" };
@@ -229,8 +230,9 @@ fn summary(out: &mut String, report: &Report, options: &Options) {
     if let Some(elapsed) = options.stats {
         _ = write!(out, " in {:.3} s", elapsed.as_secs_f64());
     }
-    if let Some(config) = &report.config {
-        _ = write!(out, "; under {}", one_line(&config.to_text()));
+    let under: Vec<_> = report.config.iter().chain(&report.baseline).map(|file| one_line(&file.to_text())).collect();
+    if !under.is_empty() {
+        _ = write!(out, "; under {}", under.join(", "));
     }
     let skipped: Vec<_> = coverage.skips_by_cause().into_iter().map(|(cause, n)| format!("{n} {cause}")).collect();
     if !skipped.is_empty() {

@@ -60,7 +60,7 @@ pub(crate) fn to_path(path: &BlobPath) -> PathBuf {
 }
 
 /// Without `.` and `..`, by the text alone.
-fn normalise(path: &Path) -> PathBuf {
+pub(crate) fn normalise(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {

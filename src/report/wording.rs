@@ -51,8 +51,15 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
         };
         remarks.push(format!("It is written {how}."));
     }
+    remarks.extend(finding.expired.as_deref().map(str::to_owned));
     match &finding.suppression {
         Some(Suppression::Dummy(dummy)) => remarks.push(format!("Not counted: it is {}.", dummy.describe())),
+        Some(Suppression::Allowlist { place, reason } | Suppression::Baseline { place, reason }) => {
+            let verb =
+                if matches!(finding.suppression, Some(Suppression::Baseline { .. })) { "accepted" } else { "allowed" };
+            let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+            remarks.push(format!("Not counted: it is {verb} at {place}{why}."));
+        }
         Some(Suppression::Inline { line, reason }) if reason.is_empty() => {
             remarks.push(format!("Not counted: the comment on line {line} allows it."));
         }
@@ -194,9 +201,12 @@ pub fn date(seconds: i64) -> String {
 /// What to do first, with the key's own id in the command.
 pub fn remedy(finding: &Finding) -> String {
     let remedy = finding.rule.remedy.trim();
-    match &finding.id {
-        Some(id) => remedy.replace("--access-key-id ID", &format!("--access-key-id {}", id.text)),
-        None => remedy.to_owned(),
+    // Of what a report says, the user is known and not the key.
+    let user = finding.id.as_ref().filter(|_| finding.note.is_some()).and_then(|id| id.text.rsplit_once(":user/"));
+    match (finding.key_id(), user) {
+        (Some(id), _) => remedy.replace("--access-key-id ID", &format!("--access-key-id {id}")),
+        (None, Some((_, user))) if is_plain(user) => remedy.replace("--user-name USER", &format!("--user-name {user}")),
+        _ => remedy.to_owned(),
     }
 }
 
@@ -256,8 +266,8 @@ fn is_temporary(finding: &Finding) -> bool {
     matches!(finding.rule.matcher, Matcher::Finder(Finder::TemporaryKey))
 }
 
-/// How many findings do not count, by reason: AWS's examples, placeholders, inline comments.
-pub fn suppressed_by_reason(report: &Report) -> [(usize, &'static str); 3] {
+/// How many findings do not count, by reason: AWS's examples, placeholders, inline comments, the configuration, the baseline.
+pub fn suppressed_by_reason(report: &Report) -> [(usize, &'static str); 5] {
     use crate::detect::dummy::Dummy;
     let count = |wanted: fn(&Suppression) -> bool| {
         report
@@ -271,5 +281,7 @@ pub fn suppressed_by_reason(report: &Report) -> [(usize, &'static str); 3] {
         (count(|reason| *reason == Suppression::Dummy(Dummy::Documented)), "documented example"),
         (count(|reason| *reason == Suppression::Dummy(Dummy::Placeholder)), "placeholder"),
         (count(|reason| matches!(reason, Suppression::Inline { .. })), "allowed inline"),
+        (count(|reason| matches!(reason, Suppression::Allowlist { .. })), "allowed by the configuration"),
+        (count(|reason| matches!(reason, Suppression::Baseline { .. })), "accepted"),
     ]
 }

@@ -150,9 +150,11 @@ impl<'a> Examiner<'a> {
         let masks: Vec<String> = secrets.iter().map(|secret| mask::mask(secret)).collect();
         // There is seldom a text to hide something in.
         let known = LazyCell::new(|| AhoCorasick::new(&secrets).ok());
-        let hide = |text: &str| match text.len() >= SECRET_LEN && !secrets.is_empty() {
-            true => known.as_ref().map_or_else(|| text.to_owned(), |known| known.replace_all(text, &masks)),
-            false => text.to_owned(),
+        let hide = |text: &str| match text.len() {
+            SECRET_LEN.. if !secrets.is_empty() => {
+                known.as_ref().map_or_else(|| text.to_owned(), |known| known.replace_all(text, &masks))
+            }
+            _ => text.to_owned(),
         };
         let hide_name = |name: &[u8]| {
             if name.len() < SECRET_LEN {

@@ -9,6 +9,8 @@ use crate::detect::Detector;
 use crate::finding::{Finding, mask};
 use crate::judge::partner::{self, Clues};
 use crate::judge::{self, Surroundings};
+use crate::policy::Policy;
+use crate::policy::baseline::Baseline;
 use crate::report::uri::to_path;
 use crate::report::{Coverage, Report};
 use crate::source::container::Content;
@@ -45,6 +47,8 @@ pub struct Scan {
     pub archives: bool,
     /// What the team tells of itself.
     pub config: Config,
+    /// What was accepted.
+    pub baseline: Option<Baseline>,
     /// How far what holds other blobs is looked into.
     pub limits: Limits,
     /// How many threads walk a tree; 0 for one a processor.
@@ -100,7 +104,19 @@ impl Scan {
                 self.scan_changes(*whole_files, Some(selection), &examiner, &collected);
             }
         }
-        collected.into_report(detector, &self.config)
+        collected.into_report(detector, self)
+    }
+
+    /// What is in force.
+    fn policy(&self) -> Policy<'_> {
+        // Of a part nobody can tell what has no effect.
+        let is_all = matches!(self.scope, Scope::Tree | Scope::History { with_tree: true, .. });
+        let absolute = |path: &Path| path.canonicalize().unwrap_or_default();
+        let of_policy = self.config.files.first().or(self.baseline.as_ref().map(|baseline| &baseline.file));
+        let home =
+            of_policy.map(|file| absolute(&Path::new(".").join(file)).parent().map(Path::to_owned).unwrap_or_default());
+        let is_whole = is_all && home.is_some_and(|home| self.roots.iter().any(|root| absolute(root) == home));
+        Policy { config: &self.config, baseline: self.baseline.as_ref(), now: self.now, is_whole }
     }
 
     fn scan_tree(&self, roots: &[PathBuf], examiner: &Examiner, collected: &Collected) {
@@ -373,23 +389,33 @@ impl<'a> Collected<'a> {
         self.skips.lock().unwrap_or_else(PoisonError::into_inner).push(Skip { path, cause });
     }
 
-    fn into_report(self, detector: &Detector, config: &Config) -> Report {
+    fn into_report(self, detector: &Detector, scan: &Scan) -> Report {
+        let config = &scan.config;
+        let policy = scan.policy();
         let mut findings = flattened(self.findings.into_inner().unwrap_or_else(PoisonError::into_inner));
         let mut skips = self.skips.into_inner().unwrap_or_else(PoisonError::into_inner);
         for finding in &mut findings {
-            finding.severity = config.severity.get(finding.rule.id.as_str()).copied().unwrap_or(finding.severity);
+            policy.grade(finding);
             finding.is_canary |= finding.account.is_some_and(|account| config.canary_accounts.contains(&account));
         }
         findings.sort_unstable_by(Finding::order);
         skips.sort();
-        let suppressed = findings.extract_if(.., |finding| finding.suppression.is_some()).collect();
+        let mut used = BTreeSet::new();
+        policy.apply(&mut findings, &mut used);
+        let mut unused = policy.accept(&mut findings, detector.rules());
+        let mut suppressed: Vec<_> = findings.extract_if(.., |finding| finding.suppression.is_some()).collect();
         let repositories = self.repositories.into_inner().unwrap_or_else(PoisonError::into_inner);
         let lookup = RepositoryLookup { scanned: &repositories, known: Mutex::default() };
         partner::find(&mut findings, self.clues.into_inner().unwrap_or_else(PoisonError::into_inner));
         let around = Surroundings { config, repository: &|path| lookup.of(path), mode: &mode };
-        let judgements = judge::judge(&findings, detector.rules(), &around);
-        findings.reserve_exact(judgements.len());
-        findings.extend(judgements);
+        let mut judgements = judge::judge(&findings, detector.rules(), &around);
+        judgements.iter_mut().for_each(|judgement| policy.grade(judgement));
+        policy.apply(&mut judgements, &mut used);
+        suppressed.extend(judgements.extract_if(.., |judgement| judgement.suppression.is_some()));
+        suppressed.sort_by(Finding::order);
+        unused.extend(policy.unused(&used, detector.rules()));
+        findings.reserve_exact(judgements.len() + unused.len());
+        findings.extend(judgements.into_iter().chain(unused));
         findings.sort_unstable_by(Finding::order);
         let of_history = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Report {
@@ -406,7 +432,8 @@ impl<'a> Collected<'a> {
                 skips,
             },
             repositories,
-            config: config.path.as_deref().map(BlobPath::new),
+            config: config.files.iter().map(|file| BlobPath::new(file)).collect(),
+            baseline: scan.baseline.as_ref().map(|baseline| BlobPath::new(&baseline.file)),
             rules: detector.rules().clone(),
         }
     }

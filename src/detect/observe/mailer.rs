@@ -193,6 +193,15 @@ impl Source<'_> {
         if ["def ", "function ", "func ", "#", "//", "*", "async def "].into_iter().any(starts) {
             return None;
         }
+        // Queues send messages, too.
+        let is_mail = || {
+            [&b"smtp"[..], b"SMTP", b"MIMEText", b"EmailMessage"]
+                .iter()
+                .any(|word| memmem::find(self.text, word).is_some())
+        };
+        if function == "send_message" && !line.ends_with(b"bot.") && !is_mail() {
+            return None;
+        }
         let arguments = open..self.closing(open);
         let is_post = POST.is_match(&self.text[name.start..arguments.end.min(open + 1)]);
         if is_post && !CHAT.is_match(&self.text[arguments.clone()]) {
@@ -362,7 +371,8 @@ impl Source<'_> {
             // An argument, or what is read from: quotes around it, not a text with it inside.
             let raw = &self.text[name.start.saturating_sub(1)..name.start];
             let whole = raw.is_empty() || matches!(raw[0], b' ' | b'<' | b'@' | b'=' | b'"' | b'\'' | b'\t');
-            return whole && !self.in_quotes(name.start) || whole && matches!(raw.first(), Some(b'"' | b'\''));
+            let is_quoted = matches!(raw.first(), Some(b'"' | b'\''));
+            return whole && (is_quoted || !self.in_quotes(name.start));
         }
         let before = before.strip_suffix(b"\"").or(before.strip_suffix(b"'")).unwrap_or(before);
         [&b"("[..], b"path:", b"path =", b"path=", b"filename=", b"filename:", b"[", b"attachments=", b"file="]

@@ -1,0 +1,82 @@
+//! `keyspill.toml` as written. `schemas/config.schema.json` describes the same for editors.
+
+use crate::rule::Severity;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use toml::Spanned;
+
+/// The keys of the file, in the order of the documentation.
+pub const KEYS: [&str; 10] = [
+    "include",
+    "org_domains",
+    "org_accounts",
+    "canary_accounts",
+    "trusted_repos",
+    "fail_on",
+    "baseline",
+    "severity",
+    "allow",
+    "override",
+];
+/// The keys of an `[[allow]]` table.
+pub const ALLOW_KEYS: [&str; 6] = ["paths", "rules", "fingerprints", "accounts", "reason", "expires"];
+/// The keys of an `[[override]]` table.
+pub const OVERRIDE_KEYS: [&str; 3] = ["paths", "rules", "severity"];
+
+/// The file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ConfigFile {
+    /// Other files, relative to this one, whose settings come first.
+    pub include: Vec<PathBuf>,
+    /// Mail domains of the organisation.
+    pub org_domains: Vec<String>,
+    /// AWS accounts of the organisation.
+    pub org_accounts: Vec<String>,
+    /// Accounts whose keys were planted to be found.
+    pub canary_accounts: Vec<String>,
+    /// Parts of the paths of repositories that may share keys.
+    pub trusted_repos: Vec<String>,
+    /// The least severity that fails a run.
+    pub fail_on: Option<Severity>,
+    /// The file of accepted findings, relative to this one.
+    pub baseline: Option<PathBuf>,
+    /// Severities other than the rules' own.
+    pub severity: BTreeMap<String, Severity>,
+    /// What does not count.
+    pub allow: Vec<Spanned<AllowSyntax>>,
+    /// Severities for some paths.
+    #[serde(rename = "override")]
+    pub overrides: Vec<OverrideSyntax>,
+}
+
+/// An `[[allow]]` table: all that it gives must hold of a finding.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct AllowSyntax {
+    /// Patterns as in `.gitignore`, relative to the file.
+    pub paths: Vec<String>,
+    /// Ids of rules.
+    pub rules: Vec<String>,
+    /// Fingerprints of values, as reports have them.
+    pub fingerprints: Vec<String>,
+    /// Accounts.
+    pub accounts: Vec<String>,
+    /// Why.
+    pub reason: String,
+    /// The last day on which it holds, as in `2026-12-31`.
+    pub expires: Option<String>,
+}
+
+/// An `[[override]]` table.
+#[derive(Debug, Deserialize)]
+pub struct OverrideSyntax {
+    /// Patterns as in `.gitignore`, relative to the file.
+    pub paths: Vec<String>,
+    /// Ids of rules; all if empty.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// The severity there.
+    pub severity: Severity,
+}

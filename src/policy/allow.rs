@@ -1,0 +1,103 @@
+//! What a team's configuration allows.
+
+use crate::credential::{AccountId, Fingerprint};
+use crate::finding::{Finding, Suppression};
+use crate::report::uri::{normalise, to_path};
+use crate::source::BlobPath;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Patterns of paths, as in `.gitignore`.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    here: PathBuf,
+    dir: PathBuf,
+    patterns: Vec<String>,
+    matcher: Gitignore,
+}
+
+impl PartialEq for Paths {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.dir, &self.patterns) == (&other.dir, &other.patterns)
+    }
+}
+
+impl Eq for Paths {}
+
+impl Paths {
+    /// Those that match one of `patterns`, below `dir`.
+    ///
+    /// # Errors
+    /// If one is no pattern.
+    pub fn new(dir: &Path, patterns: &[String]) -> Result<Self, String> {
+        // Without a look at the file system: what is in history is not there.
+        let here = std::env::current_dir().unwrap_or_default();
+        let dir = normalise(&here.join(dir));
+        let mut builder = GitignoreBuilder::new(&dir);
+        for pattern in patterns {
+            builder.add_line(None, pattern).map_err(|error| error.to_string())?;
+        }
+        let matcher = builder.build().map_err(|error| error.to_string())?;
+        Ok(Self { here, dir, patterns: patterns.to_vec(), matcher })
+    }
+
+    /// The patterns as written.
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
+    }
+
+    /// True if the file that a blob is, or is in, is one of them.
+    pub fn contain(&self, path: &BlobPath) -> bool {
+        let path = normalise(&self.here.join(to_path(path)));
+        path.starts_with(&self.dir) && self.matcher.matched_path_or_any_parents(&path, false).is_ignore()
+    }
+}
+
+/// An `[[allow]]` table. All that is given must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allow {
+    /// The file it is in.
+    pub file: PathBuf,
+    /// Its line there, 1-based.
+    pub line: usize,
+    /// Where.
+    pub paths: Option<Paths>,
+    /// Of which rules; of all if empty.
+    pub rules: Vec<String>,
+    /// Which values; any if empty.
+    pub fingerprints: Vec<Fingerprint>,
+    /// Of which accounts; of any if empty.
+    pub accounts: BTreeSet<AccountId>,
+    /// Why.
+    pub reason: String,
+    /// The last day on which it holds.
+    pub expires: Option<jiff::civil::Date>,
+}
+
+impl Allow {
+    /// True if it is no longer in force at `now`, in seconds since 1970.
+    pub fn is_expired(&self, now: i64) -> bool {
+        self.expires.is_some_and(|day| day < day_of(now))
+    }
+
+    /// True if it speaks of this finding.
+    pub fn covers(&self, finding: &Finding) -> bool {
+        let is_one = |account: AccountId| self.accounts.contains(&account);
+        (self.rules.is_empty() || self.rules.iter().any(|rule| rule == finding.rule.id.as_str()))
+            && (self.fingerprints.is_empty() || self.fingerprints.contains(&finding.fingerprint))
+            && (self.accounts.is_empty() || finding.account.is_some_and(is_one))
+            && self.paths.as_ref().is_none_or(|paths| paths.contain(&finding.path))
+    }
+
+    /// What it makes of a finding.
+    pub fn suppression(&self) -> Suppression {
+        let place = format!("{}:{}", self.file.display(), self.line);
+        Suppression::Allowlist { place, reason: self.reason.clone() }
+    }
+}
+
+/// The day of a moment, in UTC.
+pub fn day_of(now: i64) -> jiff::civil::Date {
+    jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_second(now).unwrap_or_default()).date()
+}

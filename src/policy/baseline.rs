@@ -1,0 +1,262 @@
+//! Accepted findings: `keyspill-baseline.toml`, one line for each, in order, so that branches can be merged.
+//!
+//! An entry names a value by its fingerprint, its rule and its file, not its line or commit: it survives edits, rebases and
+//! squashes. A file that is moved is followed; a copy is a new finding, and so is another value in the same line.
+
+use super::allow::day_of;
+use crate::credential::Fingerprint;
+use crate::finding::{Finding, Suppression};
+use crate::report::uri::{normalise, to_path};
+use crate::source::BlobPath;
+use jiff::civil::Date;
+use serde::Deserialize;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// The version of the format.
+const VERSION: u32 = 1;
+
+/// The file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Baseline {
+    /// Where it is, or will be.
+    pub file: PathBuf,
+    /// In order.
+    pub entries: Vec<Entry>,
+}
+
+/// An accepted finding. The order is that of the file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The file it is in, relative to the baseline, with `/`; and the names inside, if it is in a container.
+    pub path: String,
+    /// The rule.
+    pub rule: String,
+    /// The value.
+    pub fingerprint: Fingerprint,
+    /// Why it is accepted; empty if not told.
+    pub reason: String,
+    /// By whom; empty if not told.
+    pub author: String,
+    /// The last day on which it is.
+    pub expires: Option<Date>,
+    /// Its line in the file, 1-based; 0 if it is not there yet.
+    pub line: usize,
+}
+
+/// Why a file was refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", file.display())]
+pub struct BaselineError {
+    file: PathBuf,
+    problem: Problem,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error("cannot be read: {0}")]
+    Read(#[from] std::io::Error),
+    #[error("is no baseline: {0}")]
+    Syntax(#[from] Box<toml::de::Error>),
+    #[error("is of version {0}, which this keyspill does not know; use a newer one")]
+    Version(u32),
+    #[error("line {line}: {text}")]
+    Entry { line: usize, text: String },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BaselineFile {
+    version: u32,
+    #[serde(default)]
+    entries: Vec<Spanned<EntrySyntax>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntrySyntax {
+    path: String,
+    rule: String,
+    fingerprint: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    author: String,
+    expires: Option<String>,
+}
+
+impl Baseline {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is none.
+    pub fn read(file: &Path) -> Result<Self, BaselineError> {
+        let refused = |problem| BaselineError { file: file.to_owned(), problem };
+        let text = std::fs::read_to_string(file).map_err(|error| refused(error.into()))?;
+        let mut entries = Self::parse(&text).map_err(refused)?;
+        entries.sort();
+        Ok(Self { file: file.to_owned(), entries })
+    }
+
+    fn parse(text: &str) -> Result<Vec<Entry>, Problem> {
+        let written: BaselineFile = toml::from_str(text).map_err(Box::new)?;
+        if written.version != VERSION {
+            return Err(Problem::Version(written.version));
+        }
+        let entry = |written: Spanned<EntrySyntax>| {
+            let line = text[..written.span().start].matches('\n').count() + 1;
+            let refused = |text: String| Problem::Entry { line, text };
+            let EntrySyntax { path, rule, fingerprint, reason, author, expires } = written.into_inner();
+            let fingerprint = Fingerprint::parse(&fingerprint).ok_or_else(|| {
+                refused(format!("`{fingerprint}` is no fingerprint; expected `sha256-v1:` and 64 hex digits"))
+            })?;
+            let expires = expires.map(|day| {
+                day.parse().map_err(|_| refused(format!("`{day}` is no day; expected one such as 2026-12-31")))
+            });
+            Ok(Entry { path, rule, fingerprint, reason, author, expires: expires.transpose()?, line })
+        };
+        written.entries.into_iter().map(entry).collect()
+    }
+
+    /// The file's text: a line for each entry.
+    pub fn to_toml(&self) -> String {
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        let mut entries: Vec<&Entry> = self.entries.iter().collect();
+        entries.sort();
+        entries.dedup_by(|a, b| (&a.path, &a.rule, a.fingerprint) == (&b.path, &b.rule, b.fingerprint));
+        let mut out = format!(
+            "# Findings that keyspill does not count: `keyspill baseline` keeps this file. Add `reason`, `author` and `expires` by hand.\nversion = {VERSION}\nentries = [\n"
+        );
+        for Entry { path, rule, fingerprint, reason, author, expires, .. } in entries {
+            _ = write!(out, "  {{ path = {}, rule = {}, fingerprint = \"{fingerprint}\"", quoted(path), quoted(rule));
+            for (key, value) in [("reason", reason), ("author", author)] {
+                if !value.is_empty() {
+                    _ = write!(out, ", {key} = {}", quoted(value));
+                }
+            }
+            if let Some(day) = expires {
+                _ = write!(out, ", expires = \"{day}\"");
+            }
+            out.push_str(" },\n");
+        }
+        out + "]\n"
+    }
+
+    /// The entry that would accept a finding.
+    pub fn entry(&self, finding: &Finding) -> Entry {
+        Entry {
+            path: self.relative(&finding.path),
+            rule: finding.rule.id.to_string(),
+            fingerprint: finding.fingerprint,
+            reason: String::new(),
+            author: String::new(),
+            expires: None,
+            line: 0,
+        }
+    }
+
+    fn dir(&self) -> PathBuf {
+        let here = std::env::current_dir().unwrap_or_default();
+        normalise(&here.join(self.file.parent().unwrap_or(Path::new(""))))
+    }
+
+    /// A path as entries have it.
+    fn relative(&self, path: &BlobPath) -> String {
+        let here = std::env::current_dir().unwrap_or_default();
+        let absolute = normalise(&here.join(to_path(path)));
+        let file = absolute.strip_prefix(self.dir()).map_or_else(|_| path.clone(), BlobPath::new);
+        path.inside().iter().fold(file, |file, name| file.within(name)).to_text().into_owned()
+    }
+
+    /// Marks the findings that entries accept, at `now` in seconds since 1970, and tells which entries accept none.
+    pub fn apply(&self, findings: &mut [Finding], now: i64) -> Vec<&Entry> {
+        type Value = (String, Fingerprint);
+        let mut by_value: HashMap<Value, Vec<usize>> = HashMap::new();
+        for (number, entry) in self.entries.iter().enumerate() {
+            by_value.entry((entry.rule.clone(), entry.fingerprint)).or_default().push(number);
+        }
+        let mut used = BTreeSet::new();
+        // What has to look for a file that was moved: findings, and the entries of their value.
+        let mut left: Vec<(usize, &Vec<usize>)> = Vec::new();
+        let mut live = BTreeSet::new();
+        for (index, finding) in findings.iter_mut().enumerate().filter(|(_, finding)| finding.suppression.is_none()) {
+            let Some(numbers) = by_value.get(&(finding.rule.id.to_string(), finding.fingerprint)) else { continue };
+            let path = self.relative(&finding.path);
+            match numbers.iter().find(|number| self.entries[**number].path == path) {
+                Some(number) => {
+                    used.insert(*number);
+                    if finding.history.as_ref().is_none_or(|history| !history.is_past()) {
+                        live.insert(*number);
+                    }
+                    self.accept(&self.entries[*number], finding, now);
+                }
+                None => left.push((index, numbers)),
+            }
+        }
+        let dir = self.dir();
+        for (index, numbers) in left {
+            let is_gone = |number: &&usize| {
+                let file = self.entries[**number].path.split(crate::source::INSIDE).next().unwrap_or_default();
+                !live.contains(*number) && !dir.join(file).exists()
+            };
+            if let Some(number) = numbers.iter().find(is_gone).copied() {
+                // One file cannot be moved to two places.
+                live.insert(number);
+                used.insert(number);
+                self.accept(&self.entries[number], &mut findings[index], now);
+            }
+        }
+        self.entries.iter().enumerate().filter(|(number, _)| !used.contains(number)).map(|(_, entry)| entry).collect()
+    }
+
+    fn accept(&self, entry: &Entry, finding: &mut Finding, now: i64) {
+        let place = format!("{}:{}", self.file.display(), entry.line);
+        match entry.expires.filter(|day| *day < day_of(now)) {
+            Some(day) => finding.expired = Some(format!("It was accepted at {place} until {day}.").into()),
+            None => finding.suppression = Some(Suppression::Baseline { place, reason: entry.reason.clone() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let entry = |path: &str, reason: &str| Entry {
+            path: path.into(),
+            rule: "aws-access-key-id".into(),
+            fingerprint: Fingerprint::of(Some(path), None),
+            reason: reason.into(),
+            author: String::new(),
+            expires: (!reason.is_empty()).then(|| "2026-12-31".parse().unwrap()),
+            line: 0,
+        };
+        let entries = vec![entry("b", ""), entry("a \"quoted\" » x", "it's \\ old"), entry("b", "")];
+        let text = Baseline { file: PathBuf::new(), entries: entries.clone() }.to_toml();
+        assert_eq!(text.lines().count(), 6, "one line each, and no twins: {text}");
+        let mut again = Baseline::parse(&text).unwrap();
+        assert_eq!(again.iter().map(|entry| entry.line).collect::<Vec<_>>(), [4, 5]);
+        again.iter_mut().for_each(|entry| entry.line = 0);
+        assert_eq!(again, [entries[1].clone(), entries[0].clone()]);
+    }
+
+    #[test]
+    fn what_is_no_baseline_is_refused() {
+        for (text, expected) in [
+            ("x", "is no baseline"),
+            ("version = 2", "is of version 2"),
+            (
+                "version = 1\nentries = [\n{ path = \"a\", rule = \"b\", fingerprint = \"c\" },\n]",
+                "line 3: `c` is no fingerprint",
+            ),
+            ("version = 1\nentries = [{ path = \"a\" }]", "missing field"),
+        ] {
+            let error = Baseline::parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}
