@@ -35,6 +35,7 @@ fn ours(dir: &Path) -> BTreeMap<Place, Story> {
         archives: false,
         config: keyspill::config::Config::default(),
         baseline: None,
+        texts: vec![],
         limits: Limits::default(),
         threads: 0,
         show_secrets: false,

@@ -1,10 +1,13 @@
 //! The command line: arguments, subcommands, exit codes. The only owner of standard output and standard error.
 
+mod baseline;
 mod config;
+mod hook;
 mod output;
 mod progress;
 mod rules;
 mod scan;
+mod session;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use keyspill::report::Verdict;
@@ -31,12 +34,28 @@ const EXIT_CODES: &str = "Exit codes:
 enum Command {
     /// Scan files, standard input, or what git repositories hold.
     Scan(Box<scan::Args>),
-    /// Check the configuration.
+    /// Keep the file of accepted findings.
+    #[command(subcommand)]
+    Baseline(baseline::Command),
+    /// Install git hooks that stop keys.
+    #[command(subcommand)]
+    Hook(hook::Command),
+    /// Check and show the configuration.
     #[command(subcommand)]
     Config(config::Command),
     /// List, explain and check rules.
     #[command(subcommand)]
     Rules(rules::Command),
+}
+
+/// Seconds since 1970; `SOURCE_DATE_EPOCH` fixes them, for reports that are the same on every day.
+/// Source: <https://reproducible-builds.org/specs/source-date-epoch/>.
+fn now() -> i64 {
+    let fixed = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
+    fixed.unwrap_or_else(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+    })
 }
 
 /// Runs the command that the arguments ask for.
@@ -48,7 +67,9 @@ pub fn run() -> ExitCode {
     let outcome = match (cli.command, matches.subcommand()) {
         (Command::Scan(args), Some((_, matches))) => args.run(matches),
         (Command::Scan(_), None) => unreachable!("a command was parsed, so there is one"),
+        (Command::Baseline(command), _) => command.run(),
         (Command::Config(command), _) => command.run(),
+        (Command::Hook(command), _) => command.run(),
         (Command::Rules(command), _) => command.run(),
     };
     match outcome {

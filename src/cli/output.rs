@@ -75,6 +75,12 @@ pub fn file(path: &Path, text: &str) -> anyhow::Result<()> {
     write().with_context(|| format!("cannot write the report to {}", path.display()))
 }
 
+/// Writes a text for people to standard error.
+pub fn diagnostics(text: &str) {
+    // Nobody can be told if standard error is gone.
+    _ = io::stderr().write_all(text.as_bytes());
+}
+
 /// Tells of an error on standard error.
 pub fn error(text: &str) {
     say("error", text);

@@ -235,16 +235,6 @@ fn parse_size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Seconds since 1970; `SOURCE_DATE_EPOCH` fixes them, for reports that are the same on every day.
-/// Source: <https://reproducible-builds.org/specs/source-date-epoch/>.
-fn now() -> i64 {
-    let fixed = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
-    fixed.unwrap_or_else(|| {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        since.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
-    })
-}
-
 /// A report to write.
 #[derive(Debug, PartialEq, Eq)]
 struct Target {
@@ -293,6 +283,7 @@ impl Args {
         let limit = self.max_file_size.map_or_else(SizeLimit::default, |bytes| SizeLimit { bytes, is_chosen: true });
         Scan {
             roots,
+            texts: vec![],
             stdin: stdin.then(|| self.stdin_path.clone()),
             scope: self.scope(),
             no_ignore: self.no_ignore,
@@ -309,7 +300,7 @@ impl Args {
 
     /// From when ages are told.
     fn moment(&self) -> i64 {
-        self.now.unwrap_or_else(now)
+        self.now.unwrap_or_else(super::now)
     }
 
     fn limits(&self) -> Limits {
@@ -335,7 +326,7 @@ impl Args {
             Since::Moment(moment) => moment,
             Since::Ago(seconds) => self.moment() - seconds,
         });
-        let selection = Selection { range: self.range.clone(), branches: self.branch.clone(), since };
+        let selection = Selection { range: self.range.clone(), branches: self.branch.clone(), since, pushed: None };
         if selection == Selection::default() { Scope::Tree } else { Scope::Commits { selection, whole_files } }
     }
 

@@ -3,6 +3,7 @@
 pub mod allow;
 pub mod baseline;
 pub mod inline;
+pub mod migrate;
 
 use crate::config::Config;
 use crate::finding::excerpt::{Excerpt, Mark};

@@ -1,5 +1,6 @@
 //! The outcome of a run, and one pure writer per format over it.
 
+pub mod brief;
 pub mod json;
 pub mod sarif;
 pub mod text;

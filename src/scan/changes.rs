@@ -93,6 +93,11 @@ impl ChangeScan<'_> {
         }
         let mut findings = ledger.findings(&selected.commits, news, Ends { tips, head, reach }, &shallow)?;
         findings.par_extend(selected.commits.par_iter().flat_map_iter(|commit| ledger.in_text(commit, reach)));
+        for tag in &selected.tags {
+            // It was read before.
+            let text = odb.read(tag, MOST_COMMIT).map(|(_, text)| text).unwrap_or_default();
+            findings.extend(self.examine(format!("tag {tag}").as_bytes(), &text));
+        }
         Ok(findings)
     }
 

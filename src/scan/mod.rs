@@ -16,11 +16,11 @@ use crate::report::{Coverage, Report};
 use crate::source::container::Content;
 pub use crate::source::container::limits::{Limit, Limits};
 pub use crate::source::git::history::Progress;
-pub use crate::source::git::range::Selection;
+pub use crate::source::git::range::{Pushed, Selection};
 use crate::source::git::repository::{Facts, Repository};
 use crate::source::read::Reader;
 use crate::source::tree::Tree;
-use crate::source::{BlobPath, Item, SizeLimit, Skip, SkipCause};
+use crate::source::{Blob, BlobPath, Item, SizeLimit, Skip, SkipCause};
 use changes::ChangeScan;
 use examine::{Examined, Examiner};
 use history::HistoryScan;
@@ -37,6 +37,8 @@ pub struct Scan {
     pub roots: Vec<PathBuf>,
     /// Standard input, under this name.
     pub stdin: Option<PathBuf>,
+    /// Texts under names, as that of a commit that is being made.
+    pub texts: Vec<(PathBuf, Vec<u8>)>,
     /// What of the roots.
     pub scope: Scope,
     /// Scan what git ignores, too.
@@ -93,6 +95,10 @@ impl Scan {
         if let Some(name) = &self.stdin {
             let mut reader = Reader::new(self.limit, self.archives);
             reader.stdin(BlobPath::new(name), &|item| take(item, &examiner, &collected));
+        }
+        for (name, bytes) in &self.texts {
+            let path = BlobPath::new(name);
+            take(Item::Blob(Blob { path, bytes, context: None }), &examiner, &collected);
         }
         match &self.scope {
             Scope::Tree => self.scan_tree(&self.roots, &examiner, &collected),

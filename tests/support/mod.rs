@@ -76,6 +76,18 @@ impl Sandbox {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    /// Runs `git ARGS` and tells how it ended.
+    pub fn try_git(&self, args: &[&str]) -> Run {
+        let mut command = self.command("git");
+        command.args(["-c", "init.defaultBranch=main", "-c", "gc.auto=0"]).args(args);
+        Run::of(command.output().expect("git is installed"))
+    }
+
+    /// The text of a file.
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path().join(name)).expect("a text")
+    }
+
     /// Makes a repository of the directory.
     pub fn init(&self) {
         self.git(&["init", "-q", "."]);

@@ -22,6 +22,17 @@ pub struct Selection {
     pub branches: Vec<String>,
     /// Seconds since 1970 before which commits do not count.
     pub since: Option<i64>,
+    /// What a push brings, instead.
+    pub pushed: Option<Pushed>,
+}
+
+/// What a push brings: commits and tags, by their objects. Where it goes to, names may not exist yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// What is to be there: commits with all before them, or tags of some.
+    pub new: Vec<Oid>,
+    /// What is there already, with all before it. What cannot be read of it is passed over.
+    pub known: Vec<Oid>,
 }
 
 /// A commit, as far as it is needed to see what it changes.
@@ -44,6 +55,8 @@ pub struct Commits {
     pub commits: Vec<Selected>,
     /// Where the selection ends: the commits that nothing selected follows.
     pub tips: Vec<Oid>,
+    /// Annotated tags of them that are pushed.
+    pub tags: Vec<Oid>,
     /// True if the clone is shallow, so that there may be more before them.
     pub is_cut: bool,
 }
@@ -54,11 +67,15 @@ impl Selection {
     /// # Errors
     /// In words: if a name cannot be resolved, there is no commit yet, or one cannot be read.
     pub fn resolve(&self, repository: &Repository, odb: &Odb) -> Result<Commits, String> {
-        let (tips, excluded) = self.ends(repository)?;
+        let mut tags = Vec::new();
+        let (tips, excluded) = match &self.pushed {
+            Some(pushed) => pushed.ends(odb, &mut tags)?,
+            None => self.ends(repository)?,
+        };
         let shallow = repository.shallow_commits();
         let mut commits = walk(odb, &shallow, &tips, &excluded)?;
         let is_cut = commits.iter().any(|commit| shallow.contains(&commit.oid));
-        if is_cut && !excluded.is_empty() {
+        if is_cut && !excluded.is_empty() && self.pushed.is_none() {
             return Err(
                 "the clone is shallow and ends before the range does; `git fetch --unshallow` fetches the rest".into(),
             );
@@ -66,7 +83,7 @@ impl Selection {
         if let Some(since) = self.since {
             commits.retain(|commit| commit.time >= since);
         }
-        Ok(Commits { commits, tips, is_cut })
+        Ok(Commits { commits, tips, tags, is_cut })
     }
 
     fn ends(&self, repository: &Repository) -> Result<(Vec<Oid>, Vec<Oid>), String> {
@@ -116,6 +133,41 @@ impl Selection {
         tips.dedup();
         Ok((tips, excluded))
     }
+}
+
+impl Pushed {
+    fn ends(&self, odb: &Odb, tags: &mut Vec<Oid>) -> Result<(Vec<Oid>, Vec<Oid>), String> {
+        let mut tips = self.new.iter().map(|oid| peel(odb, *oid, tags)).collect::<Result<Vec<_>, _>>()?;
+        let mut excluded: Vec<Oid> = self.known.iter().filter_map(|oid| peel(odb, *oid, &mut vec![]).ok()).collect();
+        for list in [&mut tips, &mut excluded] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        Ok((tips, excluded))
+    }
+}
+
+/// The commit that an object is or, as a tag, names; the tags on the way are added to `tags`.
+fn peel(odb: &Odb, oid: Oid, tags: &mut Vec<Oid>) -> Result<Oid, String> {
+    const MOST_TAGS: usize = 64;
+    let mut oid = oid;
+    for _ in 0..MOST_TAGS {
+        let (kind, bytes) =
+            odb.read(&oid, MOST_COMMIT).map_err(|words| format!("object {oid} cannot be read: {words}"))?;
+        match kind {
+            Kind::Commit => return Ok(oid),
+            Kind::Tag => {
+                tags.push(oid);
+                let target =
+                    bytes.strip_prefix(b"object ").and_then(|rest| Oid::from_hex(rest.get(..Oid::HEX_LENGTH)?));
+                oid = target.ok_or_else(|| format!("tag {oid} is no valid tag"))?;
+            }
+            Kind::Tree | Kind::Blob => {
+                return Err(format!("object {oid} is a {}, and no commit; it is not scanned", kind.name()));
+            }
+        }
+    }
+    Err(format!("tag {oid} leads through more than {MOST_TAGS} tags"))
 }
 
 /// What is known of a commit on a walk.

@@ -115,6 +115,19 @@ impl Repository {
         paths
     }
 
+    /// Where git looks for hooks: where `core.hooksPath` says, or in the repository.
+    ///
+    /// # Errors
+    /// In words, if the settings cannot be read.
+    pub fn hooks_dir(&self) -> Result<PathBuf, String> {
+        let config =
+            self.inner.config().map_err(|error| format!("git's settings cannot be read: {}", error.message()))?;
+        match config.get_path("core.hooksPath") {
+            Ok(dir) => Ok(self.work_dir().unwrap_or(self.git_dir()).join(dir)),
+            Err(_) => Ok(self.common_dir().join("hooks")),
+        }
+    }
+
     /// Where the objects and refs are that all its worktrees share.
     pub fn common_dir(&self) -> &Path {
         self.inner.commondir()
@@ -123,6 +136,15 @@ impl Repository {
     /// The object directories: its own and those it borrows from, each once. What is wrong is told in words.
     pub fn object_dirs(&self, errors: &mut Vec<(PathBuf, String)>) -> Vec<PathBuf> {
         let mut dirs = Vec::new();
+        // While a push is received, its objects are in quarantine. Source: gitreceive-pack(1), "Quarantine environment".
+        if std::env::var_os("GIT_QUARANTINE_PATH").is_some() {
+            let own = std::env::var_os("GIT_OBJECT_DIRECTORY").map(PathBuf::from);
+            let others = std::env::var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES");
+            let others = others.iter().flat_map(std::env::split_paths).collect::<Vec<_>>();
+            for dir in own.into_iter().chain(others) {
+                add_objects(&dir, 0, &mut dirs, errors);
+            }
+        }
         add_objects(&self.common_dir().join("objects"), 0, &mut dirs, errors);
         dirs
     }

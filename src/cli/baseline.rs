@@ -1,0 +1,224 @@
+//! `keyspill baseline`: the file of accepted findings.
+
+use super::{output, session::Session};
+use anyhow::{Context, bail};
+use keyspill::config::{BASELINE_NAME, Config};
+use keyspill::finding::{Finding, Suppression};
+use keyspill::policy::baseline::{Baseline, Entry};
+use keyspill::policy::migrate::{self, Accepted};
+use keyspill::report::{Report, Verdict};
+use keyspill::rule::RuleSet;
+use keyspill::scan::Scope;
+use std::path::{Path, PathBuf};
+
+/// Subcommands of `baseline`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Accept all that is found now, in a new file.
+    Create {
+        #[command(flatten)]
+        what: What,
+        /// Accept only what a peer's file accepts: .gitleaksignore, a report of gitleaks (JSON), or .secrets.baseline of
+        /// detect-secrets. May be given several times.
+        #[arg(long, value_name = "FILE")]
+        from: Vec<PathBuf>,
+    },
+    /// Accept what is found now and is not accepted yet; entries that are there stay as they are.
+    Update {
+        #[command(flatten)]
+        what: What,
+    },
+    /// Remove entries that accept nothing any more, or have expired.
+    Prune {
+        #[command(flatten)]
+        what: What,
+    },
+    /// List the entries.
+    Show {
+        /// The file [default: keyspill-baseline.toml, or what keyspill.toml says].
+        #[arg(long, value_name = "FILE")]
+        baseline: Option<PathBuf>,
+    },
+}
+
+/// What is scanned, and which file it is about.
+#[derive(Debug, clap::Args)]
+pub struct What {
+    /// Files and directories.
+    #[arg(default_value = ".")]
+    paths: Vec<PathBuf>,
+    /// Also what the repository has ever held.
+    #[arg(long)]
+    history: bool,
+    /// The file [default: keyspill-baseline.toml, or what keyspill.toml says].
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Why new entries are accepted.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// By whom.
+    #[arg(long, value_name = "NAME")]
+    author: Option<String>,
+    /// Until when, as in 2026-12-31.
+    #[arg(long, value_name = "DATE", value_parser = parse_day)]
+    expires: Option<jiff::civil::Date>,
+}
+
+fn parse_day(text: &str) -> Result<jiff::civil::Date, String> {
+    text.parse().map_err(|_| "expected a day, as in 2026-12-31".into())
+}
+
+impl Command {
+    /// Runs the subcommand.
+    pub fn run(self) -> anyhow::Result<Verdict> {
+        match self {
+            Self::Create { what, from } => create(&what, &from),
+            Self::Update { what } => update(&what),
+            Self::Prune { what } => prune(&what),
+            Self::Show { baseline } => show(baseline),
+        }
+    }
+}
+
+/// The file that is meant, whether it is there or not.
+fn file_of(given: Option<&PathBuf>, root: &Path) -> anyhow::Result<PathBuf> {
+    if let Some(file) = given {
+        return Ok(file.clone());
+    }
+    let config = match Config::find(root) {
+        Some(file) => Config::read(&file, &RuleSet::built_in())?,
+        None => Config::default(),
+    };
+    let beside = config.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("")).join(BASELINE_NAME);
+    Ok(config.find_baseline(root).unwrap_or(beside))
+}
+
+impl What {
+    fn file(&self) -> anyhow::Result<PathBuf> {
+        file_of(self.baseline.as_ref(), self.paths.first().map_or(Path::new("."), PathBuf::as_path))
+    }
+
+    /// Scans under the configuration and `baseline`.
+    fn scan(&self, baseline: Option<Baseline>) -> (Report, Verdict) {
+        let root = self.paths.first().map_or(Path::new("."), PathBuf::as_path);
+        let session = Session::load(root, true).with_baseline(baseline);
+        let mut scan = session.scan(self.paths.clone());
+        if self.history {
+            scan.scope = Scope::History { with_tree: true, with_submodules: false };
+        }
+        let report = session.run(&scan);
+        report.coverage.failures().for_each(|skip| output::error(&format!("{}: {}", skip.path.to_text(), skip.cause)));
+        let verdict = session.verdict(&report);
+        (report, if verdict == Verdict::Incomplete { verdict } else { Verdict::Clean })
+    }
+
+    /// The entries for findings that can be accepted: a judgement goes with what it is of.
+    fn entries<'a>(&self, baseline: &Baseline, findings: impl Iterator<Item = &'a Finding>) -> Vec<Entry> {
+        let accepted = findings.filter(|finding| finding.judgement.is_none() && !finding.is_of_comment());
+        let entry = |finding: &Finding| Entry {
+            reason: self.reason.clone().unwrap_or_default(),
+            author: self.author.clone().unwrap_or_default(),
+            expires: self.expires,
+            ..baseline.entry(finding)
+        };
+        accepted.map(entry).collect()
+    }
+}
+
+fn create(what: &What, from: &[PathBuf]) -> anyhow::Result<Verdict> {
+    let file = what.file()?;
+    if file.exists() {
+        bail!("{}: it is there already; `keyspill baseline update` adds to it", file.display());
+    }
+    let mut baseline = Baseline { file, entries: vec![] };
+    let (report, verdict) = what.scan(None);
+    if from.is_empty() {
+        baseline.entries = what.entries(&baseline, report.findings.iter());
+    } else {
+        let mut accepted: Vec<Accepted> = Vec::new();
+        for file in from {
+            accepted.extend(migrate::read(file)?);
+        }
+        let mut used = vec![false; accepted.len()];
+        let is_accepted = |finding: &&Finding| {
+            let numbers: Vec<usize> = (0..accepted.len()).filter(|n| accepted[*n].is_of(finding)).collect();
+            !numbers.is_empty()
+                && numbers.into_iter().fold(true, |_, n| {
+                    used[n] = true;
+                    true
+                })
+        };
+        let found: Vec<&Finding> = report.findings.iter().filter(is_accepted).collect();
+        baseline.entries = what.entries(&baseline, found.into_iter());
+        let unknown = used.iter().filter(|used| !**used).count();
+        if unknown > 0 {
+            output::warning(&format!(
+                "{unknown} of {} entries are of nothing that keyspill finds, and are left out",
+                used.len()
+            ));
+        }
+    }
+    write(&mut baseline)?;
+    Ok(verdict)
+}
+
+fn update(what: &What) -> anyhow::Result<Verdict> {
+    let mut baseline = Baseline::read(&what.file()?)?;
+    let (report, verdict) = what.scan(Some(baseline.clone()));
+    let new = what.entries(&baseline, report.findings.iter());
+    baseline.entries.extend(new);
+    write(&mut baseline)?;
+    Ok(verdict)
+}
+
+fn prune(what: &What) -> anyhow::Result<Verdict> {
+    let mut baseline = Baseline::read(&what.file()?)?;
+    let (report, verdict) = what.scan(Some(baseline.clone()));
+    if verdict == Verdict::Incomplete {
+        bail!("not all could be scanned, so nothing is removed");
+    }
+    let before = baseline.entries.len();
+    // Where a file was moved, its entry follows.
+    let kept =
+        report.suppressed.iter().filter(|finding| matches!(finding.suppression, Some(Suppression::Baseline { .. })));
+    let place = |entry: &Entry| format!("{}:{}", baseline.file.display(), entry.line);
+    let entries: Vec<Entry> = kept
+        .filter_map(|finding| {
+            let Some(Suppression::Baseline { place: own, .. }) = &finding.suppression else { return None };
+            let entry = baseline.entries.iter().find(|entry| place(entry) == *own)?;
+            Some(Entry { path: baseline.entry(finding).path, ..entry.clone() })
+        })
+        .collect();
+    baseline.entries = entries;
+    let left = write(&mut baseline)?;
+    output::stdout(&format!("removed {}\n", before.saturating_sub(left)))?;
+    Ok(verdict)
+}
+
+fn write(baseline: &mut Baseline) -> anyhow::Result<usize> {
+    let text = baseline.to_toml();
+    output::file(&baseline.file, &text)?;
+    let count = Baseline::read(&baseline.file)?.entries.len();
+    let noun = if count == 1 { "finding is" } else { "findings are" };
+    output::stdout(&format!("{}: {count} {noun} accepted\n", baseline.file.display()))?;
+    Ok(count)
+}
+
+fn show(given: Option<PathBuf>) -> anyhow::Result<Verdict> {
+    let file = file_of(given.as_ref(), Path::new("."))?;
+    let baseline = Baseline::read(&file).context("there are no accepted findings")?;
+    for Entry { path, rule, fingerprint, reason, author, expires, .. } in &baseline.entries {
+        let mut line = format!("{path}  {rule}  {}", &fingerprint.to_string()[..22]);
+        if !reason.is_empty() {
+            line += &format!("  {reason}");
+        }
+        if !author.is_empty() {
+            line += &format!("  ({author})");
+        }
+        if let Some(day) = expires {
+            line += &format!("  until {day}");
+        }
+        output::stdout(&(keyspill::sanitize::one_line(&line) + "\n"))?;
+    }
+    Ok(Verdict::Clean)
+}

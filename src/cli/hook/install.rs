@@ -1,0 +1,304 @@
+//! Putting hooks where git, or what manages them, looks for them; and taking them away.
+//!
+//! A hook is a small shell script: git for Windows brings a shell, too. It remembers where keyspill was, so that it works
+//! in programs whose PATH is another one.
+
+use super::Kind;
+use crate::cli::output;
+use anyhow::{Context, bail};
+use keyspill::report::Verdict;
+use keyspill::source::git::repository::Repository;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// In the first lines of every hook of ours.
+const MARK: &str = "# keyspill hook, version 1";
+
+/// What is put after the name of a hook that was there before.
+const BEFORE: &str = ".before-keyspill";
+
+/// Around what is added to a file of husky.
+const HUSKY_START: &str = "# keyspill hook: start";
+const HUSKY_END: &str = "# keyspill hook: end";
+
+/// The hooks that git calls on a person's machine: with one directory for all repositories, it no longer looks into theirs.
+const CLIENT_HOOKS: [&str; 16] = [
+    "applypatch-msg",
+    "pre-applypatch",
+    "post-applypatch",
+    "pre-commit",
+    "pre-merge-commit",
+    "prepare-commit-msg",
+    "commit-msg",
+    "post-commit",
+    "pre-rebase",
+    "post-checkout",
+    "post-merge",
+    "pre-push",
+    "pre-auto-gc",
+    "post-rewrite",
+    "sendemail-validate",
+    "reference-transaction",
+];
+
+/// Where hooks are.
+enum Layout {
+    /// A directory in which git looks.
+    Dir(PathBuf),
+    /// One of husky, whose own scripts call the files in it.
+    Husky(PathBuf),
+}
+
+pub fn install(kinds: &[Kind], global: bool, lenient: bool) -> anyhow::Result<Verdict> {
+    let program = std::env::current_exe().context("cannot tell where keyspill is")?;
+    let program = program.to_str().context("keyspill is in a directory whose name is not UTF-8; move it")?.to_owned();
+    if global {
+        return install_global(kinds, &program, lenient);
+    }
+    match layout()? {
+        Layout::Husky(dir) => {
+            for kind in kinds {
+                install_in_husky(&dir, *kind, &program, lenient)?;
+            }
+        }
+        Layout::Dir(dir) => {
+            fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+            for kind in kinds {
+                install_in_dir(&dir, *kind, &program, lenient, false)?;
+            }
+        }
+    }
+    Ok(Verdict::Clean)
+}
+
+/// Where hooks are in the repository that the working directory is in.
+fn layout() -> anyhow::Result<Layout> {
+    let repository = Repository::open(Path::new(".")).map_err(anyhow::Error::msg)?;
+    let dir = repository.hooks_dir().map_err(anyhow::Error::msg)?;
+    if dir.file_name().is_some_and(|name| name == "_")
+        && dir.parent().and_then(Path::file_name).is_some_and(|name| name == ".husky")
+    {
+        return Ok(Layout::Husky(dir.parent().unwrap_or(&dir).to_owned()));
+    }
+    Ok(Layout::Dir(dir))
+}
+
+fn install_in_dir(dir: &Path, kind: Kind, program: &str, lenient: bool, is_global: bool) -> anyhow::Result<()> {
+    let file = dir.join(kind.name());
+    let before = dir.join(format!("{}{BEFORE}", kind.name()));
+    let existing = read(&file)?;
+    if let Some(text) = existing.as_deref().filter(|text| !is_ours(text)) {
+        if text.contains("lefthook") {
+            bail!(
+                "{}: lefthook writes this file anew whenever it likes; add this to lefthook.yml instead:\n{}:\n  commands:\n    keyspill:\n      run: keyspill hook run {} {{0}}",
+                file.display(),
+                kind.name(),
+                kind.name()
+            );
+        }
+        if before.exists() {
+            bail!("{}: there is a hook from before already; remove one of both", before.display());
+        }
+        fs::rename(&file, &before).with_context(|| format!("cannot rename {}", file.display()))?;
+    }
+    write(&file, &script(kind.name(), Some(program), lenient, is_global))?;
+    let chained = if before.exists() {
+        format!("; what was there before runs first, as {}", before.display())
+    } else {
+        String::new()
+    };
+    output::stdout(&format!("installed {}{chained}\n", file.display()))
+}
+
+fn install_in_husky(dir: &Path, kind: Kind, program: &str, lenient: bool) -> anyhow::Result<()> {
+    let file = dir.join(kind.name());
+    let own = without_ours(&read(&file)?.unwrap_or_default());
+    let call = call(kind.name(), program, lenient);
+    let own = if own.is_empty() || own.ends_with('\n') { own } else { format!("{own}\n") };
+    write(&file, &format!("{own}{HUSKY_START}\n{call}{HUSKY_END}\n"))?;
+    output::stdout(&format!("installed in {}, after what is there\n", file.display()))
+}
+
+fn install_global(kinds: &[Kind], program: &str, lenient: bool) -> anyhow::Result<Verdict> {
+    let mut config = git2::Config::open_default().context("cannot read git's configuration")?;
+    let dir = match config.get_path("core.hooksPath") {
+        Ok(dir) => dir,
+        Err(_) => own_dir()?,
+    };
+    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let is_ours = dir == own_dir()?;
+    for kind in kinds {
+        install_in_dir(&dir, *kind, program, lenient, true)?;
+    }
+    if is_ours {
+        // Git no longer looks into the repositories, so every hook has to.
+        for name in CLIENT_HOOKS.iter().filter(|name| kinds.iter().all(|kind| kind.name() != **name)) {
+            if read(&dir.join(name))?.is_none() {
+                write(&dir.join(name), &script(name, None, lenient, true))?;
+            }
+        }
+        let text = dir.to_str().context("the directory's name is not UTF-8")?;
+        config.set_str("core.hooksPath", text).context("cannot set core.hooksPath")?;
+        output::stdout(&format!("core.hooksPath is {text} for all repositories; their own hooks still run\n"))?;
+    }
+    Ok(Verdict::Clean)
+}
+
+/// The directory of hooks for all repositories.
+fn own_dir() -> anyhow::Result<PathBuf> {
+    let base = std::env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".config")));
+    Ok(base.context("there is no home directory; set HOME")?.join("keyspill").join("hooks"))
+}
+
+pub fn uninstall(kinds: &[Kind], global: bool) -> anyhow::Result<Verdict> {
+    if global {
+        return uninstall_global();
+    }
+    let mut count = 0;
+    match layout()? {
+        Layout::Husky(dir) => {
+            for kind in kinds {
+                let file = dir.join(kind.name());
+                let Some(text) = read(&file)?.filter(|text| text.contains(HUSKY_START)) else { continue };
+                write(&file, &without_ours(&text))?;
+                output::stdout(&format!("removed from {}\n", file.display()))?;
+                count += 1;
+            }
+        }
+        Layout::Dir(dir) => {
+            for kind in kinds {
+                count += usize::from(remove(&dir, kind.name())?);
+            }
+        }
+    }
+    if count == 0 {
+        output::stdout("no hook of keyspill is installed here\n")?;
+    }
+    Ok(Verdict::Clean)
+}
+
+fn uninstall_global() -> anyhow::Result<Verdict> {
+    let mut config = git2::Config::open_default().context("cannot read git's configuration")?;
+    let own = own_dir()?;
+    let dir = config.get_path("core.hooksPath").unwrap_or_else(|_| own.clone());
+    for name in CLIENT_HOOKS {
+        remove(&dir, name)?;
+    }
+    if dir == own && config.get_path("core.hooksPath").is_ok() {
+        config.remove("core.hooksPath").context("cannot unset core.hooksPath")?;
+        output::stdout("core.hooksPath is no longer set\n")?;
+    }
+    Ok(Verdict::Clean)
+}
+
+/// Takes a hook of ours away, and puts back what was there before. False if there is none.
+fn remove(dir: &Path, name: &str) -> anyhow::Result<bool> {
+    let file = dir.join(name);
+    if !read(&file)?.is_some_and(|text| is_ours(&text)) {
+        return Ok(false);
+    }
+    let before = dir.join(format!("{name}{BEFORE}"));
+    if before.exists() {
+        fs::rename(&before, &file).with_context(|| format!("cannot rename {}", before.display()))?;
+        output::stdout(&format!("{} is as it was before\n", file.display()))?;
+    } else {
+        fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+        output::stdout(&format!("removed {}\n", file.display()))?;
+    }
+    Ok(true)
+}
+
+pub fn status() -> anyhow::Result<Verdict> {
+    let (dir, is_husky) = match layout()? {
+        Layout::Dir(dir) => (dir, false),
+        Layout::Husky(dir) => (dir, true),
+    };
+    let mut works = true;
+    for kind in Kind::ALL {
+        let file = dir.join(kind.name());
+        let text = read(&file)?.unwrap_or_default();
+        let is_there = if is_husky { text.contains(HUSKY_START) } else { is_ours(&text) };
+        if !is_there {
+            let other = if text.is_empty() { "not installed" } else { "not installed; there is another hook" };
+            output::stdout(&format!("{}: {other}\n", kind.name()))?;
+            continue;
+        }
+        let program = text.lines().find_map(|line| line.trim().strip_prefix("keyspill='")?.strip_suffix('\''));
+        let program = program.map(|program| program.replace(r"'\''", "'")).unwrap_or_default();
+        let state = if Path::new(&program).is_file() {
+            format!("installed, with {program}")
+        } else {
+            works = false;
+            format!("installed, but {program} is gone; run `keyspill hook install --{}` again", kind.name())
+        };
+        output::stdout(&format!("{}: {state}\n", kind.name()))?;
+    }
+    output::stdout(&format!("hooks are in {}\n", dir.display()))?;
+    if works { Ok(Verdict::Clean) } else { Ok(Verdict::Incomplete) }
+}
+
+/// The script of a hook: first what was there before and, if git looks into one directory for all, the repository's own;
+/// then keyspill, if it is to run.
+fn script(name: &str, program: Option<&str>, lenient: bool, is_global: bool) -> String {
+    let is_fed = ["pre-push", "pre-receive", "post-rewrite", "reference-transaction"].contains(&name);
+    // What git writes to a hook can be read once.
+    let (input, feed) =
+        if is_fed { ("input=$(cat; echo x)\ninput=${input%x}\n", "printf '%s' \"$input\" | ") } else { ("", "") };
+    let call = program.map_or_else(String::new, |program| {
+        call(name, program, lenient).replace("\"$keyspill\" hook", &format!("{feed}\"$keyspill\" hook"))
+    });
+    let mut text = format!(
+        "#!/bin/sh\n{MARK}. `keyspill hook uninstall` takes it away.\n{input}before=\"$0{BEFORE}\"\nif [ -x \"$before\" ]; then\n  {feed}\"$before\" \"$@\" || exit $?\nfi\n"
+    );
+    if is_global {
+        text += &format!(
+            "common=$(git rev-parse --git-common-dir 2>/dev/null)\nif [ -n \"$common\" ] && [ -x \"$common/hooks/{name}\" ]; then\n  {feed}\"$common/hooks/{name}\" \"$@\" || exit $?\nfi\n"
+        );
+    }
+    text + &call
+}
+
+/// The lines that call keyspill, wherever it is now.
+fn call(name: &str, program: &str, lenient: bool) -> String {
+    let quoted = program.replace('\'', r"'\''");
+    let (verb, end) = if lenient { ("warning", "  exit 0\n") } else { ("error", "  exit 1\n") };
+    let hint =
+        if lenient { "nothing was scanned" } else { "nothing was scanned, so nothing passes; --no-verify passes once" };
+    format!(
+        "keyspill='{quoted}'\n[ -x \"$keyspill\" ] || keyspill=$(command -v keyspill)\nif [ -z \"$keyspill\" ]; then\n  echo \"keyspill: {verb}: keyspill is neither at \"'{quoted}'\" nor in PATH, and {hint}. Install it again, or remove $0.\" >&2\n{end}fi\n\"$keyspill\" hook run {name} -- \"$@\" || exit $?\n"
+    )
+}
+
+fn is_ours(text: &str) -> bool {
+    text.lines().take(3).any(|line| line.starts_with(MARK))
+}
+
+fn without_ours(text: &str) -> String {
+    match (text.find(HUSKY_START), text.find(HUSKY_END)) {
+        (Some(start), Some(end)) if start < end => {
+            let rest = text[end + HUSKY_END.len()..].trim_start_matches('\n');
+            format!("{}{rest}", &text[..start])
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read(file) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(file, fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("cannot make {} executable", file.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,370 @@
+//! Git hooks, as git runs them: each kind in each situation, with the exit code and what a person sees.
+
+mod support;
+
+use std::process::Command;
+use support::{Run, Sandbox};
+
+const PAIR: &str = "aws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\n";
+
+/// A repository with a commit, and the hook in it.
+fn hooked(kinds: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write("README", "x\n");
+    sandbox.commit(1, "First");
+    let run = sandbox.run(&[&["hook", "install"], kinds].concat());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    sandbox
+}
+
+/// `git commit` of everything.
+fn commit(sandbox: &Sandbox, args: &[&str]) -> Run {
+    sandbox.git(&["add", "--all", "."]);
+    sandbox.try_git(&[&["commit", "-q", "-m", "x"], args].concat())
+}
+
+fn assert_blocked(run: &Run, deed: &str) {
+    assert_ne!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("keyspill stopped the {deed}: there is an AWS key in it")), "{}", run.stderr);
+    let ours = run.stderr.lines().filter(|line| !line.contains("error: failed to push")).count();
+    assert!(ours < 15, "{}", run.stderr);
+}
+
+#[track_caller]
+fn assert_passes(run: &Run) {
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(!run.stderr.contains("keyspill"), "{}", run.stderr);
+}
+
+#[test]
+fn pre_commit() {
+    let sandbox = hooked(&[]);
+    sandbox.write("a.txt", "nothing\n");
+    assert_passes(&commit(&sandbox, &[]));
+    sandbox.write("b.env", PAIR);
+    let blocked = commit(&sandbox, &[]);
+    assert_blocked(&blocked, "commit");
+    for expected in
+        ["b.env:1: AWS access key pair AKIA", "aws iam update-access-key", "git commit --no-verify", "keyspill:allow"]
+    {
+        assert!(blocked.stderr.contains(expected), "{expected}: {}", blocked.stderr);
+    }
+    assert!(!blocked.stderr.contains(&support::expand("{{secret}}").text));
+    assert_passes(&commit(&sandbox, &["--no-verify"]));
+    sandbox.write("b.env", &format!("# a comment\n{PAIR}"));
+    assert_passes(&commit(&sandbox, &[]));
+    sandbox.write("c.env", "{{akia other}}  # {{allow}} for the tests\n");
+    assert_passes(&commit(&sandbox, &[]));
+    // Only a part of what is changed.
+    sandbox.write("d.txt", "fine\n");
+    sandbox.write("e.env", PAIR);
+    sandbox.git(&["add", "--all", "."]);
+    assert_passes(&sandbox.try_git(&["commit", "-q", "-m", "x", "d.txt"]));
+    assert_blocked(&sandbox.try_git(&["commit", "-q", "-m", "x", "e.env"]), "commit");
+}
+
+#[test]
+fn pre_commit_with_a_baseline_and_a_broken_configuration() {
+    let sandbox = hooked(&[]);
+    sandbox.write("old.env", PAIR);
+    assert_blocked(&commit(&sandbox, &[]), "commit");
+    assert_eq!(sandbox.run(&["baseline", "create"]).code, Some(0));
+    assert_passes(&commit(&sandbox, &[]));
+    sandbox.write("old.env", &PAIR.replace("{{secret}}", "{{secret new}}"));
+    assert_blocked(&commit(&sandbox, &[]), "commit");
+    sandbox.write("old.env", PAIR);
+    sandbox.write_bytes("keyspill.toml", b"[[allow]]\npath = [\"x\"]\n");
+    let broken = commit(&sandbox, &[]);
+    assert_ne!(broken.code, Some(0));
+    assert!(broken.stderr.contains("allow: unknown key `path`: did you mean `paths`?"), "{}", broken.stderr);
+    sandbox.write_bytes("keyspill.toml", b"[[allow]]\npaths = [\"new.env\"]\n");
+    sandbox.write("new.env", "{{akia b}} {{secret b}}\n");
+    assert_passes(&commit(&sandbox, &[]));
+}
+
+#[test]
+fn pre_commit_on_an_unborn_branch_in_a_worktree_and_in_a_submodule() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    assert_eq!(sandbox.run(&["hook", "install"]).code, Some(0));
+    sandbox.write("a.env", PAIR);
+    assert_blocked(&commit(&sandbox, &[]), "commit");
+    sandbox.write("a.env", "fine\n");
+    assert_passes(&commit(&sandbox, &[]));
+
+    let sandbox = hooked(&[]);
+    sandbox.git(&["worktree", "add", "-q", "../wt-keyspill", "-b", "other"]);
+    let there = sandbox.path().parent().expect("a parent").join("wt-keyspill");
+    std::fs::write(there.join("x.env"), support::expand(PAIR).text).expect("a file");
+    sandbox.git(&["-C", "../wt-keyspill", "add", "."]);
+    let run = sandbox.try_git(&["-C", "../wt-keyspill", "commit", "-q", "-m", "x"]);
+    std::fs::remove_dir_all(there).expect("it is ours");
+    assert_blocked(&run, "commit");
+
+    let outer = Sandbox::new();
+    outer.init();
+    let inner = hooked(&[]);
+    let url = inner.path().to_str().expect("UTF-8").to_owned();
+    outer.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "sub"]);
+    std::fs::write(outer.path().join("sub/x.env"), support::expand(PAIR).text).expect("a file");
+    let binary = env!("CARGO_BIN_EXE_keyspill");
+    let install = Command::new(binary).args(["hook", "install"]).current_dir(outer.path().join("sub")).output();
+    assert!(install.expect("it runs").status.success());
+    outer.git(&["-C", "sub", "add", "."]);
+    assert_blocked(&outer.try_git(&["-C", "sub", "commit", "-q", "-m", "x"]), "commit");
+}
+
+#[test]
+fn pre_commit_at_the_end_of_a_merge() {
+    let sandbox = hooked(&[]);
+    sandbox.git(&["checkout", "-q", "-b", "side"]);
+    sandbox.write("README", "side\n");
+    assert_passes(&commit(&sandbox, &[]));
+    sandbox.git(&["checkout", "-q", "-"]);
+    sandbox.write("README", "main\n");
+    assert_passes(&commit(&sandbox, &[]));
+    assert_ne!(sandbox.try_git(&["merge", "-q", "side"]).code, Some(0), "a conflict");
+    sandbox.write("README", &format!("both\n{PAIR}"));
+    assert_blocked(&commit(&sandbox, &[]), "commit");
+    sandbox.write("README", "both\n");
+    assert_passes(&commit(&sandbox, &[]));
+}
+
+#[test]
+fn commit_msg() {
+    let sandbox = hooked(&["--commit-msg"]);
+    sandbox.write("a.txt", "x\n");
+    sandbox.git(&["add", "."]);
+    let (id, secret) = (support::expand("{{akia}}").text, support::expand("{{secret}}").text);
+    let run = sandbox.try_git(&["commit", "-q", "-m", &format!("Use {id} with {secret}")]);
+    assert_blocked(&run, "commit");
+    assert!(run.stderr.contains("commit message:1"), "{}", run.stderr);
+    assert_passes(&sandbox.try_git(&["commit", "-q", "-m", "Use another key"]));
+}
+
+/// A repository with a hook and a remote that has its first commit.
+fn pushing(kinds: &[&str]) -> (Sandbox, Sandbox) {
+    let remote = Sandbox::new();
+    remote.git(&["init", "-q", "--bare", "."]);
+    let sandbox = hooked(kinds);
+    sandbox.git(&["remote", "add", "origin", remote.path().to_str().expect("UTF-8")]);
+    assert_passes(&sandbox.try_git(&["push", "-q", "origin", "HEAD:main"]));
+    (sandbox, remote)
+}
+
+#[test]
+fn pre_push() {
+    let (sandbox, _remote) = pushing(&["--pre-push"]);
+    sandbox.write("a.env", PAIR);
+    sandbox.commit(2, "A key");
+    sandbox.write_bytes("a.env", b"");
+    sandbox.commit(3, "Take it out");
+    let run = sandbox.try_git(&["push", "-q", "origin", "HEAD:main"]);
+    assert_blocked(&run, "push");
+    assert!(run.stderr.contains("a.env:1") && run.stderr.contains("git push --no-verify"), "{}", run.stderr);
+    assert_blocked(&sandbox.try_git(&["push", "-q", "origin", "HEAD:refs/heads/new"]), "push");
+    assert_passes(&sandbox.try_git(&["push", "-q", "--no-verify", "origin", "HEAD:main"]));
+    // What is there is not asked about again.
+    sandbox.write("b.txt", "x\n");
+    sandbox.commit(4, "Something else");
+    assert_passes(&sandbox.try_git(&["push", "-q", "origin", "HEAD:main"]));
+    assert_passes(&sandbox.try_git(&["push", "-q", "origin", "HEAD:refs/heads/new"]));
+    assert_passes(&sandbox.try_git(&["push", "-q", "origin", ":new"]));
+    // Forced, after a rebase.
+    sandbox.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    sandbox.write("c.env", "{{akia c}} {{secret c}}\n");
+    sandbox.commit(5, "Another key");
+    let run = sandbox.try_git(&["push", "-q", "--force", "origin", "HEAD:main"]);
+    assert_blocked(&run, "push");
+    assert!(run.stderr.contains("c.env:1"), "{}", run.stderr);
+    sandbox.write_bytes("c.env", b"fine\n");
+    sandbox.git_on(6, &["commit", "-q", "-a", "--amend", "-m", "No key"]);
+    assert_passes(&sandbox.try_git(&["push", "-q", "--force", "origin", "HEAD:main"]));
+    // A tag, and what it says.
+    let text = support::expand("release {{akia t}} {{secret t}}").text;
+    sandbox.git(&["tag", "-a", "v1", "-m", &text]);
+    assert_blocked(&sandbox.try_git(&["push", "-q", "origin", "v1"]), "push");
+    sandbox.git(&["tag", "-a", "v2", "-m", "fine"]);
+    assert_passes(&sandbox.try_git(&["push", "-q", "origin", "v2"]));
+    assert_passes(&sandbox.try_git(&["push", "-q", "origin", ":v2"]));
+}
+
+#[test]
+fn pre_push_to_an_empty_remote_looks_at_everything() {
+    let (sandbox, _) = pushing(&["--pre-push"]);
+    sandbox.write("a.env", PAIR);
+    sandbox.commit(2, "A key");
+    let empty = Sandbox::new();
+    empty.git(&["init", "-q", "--bare", "."]);
+    let url = empty.path().to_str().expect("UTF-8");
+    assert_blocked(&sandbox.try_git(&["push", "-q", url, "HEAD:main"]), "push");
+    sandbox.write_bytes("keyspill.toml", b"fail_on = 3\n");
+    sandbox.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    let broken = sandbox.try_git(&["push", "-q", url, "HEAD:main"]);
+    assert!(broken.code != Some(0) && broken.stderr.contains("fail_on"), "{}", broken.stderr);
+}
+
+#[test]
+fn pre_receive() {
+    let remote = Sandbox::new();
+    remote.git(&["init", "-q", "--bare", "."]);
+    assert_eq!(remote.run(&["hook", "install", "--pre-receive"]).code, Some(0));
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write("a.txt", "x\n");
+    sandbox.commit(1, "First");
+    let url = remote.path().to_str().expect("UTF-8").to_owned();
+    let push = |args: &[&str]| sandbox.try_git(&[&["push", "-q", &url], args].concat());
+    let assert_refused = |run: Run| {
+        assert_ne!(run.code, Some(0));
+        assert!(run.stderr.contains("remote: keyspill stopped the push: there is an AWS key in it"), "{}", run.stderr);
+    };
+    assert_eq!(push(&["HEAD:main"]).code, Some(0));
+    sandbox.write("a.env", PAIR);
+    // The pusher's own configuration does not hold on a server.
+    sandbox.write_bytes("keyspill.toml", b"[[allow]]\npaths = [\"*\"]\n");
+    sandbox.commit(2, "A key");
+    assert_refused(push(&["HEAD:main"]));
+    assert_refused(push(&["HEAD:refs/heads/new"]));
+    assert_refused(push(&["--force", "HEAD:main"]));
+    sandbox.git(&["tag", "v1"]);
+    assert_refused(push(&["v1"]));
+    sandbox.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    sandbox.write("b.txt", "x\n");
+    sandbox.commit(3, "No key");
+    assert_eq!(push(&["HEAD:main"]).code, Some(0));
+    assert_eq!(push(&["HEAD:refs/heads/new"]).code, Some(0));
+    assert_eq!(push(&[":new"]).code, Some(0));
+    sandbox.write("allowed.env", "{{akia}}  # {{allow}} an old one\n");
+    sandbox.commit(4, "An allowed key");
+    assert_eq!(push(&["HEAD:main"]).code, Some(0));
+}
+
+#[test]
+fn a_hook_without_its_binary_lets_nothing_through_unless_told() {
+    for kind in ["--pre-commit", "--pre-push", "--commit-msg"] {
+        for lenient in [false, true] {
+            let (sandbox, _remote) = pushing(if lenient { &["--pre-commit", "--lenient"] } else { &["--pre-commit"] });
+            let args: &[&str] =
+                if lenient { &["hook", "install", kind, "--lenient"] } else { &["hook", "install", kind] };
+            assert_eq!(sandbox.run(args).code, Some(0));
+            let hooks = sandbox.path().join(".git/hooks");
+            for name in ["pre-commit", "pre-push", "commit-msg"] {
+                let Ok(text) = std::fs::read_to_string(hooks.join(name)) else { continue };
+                std::fs::write(hooks.join(name), text.replace(env!("CARGO_BIN_EXE_keyspill"), "/nowhere/keyspill"))
+                    .expect("ours");
+            }
+            sandbox.write("x.txt", "x\n");
+            sandbox.git(&["add", "."]);
+            let run = match kind {
+                "--pre-push" => {
+                    sandbox.git_on(2, &["commit", "-q", "--no-verify", "-m", "x"]);
+                    sandbox.try_git(&["push", "-q", "origin", "HEAD:main"])
+                }
+                _ => sandbox.try_git(&["commit", "-q", "-m", "x"]),
+            };
+            assert_eq!(run.code == Some(0), lenient, "{kind}: {}", run.stderr);
+            assert!(run.stderr.contains("keyspill is neither at /nowhere/keyspill nor in PATH"), "{}", run.stderr);
+            let status = sandbox.run(&["hook", "status"]);
+            assert_eq!(status.code, Some(2));
+            assert!(status.stdout.contains("/nowhere/keyspill is gone"), "{}", status.stdout);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn hooks_that_are_there_run_first_and_come_back() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    let hook = sandbox.path().join(".git/hooks/pre-commit");
+    std::fs::create_dir_all(hook.parent().expect("a directory")).expect("ours");
+    std::fs::write(&hook, "#!/bin/sh\necho before >> \"$(git rev-parse --git-dir)/log\"\n[ ! -e fail ]\n")
+        .expect("a hook");
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    for _ in 0..2 {
+        assert_eq!(sandbox.run(&["hook", "install"]).code, Some(0), "twice is as once");
+    }
+    sandbox.write("a.txt", "x\n");
+    assert_passes(&commit(&sandbox, &[]));
+    assert_eq!(std::fs::read_to_string(sandbox.path().join(".git/log")).expect("it ran"), "before\n");
+    sandbox.write("fail", "x\n");
+    assert_ne!(commit(&sandbox, &[]).code, Some(0), "its failure counts");
+    std::fs::remove_file(sandbox.path().join("fail")).expect("ours");
+    assert_eq!(sandbox.run(&["hook", "uninstall"]).code, Some(0));
+    assert!(std::fs::read_to_string(&hook).expect("the old one").contains("echo before"));
+    assert!(sandbox.run(&["hook", "status"]).stdout.contains("pre-commit: not installed; there is another hook"));
+    assert_eq!(sandbox.run(&["hook", "uninstall"]).code, Some(0), "nothing is left to do");
+}
+
+#[test]
+fn hooks_go_where_git_and_its_managers_look() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.git(&["config", "core.hooksPath", "own-hooks"]);
+    assert_eq!(sandbox.run(&["hook", "install"]).code, Some(0));
+    assert!(sandbox.path().join("own-hooks/pre-commit").is_file());
+    sandbox.write("a.env", PAIR);
+    assert_blocked(&commit(&sandbox, &[]), "commit");
+
+    let husky = Sandbox::new();
+    husky.init();
+    husky.git(&["config", "core.hooksPath", ".husky/_"]);
+    husky.write(".husky/_/pre-commit", "#!/bin/sh\n. \"$(dirname \"$0\")/h\"\n");
+    husky.write(".husky/pre-commit", "npm test\n");
+    for _ in 0..2 {
+        assert_eq!(husky.run(&["hook", "install"]).code, Some(0));
+    }
+    let text = husky.read(".husky/pre-commit");
+    assert!(text.starts_with("npm test\n# keyspill hook: start\n"), "{text}");
+    assert_eq!(text.matches("hook run pre-commit").count(), 1, "{text}");
+    assert_eq!(husky.run(&["hook", "uninstall"]).code, Some(0));
+    assert_eq!(husky.read(".husky/pre-commit"), "npm test\n");
+
+    let lefthook = Sandbox::new();
+    lefthook.init();
+    lefthook.write(".git/hooks/pre-commit", "#!/bin/sh\ncall_lefthook run pre-commit\n");
+    let run = lefthook.run(&["hook", "install"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("add this to lefthook.yml"), "{}", run.stderr);
+}
+
+#[test]
+fn one_hook_for_all_repositories_leaves_theirs_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    assert_eq!(sandbox.run(&["hook", "install", "--global"]).code, Some(0));
+    sandbox.write(".git/hooks/post-commit", "#!/bin/sh\ntouch \"$(git rev-parse --git-dir)/post\"\n");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let file = sandbox.path().join(".git/hooks/post-commit");
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    }
+    sandbox.write("a.env", PAIR);
+    sandbox.git(&["add", "a.env"]);
+    assert_blocked(&sandbox.try_git(&["commit", "-q", "-m", "x"]), "commit");
+    sandbox.write("a.env", "fine\n");
+    sandbox.git(&["add", "a.env"]);
+    assert_passes(&sandbox.try_git(&["commit", "-q", "-m", "x"]));
+    assert!(sandbox.path().join(".git/post").exists(), "the repository's own hook still runs");
+    assert_eq!(sandbox.run(&["hook", "uninstall", "--global"]).code, Some(0));
+    sandbox.write("a.env", PAIR);
+    sandbox.git(&["add", "a.env"]);
+    assert_passes(&sandbox.try_git(&["commit", "-q", "-m", "x"]));
+}
+
+#[test]
+fn a_rebase_is_not_stopped_by_what_it_replays_and_a_push_of_it_is() {
+    let (sandbox, _remote) = pushing(&["--pre-push"]);
+    sandbox.git(&["checkout", "-q", "-b", "side"]);
+    sandbox.write("a.env", PAIR);
+    sandbox.commit(2, "A key");
+    sandbox.git(&["checkout", "-q", "-"]);
+    sandbox.write("b.txt", "x\n");
+    sandbox.commit(3, "Main goes on");
+    sandbox.git_on(4, &["rebase", "-q", "HEAD", "side"]);
+    assert_blocked(&sandbox.try_git(&["push", "-q", "origin", "side"]), "push");
+}
