@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use support::{Sandbox, expand, sarif_schema};
 
 /// A small tree with one of everything a report can show.
+/// All that a report can be written as.
+const FORMATS: [&str; 9] = ["text", "json", "jsonl", "sarif", "github", "gitlab", "junit", "csv", "html"];
+
 fn sample() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox
@@ -107,7 +110,7 @@ fn sarif(sandbox: &Sandbox, args: &[&str]) -> Value {
 #[test]
 fn sarif_is_as_the_schema_says() {
     let schema = sarif_schema();
-    for args in [&["."][..], &[".", "missing", "--show-suppressed", "--stats", "--max-file-size", "60B"]] {
+    for args in [&["."][..], &[".", "missing", "--sarif-suppressed", "--stats", "--max-file-size", "60B"]] {
         let report = sarif(&sample(), args);
         let errors: Vec<_> =
             schema.iter_errors(&report).map(|error| format!("{error} at {}", error.instance_path())).collect();
@@ -199,8 +202,8 @@ fn secrets_are_never_shown_unless_asked() {
         ]
         .map(|template| expand(template).text),
     );
-    for format in ["text", "json", "jsonl", "sarif"] {
-        let run = sandbox.run(&["scan", ".", "--show-suppressed", "--format", format]);
+    for format in FORMATS {
+        let run = sandbox.run(&["scan", ".", "--show-suppressed", "--sarif-suppressed", "--format", format]);
         let output = run.stdout + &run.stderr;
         for secret in &hidden {
             // No stretch of it either.
@@ -221,7 +224,7 @@ fn reports_do_not_depend_on_the_number_of_threads() {
         sandbox
             .write(&format!("many/{}/{n}.txt", n % 7), &format!("{{{{akia {n}}}}} {{{{secret {n}}}}}\n{{{{akia a}}}}"));
     }
-    for format in ["text", "json", "jsonl", "sarif"] {
+    for format in FORMATS {
         let run = |threads| {
             sandbox.run(&["scan", ".", "gone", "--show-suppressed", "--format", format, "--threads", threads]).stdout
         };
@@ -263,4 +266,138 @@ fn several_formats_in_one_run() {
     let nowhere = sandbox.run(&["scan", ".", "-o", "no/such/dir/report"]);
     assert_eq!(nowhere.code, Some(2));
     assert!(nowhere.stderr.contains("cannot write the report to no/such/dir/report"), "{}", nowhere.stderr);
+}
+
+#[test]
+fn every_other_format_is_as_it_was() {
+    let sandbox = sample();
+    for format in ["github", "gitlab", "junit", "csv", "html"] {
+        let run = sandbox.run(&["scan", ".", "missing", "--format", format]);
+        assert_eq!(run.code, Some(2), "{format}: {}", run.stderr);
+        // A change of the page's looks is none of its content.
+        let (start, end) = (run.stdout.find("<style>"), run.stdout.find("</style>"));
+        let text = match (start, end) {
+            (Some(start), Some(end)) => format!("{}{}", &run.stdout[..start], &run.stdout[end..]),
+            _ => run.stdout,
+        };
+        insta::assert_snapshot!(format!("format_{format}"), redact(&text));
+    }
+}
+
+/// A repository whose names, people and messages are hostile.
+fn hostile() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write("<img src=x onerror=alert(1)>\u{1b}[31m/=1+1,\"%0A::error::.py", "{{akia}} {{secret}}\n");
+    sandbox.write_bytes(
+        "a.eml",
+        expand("From: \"<script>alert(3)</script>\" <a@x.example>\nTo: b@y.example\nSubject: ]]></failure>\n\n{{akia}} {{secret}}\n").text.as_bytes(),
+    );
+    sandbox.git(&["add", "."]);
+    sandbox.git(&[
+        "-c",
+        "user.name=\"><script>alert(2)</script>",
+        "commit",
+        "-q",
+        "-m",
+        "</pre><script>alert(4)</script>",
+    ]);
+    sandbox
+}
+
+#[test]
+fn hostile_names_are_only_text_in_every_format() {
+    let sandbox = hostile();
+    let write = |format| sandbox.run(&["scan", "--history", ".", "--format", format]).stdout;
+    let page = write("html");
+    assert_eq!(page.matches("<script>").count(), 1, "the page's own");
+    assert!(!page.contains("<img") && page.contains("&lt;img src=x onerror=alert(1)&gt;"), "{page}");
+    assert!(!page.contains("http://") && !page.contains("https://"), "it asks no network");
+    let github = write("github");
+    let is_command = |line: &&str| line.starts_with("::");
+    assert_eq!(
+        github.lines().filter(is_command).count(),
+        github.lines().count() - 1,
+        "one line each, and the sum: {github}"
+    );
+    assert!(github.contains("%250A%3A%3Aerror%3A%3A"), "{github}");
+    let mut rows = csv::Reader::from_reader(write("csv").into_bytes().leak() as &[u8]);
+    let cells: Vec<_> =
+        rows.records().flat_map(|row| row.expect("a row").iter().map(str::to_owned).collect::<Vec<_>>()).collect();
+    assert!(cells.len() > 20 && cells.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{cells:?}");
+    for format in ["github", "gitlab", "junit", "csv", "html", "text"] {
+        let text = write(format);
+        assert!(text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r')), "{format}: {text:?}");
+    }
+    let gitlab: Value = serde_json::from_str(&write("gitlab")).expect("JSON");
+    let found = gitlab["vulnerabilities"].as_array().expect("a list");
+    let ids: std::collections::BTreeSet<_> = found.iter().map(|one| one["id"].as_str().expect("an id")).collect();
+    assert_eq!(ids.len(), found.len(), "each has its own");
+    let junit = write("junit");
+    let mut depth = 0;
+    let mut reader = quick_xml::Reader::from_str(&junit);
+    loop {
+        match reader.read_event().expect("it is well-formed") {
+            quick_xml::events::Event::Start(_) => depth += 1,
+            quick_xml::events::Event::End(_) => depth -= 1,
+            quick_xml::events::Event::Eof => break,
+            _ => {}
+        }
+    }
+    assert_eq!(depth, 0);
+}
+
+#[test]
+fn gitlab_gets_what_its_schema_demands() {
+    let report: Value = serde_json::from_str(&sample().run(&["scan", ".", "--format", "gitlab"]).stdout).expect("JSON");
+    assert_eq!((&report["version"], &report["scan"]["type"]), (&"15.0.7".into(), &"secret_detection".into()));
+    assert_eq!(report["scan"]["start_time"], "2022-09-27T00:00:00");
+    for tool in ["analyzer", "scanner"] {
+        for key in ["id", "name", "version"] {
+            assert!(report["scan"][tool][key].as_str().is_some_and(|text| !text.is_empty()));
+        }
+    }
+    for found in report["vulnerabilities"].as_array().expect("a list") {
+        assert!(["Critical", "High", "Medium", "Low"].contains(&found["severity"].as_str().expect("a word")));
+        assert!(found["identifiers"][0]["value"].is_string() && found["location"]["commit"]["sha"].is_string());
+        assert!(found["name"].as_str().is_some_and(|name| name.len() <= 255));
+    }
+    // The id stays when lines move.
+    let id = |before: &str| {
+        let sandbox = Sandbox::new();
+        sandbox.write("a.txt", &format!("{before}{{{{akia}}}}\n"));
+        let report: Value =
+            serde_json::from_str(&sandbox.run(&["scan", "a.txt", "--format", "gitlab"]).stdout).expect("JSON");
+        report["vulnerabilities"][0]["id"].as_str().expect("an id").to_owned()
+    };
+    assert_eq!(id(""), id("x\ny\n"));
+}
+
+#[test]
+fn sarif_tells_new_from_accepted_and_suppressed_on_request() {
+    let sandbox = sample();
+    let result = |args: &[&str]| sarif(&sandbox, args)["runs"][0]["results"].as_array().expect("results").clone();
+    assert!(result(&["."]).iter().all(|result| result.get("baselineState").is_none()));
+    assert_eq!(sandbox.run(&["baseline", "create", "lone.txt"]).code, Some(0));
+    let with = result(&[".", "--sarif-suppressed"]);
+    let states = |state: &str| with.iter().filter(|result| result["baselineState"] == state).count();
+    assert_eq!(states("unchanged"), 1);
+    assert!(states("new") > 5);
+    assert!(with.iter().any(|result| result["suppressions"][0]["kind"] == "inSource"));
+    assert!(result(&[".", "--show-suppressed"]).iter().all(|result| result.get("suppressions").is_none()));
+}
+
+#[test]
+fn sarif_keeps_to_what_code_hosts_take() {
+    let sandbox = Sandbox::new();
+    let lines: String = (0..25_010).map(|n| expand(&format!("{{{{akia {n}}}}}\n")).text).collect();
+    sandbox.write_bytes("many.txt", lines.as_bytes());
+    sandbox.write("pair.txt", "{{akia}} {{secret}}\n");
+    let report = sarif(&sandbox, &["."]);
+    let run = &report["runs"][0];
+    let results = run["results"].as_array().expect("results");
+    assert_eq!(results.len(), 25_000);
+    assert!(results.iter().any(|result| result["ruleId"] == "aws-access-key-pair"), "the worst are there");
+    let told = run["invocations"][0]["toolExecutionNotifications"].to_string();
+    assert!(told.contains("11 results are left out"), "{told}");
 }

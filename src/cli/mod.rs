@@ -2,6 +2,7 @@
 
 mod baseline;
 mod config;
+mod generate;
 mod hook;
 mod output;
 mod progress;
@@ -46,6 +47,10 @@ enum Command {
     /// List, explain and check rules.
     #[command(subcommand)]
     Rules(rules::Command),
+    /// Write the script with which a shell completes keyspill's arguments.
+    Completions(generate::Completions),
+    /// Write the manual pages.
+    Man(generate::Man),
 }
 
 /// Seconds since 1970; `SOURCE_DATE_EPOCH` fixes them, for reports that are the same on every day.
@@ -71,6 +76,8 @@ pub fn run() -> ExitCode {
         (Command::Config(command), _) => command.run(),
         (Command::Hook(command), _) => command.run(),
         (Command::Rules(command), _) => command.run(),
+        (Command::Completions(args), _) => args.run(),
+        (Command::Man(args), _) => args.run(),
     };
     match outcome {
         Ok(Verdict::Clean) => ExitCode::SUCCESS,

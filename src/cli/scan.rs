@@ -8,7 +8,7 @@ use keyspill::config::Config;
 use keyspill::detect::Detector;
 use keyspill::policy::baseline::Baseline;
 use keyspill::report::uri::UriBase;
-use keyspill::report::{Options, Report, Verdict, json, sarif, text};
+use keyspill::report::{Options, Report, Verdict, csv, github, gitlab, html, json, junit, sarif, text};
 use keyspill::rule::{RuleSet, Severity};
 use keyspill::scan::{Limit, Limits, Progress, Scan, Scope, Selection};
 use keyspill::source::SizeLimit;
@@ -136,6 +136,10 @@ pub struct Args {
     #[arg(long, help_heading = "Report")]
     show_suppressed: bool,
 
+    /// Write those to SARIF, too, marked as suppressed. GitHub opens alerts for them all the same.
+    #[arg(long, help_heading = "Report")]
+    sarif_suppressed: bool,
+
     /// Write secrets in clear.
     #[arg(long, help_heading = "Report")]
     show_secrets: bool,
@@ -175,6 +179,16 @@ enum Format {
     Jsonl,
     /// SARIF 2.1.0, for GitHub code scanning and others.
     Sarif,
+    /// Annotations of GitHub Actions.
+    Github,
+    /// GitLab's report of secret detection.
+    Gitlab,
+    /// Tests that failed, in XML, for other CI servers.
+    Junit,
+    /// A table, a row for each finding.
+    Csv,
+    /// One page for an audit.
+    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -269,7 +283,9 @@ impl Args {
             output::warning("nothing was scanned: there is no file in the given paths that git does not ignore");
         }
         let elapsed = started.elapsed();
-        let options = Options { show_suppressed: self.show_suppressed, stats: self.stats.then_some(elapsed) };
+        let sarif_suppressed = self.sarif_suppressed;
+        let options =
+            Options { show_suppressed: self.show_suppressed, sarif_suppressed, stats: self.stats.then_some(elapsed) };
         for target in &targets {
             self.write(&report, &options, target)?;
         }
@@ -384,15 +400,23 @@ impl Args {
             Format::Text => text::write(report, options, target.output.is_none() && self.color.for_stdout()),
             Format::Json => json::write(report, options),
             Format::Jsonl => json::write_lines(report, options),
-            Format::Sarif => {
-                let dir = std::env::current_dir().context("cannot tell the working directory")?;
-                sarif::write(report, options, &UriBase::of_scan(&dir, &self.roots()))
-            }
+            Format::Sarif => sarif::write(report, options, &self.base()?),
+            Format::Github => github::write(report, &self.base()?),
+            Format::Gitlab => gitlab::write(report, &self.base()?),
+            Format::Junit => junit::write(report),
+            Format::Csv => csv::write(report),
+            Format::Html => html::write(report),
         };
         match &target.output {
             Some(path) => output::file(path, &text),
             None => output::stdout(&text),
         }
+    }
+
+    /// Where paths start that code hosts understand.
+    fn base(&self) -> anyhow::Result<UriBase> {
+        let dir = std::env::current_dir().context("cannot tell the working directory")?;
+        Ok(UriBase::of_scan(&dir, &self.roots()))
     }
 
     /// Gives each --output to the --format before it. A lone --output may also stand before its --format.

@@ -1,13 +1,19 @@
 //! The outcome of a run, and one pure writer per format over it.
 
 pub mod brief;
+pub mod csv;
+pub mod github;
+pub mod gitlab;
+pub mod html;
 pub mod json;
+pub mod junit;
 pub mod sarif;
 pub mod text;
 pub mod uri;
 mod wording;
 
 use crate::finding::Finding;
+use crate::judge::Grade;
 use crate::rule::{RuleSet, Severity};
 use crate::source::git::repository::Facts;
 use crate::source::{BlobPath, Skip};
@@ -30,6 +36,8 @@ pub struct Report {
     pub config: Vec<BlobPath>,
     /// The file of accepted findings, if there was one.
     pub baseline: Option<BlobPath>,
+    /// The moment from which ages are told, in seconds since 1970.
+    pub now: i64,
     /// The rules that were looked for.
     pub rules: Arc<RuleSet>,
 }
@@ -103,6 +111,19 @@ impl Report {
 pub struct Options {
     /// Findings that do not count, too.
     pub show_suppressed: bool,
+    /// Those also in SARIF, where most consumers take them for findings.
+    pub sarif_suppressed: bool,
     /// Facts of this one run: how long it took. A report with them differs from run to run.
     pub stats: Option<Duration>,
+}
+
+/// All findings, the worst first; equals in the order of the report.
+fn worst_first(report: &Report) -> Vec<&Finding> {
+    let mut findings: Vec<&Finding> = report.findings.iter().collect();
+    findings.sort_by_key(|finding| {
+        let grade = finding.judgement.as_ref().map(|judgement| judgement.grade);
+        let security = (finding.rule.security_severity * 10.0) as u32;
+        std::cmp::Reverse((finding.severity, grade == Some(Grade::Critical), security))
+    });
+    findings
 }

@@ -7,7 +7,7 @@
 
 use super::uri::UriBase;
 use super::wording::{chronicle, correspondence, headline, remarks, remedy, secret_noun};
-use super::{Options, Report};
+use super::{Options, Report, worst_first};
 use crate::finding::history::Commits;
 use crate::finding::location::Location as Place;
 use crate::finding::{Finding, Judgement, Suppression as Reason};
@@ -30,6 +30,9 @@ const ROOT: &str = "SRCROOT";
 
 /// Key of our own fingerprint, and the version of how it is made.
 const FINGERPRINT: &str = "keyspillValue/v1";
+
+/// GitHub takes no more results of one run.
+const MOST_RESULTS: usize = 25_000;
 
 /// GitHub shows no more than this of a result's other locations usefully.
 const MOST_OCCURRENCES: usize = 20;
@@ -73,13 +76,21 @@ impl Category {
 
 fn run(report: &Report, options: &Options, base: &UriBase, category: Category) -> Run {
     let occurrences = Occurrences::of(report);
-    let shown: &[Finding] = if options.show_suppressed { &report.suppressed } else { &[] };
-    let findings = report.findings.iter().chain(shown).filter(|finding| Category::of(finding) == category);
-    let results: Vec<_> = findings.map(|finding| result(finding, report, &occurrences, base)).collect();
+    let shown: &[Finding] = if options.sarif_suppressed { &report.suppressed } else { &[] };
+    let mut findings: Vec<_> =
+        worst_first(report).into_iter().filter(|finding| Category::of(finding) == category).collect();
+    let left_out = findings.len().saturating_sub(MOST_RESULTS);
+    if left_out > 0 {
+        findings.truncate(MOST_RESULTS);
+    }
+    findings.sort_by(|a, b| a.order(b));
+    let left = MOST_RESULTS - findings.len();
+    findings.extend(shown.iter().filter(|finding| Category::of(finding) == category).take(left));
+    let results: Vec<_> = findings.into_iter().map(|finding| result(finding, report, &occurrences, base)).collect();
     let root = ArtifactLocation::builder().description(message("The root of what was scanned.")).build();
     let mut run = Run::builder()
         .tool(Tool::builder().driver(driver(report)).build())
-        .invocations(vec![invocation(report, options, base)])
+        .invocations(vec![invocation(report, options, base, left_out)])
         .column_kind(json!("utf16CodeUnits"))
         .automation_details(RunAutomationDetails::builder().id(category.id()).build())
         .original_uri_base_ids(BTreeMap::from([(ROOT.to_owned(), root)]))
@@ -126,6 +137,7 @@ fn driver(report: &Report) -> ToolComponent {
         ("skipped-over-limit", "An archive is over a limit and was scanned in part."),
         ("skipped-more-entries", "More entries of an archive were not scanned."),
         ("skipped-not-opened", "Archives were left out, as was asked for."),
+        ("skipped-results", "There are more results than code hosts take."),
         ("skipped-internal", "A file was not scanned because of an internal error."),
     ];
     let notification = |(id, text): (&str, &str)| {
@@ -244,6 +256,10 @@ fn bare(finding: &Finding, text: &str, related: Vec<Location>, report: &Report, 
         .locations(vec![location(&finding.path, Some(&finding.location), finding.outer.as_ref(), base)])
         .partial_fingerprints(BTreeMap::from([(FINGERPRINT.to_owned(), finding.fingerprint.to_string())]))
         .build();
+    // Against the accepted findings, if there are some.
+    let is_accepted = matches!(finding.suppression, Some(Reason::Baseline { .. }));
+    let state = if is_accepted { "unchanged" } else { "new" };
+    result.baseline_state = report.baseline.as_ref().map(|_| json!(state));
     let index = report.rules.iter().position(|rule| rule.id == finding.rule.id);
     result.rule_index = index.map(|index| index as i64);
     result.related_locations = (!related.is_empty()).then_some(related);
@@ -289,10 +305,22 @@ fn suppression(reason: &Reason) -> Suppression {
     }
 }
 
-fn invocation(report: &Report, options: &Options, base: &UriBase) -> Invocation {
+fn invocation(report: &Report, options: &Options, base: &UriBase, left_out: usize) -> Invocation {
     let coverage = &report.coverage;
     let mut notifications: Vec<_> =
         coverage.skips.iter().filter(|skip| !skip.cause.is_of_many()).map(|skip| notification(skip, base)).collect();
+    if left_out > 0 {
+        let text = format!(
+            "{left_out} results are left out: code hosts take {MOST_RESULTS} at most, and the worst are there."
+        );
+        notifications.push(
+            Notification::builder()
+                .level(json!("warning"))
+                .message(message(&text))
+                .descriptor(reference("results"))
+                .build(),
+        );
+    }
     let few = coverage.skips.iter().filter(|skip| skip.cause.is_of_many());
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     few.for_each(|skip| *counts.entry(skip.cause.word()).or_default() += 1);

@@ -32,6 +32,13 @@ impl UriBase {
         }
     }
 
+    /// The path of a scanned file relative to the base, as people write it; of a file outside of it the path as it is.
+    pub fn relative_text(&self, path: &BlobPath) -> String {
+        let absolute = normalise(&self.working_dir.join(to_path(path)));
+        let shown = absolute.strip_prefix(&self.root).unwrap_or(&absolute);
+        String::from_utf8_lossy(BlobPath::new(shown).file()).into_owned()
+    }
+
     /// The absolute URI of a scanned file or directory.
     pub fn absolute_uri(&self, path: &BlobPath) -> String {
         file_uri(&normalise(&self.working_dir.join(to_path(path))))

@@ -439,6 +439,7 @@ impl<'a> Collected<'a> {
             },
             repositories,
             config: config.files.iter().map(|file| BlobPath::new(file)).collect(),
+            now: scan.now,
             baseline: scan.baseline.as_ref().map(|baseline| BlobPath::new(&baseline.file)),
             rules: detector.rules().clone(),
         }

@@ -1,0 +1,82 @@
+//! The report as a table, a row for each finding.
+
+use super::Report;
+use super::wording::{headline, moment};
+use crate::finding::Finding;
+use crate::sanitize::one_line;
+
+const HEADER: [&str; 21] = [
+    "rule",
+    "severity",
+    "grade",
+    "path",
+    "line",
+    "column",
+    "end_line",
+    "end_column",
+    "key_id",
+    "account",
+    "credential",
+    "fingerprint",
+    "owner",
+    "in_files_now",
+    "exposed_since",
+    "exposed_until",
+    "exposed_days",
+    "introduced_by",
+    "introduced_in",
+    "message",
+    "details",
+];
+
+/// The report as RFC 4180 has it.
+pub fn write(report: &Report) -> String {
+    let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
+    let rows = report.findings.iter().map(row);
+    let header = HEADER.map(str::to_owned);
+    for record in std::iter::once(header).chain(rows) {
+        writer.write_record(record).expect("a vector takes everything, and rows are of one length");
+    }
+    let bytes = writer.into_inner().expect("a vector takes everything");
+    String::from_utf8(bytes).expect("it was made of texts")
+}
+
+fn row(finding: &Finding) -> [String; 21] {
+    let place = finding.location;
+    let history = finding.history.as_ref();
+    let exposure = history.and_then(|history| history.exposure);
+    let first = history.and_then(|history| history.introduced.listed.first());
+    let grade = finding.judgement.as_ref().map(|judgement| format!("{:?}", judgement.grade).to_lowercase());
+    let details = finding.judgement.iter().flat_map(|judgement| judgement.reasons.iter().cloned());
+    let details: Vec<_> = details.chain(super::wording::remarks(finding)).collect();
+    let row = [
+        finding.rule.id.to_string(),
+        finding.severity.to_string(),
+        grade.unwrap_or_default(),
+        finding.path.to_text().into_owned(),
+        place.start_line.to_string(),
+        place.start_column.to_string(),
+        place.end_line.to_string(),
+        place.end_column.to_string(),
+        finding.id.as_ref().map(|id| id.text.clone()).unwrap_or_default(),
+        finding.account.map(|account| account.to_string()).unwrap_or_default(),
+        finding.credential().into_owned(),
+        finding.fingerprint.to_string(),
+        finding.owner.as_ref().map(|owner| owner.name.clone()).unwrap_or_default(),
+        history.is_none_or(|history| !history.is_past()).to_string(),
+        exposure.map(|exposure| moment(exposure.since)).unwrap_or_default(),
+        exposure.and_then(|exposure| exposure.until).map(moment).unwrap_or_default(),
+        exposure.map(|exposure| exposure.days.to_string()).unwrap_or_default(),
+        first.map(|commit| commit.author.email.clone()).unwrap_or_default(),
+        first.map(|commit| commit.oid.to_string()).unwrap_or_default(),
+        headline(finding),
+        details.join(" "),
+    ];
+    row.map(|cell| harmless(&one_line(&cell)))
+}
+
+/// A spreadsheet takes what starts so for a formula, and a hostile file name may be one.
+/// Source: <https://owasp.org/www-community/attacks/CSV_Injection>.
+fn harmless(cell: &str) -> String {
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell.to_owned() }
+}

@@ -1,0 +1,210 @@
+//! The report for GitLab's secret detection, `gl-secret-detection-report.json`.
+//!
+//! Source: GitLab's report schema for secret detection, version 15.0.7.
+
+use super::uri::UriBase;
+use super::wording::{first_sentence, headline, moment, remarks, remedy};
+use super::{Report, worst_first};
+use crate::finding::Finding;
+use crate::judge::Grade;
+use crate::rule::Severity;
+use crate::sanitize::one_line;
+use serde::Serialize;
+use uuid::Uuid;
+
+const SCHEMA_VERSION: &str = "15.0.7";
+
+/// What GitLab's own scanner says where there is no commit.
+const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
+
+#[derive(Serialize)]
+struct Document<'a> {
+    version: &'static str,
+    scan: Scan,
+    vulnerabilities: Vec<Vulnerability<'a>>,
+}
+
+#[derive(Serialize)]
+struct Scan {
+    analyzer: Tool,
+    scanner: Tool,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    start_time: String,
+    end_time: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    messages: Vec<Message>,
+}
+
+#[derive(Serialize)]
+struct Tool {
+    id: &'static str,
+    name: &'static str,
+    version: &'static str,
+    vendor: Vendor,
+}
+
+#[derive(Serialize)]
+struct Vendor {
+    name: &'static str,
+}
+
+impl Tool {
+    const THIS: Self = Self {
+        id: "keyspill",
+        name: "keyspill",
+        version: env!("CARGO_PKG_VERSION"),
+        vendor: Vendor { name: "keyspill" },
+    };
+}
+
+#[derive(Serialize)]
+struct Message {
+    level: &'static str,
+    value: String,
+}
+
+#[derive(Serialize)]
+struct Vulnerability<'a> {
+    id: String,
+    name: &'a str,
+    description: String,
+    severity: &'static str,
+    solution: String,
+    identifiers: Vec<Identifier<'a>>,
+    location: Location,
+    /// Masked.
+    raw_source_code_extract: String,
+}
+
+#[derive(Serialize)]
+struct Identifier<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    name: String,
+    value: &'a str,
+}
+
+#[derive(Serialize)]
+struct Location {
+    file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_line: Option<usize>,
+    commit: Commit,
+}
+
+#[derive(Serialize)]
+struct Commit {
+    sha: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+/// The report as one document. Times are that from which ages are told: the same input gives the same report.
+pub fn write(report: &Report, base: &UriBase) -> String {
+    let time = moment(report.now).trim_end_matches('Z').to_owned();
+    let failures: Vec<_> = report.coverage.failures().collect();
+    let message = |skip: &&crate::source::Skip| Message {
+        level: "warn",
+        value: format!("{}: {}", one_line(&skip.path.to_text()), one_line(&skip.cause.to_string())),
+    };
+    let document = Document {
+        version: SCHEMA_VERSION,
+        scan: Scan {
+            analyzer: Tool::THIS,
+            scanner: Tool::THIS,
+            kind: "secret_detection",
+            start_time: time.clone(),
+            end_time: time,
+            status: if failures.is_empty() { "success" } else { "failure" },
+            messages: failures.iter().map(message).collect(),
+        },
+        vulnerabilities: worst_first(report).into_iter().map(|finding| vulnerability(finding, report, base)).collect(),
+    };
+    serde_json::to_string_pretty(&document).expect("the document has text keys only") + "\n"
+}
+
+fn vulnerability<'a>(finding: &'a Finding, report: &Report, base: &UriBase) -> Vulnerability<'a> {
+    let rule = &finding.rule;
+    let file = base.relative_text(&finding.path);
+    // The same value in the same file is the same, whatever line it is on.
+    let place = finding.location;
+    let number = report.findings.iter().filter(|other| {
+        let is_same =
+            other.rule.id == rule.id && other.fingerprint == finding.fingerprint && other.path == finding.path;
+        is_same && other.location < place
+    });
+    let name = format!("{}\n{}\n{}\n{}", rule.id, finding.fingerprint, finding.path.to_text(), number.count());
+    let reasons = finding.judgement.iter().flat_map(|judgement| judgement.reasons.iter().cloned());
+    let mut description = format!("{}.", headline(finding));
+    for sentence in reasons.chain(remarks(finding)) {
+        description = format!("{description} {sentence}");
+    }
+    if !finding.path.inside().is_empty() {
+        description = format!("{description} It is in {}:{}.", finding.path.to_text(), place.start_line);
+    }
+    let is_inside = !finding.path.inside().is_empty() && finding.outer.is_none();
+    let shown = finding.outer.unwrap_or(place);
+    let excerpts: Vec<_> = finding.excerpts.iter().map(|excerpt| excerpt.text.as_str()).collect();
+    Vulnerability {
+        id: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("keyspill:{name}").as_bytes()).to_string(),
+        name: &rule.name,
+        description: one_line(&description),
+        severity: severity(finding),
+        solution: one_line(first_sentence(&remedy(finding))),
+        identifiers: vec![Identifier {
+            kind: "keyspill_rule_id",
+            name: format!("keyspill rule {}", rule.id),
+            value: rule.id.as_str(),
+        }],
+        location: Location {
+            file,
+            start_line: (!is_inside).then_some(shown.start_line),
+            end_line: (!is_inside).then_some(shown.end_line),
+            commit: commit(finding, report),
+        },
+        raw_source_code_extract: excerpts.join("\n"),
+    }
+}
+
+/// GitLab's words, in which a judgement's grade is told as it is.
+fn severity(finding: &Finding) -> &'static str {
+    let grade = finding.judgement.as_ref().map(|judgement| judgement.grade);
+    match (grade, finding.severity) {
+        (Some(grade), severity) if grade.severity() == severity => match grade {
+            Grade::Critical => "Critical",
+            Grade::High => "High",
+            Grade::Medium => "Medium",
+            Grade::Low => "Low",
+        },
+        (_, Severity::Error) if finding.rule.security_severity >= 9.0 => "Critical",
+        (_, Severity::Error) => "High",
+        (_, Severity::Warning) => "Medium",
+        (_, Severity::Note) => "Low",
+    }
+}
+
+/// The commit that brought it in, else the one that is checked out.
+fn commit(finding: &Finding, report: &Report) -> Commit {
+    let first = finding.history.as_ref().and_then(|history| history.introduced.listed.first());
+    match first {
+        Some(commit) => Commit {
+            sha: commit.oid.to_string(),
+            author: Some(one_line(&format!("{} <{}>", commit.author.name, commit.author.email))),
+            date: Some(moment(commit.author.time)),
+            message: Some(one_line(&commit.subject)),
+        },
+        None => {
+            let head = report.repositories.first().and_then(|(_, facts)| facts.head);
+            let sha = head.map_or_else(|| NO_COMMIT.to_owned(), |head| head.to_string());
+            Commit { sha, author: None, date: None, message: None }
+        }
+    }
+}
