@@ -88,7 +88,13 @@ fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
     for finding in &judgements {
         let reasons = finding.judgement.iter().flat_map(|judgement| &judgement.reasons);
         let reasons: Vec<_> = reasons.map(|reason| one_line(reason)).collect();
-        let verdict = format!("{}: {}", finding.rule.id, reasons.join(" "));
+        // What it stands on, if that is somewhere else.
+        let evidence = finding.judgement.iter().flat_map(|judgement| judgement.evidence.first());
+        let elsewhere: String = evidence
+            .filter(|evidence| evidence.path != worst.path)
+            .map(|evidence| format!(" ({}:{})", one_line(&evidence.path.to_text()), evidence.location.start_line))
+            .collect();
+        let verdict = format!("{}: {}{elsewhere}", finding.rule.id, reasons.join(" "));
         group = group.element(level(finding.severity).message(verdict));
     }
     for remark in remarks(worst) {
