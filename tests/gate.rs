@@ -369,3 +369,42 @@ fn paths_that_are_no_text_are_reported() {
     assert_eq!(report["findings"][0]["path"], "a\u{fffd}\nb.txt");
     assert_eq!(report["findings"][0]["pathBase64"], data_encoding::BASE64.encode(b"a\xff\nb.txt"));
 }
+
+#[test]
+fn diagnostics_can_be_json_and_verbose() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "x\n");
+    let run = sandbox.run(&["scan", ".", "gone", "--verbose", "--log-format", "json"]);
+    assert_eq!(run.code, Some(2));
+    let lines: Vec<serde_json::Value> =
+        run.stderr.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    assert!(lines.iter().any(|line| line["level"] == "info" && line["message"] == "no configuration"), "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line["level"] == "error" && line["message"].as_str().is_some_and(|text| text.contains("gone")))
+    );
+    assert_eq!(sandbox.run(&["scan", "."]).stderr, "", "nothing is said unless asked for");
+}
+
+#[test]
+fn completions_and_manual_pages_are_made_from_the_command_line() {
+    let sandbox = Sandbox::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let run = sandbox.run(&["completions", shell]);
+        assert!(run.code == Some(0) && run.stdout.contains("no-repo-config"), "{shell}");
+    }
+    assert_eq!(sandbox.run(&["man", "pages"]).code, Some(0));
+    assert!(sandbox.read("pages/keyspill.1").contains("Exit codes"));
+    assert!(sandbox.read("pages/keyspill-scan.1").contains("fail"));
+    assert!(sandbox.path().join("pages/keyspill-hook-install.1").is_file());
+}
+
+#[test]
+fn misspelt_arguments_are_corrected() {
+    let run = Sandbox::new().run(&["scan", "--histroy"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("--history"), "{}", run.stderr);
+    let run = Sandbox::new().run(&["scna"]);
+    assert!(run.code == Some(2) && run.stderr.contains("scan"), "{}", run.stderr);
+}

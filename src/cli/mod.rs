@@ -22,6 +22,14 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = EXIT_CODES)]
 struct Cli {
+    /// Say on standard error what is in force and what is done.
+    #[arg(short, long, global = true, help_heading = "Diagnostics")]
+    verbose: bool,
+
+    /// How to write what goes to standard error.
+    #[arg(long, global = true, value_enum, default_value_t = output::LogFormat::Text, value_name = "FORMAT", help_heading = "Diagnostics")]
+    log_format: output::LogFormat,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -69,6 +77,7 @@ pub fn run() -> ExitCode {
     output::end_at_once_on_interrupt();
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    output::configure(cli.log_format, cli.verbose);
     let outcome = match (cli.command, matches.subcommand()) {
         (Command::Scan(args), Some((_, matches))) => args.run(matches),
         (Command::Scan(_), None) => unreachable!("a command was parsed, so there is one"),

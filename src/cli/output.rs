@@ -4,7 +4,7 @@ use anyhow::Context;
 use keyspill::sanitize::sanitize;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -75,6 +75,30 @@ pub fn file(path: &Path, text: &str) -> anyhow::Result<()> {
     write().with_context(|| format!("cannot write the report to {}", path.display()))
 }
 
+/// How diagnostics are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// JSON Lines: `{"level": …, "message": …}`.
+    Json,
+}
+
+/// How diagnostics are written, and whether those that only inform are, too.
+static LOG: OnceLock<(LogFormat, bool)> = OnceLock::new();
+
+/// Sets how diagnostics are written. Only the first call counts.
+pub fn configure(format: LogFormat, is_verbose: bool) {
+    _ = LOG.set((format, is_verbose));
+}
+
+/// Tells what is done, if that was asked for.
+pub fn info(text: &str) {
+    if LOG.get().is_some_and(|(_, is_verbose)| *is_verbose) {
+        say("info", text);
+    }
+}
+
 /// Writes a text for people to standard error.
 pub fn diagnostics(text: &str) {
     // Nobody can be told if standard error is gone.
@@ -93,6 +117,11 @@ pub fn warning(text: &str) {
 
 fn say(level: &str, text: &str) {
     let lines: Vec<_> = text.lines().map(sanitize).collect();
+    if let Some((LogFormat::Json, _)) = LOG.get() {
+        let line = serde_json::json!({ "level": level, "message": lines.join("\n") });
+        _ = writeln!(io::stderr(), "{line}");
+        return;
+    }
     // Nobody can be told if standard error is gone.
     _ = writeln!(io::stderr(), "keyspill: {level}: {}", lines.join("\n"));
 }

@@ -272,7 +272,9 @@ impl Args {
         let fail_on = self.fail_on.map(Severity::from).or(config.fail_on).unwrap_or(Severity::Warning);
         let detector = Detector::new(Arc::new(rules)).at(self.moment());
         let progress = Progress::default();
+        tell_what_is_in_force(&config, baseline.as_ref(), detector.rules(), fail_on);
         let scan = self.scan(config, baseline);
+        output::info(&format!("scanning {} ({:?})", list(&scan.roots), scan.scope));
         let report = progress::shown(&progress, !self.quiet, || scan.run(&detector, &progress));
         tell(&report, &targets);
         if scan.scope == Scope::Tree
@@ -283,6 +285,9 @@ impl Args {
             output::warning("nothing was scanned: there is no file in the given paths that git does not ignore");
         }
         let elapsed = started.elapsed();
+        let coverage = &report.coverage;
+        let (files, objects) = (coverage.files, coverage.objects);
+        output::info(&format!("{files} files and {objects} objects in {:.3} s", elapsed.as_secs_f64()));
         let sarif_suppressed = self.sarif_suppressed;
         let options =
             Options { show_suppressed: self.show_suppressed, sarif_suppressed, stats: self.stats.then_some(elapsed) };
@@ -448,6 +453,22 @@ impl Args {
         }
         Ok(targets)
     }
+}
+
+/// Says under what a scan runs.
+fn tell_what_is_in_force(config: &Config, baseline: Option<&Baseline>, rules: &RuleSet, fail_on: Severity) {
+    output::info(&format!("{} rules; failing on {fail_on} and worse", rules.iter().len()));
+    match config.files.as_slice() {
+        [] => output::info("no configuration"),
+        files => output::info(&format!("configuration: {}", list(files))),
+    }
+    if let Some(baseline) = baseline {
+        output::info(&format!("baseline: {}, {} entries", baseline.file.display(), baseline.entries.len()));
+    }
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Says on standard error what a person must know and would not see in the report.
