@@ -368,3 +368,210 @@ fn a_rebase_is_not_stopped_by_what_it_replays_and_a_push_of_it_is() {
     sandbox.git_on(4, &["rebase", "-q", "HEAD", "side"]);
     assert_blocked(&sandbox.try_git(&["push", "-q", "origin", "side"]), "push");
 }
+
+/// What happens to a deed under a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Passes,
+    /// For a key.
+    Stopped,
+    /// With these words.
+    Fails(&'static str),
+}
+use Fate::{Fails, Passes, Stopped};
+
+/// A place where things are committed, with a hook of one kind, and a remote that has the first commit.
+struct World {
+    kind: &'static str,
+    here: Sandbox,
+    remote: Sandbox,
+    /// Where git is run: the repository, or a worktree or submodule of it.
+    dir: String,
+}
+
+impl World {
+    fn new(kind: &'static str, is_born: bool) -> Self {
+        let (here, remote) = (Sandbox::new(), Sandbox::new());
+        remote.git(&["init", "-q", "--bare", "."]);
+        here.init();
+        here.git(&["remote", "add", "origin", remote.path().to_str().expect("UTF-8")]);
+        if is_born {
+            here.write("README", "x\n");
+            here.commit(1, "First");
+            here.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]);
+        }
+        let owner = if kind == "pre-receive" { &remote } else { &here };
+        assert_eq!(owner.run(&["hook", "install", &format!("--{kind}")]).code, Some(0));
+        Self { kind, here, remote, dir: ".".into() }
+    }
+
+    fn put(&self, name: &str, template: &str) {
+        self.here.write(&format!("{}/{name}", self.dir), template);
+    }
+
+    fn git(&self, args: &[&str]) -> Run {
+        self.here.try_git(&[&["-C", &self.dir], args].concat())
+    }
+
+    /// Commits everything, past hooks of commits.
+    fn record(&self) {
+        self.git(&["add", "--all", "."]);
+        assert_eq!(self.git(&["commit", "-q", "--no-verify", "-m", "x"]).code, Some(0));
+    }
+
+    /// Does what the hook watches over: commits everything, or commits and pushes it.
+    fn act(&self) -> Run {
+        if self.kind == "pre-commit" {
+            self.git(&["add", "--all", "."]);
+            return self.git(&["commit", "-q", "-m", "x"]);
+        }
+        if !self.git(&["status", "--porcelain"]).stdout.is_empty() {
+            self.record();
+        }
+        self.push(&["HEAD:refs/heads/topic"])
+    }
+
+    fn push(&self, args: &[&str]) -> Run {
+        let url = self.remote.path().to_str().expect("UTF-8").to_owned();
+        let to = if self.dir == "." { "origin" } else { &url };
+        self.git(&[&["push", "-q", to], args].concat())
+    }
+
+    /// The script of the hook.
+    fn script(&self) -> std::path::PathBuf {
+        let owner =
+            if self.kind == "pre-receive" { self.remote.path().to_owned() } else { self.here.path().join(".git") };
+        owner.join("hooks").join(self.kind)
+    }
+
+    #[track_caller]
+    fn assert(&self, what: &str, run: &Run, fate: Fate) {
+        let context = format!("{} / {what}: {:?} {}{}", self.kind, run.code, run.stdout, run.stderr);
+        match fate {
+            Passes => assert_eq!(run.code, Some(0), "{context}"),
+            Stopped => {
+                let deed = if self.kind == "pre-commit" { "commit" } else { "push" };
+                let words = format!("keyspill stopped the {deed}: there is an AWS key in it");
+                assert!(run.code != Some(0) && run.stderr.contains(&words), "{context}");
+            }
+            Fails(words) => assert!(run.code != Some(0) && run.stderr.contains(words), "{context}"),
+        }
+    }
+}
+
+#[test]
+fn every_hook_in_every_situation() {
+    for kind in ["pre-commit", "pre-push", "pre-receive"] {
+        // What the pusher's own files allow is nothing to a server.
+        let own = |fate: Fate, on_server: Fate| if kind == "pre-receive" { on_server } else { fate };
+
+        let world = World::new(kind, true);
+        world.put("a.txt", "fine\n");
+        world.assert("clean", &world.act(), Passes);
+
+        let world = World::new(kind, true);
+        world.put("a.env", PAIR);
+        world.assert("leak", &world.act(), Stopped);
+
+        let world = World::new(kind, true);
+        world.put("a.env", "{{akia}}  # {{allow}} revoked\n");
+        world.assert("allowed", &world.act(), Passes);
+
+        let world = World::new(kind, true);
+        world.put("a.env", PAIR);
+        assert_eq!(world.here.run(&["baseline", "create"]).code, Some(0));
+        world.assert("baseline", &world.act(), own(Passes, Stopped));
+
+        let world = World::new(kind, true);
+        world.put("keyspill.toml", "nonsense = 1\n");
+        world.put("a.txt", "fine\n");
+        world.assert("broken configuration", &world.act(), own(Fails("unknown key `nonsense`"), Passes));
+
+        let world = World::new(kind, true);
+        let text = std::fs::read_to_string(world.script()).expect("the hook");
+        std::fs::write(world.script(), text.replace(env!("CARGO_BIN_EXE_keyspill"), "/nowhere/keyspill"))
+            .expect("ours");
+        world.put("a.txt", "fine\n");
+        world.assert("missing binary", &world.act(), Fails("keyspill is neither at /nowhere/keyspill nor in PATH"));
+
+        let world = World::new(kind, false);
+        world.put("a.env", PAIR);
+        world.assert("unborn branch", &world.act(), Stopped);
+        let world = World::new(kind, false);
+        world.put("a.txt", "fine\n");
+        world.assert("unborn branch, clean", &world.act(), Passes);
+
+        // The other side's key comes in with the merge itself.
+        let world = World::new(kind, true);
+        world.git(&["checkout", "-q", "-b", "side"]);
+        world.put("README", "side\n");
+        world.record();
+        world.git(&["checkout", "-q", "-"]);
+        world.put("README", "main\n");
+        world.record();
+        assert_ne!(world.git(&["merge", "-q", "--no-verify", "side"]).code, Some(0), "a conflict");
+        world.put("README", &format!("both\n{PAIR}"));
+        world.assert("merge", &world.act(), Stopped);
+
+        // git runs no pre-commit while it replays commits.
+        let world = World::new(kind, true);
+        world.git(&["checkout", "-q", "-b", "side"]);
+        world.put("a.env", PAIR);
+        world.record();
+        world.git(&["checkout", "-q", "-"]);
+        world.put("b.txt", "x\n");
+        world.record();
+        assert_eq!(world.git(&["rebase", "-q", "HEAD", "side"]).code, Some(0));
+        if kind == "pre-commit" {
+            world.put("c.txt", "fine\n");
+            world.assert("rebase", &world.act(), Passes);
+        } else {
+            world.assert("rebase", &world.act(), Stopped);
+        }
+
+        let world = World::new(kind, true);
+        world.git(&["worktree", "add", "-q", "linked", "-b", "linked"]);
+        world.here.write(".git/info/exclude", "linked\n");
+        let world = World { dir: "linked".into(), ..world };
+        world.put("a.env", PAIR);
+        world.assert("worktree", &world.act(), Stopped);
+        world.put("a.env", "fine\n");
+        if kind == "pre-commit" {
+            world.assert("worktree, clean", &world.act(), Passes);
+        }
+
+        if kind != "pre-commit" {
+            let world = World::new(kind, true);
+            world.put("a.env", PAIR);
+            world.record();
+            world.git(&["tag", "light"]);
+            world.git(&["tag", "-a", "full", "-m", "x"]);
+            world.assert("tag", &world.push(&["light"]), Stopped);
+            world.assert("annotated tag", &world.push(&["full"]), Stopped);
+            world.git(&["reset", "-q", "--hard", "HEAD~1"]);
+            world.put("b.txt", "x\n");
+            world.record();
+            world.assert("forced push, clean", &world.push(&["--force", "HEAD:main"]), Passes);
+            world.git(&["reset", "-q", "--hard", "HEAD~1"]);
+            world.put("c.env", PAIR);
+            world.record();
+            world.assert("forced push", &world.push(&["--force", "HEAD:main"]), Stopped);
+            world.assert("another branch", &world.push(&["HEAD~1:refs/heads/other"]), Passes);
+            world.assert("deletion", &world.push(&["--delete", "other"]), Passes);
+        }
+    }
+    // In a submodule the hook is the submodule's own.
+    for kind in ["pre-commit", "pre-push"] {
+        let inner = World::new("pre-commit", true);
+        let outer = World::new(kind, true);
+        let url = inner.here.path().to_str().expect("UTF-8").to_owned();
+        outer.here.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "sub"]);
+        let binary = env!("CARGO_BIN_EXE_keyspill");
+        let dir = outer.here.path().join("sub");
+        let install = Command::new(binary).args(["hook", "install", &format!("--{kind}")]).current_dir(&dir).output();
+        assert!(install.expect("it runs").status.success());
+        let world = World { dir: "sub".into(), ..outer };
+        world.put("a.env", PAIR);
+        world.assert("submodule", &world.act(), Stopped);
+    }
+}
