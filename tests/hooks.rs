@@ -202,7 +202,11 @@ fn pre_push_to_an_empty_remote_looks_at_everything() {
     sandbox.write_bytes("keyspill.toml", b"fail_on = 3\n");
     sandbox.git(&["reset", "-q", "--hard", "HEAD~1"]);
     let broken = sandbox.try_git(&["push", "-q", url, "HEAD:main"]);
-    assert!(broken.code != Some(0) && broken.stderr.contains("fail_on"), "{}", broken.stderr);
+    assert!(
+        broken.code != Some(0) && broken.stderr.contains("is not a valid configuration: line 1"),
+        "{}",
+        broken.stderr
+    );
 }
 
 #[test]
@@ -318,7 +322,10 @@ fn hooks_go_where_git_and_its_managers_look() {
         assert_eq!(husky.run(&["hook", "install"]).code, Some(0));
     }
     let text = husky.read(".husky/pre-commit");
-    assert!(text.starts_with("npm test\n# keyspill hook: start\n"), "{text}");
+    assert!(
+        text.starts_with("# keyspill hook: start\n") && text.ends_with("# keyspill hook: end\nnpm test\n"),
+        "{text}"
+    );
     assert_eq!(text.matches("hook run pre-commit").count(), 1, "{text}");
     assert_eq!(husky.run(&["hook", "uninstall"]).code, Some(0));
     assert_eq!(husky.read(".husky/pre-commit"), "npm test\n");
@@ -329,6 +336,84 @@ fn hooks_go_where_git_and_its_managers_look() {
     let run = lefthook.run(&["hook", "install"]);
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("add this to lefthook.yml"), "{}", run.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hook_that_asks_for_its_name_still_gets_it() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write(
+        ".git/hooks/pre-commit",
+        "#!/bin/sh\ncase \"$(basename \"$0\")\" in pre-commit) exit 7 ;; *) exit 0 ;; esac\n",
+    );
+    use std::os::unix::fs::PermissionsExt;
+    let file = sandbox.path().join(".git/hooks/pre-commit");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    assert_eq!(sandbox.run(&["hook", "install"]).code, Some(0));
+    sandbox.write("a.txt", "x\n");
+    assert_ne!(commit(&sandbox, &[]).code, Some(0), "it says no under its name");
+    // A link that leads nowhere is kept as it is.
+    let other = Sandbox::new();
+    other.init();
+    std::os::unix::fs::symlink("../../tools/gone", other.path().join(".git/hooks/pre-commit")).expect("ours");
+    assert_eq!(other.run(&["hook", "install"]).code, Some(0));
+    assert!(!other.path().join("tools").exists());
+    assert_eq!(other.run(&["hook", "uninstall"]).code, Some(0));
+    assert!(other.path().join(".git/hooks/pre-commit").symlink_metadata().is_ok_and(|facts| facts.is_symlink()));
+}
+
+#[test]
+fn a_hook_of_one_repository_and_one_for_all_do_not_meet() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    assert_eq!(sandbox.run(&["hook", "install", "--global"]).code, Some(0));
+    assert_eq!(sandbox.run(&["hook", "install", "--commit-msg"]).code, Some(0));
+    assert!(sandbox.path().join(".git/hooks/commit-msg").is_file(), "in the repository, from where it is called");
+    let status = sandbox.run(&["hook", "status"]);
+    assert_eq!(status.code, Some(0), "{}", status.stdout);
+    assert_eq!(sandbox.run(&["hook", "uninstall"]).code, Some(0));
+    sandbox.write("a.env", PAIR);
+    sandbox.git(&["add", "a.env"]);
+    assert_blocked(&sandbox.try_git(&["commit", "-q", "-m", "x"]), "commit");
+    assert_eq!(sandbox.run(&["hook", "uninstall", "--global"]).code, Some(0));
+    sandbox.git(&["config", "--global", "core.hooksPath", ".githooks"]);
+    let run = sandbox.run(&["hook", "install", "--global"]);
+    assert!(run.code == Some(2) && run.stderr.contains("another directory in each repository"), "{}", run.stderr);
+    sandbox.git(&["config", "--global", "core.hooksPath", sandbox.path().join("mine").to_str().expect("UTF-8")]);
+    let run = sandbox.run(&["hook", "install"]);
+    assert!(run.code == Some(2) && run.stderr.contains("use --global"), "{}", run.stderr);
+}
+
+#[test]
+fn what_git_only_shows_below_a_message_is_not_the_message() {
+    let sandbox = hooked(&["--commit-msg"]);
+    sandbox.write("a.env", PAIR);
+    sandbox.git_on(2, &["add", "."]);
+    sandbox.git_on(2, &["commit", "-q", "--no-verify", "-m", "A key"]);
+    sandbox.write("a.env", "fine\n");
+    sandbox.git(&["add", "."]);
+    // An editor that only adds a line.
+    sandbox.git(&["config", "core.editor", "sed -i 1iTake-it-out"]);
+    for mark in ["#", ";"] {
+        sandbox.git(&["config", "core.commentChar", mark]);
+        let run = sandbox.try_git(&["commit", "-q", "-v", "--amend"]);
+        assert_eq!(run.code, Some(0), "{mark}: {}", run.stderr);
+    }
+    let text = support::expand("x\n# ------------------------ >8 ------------------------\n{{akia}} {{secret}}\n").text;
+    sandbox.write_bytes("../message-keyspill", text.as_bytes());
+    let run = sandbox.try_git(&["commit", "-q", "--allow-empty", "-F", "../message-keyspill"]);
+    std::fs::remove_file(sandbox.path().join("../message-keyspill")).expect("ours");
+    assert_blocked(&run, "commit");
+}
+
+#[test]
+fn pushes_may_be_given_as_expressions() {
+    let (sandbox, _remote) = pushing(&["--pre-push"]);
+    sandbox.write("b.txt", "x\n");
+    sandbox.commit(2, "fix bug");
+    assert_passes(&sandbox.try_git(&["push", "-q", "origin", "HEAD@{0 seconds ago}:refs/heads/x"]));
+    assert_passes(&sandbox.try_git(&["push", "-q", "origin", ":/fix bug:refs/heads/y"]));
 }
 
 #[test]

@@ -87,8 +87,16 @@ fn files_include_others_and_only_add_to_what_is_built_in() {
     assert_eq!(sandbox.run(&["scan", "."]).code, Some(1), "all built-in rules are still there");
     assert!(sandbox.run(&["scan", "."]).stdout.contains("; under keyspill.toml, team/base.toml"));
     sandbox.write_bytes("team/base.toml", b"include = [\"../keyspill.toml\"]\n");
+    assert_eq!(sandbox.run(&["config", "check"]).code, Some(0), "in a circle each is read once");
+    sandbox.write_bytes("keyspill.toml", b"include = [\"/dev/zero\"]\n");
     let run = sandbox.run(&["scan", "."]);
-    assert!(run.code == Some(2) && run.stderr.contains("include each other"), "{}", run.stderr);
+    assert!(
+        run.code == Some(2) && run.stderr.contains("/dev/zero: include: it is outside the repository"),
+        "{}",
+        run.stderr
+    );
+    let run = sandbox.run(&["scan", ".", "--config", "keyspill.toml"]);
+    assert!(run.code == Some(2) && run.stderr.contains("is no file"), "{}", run.stderr);
     sandbox.write_bytes("keyspill.toml", b"include = [\"gone.toml\"]\n");
     assert!(sandbox.run(&["config", "check"]).stderr.contains("gone.toml: cannot be read"));
 }
@@ -103,6 +111,101 @@ fn what_has_no_effect_is_told_if_all_is_scanned() {
     assert_eq!(found[0]["location"]["startLine"], 4);
     assert_eq!(found.as_array().map(Vec::len), Some(1));
     assert_eq!(sandbox.json(&["used.txt"])["findings"].as_array().map(Vec::len), Some(0), "of a part nobody can tell");
+}
+
+#[test]
+fn a_broken_file_is_not_quoted() {
+    let secret = expand("{{secret}}").text;
+    let line = format!("AWS_SECRET_ACCESS_KEY={secret}\n");
+    for (name, args) in [
+        ("keyspill.toml", &["scan", "."][..]),
+        ("keyspill.toml", &["config", "check"]),
+        ("keyspill-baseline.toml", &["baseline", "show"]),
+        ("from.json", &["baseline", "create", "--from", "from.json"]),
+    ] {
+        for text in [line.clone(), format!("org_domains = \"{secret}\"\n"), format!("{{\"results\": \"{secret}\"}}")] {
+            let sandbox = repository("");
+            sandbox.write_bytes(name, text.as_bytes());
+            let run = sandbox.run(args);
+            assert_eq!(run.code, Some(2), "{name} {args:?}: {}", run.stdout);
+            assert!(!(run.stdout + &run.stderr).contains(&secret), "{name} {args:?}: {text}");
+        }
+    }
+    let sandbox = repository(&format!("[[allow]]\npaths = [\"x\"]\nreason = \"aws_secret_access_key={secret}\"\n"));
+    for args in [&["scan", "."][..], &["config", "show"]] {
+        let run = sandbox.run(args);
+        assert!(!(run.stdout + &run.stderr).contains(&secret), "{args:?}");
+    }
+}
+
+#[test]
+fn a_configuration_that_was_found_speaks_of_its_own_directory_only() {
+    let sandbox = Sandbox::new();
+    sandbox.write_bytes("one/keyspill.toml", b"[[allow]]\naccounts = [\"111122223333\"]\n");
+    sandbox.write("one/a.txt", "{{akia}}\n");
+    sandbox.write("two/b.txt", "{{akia b}}\n");
+    assert_eq!(paths(&sandbox.json(&["one", "two"]), "findings"), ["two/b.txt"]);
+    assert_eq!(
+        sandbox.run(&["scan", "one", "two", "--config", "one/keyspill.toml"]).code,
+        Some(0),
+        "a given one of all"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_repository_is_the_repository() {
+    let sandbox = Sandbox::new();
+    sandbox.write_bytes("repo/keyspill.toml", b"[[allow]]\npaths = [\"a.txt\"]\n");
+    sandbox.write("repo/a.txt", "{{akia}}\n");
+    std::os::unix::fs::symlink("repo", sandbox.path().join("link")).expect("ours");
+    let run = sandbox.run(&["scan", "link/"]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(!run.stdout.contains("unused-allow"), "{}", run.stdout);
+}
+
+#[test]
+fn a_baseline_elsewhere_accepts_the_same_and_no_copies() {
+    let sandbox = repository("baseline = \"ci/accepted.toml\"\n");
+    sandbox.write("ci/README", "x\n");
+    sandbox.write("a.env", PAIR);
+    assert_eq!(sandbox.run(&["baseline", "create"]).code, Some(0));
+    assert!(sandbox.read("ci/accepted.toml").contains("path = \"../a.env\""), "{}", sandbox.read("ci/accepted.toml"));
+    sandbox.commit(1, "All");
+    assert_eq!(sandbox.run(&["scan", "."]).code, Some(0));
+    sandbox.write("b.env", PAIR);
+    sandbox.git(&["add", "."]);
+    for args in [&["scan", "--staged"][..], &["scan", "."], &["hook", "run", "pre-commit"]] {
+        assert_eq!(sandbox.run(args).code, Some(1), "{args:?}");
+    }
+}
+
+#[test]
+fn what_only_history_held_does_not_come_back() {
+    let sandbox = repository("");
+    sandbox.write("old.env", PAIR);
+    sandbox.commit(1, "A key");
+    std::fs::remove_file(sandbox.path().join("old.env")).expect("ours");
+    sandbox.commit(2, "No key");
+    assert_eq!(sandbox.run(&["baseline", "create", "--history"]).code, Some(0));
+    assert_eq!(sandbox.run(&["scan", "--history", "."]).code, Some(0));
+    sandbox.write("new.env", PAIR);
+    assert_eq!(sandbox.run(&["scan", "."]).code, Some(1));
+    std::fs::remove_file(sandbox.path().join("new.env")).expect("ours");
+    assert_eq!(sandbox.run(&["baseline", "prune"]).code, Some(0));
+    assert_eq!(sandbox.run(&["scan", "--history", "."]).code, Some(0), "what was not scanned is not forgotten");
+}
+
+#[test]
+fn pruning_a_part_forgets_nothing_of_the_rest() {
+    let sandbox = repository("");
+    sandbox.write("a.env", PAIR);
+    sandbox.write("p/b.env", "{{akia b}}\n");
+    sandbox.write("p/c.env", "{{akia c}}\n");
+    assert_eq!(sandbox.run(&["baseline", "create"]).code, Some(0));
+    sandbox.write("p/c.env", "fine\n");
+    assert!(sandbox.run(&["baseline", "prune", "p"]).stdout.contains("removed 1"));
+    assert_eq!(sandbox.run(&["scan", "."]).code, Some(0));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{output, session::Session};
 use anyhow::{Context, bail};
 use keyspill::config::{BASELINE_NAME, Config};
+use keyspill::finding::mask::hide_long_words;
 use keyspill::finding::{Finding, Suppression};
 use keyspill::policy::baseline::{Baseline, Entry};
 use keyspill::policy::migrate::{self, Accepted};
@@ -86,7 +87,7 @@ fn file_of(given: Option<&PathBuf>, root: &Path) -> anyhow::Result<PathBuf> {
         return Ok(file.clone());
     }
     let config = match Config::find(root) {
-        Some(file) => Config::read(&file, &RuleSet::built_in())?,
+        Some(file) => Config::read_found(&file, &RuleSet::built_in())?,
         None => Config::default(),
     };
     let beside = config.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("")).join(BASELINE_NAME);
@@ -101,7 +102,7 @@ impl What {
     /// Scans under the configuration and `baseline`.
     fn scan(&self, baseline: Option<Baseline>) -> (Report, Verdict) {
         let root = self.paths.first().map_or(Path::new("."), PathBuf::as_path);
-        let session = Session::load(root, true).with_baseline(baseline);
+        let session = Session::load(root, true, false).with_baseline(baseline);
         let mut scan = session.scan(self.paths.clone());
         if self.history {
             scan.scope = Scope::History { with_tree: true, with_submodules: false };
@@ -110,6 +111,16 @@ impl What {
         report.coverage.failures().for_each(|skip| output::error(&format!("{}: {}", skip.path.to_text(), skip.cause)));
         let verdict = session.verdict(&report);
         (report, if verdict == Verdict::Incomplete { verdict } else { Verdict::Clean })
+    }
+
+    /// True if what an entry is of would have been met.
+    fn scans(&self, baseline: &Baseline, entry: &Entry) -> bool {
+        let file = entry.path.split(keyspill::source::INSIDE).next().unwrap_or_default();
+        let dir = baseline.file.parent().unwrap_or(Path::new(""));
+        let absolute = |path: &Path| keyspill::policy::place::Places::default().of_file(path);
+        let file = absolute(&dir.join(file));
+        let is_below = |root: &PathBuf| file.starts_with(root.canonicalize().unwrap_or_else(|_| absolute(root)));
+        (self.history || !entry.is_past) && self.paths.iter().any(is_below)
     }
 
     /// The entries for findings that can be accepted: a judgement goes with what it is of.
@@ -166,6 +177,9 @@ fn update(what: &What) -> anyhow::Result<Verdict> {
     let mut baseline = Baseline::read(&what.file()?)?;
     let (report, verdict) = what.scan(Some(baseline.clone()));
     let new = what.entries(&baseline, report.findings.iter());
+    // One that has expired is renewed.
+    let is_same = |a: &Entry, b: &Entry| (&a.path, &a.rule, a.fingerprint) == (&b.path, &b.rule, b.fingerprint);
+    baseline.entries.retain(|entry| !new.iter().any(|new| is_same(new, entry)));
     baseline.entries.extend(new);
     write(&mut baseline)?;
     Ok(verdict)
@@ -178,17 +192,19 @@ fn prune(what: &What) -> anyhow::Result<Verdict> {
         bail!("not all could be scanned, so nothing is removed");
     }
     let before = baseline.entries.len();
-    // Where a file was moved, its entry follows.
-    let kept =
-        report.suppressed.iter().filter(|finding| matches!(finding.suppression, Some(Suppression::Baseline { .. })));
     let place = |entry: &Entry| format!("{}:{}", baseline.file.display(), entry.line);
-    let entries: Vec<Entry> = kept
-        .filter_map(|finding| {
-            let Some(Suppression::Baseline { place: own, .. }) = &finding.suppression else { return None };
-            let entry = baseline.entries.iter().find(|entry| place(entry) == *own)?;
-            Some(Entry { path: baseline.entry(finding).path, ..entry.clone() })
-        })
-        .collect();
+    // Where a file was moved, its entry follows.
+    let mut entries = Vec::new();
+    let mut used = std::collections::BTreeSet::new();
+    for finding in &report.suppressed {
+        let Some(Suppression::Baseline { place: own, .. }) = &finding.suppression else { continue };
+        let Some(entry) = baseline.entries.iter().find(|entry| place(entry) == *own) else { continue };
+        used.insert(entry.line);
+        entries.push(Entry { path: baseline.entry(finding).path, ..entry.clone() });
+    }
+    // Of what was not scanned nothing is known.
+    let unknown = |entry: &&Entry| !used.contains(&entry.line) && !what.scans(&baseline, entry);
+    entries.extend(baseline.entries.iter().filter(unknown).cloned());
     baseline.entries = entries;
     let left = write(&mut baseline)?;
     output::stdout(&format!("removed {}\n", before.saturating_sub(left)))?;
@@ -208,7 +224,7 @@ fn show(given: Option<PathBuf>) -> anyhow::Result<Verdict> {
     let file = file_of(given.as_ref(), Path::new("."))?;
     let baseline = Baseline::read(&file).context("there are no accepted findings")?;
     for Entry { path, rule, fingerprint, reason, author, expires, .. } in &baseline.entries {
-        let mut line = format!("{path}  {rule}  {}", &fingerprint.to_string()[..22]);
+        let mut line = format!("{path}  {rule}  {}", &fingerprint.to_string()[..20]);
         if !reason.is_empty() {
             line += &format!("  {reason}");
         }
@@ -218,7 +234,7 @@ fn show(given: Option<PathBuf>) -> anyhow::Result<Verdict> {
         if let Some(day) = expires {
             line += &format!("  until {day}");
         }
-        output::stdout(&(keyspill::sanitize::one_line(&line) + "\n"))?;
+        output::stdout(&(keyspill::sanitize::one_line(&hide_long_words(&line)) + "\n"))?;
     }
     Ok(Verdict::Clean)
 }

@@ -34,7 +34,7 @@ impl Command {
         };
         let config = Config::read(&file, &RuleSet::built_in())?;
         if show {
-            output::stdout(&config.to_toml())?;
+            output::stdout(&keyspill::finding::mask::hide_long_words(&config.to_toml()))?;
             return Ok(Verdict::Clean);
         }
         output::stdout(&format!("{}: everything is known and makes sense\n", file.display()))?;

@@ -23,9 +23,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// What is in force for the repository or directory at `root`. What cannot be read is told, and makes every verdict
+    /// What is in force for the repository or directory at `root`: its configuration if that is obeyed, and its accepted
+    /// findings if they are read. What cannot be read is told, and makes every verdict
     /// [`Verdict::Incomplete`].
-    pub fn load(root: &Path, obeys_repository: bool) -> Self {
+    pub fn load(root: &Path, obeys_repository: bool, reads_baseline: bool) -> Self {
         let rules = RuleSet::built_in();
         let mut is_complete = true;
         let mut refused = |error: String| {
@@ -33,13 +34,13 @@ impl Session {
             is_complete = false;
         };
         let file = Config::find(root).filter(|_| obeys_repository);
-        let config = file.map(|file| Config::read(&file, &rules)).transpose();
+        let config = file.map(|file| Config::read_found(&file, &rules)).transpose();
         let config = config.unwrap_or_else(|error| {
             refused(error.to_string());
             None
         });
         let config = config.unwrap_or_default();
-        let file = config.find_baseline(root).filter(|_| obeys_repository);
+        let file = config.find_baseline(root).filter(|_| obeys_repository && reads_baseline);
         let baseline = file.map(|file| Baseline::read(&file)).transpose().unwrap_or_else(|error| {
             refused(error.to_string());
             None

@@ -4,6 +4,7 @@
 pub mod syntax;
 
 use crate::credential::{AccountId, Fingerprint};
+use crate::finding::mask::hide_long_words;
 use crate::policy::allow::{Allow, Paths};
 use crate::rule::{RuleSet, Severity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,14 +19,19 @@ pub const FILE_NAME: &str = "keyspill.toml";
 /// The name of the file of accepted findings, in the same place, if the configuration gives no other.
 pub const BASELINE_NAME: &str = "keyspill-baseline.toml";
 
-/// So deep files may include each other.
-const DEEPEST: usize = 8;
+/// So many files may be included, and each be so long, in bytes.
+const MOST_FILES: usize = 100;
+const MOST_BYTES: u64 = 4 << 20;
 
 /// The file as resolved, with those that it includes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     /// The files it was read from, the main one first.
     pub files: Vec<PathBuf>,
+    /// The same, absolute, also while they are read.
+    pending: Vec<PathBuf>,
+    /// The directory to whose files it is limited, if it was found and not given.
+    pub home: Option<PathBuf>,
     /// Mail domains of the organisation, in lower case.
     pub org_domains: Vec<String>,
     /// AWS accounts of the organisation.
@@ -71,7 +77,7 @@ enum Problem {
     #[error("cannot be read: {0}")]
     Read(#[from] std::io::Error),
     #[error("is not a valid configuration: {0}")]
-    Syntax(#[from] Box<toml::de::Error>),
+    Syntax(String),
     #[error("{0}")]
     Value(String),
 }
@@ -93,21 +99,54 @@ impl Config {
     /// If it, or one that it includes, cannot be read, or says something that is not known or not allowed.
     pub fn read(file: &Path, rules: &RuleSet) -> Result<Self, ConfigError> {
         let mut config = Self::default();
-        config.add(file, rules, 0)?;
+        config.add(file, rules, None)?;
         config.files.reverse();
         Ok(config)
     }
 
-    fn add(&mut self, file: &Path, rules: &RuleSet, depth: usize) -> Result<(), ConfigError> {
+    /// Reads a file that [`Self::find`] found. It may be a stranger's, so it only speaks of what is in its directory, and
+    /// includes only files of its repository.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and if it includes a file from elsewhere.
+    pub fn read_found(file: &Path, rules: &RuleSet) -> Result<Self, ConfigError> {
+        let absolute = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let dir = absolute.parent().unwrap_or(Path::new("")).to_owned();
+        let root = dir.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(&dir).to_owned();
+        let mut config = Self::default();
+        config.add(file, rules, Some(&root))?;
+        config.files.reverse();
+        config.home = Some(dir);
+        Ok(config)
+    }
+
+    fn add(&mut self, file: &Path, rules: &RuleSet, root: Option<&Path>) -> Result<(), ConfigError> {
         let refused = |problem| ConfigError { file: file.to_owned(), problem };
+        let problem = |text: &str| Err(refused(Problem::Value(text.into())));
+        let absolute = file.canonicalize().map_err(|error| refused(error.into()))?;
+        if root.is_some_and(|root| !absolute.starts_with(root)) {
+            return problem(
+                "include: it is outside the repository; give the configuration with --config to allow that",
+            );
+        }
+        let facts = absolute.metadata().map_err(|error| refused(error.into()))?;
+        if !facts.is_file() || facts.len() > MOST_BYTES {
+            return problem("is no file, or too long for a configuration");
+        }
         let text = std::fs::read_to_string(file).map_err(|error| refused(error.into()))?;
         let written = parse(&text).map_err(refused)?;
-        if depth > DEEPEST {
-            return Err(refused(Problem::Value(format!("include: files include each other more than {DEEPEST} deep"))));
+        self.pending.push(absolute);
+        if self.pending.len() > MOST_FILES {
+            return Err(refused(Problem::Value(format!("include: more than {MOST_FILES} files are included"))));
         }
         let dir = file.parent().unwrap_or(Path::new("")).to_owned();
         for include in &written.include {
-            self.add(&dir.join(include), rules, depth + 1)?;
+            let include = dir.join(include);
+            // Once is enough, and files may include each other.
+            if include.canonicalize().is_ok_and(|include| self.pending.contains(&include)) {
+                continue;
+            }
+            self.add(&include, rules, root)?;
         }
         self.merge(written, &text, file, &dir, rules).map_err(refused)?;
         self.files.push(file.to_owned());
@@ -220,7 +259,7 @@ fn find_above(path: &Path, name: &str) -> Option<PathBuf> {
 }
 
 fn parse(text: &str) -> Result<ConfigFile, Problem> {
-    let table: toml::Table = toml::from_str(text).map_err(Box::new)?;
+    let table: toml::Table = toml::from_str(text).map_err(|error| Problem::Syntax(explain(text, &error)))?;
     known_keys(&table, &KEYS, "")?;
     for (key, known) in [("allow", &ALLOW_KEYS[..]), ("override", &OVERRIDE_KEYS)] {
         for inner in
@@ -229,7 +268,16 @@ fn parse(text: &str) -> Result<ConfigFile, Problem> {
             known_keys(inner, known, &format!("{key}: "))?;
         }
     }
-    Ok(toml::from_str(text).map_err(Box::new)?)
+    toml::from_str(text).map_err(|error| Problem::Syntax(explain(text, &error)))
+}
+
+/// What is wrong and where, without the line, which may be of another file and hold anything.
+pub(crate) fn explain(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("line {line}, column {column}: {}", hide_long_words(error.message()))
 }
 
 fn known_keys(table: &toml::Table, known: &[&str], place: &str) -> Result<(), Problem> {

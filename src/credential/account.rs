@@ -18,6 +18,11 @@ impl AccountId {
         (number <= 999_999_999_999).then_some(Self(number))
     }
 
+    /// True if it is the account of AWS's documentation, or that with which `LocalStack` and its like answer.
+    pub fn is_example(self) -> bool {
+        matches!(self.0, 0 | 123_456_789_012)
+    }
+
     /// True if the account belongs to a service that hands out canary tokens: keys that are planted to be found, and
     /// raise an alarm when used.
     pub fn is_canary(self) -> bool {

@@ -18,6 +18,7 @@ use crate::rule::{Matcher, Observer, RegexMatcher, Rule, RuleSet};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// How many encodings may lie around each other.
@@ -230,7 +231,10 @@ impl<'a> Tokenizer<'a> {
             own.filter(|token| token.dummy.is_none()).map(|token| token.part.span.clone()).collect();
         secrets.sort_unstable_by_key(|span| span.start);
         let around = observe::Surroundings { file: layered.file, secrets: &secrets, now: self.now };
-        for seen in observe::observe(observer, layered.text, &around) {
+        // A bug in an observer must not cost the keys that were found, nor pass unseen.
+        let seen = catch_unwind(AssertUnwindSafe(|| observe::observe(observer, layered.text, &around)));
+        self.tokens.is_cut |= seen.is_err();
+        for seen in seen.unwrap_or_default() {
             let Some(rule) = self.rules.of_finder(seen.finder) else { continue };
             if !self.tokens.has_room() {
                 return;
@@ -240,7 +244,7 @@ impl<'a> Tokenizer<'a> {
                 severity: seen.severity.unwrap_or(rule.severity),
                 id: Some(layered.part(seen.subject, seen.span)),
                 secret: None,
-                dummy: None,
+                dummy: seen.account.filter(|account| account.is_example()).map(|_| Dummy::Documented),
                 account: seen.account,
                 note: Some(seen.note),
             });

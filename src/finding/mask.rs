@@ -65,6 +65,30 @@ fn looks_random(token: &[u8]) -> bool {
         && crate::detect::dummy::entropy(token) > 3.5
 }
 
+/// A text that comes from a scanned file without long words in it: no name is as long, and a secret is.
+pub fn hide_long_words(text: &str) -> String {
+    const LONGEST: usize = 32;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_part) {
+        out.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let word = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
+        // The parts of a path are words of their own.
+        let longest = word.split('/').map(str::len).max().unwrap_or(0);
+        let is_path = word.contains('/') && longest < 20 && !word.bytes().any(|b| b.is_ascii_digit() || b == b'+');
+        let is_hash = word.len() == 64 && word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if word.len() < LONGEST || is_path || is_hash {
+            out.push_str(word);
+        } else {
+            out.extend(std::iter::repeat_n(MASK, word.len()));
+        }
+        rest = &rest[word.len()..];
+    }
+    out + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,5 +122,15 @@ mod tests {
         assert_eq!(found, [30]);
         let hash = expand("commit {{hex:40}}.").text;
         assert_eq!(random_tokens(hash.as_bytes()).count(), 1);
+    }
+
+    #[test]
+    fn long_words_are_hidden_and_names_are_not() {
+        let secret = crate::rule::example::expand("{{secret}}").text;
+        assert_eq!(hide_long_words(&format!("profile {secret}!")), format!("profile {}!", "*".repeat(40)));
+        assert_eq!(hide_long_words(&format!("x_{secret}")), format!("x_{}", "*".repeat(40)));
+        for name in ["arn:aws:iam::111122223333:user/ann", "src/some/longer/path/to/some/file/name.rs", "", "äöü"] {
+            assert_eq!(hide_long_words(name), name);
+        }
     }
 }

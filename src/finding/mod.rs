@@ -194,7 +194,9 @@ pub fn findings(
     locations: &Locations,
 ) -> Vec<Finding> {
     let finding = |candidate: &Candidate| {
-        let id = candidate.id.as_ref().map(|part| value(part, locations, part.value.clone()));
+        // What is no id was made of the scanned text.
+        let shown = |text: &String| if candidate.note.is_some() { mask::hide_long_words(text) } else { text.clone() };
+        let id = candidate.id.as_ref().map(|part| value(part, locations, shown(&part.value)));
         let secret = candidate.secret.as_ref().map(|part| {
             let clear = part.value.expose_secret();
             value(part, locations, if excerpts.shows_secrets() { clear.to_owned() } else { mask::mask(clear) })
@@ -219,7 +221,7 @@ pub fn findings(
             label: None,
             partner: None,
             proof: None,
-            note: candidate.note.clone(),
+            note: candidate.note.as_deref().map(mask::hide_long_words),
             judgement: None,
             is_canary: account_of(candidate).is_some_and(AccountId::is_canary),
             history: None,

@@ -1,6 +1,7 @@
 //! Whose key it is by the file it is in: the profile of a credentials file, the user of a table or of an answer of IAM.
 
 use crate::detect::ini;
+use crate::finding::mask::hide_long_words;
 use crate::json;
 use std::ops::Range;
 
@@ -28,8 +29,13 @@ pub fn owners(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<Owner>> {
     }
 }
 
+/// A name without what may be a secret.
+fn shown(name: &str) -> String {
+    hide_long_words(name.trim()).chars().take(LONGEST).collect()
+}
+
 fn named(name: &str) -> Option<Owner> {
-    let name: String = name.trim().chars().take(LONGEST).collect();
+    let name = shown(name);
     (!name.is_empty()).then_some(Owner { name, is_profile: false, has_token: true })
 }
 
@@ -55,7 +61,7 @@ fn in_section(text: &[u8], span: &Range<usize>) -> Option<Owner> {
     let section = ini::section(text, span.start)?;
     let is_profile = section.sets("aws_access_key_id") || section.sets("aws_secret_access_key");
     let has_token = section.sets("aws_session_token") || section.sets("aws_security_token");
-    let name: String = section.name().trim().chars().take(LONGEST).collect();
+    let name = shown(&section.name());
     (is_profile && !name.is_empty()).then_some(Owner { name, is_profile, has_token })
 }
 

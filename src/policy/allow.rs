@@ -1,9 +1,9 @@
 //! What a team's configuration allows.
 
+use super::place::Places;
 use crate::credential::{AccountId, Fingerprint};
 use crate::finding::{Finding, Suppression};
-use crate::report::uri::{normalise, to_path};
-use crate::source::BlobPath;
+use crate::report::uri::normalise;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 /// Patterns of paths, as in `.gitignore`.
 #[derive(Debug, Clone)]
 pub struct Paths {
-    here: PathBuf,
     dir: PathBuf,
     patterns: Vec<String>,
     matcher: Gitignore,
@@ -31,15 +30,14 @@ impl Paths {
     /// # Errors
     /// If one is no pattern.
     pub fn new(dir: &Path, patterns: &[String]) -> Result<Self, String> {
-        // Without a look at the file system: what is in history is not there.
-        let here = std::env::current_dir().unwrap_or_default();
-        let dir = normalise(&here.join(dir));
+        let here = std::env::current_dir().map_err(|error| error.to_string())?.join(dir);
+        let dir = here.canonicalize().unwrap_or_else(|_| normalise(&here));
         let mut builder = GitignoreBuilder::new(&dir);
         for pattern in patterns {
             builder.add_line(None, pattern).map_err(|error| error.to_string())?;
         }
         let matcher = builder.build().map_err(|error| error.to_string())?;
-        Ok(Self { here, dir, patterns: patterns.to_vec(), matcher })
+        Ok(Self { dir, patterns: patterns.to_vec(), matcher })
     }
 
     /// The patterns as written.
@@ -47,10 +45,9 @@ impl Paths {
         &self.patterns
     }
 
-    /// True if the file that a blob is, or is in, is one of them.
-    pub fn contain(&self, path: &BlobPath) -> bool {
-        let path = normalise(&self.here.join(to_path(path)));
-        path.starts_with(&self.dir) && self.matcher.matched_path_or_any_parents(&path, false).is_ignore()
+    /// True if a file, as [`Places`] tell it, is one of them.
+    pub fn contain(&self, file: &Path) -> bool {
+        file.starts_with(&self.dir) && self.matcher.matched_path_or_any_parents(file, false).is_ignore()
     }
 }
 
@@ -82,12 +79,12 @@ impl Allow {
     }
 
     /// True if it speaks of this finding.
-    pub fn covers(&self, finding: &Finding) -> bool {
+    pub fn covers(&self, finding: &Finding, places: &Places) -> bool {
         let is_one = |account: AccountId| self.accounts.contains(&account);
         (self.rules.is_empty() || self.rules.iter().any(|rule| rule == finding.rule.id.as_str()))
             && (self.fingerprints.is_empty() || self.fingerprints.contains(&finding.fingerprint))
             && (self.accounts.is_empty() || finding.account.is_some_and(is_one))
-            && self.paths.as_ref().is_none_or(|paths| paths.contain(&finding.path))
+            && self.paths.as_ref().is_none_or(|paths| paths.contain(&places.of(&finding.path)))
     }
 
     /// What it makes of a finding.

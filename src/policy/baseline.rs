@@ -4,9 +4,10 @@
 //! squashes. A file that is moved is followed; a copy is a new finding, and so is another value in the same line.
 
 use super::allow::day_of;
+use super::place::Places;
+use crate::config::explain;
 use crate::credential::Fingerprint;
 use crate::finding::{Finding, Suppression};
-use crate::report::uri::{normalise, to_path};
 use crate::source::BlobPath;
 use jiff::civil::Date;
 use serde::Deserialize;
@@ -42,6 +43,8 @@ pub struct Entry {
     pub author: String,
     /// The last day on which it is.
     pub expires: Option<Date>,
+    /// True if only history held it when it was accepted: then it is not looked for in other files.
+    pub is_past: bool,
     /// Its line in the file, 1-based; 0 if it is not there yet.
     pub line: usize,
 }
@@ -59,7 +62,7 @@ enum Problem {
     #[error("cannot be read: {0}")]
     Read(#[from] std::io::Error),
     #[error("is no baseline: {0}")]
-    Syntax(#[from] Box<toml::de::Error>),
+    Syntax(String),
     #[error("is of version {0}, which this keyspill does not know; use a newer one")]
     Version(u32),
     #[error("line {line}: {text}")]
@@ -85,6 +88,8 @@ struct EntrySyntax {
     #[serde(default)]
     author: String,
     expires: Option<String>,
+    #[serde(default)]
+    past: bool,
 }
 
 impl Baseline {
@@ -101,21 +106,21 @@ impl Baseline {
     }
 
     fn parse(text: &str) -> Result<Vec<Entry>, Problem> {
-        let written: BaselineFile = toml::from_str(text).map_err(Box::new)?;
+        let written: BaselineFile = toml::from_str(text).map_err(|error| Problem::Syntax(explain(text, &error)))?;
         if written.version != VERSION {
             return Err(Problem::Version(written.version));
         }
         let entry = |written: Spanned<EntrySyntax>| {
             let line = text[..written.span().start].matches('\n').count() + 1;
             let refused = |text: String| Problem::Entry { line, text };
-            let EntrySyntax { path, rule, fingerprint, reason, author, expires } = written.into_inner();
+            let EntrySyntax { path, rule, fingerprint, reason, author, expires, past } = written.into_inner();
             let fingerprint = Fingerprint::parse(&fingerprint).ok_or_else(|| {
                 refused(format!("`{fingerprint}` is no fingerprint; expected `sha256-v1:` and 64 hex digits"))
             })?;
             let expires = expires.map(|day| {
                 day.parse().map_err(|_| refused(format!("`{day}` is no day; expected one such as 2026-12-31")))
             });
-            Ok(Entry { path, rule, fingerprint, reason, author, expires: expires.transpose()?, line })
+            Ok(Entry { path, rule, fingerprint, reason, author, expires: expires.transpose()?, is_past: past, line })
         };
         written.entries.into_iter().map(entry).collect()
     }
@@ -129,7 +134,7 @@ impl Baseline {
         let mut out = format!(
             "# Findings that keyspill does not count: `keyspill baseline` keeps this file. Add `reason`, `author` and `expires` by hand.\nversion = {VERSION}\nentries = [\n"
         );
-        for Entry { path, rule, fingerprint, reason, author, expires, .. } in entries {
+        for Entry { path, rule, fingerprint, reason, author, expires, is_past, .. } in entries {
             _ = write!(out, "  {{ path = {}, rule = {}, fingerprint = \"{fingerprint}\"", quoted(path), quoted(rule));
             for (key, value) in [("reason", reason), ("author", author)] {
                 if !value.is_empty() {
@@ -139,7 +144,7 @@ impl Baseline {
             if let Some(day) = expires {
                 _ = write!(out, ", expires = \"{day}\"");
             }
-            out.push_str(" },\n");
+            out.push_str(if *is_past { ", past = true },\n" } else { " },\n" });
         }
         out + "]\n"
     }
@@ -147,7 +152,8 @@ impl Baseline {
     /// The entry that would accept a finding.
     pub fn entry(&self, finding: &Finding) -> Entry {
         Entry {
-            path: self.relative(&finding.path),
+            path: self.relative(&finding.path, &Places::default()),
+            is_past: finding.history.as_ref().is_some_and(|history| history.is_past()),
             rule: finding.rule.id.to_string(),
             fingerprint: finding.fingerprint,
             reason: String::new(),
@@ -157,21 +163,22 @@ impl Baseline {
         }
     }
 
-    fn dir(&self) -> PathBuf {
-        let here = std::env::current_dir().unwrap_or_default();
-        normalise(&here.join(self.file.parent().unwrap_or(Path::new(""))))
+    fn dir(&self, places: &Places) -> PathBuf {
+        places.of_file(&self.file).parent().map(Path::to_owned).unwrap_or_default()
     }
 
-    /// A path as entries have it.
-    fn relative(&self, path: &BlobPath) -> String {
-        let here = std::env::current_dir().unwrap_or_default();
-        let absolute = normalise(&here.join(to_path(path)));
-        let file = absolute.strip_prefix(self.dir()).map_or_else(|_| path.clone(), BlobPath::new);
-        path.inside().iter().fold(file, |file, name| file.within(name)).to_text().into_owned()
+    /// A path as entries have it: from the file's own directory, upwards if need be.
+    fn relative(&self, path: &BlobPath, places: &Places) -> String {
+        let (file, dir) = (places.of(path), self.dir(places));
+        let shared = file.components().zip(dir.components()).take_while(|(a, b)| a == b).count();
+        let up = dir.components().skip(shared).map(|_| Path::new(".."));
+        let down: PathBuf = file.components().skip(shared).collect();
+        let relative = up.collect::<PathBuf>().join(down);
+        path.inside().iter().fold(BlobPath::new(&relative), |file, name| file.within(name)).to_text().into_owned()
     }
 
     /// Marks the findings that entries accept, at `now` in seconds since 1970, and tells which entries accept none.
-    pub fn apply(&self, findings: &mut [Finding], now: i64) -> Vec<&Entry> {
+    pub fn apply(&self, findings: &mut [Finding], now: i64, places: &Places) -> Vec<&Entry> {
         type Value = (String, Fingerprint);
         let mut by_value: HashMap<Value, Vec<usize>> = HashMap::new();
         for (number, entry) in self.entries.iter().enumerate() {
@@ -183,7 +190,7 @@ impl Baseline {
         let mut live = BTreeSet::new();
         for (index, finding) in findings.iter_mut().enumerate().filter(|(_, finding)| finding.suppression.is_none()) {
             let Some(numbers) = by_value.get(&(finding.rule.id.to_string(), finding.fingerprint)) else { continue };
-            let path = self.relative(&finding.path);
+            let path = self.relative(&finding.path, places);
             match numbers.iter().find(|number| self.entries[**number].path == path) {
                 Some(number) => {
                     used.insert(*number);
@@ -195,11 +202,11 @@ impl Baseline {
                 None => left.push((index, numbers)),
             }
         }
-        let dir = self.dir();
+        let dir = self.dir(places);
         for (index, numbers) in left {
             let is_gone = |number: &&usize| {
                 let file = self.entries[**number].path.split(crate::source::INSIDE).next().unwrap_or_default();
-                !live.contains(*number) && !dir.join(file).exists()
+                !self.entries[**number].is_past && !live.contains(*number) && !dir.join(file).exists()
             };
             if let Some(number) = numbers.iter().find(is_gone).copied() {
                 // One file cannot be moved to two places.
@@ -233,6 +240,7 @@ mod tests {
             reason: reason.into(),
             author: String::new(),
             expires: (!reason.is_empty()).then(|| "2026-12-31".parse().unwrap()),
+            is_past: false,
             line: 0,
         };
         let entries = vec![entry("b", ""), entry("a \"quoted\" » x", "it's \\ old"), entry("b", "")];

@@ -30,7 +30,7 @@ enum Problem {
     #[error("cannot be read: {0}")]
     Read(#[from] std::io::Error),
     #[error("is neither a report of gitleaks nor a baseline of detect-secrets: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(String),
     #[error("line {0}: expected `[COMMIT:]FILE:RULE:LINE`, as gitleaks writes it")]
     Ignore(usize),
 }
@@ -66,15 +66,24 @@ pub fn read(file: &Path) -> Result<Vec<Accepted>, MigrateError> {
     parse(&text).map_err(refused)
 }
 
+/// Without what the file holds there.
+fn explain(error: &serde_json::Error) -> Problem {
+    let kind = match error.classify() {
+        serde_json::error::Category::Data => "it is of another shape",
+        _ => "it is no JSON",
+    };
+    Problem::Json(format!("line {}, column {}: {kind}", error.line(), error.column()))
+}
+
 fn parse(text: &str) -> Result<Vec<Accepted>, Problem> {
     let accepted = |path: String, line, hash| Accepted { path: path.replace('\\', "/"), line, hash };
     match text.trim_start().chars().next() {
         Some('[') => {
-            let findings: Vec<GitleaksFinding> = serde_json::from_str(text)?;
+            let findings: Vec<GitleaksFinding> = serde_json::from_str(text).map_err(|error| explain(&error))?;
             Ok(findings.into_iter().map(|finding| accepted(finding.file, finding.start_line, None)).collect())
         }
         Some('{') => {
-            let baseline: SecretsBaseline = serde_json::from_str(text)?;
+            let baseline: SecretsBaseline = serde_json::from_str(text).map_err(|error| explain(&error))?;
             let all = baseline.results.into_iter().flat_map(|(path, secrets)| {
                 secrets.into_iter().map(move |secret| accepted(path.clone(), secret.line_number, secret.hashed_secret))
             });

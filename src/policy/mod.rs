@@ -4,14 +4,16 @@ pub mod allow;
 pub mod baseline;
 pub mod inline;
 pub mod migrate;
+pub mod place;
 
 use crate::config::Config;
 use crate::finding::excerpt::{Excerpt, Mark};
 use crate::finding::location::Location;
-use crate::finding::{self, Finding};
+use crate::finding::{self, Finding, mask};
 use crate::rule::{Finder, RuleSet};
 use crate::source::BlobPath;
 use baseline::Baseline;
+use place::Places;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,15 +28,26 @@ pub struct Policy<'a> {
     pub now: i64,
     /// True if all is scanned that the policy speaks of, so that what has no effect can be told.
     pub is_whole: bool,
+    /// Where files are.
+    pub places: Places,
 }
 
 impl Policy<'_> {
+    /// A configuration that was found beside files is one of them.
+    fn speaks_of(&self, finding: &Finding) -> bool {
+        self.config.home.as_ref().is_none_or(|home| self.places.of(&finding.path).starts_with(home))
+    }
+
     /// Gives findings the severity that the configuration says.
     pub fn grade(&self, finding: &mut Finding) {
+        if !self.speaks_of(finding) {
+            return;
+        }
         let rule = finding.rule.id.as_str();
         finding.severity = self.config.severity.get(rule).copied().unwrap_or(finding.severity);
         let fits = |over: &&crate::config::Override| {
-            (over.rules.is_empty() || over.rules.iter().any(|known| known == rule)) && over.paths.contain(&finding.path)
+            (over.rules.is_empty() || over.rules.iter().any(|known| known == rule))
+                && over.paths.contain(&self.places.of(&finding.path))
         };
         if let Some(over) = self.config.overrides.iter().rev().find(fits) {
             finding.severity = over.severity;
@@ -44,8 +57,11 @@ impl Policy<'_> {
     /// Marks what does not count. Returns findings of what allows nothing, if that can be told.
     pub fn apply(&self, findings: &mut [Finding], used: &mut BTreeSet<usize>) {
         for finding in findings.iter_mut().filter(|finding| finding.suppression.is_none()) {
+            if self.config.allows.is_empty() || !self.speaks_of(finding) {
+                continue;
+            }
             for (number, allow) in self.config.allows.iter().enumerate() {
-                if !allow.covers(finding) {
+                if !allow.covers(finding, &self.places) {
                     continue;
                 }
                 used.insert(number);
@@ -64,7 +80,7 @@ impl Policy<'_> {
     /// Marks what was accepted, and tells of entries that accept nothing.
     pub fn accept(&self, findings: &mut [Finding], rules: &RuleSet) -> Vec<Finding> {
         let Some(baseline) = self.baseline else { return vec![] };
-        let unused = baseline.apply(findings, self.now);
+        let unused = baseline.apply(findings, self.now, &self.places);
         let lines = unused.iter().filter(|_| self.is_whole).map(|entry| entry.line);
         without_effect(&baseline.file, lines, rules)
     }
@@ -96,7 +112,8 @@ fn without_effect(file: &Path, lines: impl Iterator<Item = usize>, rules: &RuleS
             byte_length: shown.len() - column,
         };
         let mark = Mark { range: column..shown.len(), is_secret: false };
-        let excerpt = Excerpt { line, text: crate::sanitize::one_line(shown), marks: vec![mark] };
+        let excerpt =
+            Excerpt { line, text: crate::sanitize::one_line(&mask::hide_long_words(shown)), marks: vec![mark] };
         finding::unused(rule, &path, location, vec![excerpt])
     };
     lines.map(finding).collect()

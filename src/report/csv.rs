@@ -4,6 +4,7 @@ use super::Report;
 use super::wording::{headline, moment};
 use crate::finding::Finding;
 use crate::sanitize::one_line;
+use crate::source::Skip;
 
 const HEADER: [&str; 21] = [
     "rule",
@@ -34,7 +35,8 @@ pub fn write(report: &Report) -> String {
     let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
     let rows = report.findings.iter().map(row);
     let header = HEADER.map(str::to_owned);
-    for record in std::iter::once(header).chain(rows) {
+    let skipped = report.coverage.failures().map(not_scanned);
+    for record in std::iter::once(header).chain(rows).chain(skipped) {
         writer.write_record(record).expect("a vector takes everything, and rows are of one length");
     }
     let bytes = writer.into_inner().expect("a vector takes everything");
@@ -75,8 +77,23 @@ fn row(finding: &Finding) -> [String; 21] {
     row.map(|cell| harmless(&one_line(&cell)))
 }
 
+/// A row of what could not be scanned, so that nobody takes the table for all there is.
+fn not_scanned(skip: &Skip) -> [String; 21] {
+    let mut row = [const { String::new() }; 21];
+    row[0] = "not-scanned".into();
+    row[1] = "error".into();
+    row[3] = skip.path.to_text().into_owned();
+    row[19] = skip.cause.to_string();
+    row.map(|cell| harmless(&one_line(&cell)))
+}
+
 /// A spreadsheet takes what starts so for a formula, and a hostile file name may be one.
 /// Source: <https://owasp.org/www-community/attacks/CSV_Injection>.
 fn harmless(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell.to_owned() }
+    // Some spaces are passed over, and full-width characters taken for the others.
+    if cell.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
+        format!("'{cell}")
+    } else {
+        cell.to_owned()
+    }
 }

@@ -10,6 +10,7 @@ use crate::judge::Grade;
 use crate::rule::Severity;
 use crate::sanitize::one_line;
 use serde::Serialize;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 const SCHEMA_VERSION: &str = "15.0.7";
@@ -115,6 +116,14 @@ pub fn write(report: &Report, base: &UriBase) -> String {
         level: "warn",
         value: format!("{}: {}", one_line(&skip.path.to_text()), one_line(&skip.cause.to_string())),
     };
+    // The same value in the same file is the same, whatever line it is on; the second is another.
+    let mut counts: HashMap<_, usize> = HashMap::new();
+    let mut number = |finding: &Finding| {
+        let count = counts.entry((finding.rule.id.clone(), finding.fingerprint, finding.path.clone())).or_default();
+        *count += 1;
+        *count - 1
+    };
+    let numbered: Vec<_> = worst_first(report).into_iter().map(|finding| (finding, number(finding))).collect();
     let document = Document {
         version: SCHEMA_VERSION,
         scan: Scan {
@@ -126,22 +135,19 @@ pub fn write(report: &Report, base: &UriBase) -> String {
             status: if failures.is_empty() { "success" } else { "failure" },
             messages: failures.iter().map(message).collect(),
         },
-        vulnerabilities: worst_first(report).into_iter().map(|finding| vulnerability(finding, report, base)).collect(),
+        vulnerabilities: numbered
+            .into_iter()
+            .map(|(finding, number)| vulnerability(finding, number, report, base))
+            .collect(),
     };
     serde_json::to_string_pretty(&document).expect("the document has text keys only") + "\n"
 }
 
-fn vulnerability<'a>(finding: &'a Finding, report: &Report, base: &UriBase) -> Vulnerability<'a> {
+fn vulnerability<'a>(finding: &'a Finding, number: usize, report: &Report, base: &UriBase) -> Vulnerability<'a> {
     let rule = &finding.rule;
     let file = base.relative_text(&finding.path);
-    // The same value in the same file is the same, whatever line it is on.
     let place = finding.location;
-    let number = report.findings.iter().filter(|other| {
-        let is_same =
-            other.rule.id == rule.id && other.fingerprint == finding.fingerprint && other.path == finding.path;
-        is_same && other.location < place
-    });
-    let name = format!("{}\n{}\n{}\n{}", rule.id, finding.fingerprint, finding.path.to_text(), number.count());
+    let name = format!("{}\n{}\n{}\n{}", rule.id, finding.fingerprint, finding.path.to_text(), number);
     let reasons = finding.judgement.iter().flat_map(|judgement| judgement.reasons.iter().cloned());
     let mut description = format!("{}.", headline(finding));
     for sentence in reasons.chain(remarks(finding)) {

@@ -41,5 +41,7 @@ pub fn write(report: &Report) -> String {
     }
     let mut suites = Suites::new("keyspill");
     suites.add_test_suite(suite);
-    suites.to_string().expect("names and texts have no characters that XML cannot hold")
+    let text = suites.to_string().expect("writing to a text does not fail");
+    // XML holds neither.
+    text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }

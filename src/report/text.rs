@@ -89,7 +89,7 @@ fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
         let reasons = finding.judgement.iter().flat_map(|judgement| &judgement.reasons);
         let reasons: Vec<_> = reasons.map(|reason| one_line(reason)).collect();
         // What it stands on, if that is somewhere else.
-        let evidence = finding.judgement.iter().flat_map(|judgement| judgement.evidence.first());
+        let evidence = finding.judgement.iter().filter_map(|judgement| judgement.evidence.first());
         let elsewhere: String = evidence
             .filter(|evidence| evidence.path != worst.path)
             .map(|evidence| format!(" ({}:{})", one_line(&evidence.path.to_text()), evidence.location.start_line))

@@ -11,6 +11,7 @@ use crate::judge::partner::{self, Clues};
 use crate::judge::{self, Surroundings};
 use crate::policy::Policy;
 use crate::policy::baseline::Baseline;
+use crate::policy::place::Places;
 use crate::report::uri::to_path;
 use crate::report::{Coverage, Report};
 use crate::source::container::Content;
@@ -122,7 +123,13 @@ impl Scan {
         let home =
             of_policy.map(|file| absolute(&Path::new(".").join(file)).parent().map(Path::to_owned).unwrap_or_default());
         let is_whole = is_all && home.is_some_and(|home| self.roots.iter().any(|root| absolute(root) == home));
-        Policy { config: &self.config, baseline: self.baseline.as_ref(), now: self.now, is_whole }
+        Policy {
+            config: &self.config,
+            baseline: self.baseline.as_ref(),
+            now: self.now,
+            is_whole,
+            places: Places::default(),
+        }
     }
 
     fn scan_tree(&self, roots: &[PathBuf], examiner: &Examiner, collected: &Collected) {

@@ -14,15 +14,16 @@ use std::path::{Path, PathBuf};
 /// In the first lines of every hook of ours.
 const MARK: &str = "# keyspill hook, version 1";
 
-/// What is put after the name of a hook that was there before.
-const BEFORE: &str = ".before-keyspill";
+/// The directory for hooks that were there before, under their own names: some ask for it.
+const BEFORE: &str = "before-keyspill";
 
 /// Around what is added to a file of husky.
 const HUSKY_START: &str = "# keyspill hook: start";
 const HUSKY_END: &str = "# keyspill hook: end";
 
-/// The hooks that git calls on a person's machine: with one directory for all repositories, it no longer looks into theirs.
-const CLIENT_HOOKS: [&str; 16] = [
+/// The hooks that git knows: with one directory for all repositories, it no longer looks into theirs. Left out are two that
+/// change what git does by being there. Source: githooks(5).
+const ALL_HOOKS: [&str; 25] = [
     "applypatch-msg",
     "pre-applypatch",
     "post-applypatch",
@@ -35,10 +36,19 @@ const CLIENT_HOOKS: [&str; 16] = [
     "post-checkout",
     "post-merge",
     "pre-push",
+    "pre-receive",
+    "update",
+    "post-receive",
+    "post-update",
+    "reference-transaction",
     "pre-auto-gc",
     "post-rewrite",
     "sendemail-validate",
-    "reference-transaction",
+    "fsmonitor-watchman",
+    "p4-changelist",
+    "p4-prepare-changelist",
+    "p4-post-changelist",
+    "post-index-change",
 ];
 
 /// Where hooks are.
@@ -80,15 +90,24 @@ fn layout() -> anyhow::Result<Layout> {
     {
         return Ok(Layout::Husky(dir.parent().unwrap_or(&dir).to_owned()));
     }
+    if repository.shares_hooks() {
+        // Ours calls those of each repository, where they usually are.
+        if own_dir().is_ok_and(|own| own == dir) {
+            return Ok(Layout::Dir(repository.common_dir().join("hooks")));
+        }
+        bail!("core.hooksPath is {} for all repositories; use --global, or set it for this one", dir.display());
+    }
     Ok(Layout::Dir(dir))
 }
 
 fn install_in_dir(dir: &Path, kind: Kind, program: &str, lenient: bool, is_global: bool) -> anyhow::Result<()> {
     let file = dir.join(kind.name());
-    let before = dir.join(format!("{}{BEFORE}", kind.name()));
+    let before = dir.join(BEFORE).join(kind.name());
     let existing = read(&file)?;
-    if let Some(text) = existing.as_deref().filter(|text| !is_ours(text)) {
-        if text.contains("lefthook") {
+    // A link that leads nowhere is a hook, too: somebody put it there.
+    let is_there = file.symlink_metadata().is_ok();
+    if is_there && !existing.as_deref().is_some_and(is_ours) {
+        if existing.as_deref().is_some_and(|text| text.contains("call_lefthook") || text.contains("lefthook run")) {
             bail!(
                 "{}: lefthook writes this file anew whenever it likes; add this to lefthook.yml instead:\n{}:\n  commands:\n    keyspill:\n      run: keyspill hook run {} {{0}}",
                 file.display(),
@@ -96,12 +115,13 @@ fn install_in_dir(dir: &Path, kind: Kind, program: &str, lenient: bool, is_globa
                 kind.name()
             );
         }
-        if before.exists() {
+        if before.symlink_metadata().is_ok() {
             bail!("{}: there is a hook from before already; remove one of both", before.display());
         }
+        fs::create_dir_all(dir.join(BEFORE)).with_context(|| format!("cannot make {}", dir.join(BEFORE).display()))?;
         fs::rename(&file, &before).with_context(|| format!("cannot rename {}", file.display()))?;
     }
-    write(&file, &script(kind.name(), Some(program), lenient, is_global))?;
+    write(&file, &script(kind.name(), program, lenient, is_global))?;
     let chained = if before.exists() {
         format!("; what was there before runs first, as {}", before.display())
     } else {
@@ -114,9 +134,13 @@ fn install_in_husky(dir: &Path, kind: Kind, program: &str, lenient: bool) -> any
     let file = dir.join(kind.name());
     let own = without_ours(&read(&file)?.unwrap_or_default());
     let call = call(kind.name(), program, lenient);
-    let own = if own.is_empty() || own.ends_with('\n') { own } else { format!("{own}\n") };
-    write(&file, &format!("{own}{HUSKY_START}\n{call}{HUSKY_END}\n"))?;
-    output::stdout(&format!("installed in {}, after what is there\n", file.display()))
+    // First, since what is there may end the script.
+    let (shebang, rest) = match own.split_once('\n') {
+        Some((first, rest)) if first.starts_with("#!") => (format!("{first}\n"), rest.to_owned()),
+        _ => (String::new(), own),
+    };
+    write(&file, &format!("{shebang}{HUSKY_START}\n{call}{HUSKY_END}\n{rest}"))?;
+    output::stdout(&format!("installed in {}, before what is there\n", file.display()))
 }
 
 fn install_global(kinds: &[Kind], program: &str, lenient: bool) -> anyhow::Result<Verdict> {
@@ -125,6 +149,12 @@ fn install_global(kinds: &[Kind], program: &str, lenient: bool) -> anyhow::Resul
         Ok(dir) => dir,
         Err(_) => own_dir()?,
     };
+    if dir.is_relative() {
+        bail!(
+            "core.hooksPath is {}, which is another directory in each repository; set it to an absolute one",
+            dir.display()
+        );
+    }
     fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let is_ours = dir == own_dir()?;
     for kind in kinds {
@@ -132,9 +162,9 @@ fn install_global(kinds: &[Kind], program: &str, lenient: bool) -> anyhow::Resul
     }
     if is_ours {
         // Git no longer looks into the repositories, so every hook has to.
-        for name in CLIENT_HOOKS.iter().filter(|name| kinds.iter().all(|kind| kind.name() != **name)) {
+        for name in ALL_HOOKS.iter().filter(|name| kinds.iter().all(|kind| kind.name() != **name)) {
             if read(&dir.join(name))?.is_none() {
-                write(&dir.join(name), &script(name, None, lenient, true))?;
+                write(&dir.join(name), &forwarder(name))?;
             }
         }
         let text = dir.to_str().context("the directory's name is not UTF-8")?;
@@ -182,7 +212,7 @@ fn uninstall_global() -> anyhow::Result<Verdict> {
     let mut config = git2::Config::open_default().context("cannot read git's configuration")?;
     let own = own_dir()?;
     let dir = config.get_path("core.hooksPath").unwrap_or_else(|_| own.clone());
-    for name in CLIENT_HOOKS {
+    for name in ALL_HOOKS {
         remove(&dir, name)?;
     }
     if dir == own && config.get_path("core.hooksPath").is_ok() {
@@ -198,9 +228,11 @@ fn remove(dir: &Path, name: &str) -> anyhow::Result<bool> {
     if !read(&file)?.is_some_and(|text| is_ours(&text)) {
         return Ok(false);
     }
-    let before = dir.join(format!("{name}{BEFORE}"));
-    if before.exists() {
+    let before = dir.join(BEFORE).join(name);
+    if before.symlink_metadata().is_ok() {
         fs::rename(&before, &file).with_context(|| format!("cannot rename {}", before.display()))?;
+        // Only if it is empty.
+        _ = fs::remove_dir(dir.join(BEFORE));
         output::stdout(&format!("{} is as it was before\n", file.display()))?;
     } else {
         fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
@@ -218,7 +250,9 @@ pub fn status() -> anyhow::Result<Verdict> {
     for kind in Kind::ALL {
         let file = dir.join(kind.name());
         let text = read(&file)?.unwrap_or_default();
-        let is_there = if is_husky { text.contains(HUSKY_START) } else { is_ours(&text) };
+        let is_ours = if is_husky { text.contains(HUSKY_START) } else { is_ours(&text) };
+        // One that only calls those of repositories does nothing itself.
+        let is_there = is_ours && text.contains("hook run");
         if !is_there {
             let other = if text.is_empty() { "not installed" } else { "not installed; there is another hook" };
             output::stdout(&format!("{}: {other}\n", kind.name()))?;
@@ -239,24 +273,32 @@ pub fn status() -> anyhow::Result<Verdict> {
 }
 
 /// The script of a hook: first what was there before and, if git looks into one directory for all, the repository's own;
-/// then keyspill, if it is to run.
-fn script(name: &str, program: Option<&str>, lenient: bool, is_global: bool) -> String {
-    let is_fed = ["pre-push", "pre-receive", "post-rewrite", "reference-transaction"].contains(&name);
+/// then keyspill.
+fn script(name: &str, program: &str, lenient: bool, is_global: bool) -> String {
     // What git writes to a hook can be read once.
+    let is_fed = ["pre-push", "pre-receive"].contains(&name);
     let (input, feed) =
         if is_fed { ("input=$(cat; echo x)\ninput=${input%x}\n", "printf '%s' \"$input\" | ") } else { ("", "") };
-    let call = program.map_or_else(String::new, |program| {
-        call(name, program, lenient).replace("\"$keyspill\" hook", &format!("{feed}\"$keyspill\" hook"))
-    });
+    let call = call(name, program, lenient).replace("\"$keyspill\" hook", &format!("{feed}\"$keyspill\" hook"));
     let mut text = format!(
-        "#!/bin/sh\n{MARK}. `keyspill hook uninstall` takes it away.\n{input}before=\"$0{BEFORE}\"\nif [ -x \"$before\" ]; then\n  {feed}\"$before\" \"$@\" || exit $?\nfi\n"
+        "{HEAD}{input}before=\"${{0%/*}}/{BEFORE}/{name}\"\nif [ -x \"$before\" ]; then\n  {feed}\"$before\" \"$@\" || exit $?\nfi\n"
     );
     if is_global {
-        text += &format!(
-            "common=$(git rev-parse --git-common-dir 2>/dev/null)\nif [ -n \"$common\" ] && [ -x \"$common/hooks/{name}\" ]; then\n  {feed}\"$common/hooks/{name}\" \"$@\" || exit $?\nfi\n"
-        );
+        text += &format!("{}if [ -x \"$own\" ]; then\n  {feed}\"$own\" \"$@\" || exit $?\nfi\n", own(name));
     }
     text + &call
+}
+
+/// The script of a hook that only calls the repository's own.
+fn forwarder(name: &str) -> String {
+    format!("{HEAD}{}[ -x \"$own\" ] || exit 0\nexec \"$own\" \"$@\"\n", own(name))
+}
+
+const HEAD: &str = "#!/bin/sh\n# keyspill hook, version 1. `keyspill hook uninstall` takes it away.\n";
+
+/// The lines that tell the repository's own hook.
+fn own(name: &str) -> String {
+    format!("own=$(git rev-parse --git-common-dir 2>/dev/null) || own=\nown=\"$own/hooks/{name}\"\n")
 }
 
 /// The lines that call keyspill, wherever it is now.
@@ -266,7 +308,7 @@ fn call(name: &str, program: &str, lenient: bool) -> String {
     let hint =
         if lenient { "nothing was scanned" } else { "nothing was scanned, so nothing passes; --no-verify passes once" };
     format!(
-        "keyspill='{quoted}'\n[ -x \"$keyspill\" ] || keyspill=$(command -v keyspill)\nif [ -z \"$keyspill\" ]; then\n  echo \"keyspill: {verb}: keyspill is neither at \"'{quoted}'\" nor in PATH, and {hint}. Install it again, or remove $0.\" >&2\n{end}fi\n\"$keyspill\" hook run {name} -- \"$@\" || exit $?\n"
+        "keyspill='{quoted}'\n[ -x \"$keyspill\" ] || keyspill=$(command -v keyspill) || keyspill=\nif [ -z \"$keyspill\" ]; then\n  echo \"keyspill: {verb}: keyspill is neither at \"'{quoted}'\" nor in PATH, and {hint}. Install it again, or remove $0.\" >&2\n{end}fi\n\"$keyspill\" hook run {name} -- \"$@\" || exit $?\n"
     )
 }
 

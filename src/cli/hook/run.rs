@@ -15,15 +15,15 @@ use std::path::{Path, PathBuf};
 /// The most that is read of a commit's message, in bytes.
 const MOST_MESSAGE: u64 = 64 << 20;
 
-/// `git commit -v` shows the changes below this line, for reading only.
-const SCISSORS: &[u8] = b"# ------------------------ >8 ------------------------";
+/// In the line below which `git commit -v` shows the changes, for reading only.
+const SCISSORS: &str = " ------------------------ >8 ------------------------";
 
 pub fn run(kind: Kind, args: &[OsString]) -> anyhow::Result<Verdict> {
     let here = Path::new(".");
     let repository = Repository::open(here).map_err(anyhow::Error::msg)?;
     let root = repository.work_dir().unwrap_or(repository.git_dir()).to_owned();
     // Whoever pushes must not be able to change what a server demands.
-    let session = session::Session::load(&root, kind != Kind::PreReceive);
+    let session = session::Session::load(&root, kind != Kind::PreReceive, true);
     let mut scan = session.scan(vec![here.to_owned()]);
     let (deed, command) = match kind {
         Kind::PreCommit => {
@@ -33,7 +33,7 @@ pub fn run(kind: Kind, args: &[OsString]) -> anyhow::Result<Verdict> {
         Kind::CommitMsg => {
             let file = args.first().context("git gives the hook commit-msg the file of the message; there is none")?;
             scan.roots = vec![];
-            scan.texts = vec![(PathBuf::from("commit message"), message(Path::new(file))?)];
+            scan.texts = vec![(PathBuf::from("commit message"), message(Path::new(file), &repository.comment_mark())?)];
             (Deed::Commit, "look at the message")
         }
         Kind::PrePush => {
@@ -66,13 +66,31 @@ fn if_new(pushed: Pushed, scan: &mut Scan) {
     }
 }
 
-fn message(file: &Path) -> anyhow::Result<Vec<u8>> {
+/// The message that `git commit` will record, so far as that can be told. `mark` is what comments start with.
+fn message(file: &Path, mark: &str) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
     let open = std::fs::File::open(file).and_then(|file| file.take(MOST_MESSAGE).read_to_end(&mut text));
     open.with_context(|| format!("{}: the commit's message cannot be read", file.display()))?;
-    let end = memchr::memmem::find(&text, SCISSORS).unwrap_or(text.len());
-    text.truncate(end);
+    text.truncate(end_of_message(&text, mark));
     Ok(text)
+}
+
+/// Where the changes start that are only shown: below scissors, an explanation in comments, and then a diff. Scissors that
+/// somebody wrote are part of the message.
+fn end_of_message(text: &[u8], mark: &str) -> usize {
+    let scissors = format!("{mark}{SCISSORS}");
+    let lines: Vec<&[u8]> = text.split_inclusive(|&b| b == b'\n').collect();
+    let mut at = 0;
+    for (number, line) in lines.iter().enumerate() {
+        if line.trim_ascii_end() == scissors.as_bytes() {
+            let below = lines[number + 1..].iter().find(|line| !line.starts_with(mark.as_bytes()));
+            if below.is_none_or(|line| line.starts_with(b"diff --")) {
+                return at;
+            }
+        }
+        at += line.len();
+    }
+    text.len()
 }
 
 /// A ref that is to change.
@@ -86,21 +104,28 @@ struct Update {
 /// What git tells the hooks of pushes on standard input. `pre-push` gets `LOCAL-REF NEW REMOTE-REF OLD`, `pre-receive` gets
 /// `OLD NEW REF`. Source: githooks(5).
 fn updates() -> anyhow::Result<Vec<Update>> {
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).context("cannot read what git says is pushed")?;
-    text.lines().filter(|line| !line.trim().is_empty()).map(update).collect()
+    let mut text = Vec::new();
+    std::io::stdin().read_to_end(&mut text).context("cannot read what git says is pushed")?;
+    text.split(|&b| b == b'\n').filter(|line| !line.trim_ascii().is_empty()).map(update).collect()
 }
 
-fn update(line: &str) -> anyhow::Result<Update> {
-    let fields: Vec<&str> = line.split(' ').collect();
+/// What is pushed may be given as an expression with spaces in it, and names of refs are bytes.
+fn update(line: &[u8]) -> anyhow::Result<Update> {
+    let mut fields: Vec<&[u8]> = line.rsplitn(4, |&b| b == b' ').collect();
+    fields.reverse();
     let (new, old) = match fields.as_slice() {
-        [_, new, _, old] => (new, old),
+        [_, new, _, old] if Oid::from_hex(old).is_some() => (new, old),
         [old, new, _] => (new, old),
-        _ => bail!("`{line}` is not what git tells hooks of a push; expected 4 fields, or 3 on a server"),
+        _ => bail!("`{}` is not what git tells hooks of a push", String::from_utf8_lossy(line)),
     };
-    let oid = |hex: &str| match Oid::from_hex(hex.as_bytes()) {
+    let oid = |hex: &[u8]| match Oid::from_hex(hex) {
         Some(oid) => Ok(Some(oid).filter(|oid| !oid.is_zero())),
-        None => bail!("`{hex}` is no name of an object with SHA-1; other formats are not known yet"),
+        None => {
+            bail!(
+                "`{}` is no name of an object with SHA-1; other formats are not known yet",
+                String::from_utf8_lossy(hex)
+            )
+        }
     };
     Ok(Update { new: oid(new)?, old: oid(old)? })
 }
@@ -129,4 +154,35 @@ fn all_refs(repository: &Repository) -> anyhow::Result<Vec<(String, Oid)>> {
         bail!("{}: {words}", name.display());
     }
     Ok(refs.into_iter().map(|known| (known.name, known.target)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_git_shows_is_cut_from_a_message() {
+        let end = |text: &str, mark: &str| end_of_message(text.as_bytes(), mark);
+        let scissors = format!("#{SCISSORS}\n");
+        let shown = format!("fix\n{scissors}# Do not touch.\n# Ignored.\ndiff --git a/a b/a\n-key\n");
+        assert_eq!(end(&shown, "#"), 4);
+        assert_eq!(end(&shown, ";"), shown.len(), "other comments are the message's own");
+        for written in [format!("fix\n{scissors}key\n"), format!("fix x{scissors}diff --git"), "fix\n".to_owned()] {
+            assert_eq!(end(&written, "#"), written.len(), "{written}");
+        }
+    }
+
+    #[test]
+    fn updates_are_read_as_git_writes_them() {
+        let (one, none) = ("1".repeat(40), "0".repeat(40));
+        let read = |line: &str| update(line.as_bytes()).map(|update| (update.new.is_some(), update.old.is_some())).ok();
+        assert_eq!(read(&format!("refs/heads/a {one} refs/heads/a {one}")), Some((true, true)));
+        assert_eq!(read(&format!("HEAD@{{0 seconds ago}} {one} refs/heads/a {none}")), Some((true, false)));
+        assert_eq!(read(&format!("{one} {none} refs/heads/a")), Some((false, true)));
+        assert_eq!(read("nonsense"), None);
+        assert_eq!(read(&format!("{} {one} x", "1".repeat(64))), None);
+        let latin =
+            [format!("refs/heads/a {one} refs/heads/").as_bytes(), b"\xe4", format!(" {none}").as_bytes()].concat();
+        assert!(update(&latin).is_ok());
+    }
 }

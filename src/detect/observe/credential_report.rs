@@ -28,8 +28,12 @@ const DAY: i64 = 24 * 60 * 60;
 
 /// What the report in `text` tells against its users.
 pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
-    let Some(start) = memchr::memmem::find(text, START) else { return vec![] };
-    let table = &text[start..];
+    // Only a file, or what is wrapped: documentation shows tables, too.
+    let table = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
+    if !table.starts_with(START) {
+        return vec![];
+    }
+    let start = text.len() - table.len();
     let made = (!std::ptr::eq(around.file, text)).then(|| time_of_making(around.file)).flatten();
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(table);
     let Ok(header) = reader.byte_headers() else { return vec![] };

@@ -111,13 +111,17 @@ pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
     }
     let text = Source { text, secrets: around.secrets };
     let mut seen = Vec::new();
-    for line in lines.into_iter().take(MOST_CALLS) {
+    let mut left = MOST_CALLS;
+    for line in lines {
         let bytes = &text.text[line.clone()];
         let in_text = |found: regex::bytes::Match| found.start() + line.start..found.end() + line.start;
         let calls = CALL.captures_iter(bytes).chain(POST.captures_iter(bytes));
-        seen.extend(calls.filter_map(|captures| text.call(in_text(captures.get(1)?))));
-        let commands = COMMAND.captures_iter(bytes);
-        seen.extend(commands.filter_map(|captures| text.command(in_text(captures.get(1)?))));
+        let calls: Vec<_> = calls.take(left).filter_map(|captures| Some(in_text(captures.get(1)?))).collect();
+        let commands = COMMAND.captures_iter(bytes).take(left);
+        let commands: Vec<_> = commands.filter_map(|captures| Some(in_text(captures.get(1)?))).collect();
+        left = left.saturating_sub(calls.len() + commands.len());
+        seen.extend(calls.into_iter().filter_map(|name| text.call(name)));
+        seen.extend(commands.into_iter().filter_map(|name| text.command(name)));
     }
     seen.sort_by_key(|seen| seen.span.start);
     seen.dedup_by(|a, b| a.span.start < b.span.end);
@@ -244,7 +248,12 @@ impl Source<'_> {
         let named = NAME.captures_iter(text).find(|captures| {
             let place = |name| captures.name(name).map(|found| found.start() + range.start..found.end() + range.start);
             match (place("variable"), place("file")) {
-                (Some(variable), _) => self.is_value(&variable, syntax) && !self.is_login(&variable, syntax),
+                (Some(variable), _) => {
+                    self.is_of_aws(&variable)
+                        && self.is_value(&variable, syntax)
+                        && !self.is_login(&variable, syntax)
+                        && !self.is_used(&variable, range.start)
+                }
                 (_, Some(file)) => self.is_file(&file, syntax),
                 _ => false,
             }
@@ -333,6 +342,34 @@ impl Source<'_> {
         })
     }
 
+    /// True if the name is that of an AWS secret, by itself or by the words around it: other services have a `SECRET_KEY`, too.
+    fn is_of_aws(self, name: &Range<usize>) -> bool {
+        let has =
+            |text: &[u8], word: &str| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
+        let around = &self.text[name.start.saturating_sub(200)..self.text.len().min(name.end + 200)];
+        has(&self.text[name.clone()], "access") || has(around, "aws") || has(around, "amazon")
+    }
+
+    /// True if what is at `value` is not given away but signs, encrypts or is looked at: `hmac(SECRET_KEY, payload)`.
+    fn is_used(self, value: &Range<usize>, start: usize) -> bool {
+        static USE: LazyLock<Regex> = LazyLock::new(|| {
+            Regex::new(r"(?i-u)(?:hmac|sign|signing|digest|hash|encrypt|cipher|verify|jwt)[\w.]*\s*$")
+                .expect("a valid regex")
+        });
+        let mut depth = 0;
+        let from = start.max(value.start.saturating_sub(1000));
+        for at in (from..value.start).rev() {
+            match self.text[at] {
+                b')' => depth += 1,
+                b'(' if depth > 0 => depth -= 1,
+                b'(' if USE.is_match(&self.text[at.saturating_sub(60).max(from)..at]) => return true,
+                _ => {}
+            }
+        }
+        let before = self.text[value.start.saturating_sub(8)..value.start].trim_ascii_end();
+        [&b" not"[..], b"=not", b"(not", b"!", b"len(", b"bool("].iter().any(|word| before.ends_with(word))
+    }
+
     /// True if the name at `name` stands for its value, and is not just mentioned: code outside of quotes, or something
     /// that is put into a text.
     fn is_value(self, name: &Range<usize>, syntax: Syntax) -> bool {
@@ -368,11 +405,21 @@ impl Source<'_> {
     fn is_file(self, name: &Range<usize>, syntax: Syntax) -> bool {
         let before = self.text[name.start.saturating_sub(40)..name.start].trim_ascii_end();
         if syntax != Syntax::Code {
-            // An argument, or what is read from: quotes around it, not a text with it inside.
-            let raw = &self.text[name.start.saturating_sub(1)..name.start];
-            let whole = raw.is_empty() || matches!(raw[0], b' ' | b'<' | b'@' | b'=' | b'"' | b'\'' | b'\t');
-            let is_quoted = matches!(raw.first(), Some(b'"' | b'\''));
-            return whole && (is_quoted || !self.in_quotes(name.start));
+            // What is read from, attached or printed, not a word in a text.
+            let before = before.strip_suffix(b"\"").or(before.strip_suffix(b"'")).unwrap_or(before).trim_ascii_end();
+            let words = [
+                &b"<"[..],
+                b" -a",
+                b" -A",
+                b" --attach",
+                b"@",
+                b"cat",
+                b"uuencode",
+                b"base64",
+                b"--body-file",
+                b"-Attachments",
+            ];
+            return words.iter().any(|word| before.ends_with(word));
         }
         let before = before.strip_suffix(b"\"").or(before.strip_suffix(b"'")).unwrap_or(before);
         [&b"("[..], b"path:", b"path =", b"path=", b"filename=", b"filename:", b"[", b"attachments=", b"file="]
@@ -383,7 +430,7 @@ impl Source<'_> {
     /// True if what is at `value` is given as a password or key to log in with.
     fn is_login(self, value: &Range<usize>, syntax: Syntax) -> bool {
         static OPTION: LazyLock<Regex> = LazyLock::new(|| {
-            Regex::new(r#"(?i-u)(?:(?:^|\s)-(?:ap|xp|u|p|-auth-password|-password|-user|-aws-sigv4|-secret-key)[ =]["']?(?:[^\s"']*:)?["']?\$?\{?|pass(?:word|wd)?["']?\s*[=:]\s*["']?\$?\{?|\bpass\s*[:=]\s*[\w.]*|(?:^|[^"'\w])(?:\w*_)?secret_?(?:access_?)?key\s*[=:]\s*["']?[\w.]*["'(\[]*)$"#)
+            Regex::new(r#"(?i-u)(?:(?:^|\s)-(?:ap|xp|u|p|-auth-password|-password|-user|-aws-sigv4|-secret-key)[ =]["']?(?:[^\s"']*:)?["']?\$?\{?|pass(?:word|wd)?["']?\s*[=:]\s*["']?\$?\{?|\bpass\s*[:=]\s*[\w.]*|\b(?:token|key|auth)\s*=\s*[\w.]*|(?:authorization|bearer)\W+(?:bearer\s+)?["']?\$?\{{0,2}[\w.]*|(?:^|[^"'\w])(?:\w*_)?secret_?(?:access_?)?key\s*[=:]\s*["']?[\w.]*["'(\[]*)$"#)
                 .expect("a valid regex")
         });
         static ASSIGNMENT: LazyLock<Regex> =
@@ -419,7 +466,9 @@ impl Source<'_> {
     }
 
     fn line_start(self, at: usize) -> usize {
-        memchr::memrchr(b'\n', &self.text[..at]).map_or(0, |newline| newline + 1)
+        // Bounded: a minified file is one line.
+        let from = at.saturating_sub(LONGEST);
+        memchr::memrchr(b'\n', &self.text[from..at]).map_or(from, |newline| from + newline + 1)
     }
 
     /// Offset of the bracket that closes the one at `open`, or as far as is read.
@@ -492,7 +541,7 @@ impl Source<'_> {
             }
             start = above;
         }
-        let most = self.text.len().min(start + LONGEST);
+        let most = self.text.len().min(at + LONGEST);
         let mut end = at;
         loop {
             end = memchr::memchr(b'\n', &self.text[end..most]).map_or(most, |newline| end + newline);

@@ -115,6 +115,25 @@ impl Repository {
         paths
     }
 
+    /// What comments in messages start with.
+    pub fn comment_mark(&self) -> String {
+        let config = self.inner.config();
+        let value = |key| config.as_ref().ok().and_then(|config| config.get_string(key).ok());
+        // `auto` takes another character only where the message has a line that starts with the usual one.
+        let mark = value("core.commentString").or_else(|| value("core.commentChar")).filter(|mark| mark != "auto");
+        mark.filter(|mark| !mark.is_empty()).unwrap_or_else(|| "#".to_owned())
+    }
+
+    /// True if `core.hooksPath` is set for more than this repository.
+    pub fn shares_hooks(&self) -> bool {
+        let own = [git2::ConfigLevel::Local, git2::ConfigLevel::Worktree, git2::ConfigLevel::App];
+        let level = self.inner.config().ok().and_then(|config| {
+            let config = config;
+            config.get_entry("core.hooksPath").ok().map(|entry| entry.level())
+        });
+        level.is_some_and(|level| !own.contains(&level))
+    }
+
     /// Where git looks for hooks: where `core.hooksPath` says, or in the repository.
     ///
     /// # Errors
