@@ -38,7 +38,8 @@ pub fn section(text: &[u8], at: usize) -> Option<Section<'_>> {
     let line_end = start + memchr::memchr(b'\n', &text[start..])?;
     let header = text[start..line_end].trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]")?;
     let name = header.strip_prefix(b"profile ").unwrap_or(header).trim_ascii();
-    let rest = &text[line_end..text.len().min(at + LONGEST)];
+    // A place in a long line is before its end.
+    let rest = &text[line_end..text.len().min(at.max(line_end) + LONGEST)];
     let end = memchr::memmem::find(rest, b"\n[").unwrap_or(rest.len());
     Some(Section { name, body: &rest[..end] })
 }
@@ -55,6 +56,8 @@ mod tests {
         assert_eq!(found.name(), "prod");
         assert!(found.sets("aws_access_key_id") && found.sets("y_z") && !found.sets("region"));
         assert_eq!(section(b"x = 1", 2), None);
+        let long = format!("[{}]\n", "x".repeat(9000));
+        assert!(section(long.as_bytes(), 10).is_some(), "a place in a long name");
         assert_eq!(section(b"a = [1]\nx = 1", 9), None);
     }
 }
