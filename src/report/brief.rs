@@ -56,8 +56,10 @@ pub fn write(report: &Report, deed: Deed, fail_on: Severity, command: &str) -> S
     match (counted.len(), failures.len()) {
         (0, 0) => return out,
         (0, _) => _ = writeln!(out, "keyspill stopped the {noun}: not all of it could be scanned"),
+        // Code that mails a key is none.
+        (1, _) if !counted[0].is_of_key() => _ = writeln!(out, "keyspill stopped the {noun}: see what is in it"),
         (1, _) => _ = writeln!(out, "keyspill stopped the {noun}: there is an AWS key in it"),
-        (n, _) => _ = writeln!(out, "keyspill stopped the {noun}: there are {n} AWS keys in it"),
+        (n, _) => _ = writeln!(out, "keyspill stopped the {noun}: there are AWS keys in it, {n} of them"),
     }
     for finding in counted.iter().take(MOST_KEYS) {
         let place = format!("{}:{}", one_line(&finding.path.to_text()), finding.location.start_line);
@@ -71,7 +73,10 @@ pub fn write(report: &Report, deed: Deed, fail_on: Severity, command: &str) -> S
         _ = writeln!(out, "  … and {more} more: {command}");
     }
     if let Some(first) = counted.first() {
-        out.push_str(if deed == Deed::Commit {
+        let is_key = first.is_of_key();
+        out.push_str(if !is_key {
+            super::wording::first_sentence(first.rule.remedy.trim())
+        } else if deed == Deed::Commit {
             "Take it out of the file, and keep it where code can get it (a profile, a secrets manager)."
         } else {
             "Take it out of every commit that is pushed (git rebase -i), not only out of the file."
@@ -85,11 +90,8 @@ pub fn write(report: &Report, deed: Deed, fail_on: Severity, command: &str) -> S
             Some(step) if first.secret.is_some() => _ = writeln!(out, "If it was anywhere else before: {step}"),
             _ => {}
         }
-        _ = writeln!(
-            out,
-            "If it is no key: end its line with a comment `{} REASON`.",
-            crate::detect::comment::MARKERS[0]
-        );
+        let doubt = if is_key { "If it is no key" } else { "If it is meant to be so" };
+        _ = writeln!(out, "{doubt}: end its line with a comment `{} REASON`.", crate::detect::comment::MARKERS[0]);
         if !deed.way_round().is_empty() {
             _ = writeln!(out, "Just this once: {}", deed.way_round());
         }
