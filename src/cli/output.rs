@@ -54,6 +54,18 @@ pub fn end_at_once_on_interrupt() {
     });
 }
 
+/// A file with the rights that any other new file gets.
+#[cfg(unix)]
+fn temporary_in(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)).tempfile_in(dir)
+}
+
+/// A file with the rights that any other new file gets.
+#[cfg(not(unix))]
+fn temporary_in(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().tempfile_in(dir)
+}
+
 /// Writes a file as a whole or not at all: to a temporary file beside it, which then takes its place.
 pub fn file(path: &Path, text: &str) -> anyhow::Result<()> {
     let write = || -> io::Result<()> {
@@ -62,10 +74,7 @@ pub fn file(path: &Path, text: &str) -> anyhow::Result<()> {
             return std::fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes());
         }
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut temporary = tempfile::Builder::new();
-        #[cfg(unix)]
-        temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut temporary = temporary.tempfile_in(dir)?;
+        let mut temporary = temporary_in(dir)?;
         let unfinished = |path| *UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner) = path;
         unfinished(Some(temporary.path().to_owned()));
         let written = temporary.write_all(text.as_bytes()).and_then(|()| Ok(temporary.persist(path)?));
