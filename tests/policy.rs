@@ -209,6 +209,19 @@ fn pruning_a_part_forgets_nothing_of_the_rest() {
 }
 
 #[test]
+fn a_line_that_is_longer_when_it_is_safe_is_still_drawn() {
+    let sandbox = repository("");
+    let entry = format!(
+        "{{ path = \"a\", rule = \"aws-access-key-id\", fingerprint = \"sha256-v1:{}\", reason = \"\u{85}\u{90}\u{202e}é\" }}",
+        "0".repeat(64)
+    );
+    sandbox.write_bytes("keyspill-baseline.toml", format!("version = 1\nentries = [\n\t{entry},\n]\n").as_bytes());
+    let run = sandbox.run(&["scan", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("keyspill-baseline.toml:3:2"), "{}", run.stdout);
+}
+
+#[test]
 fn a_repository_that_is_not_trusted_allows_nothing() {
     let sandbox = repository("[[allow]]\npaths = [\"*\"]\n");
     sandbox.write("a.txt", PAIR);

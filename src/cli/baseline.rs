@@ -7,9 +7,11 @@ use keyspill::finding::mask::hide_long_words;
 use keyspill::finding::{Finding, Suppression};
 use keyspill::policy::baseline::{Baseline, Entry};
 use keyspill::policy::migrate::{self, Accepted};
+use keyspill::policy::place::Places;
 use keyspill::report::{Report, Verdict};
 use keyspill::rule::RuleSet;
 use keyspill::scan::Scope;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Subcommands of `baseline`.
@@ -24,7 +26,7 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         from: Vec<PathBuf>,
     },
-    /// Accept what is found now and is not accepted yet; entries that are there stay as they are.
+    /// Accept what is found now and is not accepted yet; what has expired is renewed, other entries stay as they are.
     Update {
         #[command(flatten)]
         what: What,
@@ -114,12 +116,11 @@ impl What {
     }
 
     /// True if what an entry is of would have been met.
-    fn scans(&self, baseline: &Baseline, entry: &Entry) -> bool {
+    fn scans(&self, baseline: &Baseline, entry: &Entry, places: &Places) -> bool {
         let file = entry.path.split(keyspill::source::INSIDE).next().unwrap_or_default();
         let dir = baseline.file.parent().unwrap_or(Path::new(""));
-        let absolute = |path: &Path| keyspill::policy::place::Places::default().of_file(path);
-        let file = absolute(&dir.join(file));
-        let is_below = |root: &PathBuf| file.starts_with(root.canonicalize().unwrap_or_else(|_| absolute(root)));
+        let file = places.of_file(&dir.join(file));
+        let is_below = |root: &PathBuf| file.starts_with(root.canonicalize().unwrap_or_else(|_| places.of_file(root)));
         (self.history || !entry.is_past) && self.paths.iter().any(is_below)
     }
 
@@ -153,11 +154,8 @@ fn create(what: &What, from: &[PathBuf]) -> anyhow::Result<Verdict> {
         let mut used = vec![false; accepted.len()];
         let is_accepted = |finding: &&Finding| {
             let numbers: Vec<usize> = (0..accepted.len()).filter(|n| accepted[*n].is_of(finding)).collect();
+            numbers.iter().for_each(|n| used[*n] = true);
             !numbers.is_empty()
-                && numbers.into_iter().fold(true, |_, n| {
-                    used[n] = true;
-                    true
-                })
         };
         let found: Vec<&Finding> = report.findings.iter().filter(is_accepted).collect();
         baseline.entries = what.entries(&baseline, found.into_iter());
@@ -178,8 +176,9 @@ fn update(what: &What) -> anyhow::Result<Verdict> {
     let (report, verdict) = what.scan(Some(baseline.clone()));
     let new = what.entries(&baseline, report.findings.iter());
     // One that has expired is renewed.
-    let is_same = |a: &Entry, b: &Entry| (&a.path, &a.rule, a.fingerprint) == (&b.path, &b.rule, b.fingerprint);
-    baseline.entries.retain(|entry| !new.iter().any(|new| is_same(new, entry)));
+    let name = |entry: &Entry| (entry.path.clone(), entry.rule.clone(), entry.fingerprint);
+    let renewed: HashSet<_> = new.iter().map(name).collect();
+    baseline.entries.retain(|entry| !renewed.contains(&name(entry)));
     baseline.entries.extend(new);
     write(&mut baseline)?;
     Ok(verdict)
@@ -193,17 +192,19 @@ fn prune(what: &What) -> anyhow::Result<Verdict> {
     }
     let before = baseline.entries.len();
     let place = |entry: &Entry| format!("{}:{}", baseline.file.display(), entry.line);
+    let by_place: HashMap<String, &Entry> = baseline.entries.iter().map(|entry| (place(entry), entry)).collect();
     // Where a file was moved, its entry follows.
     let mut entries = Vec::new();
-    let mut used = std::collections::BTreeSet::new();
+    let mut used = HashSet::new();
     for finding in &report.suppressed {
         let Some(Suppression::Baseline { place: own, .. }) = &finding.suppression else { continue };
-        let Some(entry) = baseline.entries.iter().find(|entry| place(entry) == *own) else { continue };
+        let Some(entry) = by_place.get(own) else { continue };
         used.insert(entry.line);
-        entries.push(Entry { path: baseline.entry(finding).path, ..entry.clone() });
+        entries.push(Entry { path: baseline.entry(finding).path, ..Entry::clone(entry) });
     }
     // Of what was not scanned nothing is known.
-    let unknown = |entry: &&Entry| !used.contains(&entry.line) && !what.scans(&baseline, entry);
+    let places = Places::default();
+    let unknown = |entry: &&Entry| !used.contains(&entry.line) && !what.scans(&baseline, entry, &places);
     entries.extend(baseline.entries.iter().filter(unknown).cloned());
     baseline.entries = entries;
     let left = write(&mut baseline)?;

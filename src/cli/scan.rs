@@ -360,10 +360,12 @@ impl Args {
     fn load_config(&self, rules: &RuleSet) -> (Config, bool) {
         let first = self.roots().into_iter().next().unwrap_or_else(|| PathBuf::from("."));
         let found = || Config::find(&first).filter(|_| !self.no_repo_config);
-        let config = match (&self.config, found()) {
-            (Some(file), _) => Config::read(file, rules),
-            (None, Some(file)) => Config::read_found(&file, rules),
-            (None, None) => return (Config::default(), true),
+        let config = match &self.config {
+            Some(file) => Config::read(file, rules),
+            None => match found() {
+                Some(file) => Config::read_found(&file, rules),
+                None => return (Config::default(), true),
+            },
         };
         match config {
             Ok(config) => (config, true),

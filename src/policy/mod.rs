@@ -111,9 +111,10 @@ fn without_effect(file: &Path, lines: impl Iterator<Item = usize>, rules: &RuleS
             byte_offset: start + column,
             byte_length: shown.len() - column,
         };
-        let mark = Mark { range: column..shown.len(), is_secret: false };
-        let excerpt =
-            Excerpt { line, text: crate::sanitize::one_line(&mask::hide_long_words(shown)), marks: vec![mark] };
+        // What is made safe to show may be longer.
+        let safe = crate::sanitize::one_line(&mask::hide_long_words(shown));
+        let mark = Mark { range: safe.len() - safe.trim_start().len()..safe.len(), is_secret: false };
+        let excerpt = Excerpt { line, text: safe, marks: vec![mark] };
         finding::unused(rule, &path, location, vec![excerpt])
     };
     lines.map(finding).collect()
