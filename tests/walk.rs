@@ -48,7 +48,7 @@ fn ours(dir: &Path) -> BTreeMap<Place, Story> {
     let of_blobs = |finding: &&keyspill::finding::Finding| {
         finding.judgement.is_none() && finding.history.as_ref().is_some_and(|h| h.kind == Kind::Blob)
     };
-    let stories = report.findings.iter().chain(&report.suppressed).filter(of_blobs).map(|finding| {
+    let stories = report.findings().chain(report.suppressed()).filter(of_blobs).map(|finding| {
         let history = finding.history.as_ref().expect("a history");
         let path = finding.path.to_text();
         let path = path.strip_prefix(&prefix).unwrap_or_else(|| panic!("{path} is below {prefix}")).to_owned();

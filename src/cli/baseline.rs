@@ -145,7 +145,7 @@ fn create(what: &What, from: &[PathBuf]) -> anyhow::Result<Verdict> {
     let mut baseline = Baseline { file, entries: vec![] };
     let (report, verdict) = what.scan(None);
     if from.is_empty() {
-        baseline.entries = what.entries(&baseline, report.findings.iter());
+        baseline.entries = what.entries(&baseline, report.findings());
     } else {
         let mut accepted: Vec<Accepted> = Vec::new();
         for file in from {
@@ -157,7 +157,7 @@ fn create(what: &What, from: &[PathBuf]) -> anyhow::Result<Verdict> {
             numbers.iter().for_each(|n| used[*n] = true);
             !numbers.is_empty()
         };
-        let found: Vec<&Finding> = report.findings.iter().filter(is_accepted).collect();
+        let found: Vec<&Finding> = report.findings().filter(is_accepted).collect();
         baseline.entries = what.entries(&baseline, found.into_iter());
         let unknown = used.iter().filter(|used| !**used).count();
         if unknown > 0 {
@@ -174,7 +174,7 @@ fn create(what: &What, from: &[PathBuf]) -> anyhow::Result<Verdict> {
 fn update(what: &What) -> anyhow::Result<Verdict> {
     let mut baseline = Baseline::read(&what.file()?)?;
     let (report, verdict) = what.scan(Some(baseline.clone()));
-    let new = what.entries(&baseline, report.findings.iter());
+    let new = what.entries(&baseline, report.findings());
     // One that has expired is renewed.
     let name = |entry: &Entry| (entry.path.clone(), entry.rule.clone(), entry.fingerprint);
     let renewed: HashSet<_> = new.iter().map(name).collect();
@@ -197,7 +197,7 @@ fn prune(what: &What) -> anyhow::Result<Verdict> {
     let mut entries = Vec::new();
     let mut used = HashSet::new();
     for finding in &report.suppressed {
-        let Some(Suppression::Baseline { place: own, .. }) = &finding.suppression else { continue };
+        let Some(Suppression::Baseline { place: own, .. }) = finding.suppression.as_deref() else { continue };
         let Some(entry) = by_place.get(own) else { continue };
         used.insert(entry.line);
         entries.push(Entry { path: baseline.entry(finding).path, ..Entry::clone(entry) });

@@ -15,24 +15,24 @@ const KEPT_AFTER: usize = 40;
 const KEPT_OF_VALUE: usize = 120;
 
 /// Lines between an id and its secret are shown up to this distance.
-const MOST_LINES_BETWEEN: usize = 6;
+const MOST_LINES_BETWEEN: u32 = 6;
 
 /// Part of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excerpt {
     /// 1-based.
-    pub line: usize,
+    pub line: u32,
     /// Safe to show: secrets are masked (unless the run shows them), control characters replaced.
-    pub text: String,
+    pub text: Box<str>,
     /// The values' places in `text`, in bytes.
-    pub marks: Vec<Mark>,
+    pub marks: Box<[Mark]>,
 }
 
 /// A marked value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// Bytes of [`Excerpt::text`].
-    pub range: Range<usize>,
+    pub range: Range<u32>,
     /// True for the secret, false for the id.
     pub is_secret: bool,
 }
@@ -76,18 +76,18 @@ impl<'a> Excerpts<'a> {
     }
 
     /// The lines of a candidate's values, and those between them if they are few.
-    pub fn of(&self, candidate: &Candidate) -> Vec<Excerpt> {
+    pub fn of(&self, candidate: &Candidate) -> Box<[Excerpt]> {
         let id = candidate.id.as_ref().map(|part| (part.span.clone(), false));
         let secret = candidate.secret.as_ref().map(|part| (part.span.clone(), true));
         self.of_values(id.into_iter().chain(secret).collect())
     }
 
     /// The line of something that is not a value: a comment.
-    pub fn of_span(&self, span: &Range<usize>) -> Vec<Excerpt> {
+    pub fn of_span(&self, span: &Range<usize>) -> Box<[Excerpt]> {
         self.of_values(vec![(span.clone(), false)])
     }
 
-    fn of_values(&self, mut values: Vec<Marked>) -> Vec<Excerpt> {
+    fn of_values(&self, mut values: Vec<Marked>) -> Box<[Excerpt]> {
         values.sort_by_key(|(span, _)| span.start);
         let line = |span: &Range<usize>| self.locations.of(span).start_line;
         let together = |a: &Marked, b: &Marked| {
@@ -104,7 +104,7 @@ impl<'a> Excerpts<'a> {
             excerpts.extend(self.between(&first.0, &second.0));
         }
         excerpts.sort_by_key(|excerpt| excerpt.line);
-        excerpts
+        excerpts.into()
     }
 
     /// The lines between two values.
@@ -210,8 +210,8 @@ fn is_in_id(values: &[Marked], at: usize) -> bool {
     values.iter().any(|(span, is_secret)| !is_secret && span.contains(&at))
 }
 
-fn assemble(line: usize, bytes: &[u8], spans: impl Iterator<Item = Marked>, is_cut: bool) -> Excerpt {
-    let mut text = String::new();
+fn assemble(line: u32, bytes: &[u8], spans: impl Iterator<Item = Marked>, is_cut: bool) -> Excerpt {
+    let mut text = String::with_capacity(bytes.len() + '…'.len_utf8());
     if is_cut {
         text.push('…');
     }
@@ -222,9 +222,9 @@ fn assemble(line: usize, bytes: &[u8], spans: impl Iterator<Item = Marked>, is_c
         text.push_str(&sanitize(&String::from_utf8_lossy(&bytes[at..start])));
         let mark = text.len();
         text.push_str(&sanitize(&String::from_utf8_lossy(&bytes[start..span.end.max(start)])).replace('\u{fffd}', " "));
-        marks.push(Mark { range: mark..text.len(), is_secret });
+        marks.push(Mark { range: mark as u32..text.len() as u32, is_secret });
         at = span.end.max(start);
     }
     text.push_str(&sanitize(&String::from_utf8_lossy(&bytes[at..])));
-    Excerpt { line, text, marks }
+    Excerpt { line, text: text.into(), marks: marks.into() }
 }

@@ -6,21 +6,23 @@ use std::ops::Range;
 
 /// A place in a file. Lines and columns are 1-based, a column counts UTF-16 code units (SARIF's `utf16CodeUnits`), and
 /// the end is the column after the last character. A byte order mark is not counted; a byte that is not UTF-8 counts 1.
+///
+/// Of what is beyond 32 bits, as a column of a line of 5 GB, the largest number is told: a report may hold millions of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Location {
     /// Line of the first character.
-    pub start_line: usize,
+    pub start_line: u32,
     /// Column of the first character.
-    pub start_column: usize,
+    pub start_column: u32,
     /// Line of the last character.
-    pub end_line: usize,
+    pub end_line: u32,
     /// Column after the last character.
-    pub end_column: usize,
+    pub end_column: u32,
     /// Offset of the first byte in the file, 0-based.
     pub byte_offset: usize,
     /// Length in bytes, in the file.
-    pub byte_length: usize,
+    pub byte_length: u32,
 }
 
 /// One end of a span.
@@ -69,12 +71,12 @@ impl Locations {
             |offset: usize| self.points.get(&offset).copied().unwrap_or(Point { line: 1, column: 1, line_start: 0 });
         let (start, end) = (at(span.start), at(span.end));
         Location {
-            start_line: start.line,
-            start_column: start.column,
-            end_line: end.line,
-            end_column: end.column,
+            start_line: small(start.line),
+            start_column: small(start.column),
+            end_line: small(end.line),
+            end_column: small(end.column),
             byte_offset: span.start,
-            byte_length: span.len(),
+            byte_length: small(span.len()),
         }
     }
 
@@ -87,6 +89,10 @@ impl Locations {
     pub fn wide(&self) -> Option<Wide> {
         self.wide
     }
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 impl Point {
@@ -131,7 +137,7 @@ fn code_units(text: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    fn locate(blob: &[u8], span: Range<usize>) -> (usize, usize, usize, usize) {
+    fn locate(blob: &[u8], span: Range<usize>) -> (u32, u32, u32, u32) {
         let place = Locations::new(blob, [span.clone()]).of(&span);
         (place.start_line, place.start_column, place.end_line, place.end_column)
     }

@@ -1,6 +1,7 @@
 //! Hiding secrets in what is shown.
 
 use crate::detect::finder::is_base64;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// What stands for a hidden character.
@@ -11,8 +12,14 @@ pub const MASK: char = '*';
 const LONG: usize = 24;
 
 /// A value with every character hidden. Its length is kept, so that it still lines up with columns.
-pub fn mask(value: &str) -> String {
-    MASK.to_string().repeat(value.chars().count())
+pub fn mask(value: &str) -> Cow<'static, str> {
+    /// Most secrets are no longer than this; a report may hold a million of them.
+    const MASKS: &str = "****************************************************************";
+    let length = value.chars().count();
+    match MASKS.get(..length) {
+        Some(mask) => mask.into(),
+        None => MASK.to_string().repeat(length).into(),
+    }
 }
 
 /// `text` with every one of `secrets` hidden, and every run of characters of which secrets and their escapes are made
@@ -28,7 +35,7 @@ pub fn redact<'a>(text: &str, secrets: impl Iterator<Item = &'a str>) -> String 
         let end = rest[start..].find(|c| !is_run(c)).map_or(rest.len(), |length| start + length);
         out.push_str(&rest[..start]);
         let run = &rest[start..end];
-        out.push_str(&if run.len() >= LONG { mask(run) } else { run.to_owned() });
+        out.push_str(&if run.len() >= LONG { mask(run) } else { run.into() });
         rest = &rest[end..];
     }
     out + rest

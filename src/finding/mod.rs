@@ -47,13 +47,13 @@ pub struct Finding {
     /// Names the value, wherever it stands.
     pub fingerprint: Fingerprint,
     /// The lines it stands on, masked.
-    pub excerpts: Vec<Excerpt>,
+    pub excerpts: Box<[Excerpt]>,
     /// A sentence on what allowed it until some day.
     pub expired: Option<Arc<str>>,
     /// Why it does not count, if it does not.
-    pub suppression: Option<Suppression>,
+    pub suppression: Option<Box<Suppression>>,
     /// Where the same value stands in the file itself, if the finding is in a container that can be read as it is.
-    pub outer: Option<Location>,
+    pub outer: Option<Box<Location>>,
     /// The message it is in, if it is in one. Secrets in its texts are masked, too.
     pub message: Option<Arc<Message>>,
     /// What here says that it is a root user's key, the strongest first.
@@ -63,7 +63,7 @@ pub struct Finding {
     /// The profile or user that the file gives it to.
     pub owner: Option<Arc<Owner>>,
     /// What the name of a lone id or secret says besides that it is one: `prod`. Empty if nothing.
-    pub label: Option<String>,
+    pub label: Option<Box<str>>,
     /// The id of a secret that stands elsewhere.
     pub partner: Option<Arc<Partner>>,
     /// A sentence that proves that id and secret belong together.
@@ -93,11 +93,11 @@ pub struct Judgement {
 #[derive(Debug, Clone)]
 pub struct Value {
     /// The value as it may be shown.
-    pub text: String,
+    pub text: Cow<'static, str>,
     /// Its place.
     pub location: Location,
     /// What was undone to read it, outermost first.
-    pub encodings: Vec<Encoding>,
+    pub encodings: Box<[Encoding]>,
 }
 
 /// Why a finding does not count.
@@ -122,7 +122,7 @@ pub enum Suppression {
     /// A comment in the file allows it.
     Inline {
         /// 1-based line of the comment.
-        line: usize,
+        line: u32,
         /// What the comment gives as a reason; empty if nothing.
         reason: String,
     },
@@ -149,7 +149,7 @@ impl Finding {
     pub fn credential(&self) -> Cow<'_, str> {
         match (&self.id, &self.partner) {
             (Some(id), _) if self.note.is_some() => format!("{}: {}", self.rule.id, id.text).into(),
-            (Some(id), _) => id.text.as_str().into(),
+            (Some(id), _) => Cow::Borrowed(&id.text),
             (None, Some(partner)) => partner.id.as_str().into(),
             (None, None) => self.fingerprint.to_string().into(),
         }
@@ -158,7 +158,7 @@ impl Finding {
     /// The id of the key that it is of, as far as it is known.
     pub fn key_id(&self) -> Option<&str> {
         let own =
-            self.id.as_ref().filter(|id| id.text.len() == ID_LEN && self.note.is_none()).map(|id| id.text.as_str());
+            self.id.as_ref().filter(|id| id.text.len() == ID_LEN && self.note.is_none()).map(|id| &*id.text);
         own.or_else(|| self.partner.as_ref().map(|partner| partner.id.as_str()))
     }
 
@@ -196,10 +196,11 @@ pub fn findings(
     let finding = |candidate: &Candidate| {
         // What is no id was made of the scanned text.
         let shown = |text: &String| if candidate.note.is_some() { mask::hide_long_words(text) } else { text.clone() };
-        let id = candidate.id.as_ref().map(|part| value(part, locations, shown(&part.value)));
+        let id = candidate.id.as_ref().map(|part| value(part, locations, shown(&part.value).into()));
         let secret = candidate.secret.as_ref().map(|part| {
             let clear = part.value.expose_secret();
-            value(part, locations, if excerpts.shows_secrets() { clear.to_owned() } else { mask::mask(clear) })
+            let shown = if excerpts.shows_secrets() { clear.to_owned().into() } else { mask::mask(clear) };
+            value(part, locations, shown)
         });
         Finding {
             rule: candidate.rule.clone(),
@@ -212,7 +213,7 @@ pub fn findings(
             account: account_of(candidate),
             fingerprint: fingerprint(candidate),
             expired: None,
-            suppression: candidate.dummy.map(Suppression::Dummy),
+            suppression: candidate.dummy.map(|dummy| Box::new(Suppression::Dummy(dummy))),
             outer: None,
             message: None,
             root_signs: Vec::new(),
@@ -242,7 +243,7 @@ pub fn unused_allow(
 }
 
 /// The finding that something which allows findings, at `location`, allows nothing.
-pub fn unused(rule: &Arc<Rule>, path: &Arc<BlobPath>, location: Location, excerpts: Vec<Excerpt>) -> Finding {
+pub fn unused(rule: &Arc<Rule>, path: &Arc<BlobPath>, location: Location, excerpts: Box<[Excerpt]>) -> Finding {
     Finding {
         rule: rule.clone(),
         severity: rule.severity,
@@ -277,8 +278,8 @@ pub fn fingerprint(candidate: &Candidate) -> Fingerprint {
     Fingerprint::of(id, candidate.secret.as_ref().map(|part| part.value.expose_secret()))
 }
 
-fn value<T>(part: &Part<T>, locations: &Locations, text: String) -> Value {
-    Value { text, location: locations.of(&part.span), encodings: part.encodings.clone() }
+fn value<T>(part: &Part<T>, locations: &Locations, text: Cow<'static, str>) -> Value {
+    Value { text, location: locations.of(&part.span), encodings: part.encodings.as_slice().into() }
 }
 
 fn account_of(candidate: &Candidate) -> Option<AccountId> {

@@ -17,7 +17,7 @@ pub struct Credential<'a> {
 
 impl<'a> Credential<'a> {
     /// All keys of `findings`, in the order in which they are met first.
-    pub fn all(findings: &'a [Finding]) -> Vec<Self> {
+    pub fn all(findings: &'a [Box<Finding>]) -> Vec<Self> {
         let mut places = HashMap::new();
         let mut all: Vec<Self> = Vec::new();
         for finding in findings.iter().filter(|finding| finding.is_of_key()) {

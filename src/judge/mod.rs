@@ -78,7 +78,7 @@ pub struct Surroundings<'a> {
 }
 
 /// Judges all keys of `findings`, which are in the order of the report, and none of which is suppressed.
-pub fn judge(findings: &[Finding], rules: &RuleSet, around: &Surroundings) -> Vec<Finding> {
+pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, around: &Surroundings) -> Vec<Finding> {
     let keys = Credential::all(findings);
     let known = root::Known::of(findings);
     let verdicts = keys.iter().flat_map(|key| {
@@ -107,7 +107,7 @@ fn finding(verdict: &Verdict, rules: &RuleSet) -> Option<Finding> {
     let evidence = verdict.findings.iter().take(MOST_EVIDENCE).map(|finding| Evidence {
         path: finding.path.clone(),
         location: finding.location,
-        outer: finding.outer,
+        outer: finding.outer.as_deref().copied(),
     });
     let judgement = Judgement { grade: verdict.grade, reasons: verdict.reasons.clone(), evidence: evidence.collect() };
     let severity = verdict.grade.severity();

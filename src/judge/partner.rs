@@ -62,10 +62,10 @@ impl Clues {
 }
 
 /// Notes at each finding what belongs to it. None of them is suppressed; they are in the order of the report.
-pub fn find(findings: &mut [Finding], clues: Clues) {
+pub fn find(findings: &mut [Box<Finding>], clues: Clues) {
     prove(findings, &clues);
     derive(findings, &clues);
-    if !findings.iter().any(Finding::is_lone_secret) {
+    if !findings.iter().any(|finding| finding.is_lone_secret()) {
         return;
     }
     // The best reason first: what has a partner is not asked again.
@@ -80,7 +80,7 @@ pub fn find(findings: &mut [Finding], clues: Clues) {
     });
     link_by(findings, "by their names, in the same directory", |finding| {
         // Names that say nothing of their own, as AWS_ACCESS_KEY_ID, are everywhere.
-        Some((directory(finding), finding.label.clone().filter(|label| label.len() > 2)?))
+        Some((directory(finding), finding.label.as_deref().filter(|label| label.len() > 2)?.to_owned()))
     });
     link_by(findings, "by the commit that brought in both", |finding| {
         let commit = finding.history.as_ref()?.introduced.listed.first()?;
@@ -100,7 +100,7 @@ fn tell_place((path, location): &Place) -> String {
 }
 
 /// Tries the secrets on the signatures.
-fn prove(findings: &mut [Finding], clues: &Clues) {
+fn prove(findings: &mut [Box<Finding>], clues: &Clues) {
     if clues.requests.is_empty() || clues.secrets.is_empty() {
         return;
     }
@@ -148,7 +148,7 @@ fn prove(findings: &mut [Finding], clues: &Clues) {
 }
 
 /// Tries whether SMTP passwords were made from the secrets.
-fn derive(findings: &mut [Finding], clues: &Clues) {
+fn derive(findings: &mut [Box<Finding>], clues: &Clues) {
     let secrets: BTreeMap<Fingerprint, &SecretString> =
         clues.secrets.iter().map(|(print, secret)| (*print, secret)).collect();
     if secrets.len() * clues.smtp_passwords.len() > MOST_TRIALS / 24 {
@@ -164,7 +164,7 @@ fn derive(findings: &mut [Finding], clues: &Clues) {
     if sources.is_empty() {
         return;
     }
-    let is_source = |finding: &&Finding| {
+    let is_source = |finding: &&Box<Finding>| {
         finding.secret_print.is_some_and(|print| sources.values().any(|(source, _)| *source == print))
     };
     let places: HashMap<Fingerprint, (Option<String>, Place)> = findings
@@ -172,7 +172,7 @@ fn derive(findings: &mut [Finding], clues: &Clues) {
         .rev()
         .filter(is_source)
         .filter_map(|finding| {
-            let id = finding.id.as_ref().map(|id| id.text.clone());
+            let id = finding.id.as_ref().map(|id| id.text.to_string());
             Some((finding.secret_print?, (id, (finding.path.clone(), finding.location))))
         })
         .collect();
@@ -190,11 +190,11 @@ fn derive(findings: &mut [Finding], clues: &Clues) {
 }
 
 /// A secret that stands beside its id elsewhere.
-fn link_same_secret(findings: &mut [Finding]) {
+fn link_same_secret(findings: &mut [Box<Finding>]) {
     let mut ids: HashMap<Fingerprint, (String, Place)> = HashMap::new();
     for finding in findings.iter() {
         if let (Some(id), Some(print)) = (&finding.id, finding.secret_print) {
-            ids.entry(print).or_insert_with(|| (id.text.clone(), (finding.path.clone(), finding.location)));
+            ids.entry(print).or_insert_with(|| (id.text.to_string(), (finding.path.clone(), finding.location)));
         }
     }
     for finding in findings.iter_mut().filter(|finding| finding.is_lone_secret()) {
@@ -206,7 +206,7 @@ fn link_same_secret(findings: &mut [Finding]) {
 }
 
 /// Lone ids and secrets with the same key, if there is one of each.
-fn link_by(findings: &mut [Finding], how: &str, key: impl Fn(&Finding) -> Option<(Vec<u8>, String)>) {
+fn link_by(findings: &mut [Box<Finding>], how: &str, key: impl Fn(&Finding) -> Option<(Vec<u8>, String)>) {
     let of_secret = findings.iter().filter(|finding| finding.secret_print.is_some());
     let with_secret: HashSet<String> = of_secret.map(|finding| finding.credential().into_owned()).collect();
     type Group = (BTreeMap<String, Place>, BTreeSet<Fingerprint>);
@@ -215,14 +215,14 @@ fn link_by(findings: &mut [Finding], how: &str, key: impl Fn(&Finding) -> Option
         let is_long_term = finding.id.as_ref().is_some_and(|id| id.text.starts_with("AKIA"));
         let is_lone_id = finding.is_lone_id()
             && is_long_term
-            && finding.id.as_ref().is_some_and(|id| !with_secret.contains(&id.text));
+            && finding.id.as_ref().is_some_and(|id| !with_secret.contains(&*id.text));
         if !is_lone_id && !finding.is_lone_secret() {
             continue;
         }
         let Some(key) = key(finding) else { continue };
         let (ids, secrets) = groups.entry(key).or_default();
         match &finding.id {
-            Some(id) => _ = ids.entry(id.text.clone()).or_insert_with(|| (finding.path.clone(), finding.location)),
+            Some(id) => _ = ids.entry(id.text.to_string()).or_insert_with(|| (finding.path.clone(), finding.location)),
             None => secrets.extend(finding.secret_print),
         }
     }

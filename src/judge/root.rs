@@ -51,7 +51,7 @@ pub(super) struct Known {
 
 impl Known {
     /// What `findings` say.
-    pub fn of(findings: &[Finding]) -> Self {
+    pub fn of(findings: &[Box<Finding>]) -> Self {
         let mut known = Self::default();
         for finding in findings.iter().filter(|finding| finding.note.is_some()) {
             let Some(account) = finding.account else { continue };

@@ -178,7 +178,7 @@ impl Baseline {
     }
 
     /// Marks the findings that entries accept, at `now` in seconds since 1970, and tells which entries accept none.
-    pub fn apply(&self, findings: &mut [Finding], now: i64, places: &Places) -> Vec<&Entry> {
+    pub fn apply(&self, findings: &mut [Box<Finding>], now: i64, places: &Places) -> Vec<&Entry> {
         type Value = (String, Fingerprint);
         let mut by_value: HashMap<Value, Vec<usize>> = HashMap::new();
         for (number, entry) in self.entries.iter().enumerate() {
@@ -222,7 +222,7 @@ impl Baseline {
         let place = format!("{}:{}", self.file.display(), entry.line);
         match entry.expires.filter(|day| *day < day_of(now)) {
             Some(day) => finding.expired = Some(format!("It was accepted at {place} until {day}.").into()),
-            None => finding.suppression = Some(Suppression::Baseline { place, reason: entry.reason.clone() }),
+            None => finding.suppression = Some(Box::new(Suppression::Baseline { place, reason: entry.reason.clone() })),
         }
     }
 }

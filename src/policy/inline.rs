@@ -21,9 +21,9 @@ use std::ops::Range;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Allow {
     /// 1-based line of the comment.
-    pub line: usize,
+    pub line: u32,
     /// 1-based line whose findings it allows.
-    pub target: usize,
+    pub target: u32,
     /// Rules it is restricted to; all if empty.
     pub rules: Vec<String>,
     /// What it gives as a reason.
@@ -43,7 +43,7 @@ impl Allow {
         let is_own = *marker == MARKERS[0];
         if !is_own {
             let next_line = rest.trim_start().starts_with("nextline");
-            let target = line + usize::from(next_line);
+            let target = line + u32::from(next_line);
             return Some(Self {
                 line,
                 target,
@@ -93,7 +93,7 @@ impl Allow {
 
 /// Marks the findings that `allows` cover, and returns those of keyspill's own that cover none.
 pub fn apply(allows: Vec<Allow>, findings: &mut [Finding]) -> Vec<Allow> {
-    let mut by_line: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut by_line: HashMap<u32, Vec<usize>> = HashMap::new();
     for (index, finding) in findings.iter().enumerate() {
         if let Some(decisive) = finding.secret.as_ref().or(finding.id.as_ref()) {
             let lines = decisive.location.start_line..=decisive.location.end_line;
@@ -107,7 +107,7 @@ pub fn apply(allows: Vec<Allow>, findings: &mut [Finding]) -> Vec<Allow> {
             let finding = &mut findings[index];
             if allow.covers(finding) {
                 used = true;
-                let reason = || Suppression::Inline { line: allow.line, reason: allow.reason.clone() };
+                let reason = || Box::new(Suppression::Inline { line: allow.line, reason: allow.reason.clone() });
                 finding.suppression.get_or_insert_with(reason);
             }
         }
@@ -129,7 +129,7 @@ mod tests {
         Allow::read(&comment, &Locations::new(line.as_bytes(), [at..at + 1]), &RuleSet::built_in())
     }
 
-    fn parts(line: &str) -> Option<(usize, Vec<String>, String)> {
+    fn parts(line: &str) -> Option<(u32, Vec<String>, String)> {
         read(line).map(|allow| (allow.target, allow.rules, allow.reason))
     }
 

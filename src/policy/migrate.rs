@@ -12,7 +12,7 @@ pub struct Accepted {
     /// With `/`.
     path: String,
     /// 1-based; 0 if not told.
-    line: usize,
+    line: u32,
     /// SHA-1 of the value, of detect-secrets.
     hash: Option<String>,
 }
@@ -40,7 +40,7 @@ enum Problem {
 #[serde(rename_all = "PascalCase")]
 struct GitleaksFinding {
     file: String,
-    start_line: usize,
+    start_line: u32,
 }
 
 /// The file of detect-secrets. Source: its `docs/design.md`.
@@ -53,7 +53,7 @@ struct SecretsBaseline {
 struct DetectedSecret {
     hashed_secret: Option<String>,
     #[serde(default)]
-    line_number: usize,
+    line_number: u32,
 }
 
 /// Reads `.gitleaksignore`, a report of gitleaks, or `.secrets.baseline`.
@@ -111,7 +111,7 @@ impl Accepted {
         let path = finding.path.to_text();
         let path = path.strip_prefix("./").unwrap_or(&path);
         let is_hashed = || {
-            let hash = finding.id.as_ref().map(|id| data_encoding::HEXLOWER.encode(&Sha1::digest(&id.text)));
+            let hash = finding.id.as_ref().map(|id| data_encoding::HEXLOWER.encode(&Sha1::digest(id.text.as_bytes())));
             self.hash.is_some() && hash == self.hash
         };
         let on_line = || finding.values().any(|value| value.location.start_line == self.line);

@@ -8,7 +8,7 @@ pub mod place;
 
 use crate::config::Config;
 use crate::finding::excerpt::{Excerpt, Mark};
-use crate::finding::location::Location;
+use crate::finding::location::Locations;
 use crate::finding::{self, Finding, mask};
 use crate::rule::{Finder, RuleSet};
 use crate::source::BlobPath;
@@ -55,7 +55,7 @@ impl Policy<'_> {
     }
 
     /// Marks what does not count. Returns findings of what allows nothing, if that can be told.
-    pub fn apply(&self, findings: &mut [Finding], used: &mut BTreeSet<usize>) {
+    pub fn apply(&self, findings: &mut [Box<Finding>], used: &mut BTreeSet<usize>) {
         for finding in findings.iter_mut().filter(|finding| finding.suppression.is_none()) {
             if self.config.allows.is_empty() || !self.speaks_of(finding) {
                 continue;
@@ -70,7 +70,7 @@ impl Policy<'_> {
                     let text = format!("It was allowed at {}:{} until {day}.", allow.file.display(), allow.line);
                     finding.expired = Some(text.into());
                 } else {
-                    finding.suppression = Some(allow.suppression());
+                    finding.suppression = Some(Box::new(allow.suppression()));
                     break;
                 }
             }
@@ -78,7 +78,7 @@ impl Policy<'_> {
     }
 
     /// Marks what was accepted, and tells of entries that accept nothing.
-    pub fn accept(&self, findings: &mut [Finding], rules: &RuleSet) -> Vec<Finding> {
+    pub fn accept(&self, findings: &mut [Box<Finding>], rules: &RuleSet) -> Vec<Finding> {
         let Some(baseline) = self.baseline else { return vec![] };
         let unused = baseline.apply(findings, self.now, &self.places);
         let lines = unused.iter().filter(|_| self.is_whole).map(|entry| entry.line);
@@ -103,19 +103,14 @@ fn without_effect(file: &Path, lines: impl Iterator<Item = usize>, rules: &RuleS
         let start = line.checked_sub(1).and_then(|index| starts.get(index)).copied().unwrap_or(0);
         let shown = text[start..].lines().next().unwrap_or_default();
         let column = shown.len() - shown.trim_start().len();
-        let location = Location {
-            start_line: line,
-            start_column: column + 1,
-            end_line: line,
-            end_column: shown.encode_utf16().count() + 1,
-            byte_offset: start + column,
-            byte_length: shown.len() - column,
-        };
+        let span = start + column..start + shown.len();
+        let location = Locations::new(text.as_bytes(), [span.clone()]).of(&span);
         // What is made safe to show may be longer.
         let safe = crate::sanitize::one_line(&mask::hide_long_words(shown));
-        let mark = Mark { range: safe.len() - safe.trim_start().len()..safe.len(), is_secret: false };
-        let excerpt = Excerpt { line, text: safe, marks: vec![mark] };
-        finding::unused(rule, &path, location, vec![excerpt])
+        let indent = safe.len() - safe.trim_start().len();
+        let mark = Mark { range: indent as u32..safe.len() as u32, is_secret: false };
+        let excerpt = Excerpt { line: location.start_line, text: safe.into(), marks: [mark].into() };
+        finding::unused(rule, &path, location, [excerpt].into())
     };
     lines.map(finding).collect()
 }

@@ -45,7 +45,7 @@ impl Deed {
 
 /// The text; empty if nothing stands in the way. `command` shows all of it.
 pub fn write(report: &Report, deed: Deed, fail_on: Severity, command: &str) -> String {
-    let mut counted: Vec<&Finding> = report.findings.iter().filter(|finding| finding.severity >= fail_on).collect();
+    let mut counted: Vec<&Finding> = report.findings().filter(|finding| finding.severity >= fail_on).collect();
     // Judgements tell more of keys that are listed anyway.
     counted.sort_by_key(|finding| (finding.judgement.is_some(), std::cmp::Reverse(finding.severity)));
     let mut seen = HashSet::new();

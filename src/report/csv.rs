@@ -33,7 +33,7 @@ const HEADER: [&str; 21] = [
 /// The report as RFC 4180 has it.
 pub fn write(report: &Report) -> String {
     let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
-    let rows = report.findings.iter().map(row);
+    let rows = report.findings().map(row);
     let header = HEADER.map(str::to_owned);
     let skipped = report.coverage.failures().map(not_scanned);
     for record in std::iter::once(header).chain(rows).chain(skipped) {
@@ -60,7 +60,7 @@ fn row(finding: &Finding) -> [String; 21] {
         place.start_column.to_string(),
         place.end_line.to_string(),
         place.end_column.to_string(),
-        finding.id.as_ref().map(|id| id.text.clone()).unwrap_or_default(),
+        finding.id.as_ref().map(|id| id.text.to_string()).unwrap_or_default(),
         finding.account.map(|account| account.to_string()).unwrap_or_default(),
         finding.credential().into_owned(),
         finding.fingerprint.to_string(),

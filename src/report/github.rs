@@ -24,7 +24,7 @@ pub fn write(report: &Report, base: &UriBase) -> String {
             Severity::Warning => "warning",
             Severity::Note => "notice",
         };
-        let place = finding.outer.as_ref().unwrap_or(&finding.location);
+        let place = finding.outer.as_deref().unwrap_or(&finding.location);
         // Of what only history holds, or a container, the line is none of the file that is there.
         let is_there = finding.history.as_ref().is_none_or(|history| !history.is_past());
         let has_line = is_there && (finding.path.inside().is_empty() || finding.outer.is_some());

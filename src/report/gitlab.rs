@@ -91,9 +91,9 @@ struct Identifier<'a> {
 struct Location {
     file: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    start_line: Option<usize>,
+    start_line: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    end_line: Option<usize>,
+    end_line: Option<u32>,
     commit: Commit,
 }
 
@@ -157,8 +157,8 @@ fn vulnerability<'a>(finding: &'a Finding, number: usize, report: &Report, base:
         description = format!("{description} It is in {}:{}.", finding.path.to_text(), place.start_line);
     }
     let is_inside = !finding.path.inside().is_empty() && finding.outer.is_none();
-    let shown = finding.outer.unwrap_or(place);
-    let excerpts: Vec<_> = finding.excerpts.iter().map(|excerpt| excerpt.text.as_str()).collect();
+    let shown = finding.outer.as_deref().copied().unwrap_or(place);
+    let excerpts: Vec<_> = finding.excerpts.iter().map(|excerpt| &*excerpt.text).collect();
     Vulnerability {
         id: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("keyspill:{name}").as_bytes()).to_string(),
         name: &rule.name,

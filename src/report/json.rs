@@ -24,8 +24,8 @@ pub fn write(report: &Report, options: &Options) -> String {
         schema_version: SCHEMA_VERSION,
         tool: Tool::THIS,
         credentials: Credential::all(&report.findings).iter().map(CredentialRecord::of).collect(),
-        findings: report.findings.iter().map(FindingRecord::of).collect(),
-        suppressed: options.show_suppressed.then(|| report.suppressed.iter().map(FindingRecord::of).collect()),
+        findings: report.findings().map(FindingRecord::of).collect(),
+        suppressed: options.show_suppressed.then(|| report.suppressed().map(FindingRecord::of).collect()),
         skipped: report.coverage.skips.iter().map(SkipRecord::of).collect(),
         summary: Summary::of(report, options),
     };
@@ -35,8 +35,8 @@ pub fn write(report: &Report, options: &Options) -> String {
 /// The report as lines: a finding each (suppressed ones if asked for), a credential each, a skipped path each, and the
 /// summary last.
 pub fn write_lines(report: &Report, options: &Options) -> String {
-    let suppressed = options.show_suppressed.then_some(&report.suppressed);
-    let findings = report.findings.iter().chain(suppressed.into_iter().flatten());
+    let suppressed = options.show_suppressed.then(|| report.suppressed());
+    let findings = report.findings().chain(suppressed.into_iter().flatten());
     let findings = findings.map(|finding| line(Line::Finding(Box::new(FindingRecord::of(finding)))));
     let credentials = Credential::all(&report.findings);
     let credentials = credentials.iter().map(|credential| line(Line::Credential(CredentialRecord::of(credential))));
@@ -209,7 +209,7 @@ impl<'a> FindingRecord<'a> {
             message: headline(finding),
             path: PathRecord::of(&finding.path),
             location: finding.location,
-            outer_location: finding.outer,
+            outer_location: finding.outer.as_deref().copied(),
             id: finding.id.as_ref().map(ValueRecord::of),
             secret: finding.secret.as_ref().map(ValueRecord::of),
             account: finding.account.map(|account| account.to_string()),
@@ -226,7 +226,7 @@ impl<'a> FindingRecord<'a> {
                 .map(|partner| PartnerRecord { id: &partner.id, reason: &partner.reason }),
             proof: finding.proof.as_deref(),
             excerpts: excerpts.collect(),
-            suppression: finding.suppression.as_ref().map(SuppressionRecord::of),
+            suppression: finding.suppression.as_deref().map(SuppressionRecord::of),
             judgement: finding.judgement.as_deref().map(JudgementRecord::of),
             message_context: finding.message.as_deref().map(MessageRecord::of),
             history: finding.history.as_deref().map(HistoryRecord::of),
@@ -489,7 +489,7 @@ impl<'a> ValueRecord<'a> {
 
 #[derive(Serialize)]
 struct ExcerptRecord<'a> {
-    line: usize,
+    line: u32,
     text: &'a str,
 }
 
@@ -499,7 +499,7 @@ enum SuppressionRecord<'a> {
     Documented,
     Placeholder,
     Inline {
-        line: usize,
+        line: u32,
         #[serde(skip_serializing_if = "str::is_empty")]
         reason: &'a str,
     },

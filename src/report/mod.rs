@@ -25,9 +25,9 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Report {
     /// What counts, by path, place and rule.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Box<Finding>>,
     /// What was found and does not count, in the same order.
-    pub suppressed: Vec<Finding>,
+    pub suppressed: Vec<Box<Finding>>,
     /// What was scanned and what was not.
     pub coverage: Coverage,
     /// The repositories whose history was scanned: as in paths, and what names them to others.
@@ -100,6 +100,16 @@ impl Report {
         }
     }
 
+    /// The findings that count.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().map(AsRef::as_ref)
+    }
+
+    /// The findings that do not.
+    pub fn suppressed(&self) -> impl Iterator<Item = &Finding> {
+        self.suppressed.iter().map(AsRef::as_ref)
+    }
+
     /// How many findings there are of a severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
@@ -119,7 +129,7 @@ pub struct Options {
 
 /// All findings, the worst first; equals in the order of the report.
 fn worst_first(report: &Report) -> Vec<&Finding> {
-    let mut findings: Vec<&Finding> = report.findings.iter().collect();
+    let mut findings: Vec<&Finding> = report.findings().collect();
     findings.sort_by_key(|finding| {
         let grade = finding.judgement.as_ref().map(|judgement| judgement.grade);
         let security = (finding.rule.security_severity * 10.0) as u32;

@@ -42,7 +42,7 @@ pub fn write(report: &Report, options: &Options, base: &UriBase) -> String {
     let mut runs = vec![run(report, options, base, Category::Present)];
     // A code host keeps a list of alerts for each category, and closes those that are in it no more.
     let has_past =
-        report.findings.iter().chain(&report.suppressed).any(|finding| Category::of(finding) == Category::Past);
+        report.findings().chain(report.suppressed()).any(|finding| Category::of(finding) == Category::Past);
     if has_past || !report.repositories.is_empty() {
         runs.push(run(report, options, base, Category::Past));
     }
@@ -76,7 +76,7 @@ impl Category {
 
 fn run(report: &Report, options: &Options, base: &UriBase, category: Category) -> Run {
     let occurrences = Occurrences::of(report);
-    let shown: &[Finding] = if options.sarif_suppressed { &report.suppressed } else { &[] };
+    let shown: &[Box<Finding>] = if options.sarif_suppressed { &report.suppressed } else { &[] };
     let mut findings: Vec<_> =
         worst_first(report).into_iter().filter(|finding| Category::of(finding) == category).collect();
     let left_out = findings.len().saturating_sub(MOST_RESULTS);
@@ -85,7 +85,7 @@ fn run(report: &Report, options: &Options, base: &UriBase, category: Category) -
     }
     findings.sort_by(|a, b| a.order(b));
     let left = MOST_RESULTS - findings.len();
-    findings.extend(shown.iter().filter(|finding| Category::of(finding) == category).take(left));
+    findings.extend(shown.iter().map(AsRef::as_ref).filter(|finding: &&Finding| Category::of(finding) == category).take(left));
     let results: Vec<_> = findings.into_iter().map(|finding| result(finding, report, &occurrences, base)).collect();
     let root = ArtifactLocation::builder().description(message("The root of what was scanned.")).build();
     let mut run = Run::builder()
@@ -194,7 +194,7 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
     if let (Some(_), Some(secret)) = (&finding.id, &finding.secret) {
         let noun = secret_noun(finding);
         text = format!("{text} Its [{noun}](1) is on line {}.", secret.location.start_line);
-        related.push(numbered(1, location(&finding.path, Some(&secret.location), finding.outer.as_ref(), base), noun));
+        related.push(numbered(1, location(&finding.path, Some(&secret.location), finding.outer.as_deref(), base), noun));
     }
     if let Some(judgement) = &finding.judgement {
         return judged(finding, judgement, report, base);
@@ -203,7 +203,7 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
     if count > 0 {
         let shown = others.iter().enumerate().map(|(n, other)| {
             let number = related.len() as i64 + 1;
-            let place = location(&other.path, Some(&other.location), other.outer.as_ref(), base);
+            let place = location(&other.path, Some(&other.location), other.outer.as_deref(), base);
             related.push(numbered(number, place, "the same credential"));
             let comma = if n > 0 { ", " } else { "" };
             format!("{comma}[{}:{}]({number})", link_text(&other.path), other.location.start_line)
@@ -224,7 +224,7 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
         text = format!("{text} {}", super::wording::first_sentence(&remedy(finding)));
     }
     let mut result = bare(finding, &text, related, report, base);
-    result.suppressions = finding.suppression.as_ref().map(|reason| vec![suppression(reason)]);
+    result.suppressions = finding.suppression.as_deref().map(|reason| vec![suppression(reason)]);
     let mut properties = BTreeMap::new();
     if let Some(account) = finding.account {
         properties.insert("account".to_owned(), json!(account.to_string()));
@@ -253,11 +253,11 @@ fn bare(finding: &Finding, text: &str, related: Vec<Location>, report: &Report, 
         .rule_id(finding.rule.id.as_str())
         .level(level)
         .message(message(text))
-        .locations(vec![location(&finding.path, Some(&finding.location), finding.outer.as_ref(), base)])
+        .locations(vec![location(&finding.path, Some(&finding.location), finding.outer.as_deref(), base)])
         .partial_fingerprints(BTreeMap::from([(FINGERPRINT.to_owned(), finding.fingerprint.to_string())]))
         .build();
     // Against the accepted findings, if there are some.
-    let is_accepted = matches!(finding.suppression, Some(Reason::Baseline { .. }));
+    let is_accepted = matches!(finding.suppression.as_deref(), Some(Reason::Baseline { .. }));
     let state = if is_accepted { "unchanged" } else { "new" };
     result.baseline_state = report.baseline.as_ref().map(|_| json!(state));
     let index = report.rules.iter().position(|rule| rule.id == finding.rule.id);
@@ -378,14 +378,13 @@ fn location(path: &BlobPath, place: Option<&Place>, outer: Option<&Place>, base:
 }
 
 fn region(place: &Place) -> Region {
-    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    Region::builder()
-        .start_line(number(place.start_line))
-        .start_column(number(place.start_column))
-        .end_line(number(place.end_line))
-        .end_column(number(place.end_column))
-        .byte_offset(number(place.byte_offset))
-        .byte_length(number(place.byte_length))
+        Region::builder()
+        .start_line(i64::from(place.start_line))
+        .start_column(i64::from(place.start_column))
+        .end_line(i64::from(place.end_line))
+        .end_column(i64::from(place.end_column))
+        .byte_offset(i64::try_from(place.byte_offset).unwrap_or(i64::MAX))
+        .byte_length(i64::from(place.byte_length))
         .build()
 }
 
@@ -436,7 +435,7 @@ struct Occurrences<'a>(HashMap<Cow<'a, str>, Vec<&'a Finding>>);
 impl<'a> Occurrences<'a> {
     fn of(report: &'a Report) -> Self {
         let mut map: HashMap<Cow<str>, Vec<&Finding>> = HashMap::new();
-        for finding in report.findings.iter().filter(|finding| finding.judgement.is_none()) {
+        for finding in report.findings().filter(|finding| finding.judgement.is_none()) {
             map.entry(finding.credential()).or_default().push(finding);
         }
         Self(map)

@@ -15,7 +15,7 @@ use std::fmt::Write;
 pub fn write(report: &Report, options: &Options, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut out = String::new();
-    let shown: &[Finding] = if options.show_suppressed { &report.suppressed } else { &[] };
+    let shown: &[Box<Finding>] = if options.show_suppressed { &report.suppressed } else { &[] };
     for credential in by_credential(&report.findings).iter().chain(&by_credential(shown)) {
         out.push_str(&with_place(&renderer.render(&[diagnostic(credential)]), credential[0]));
         out.push_str("\n\n");
@@ -32,7 +32,7 @@ pub fn write(report: &Report, options: &Options, colour: bool) -> String {
 }
 
 /// The findings of each credential, worst first; the credentials likewise.
-fn by_credential(findings: &[Finding]) -> Vec<Vec<&Finding>> {
+fn by_credential(findings: &[Box<Finding>]) -> Vec<Vec<&Finding>> {
     let rank = |finding: &Finding| {
         let security = (finding.rule.security_severity * 10.0) as u32;
         let is_past = finding.history.as_ref().is_some_and(|history| history.is_past());
@@ -172,17 +172,17 @@ fn snippet(finding: &Finding) -> Snippet<'_, Annotation<'_>> {
     for excerpt in &finding.excerpts {
         all_known &= excerpt.line <= line + 1;
         // Far apart, the number of the second line counts, not how many lines there are between.
-        source.extend(std::iter::repeat_n('\n', excerpt.line - line));
+        source.extend(std::iter::repeat_n('\n', (excerpt.line - line) as usize));
         line = excerpt.line;
         for mark in &excerpt.marks {
-            let span = source.len() + mark.range.start..source.len() + mark.range.end;
+            let span = source.len() + mark.range.start as usize..source.len() + mark.range.end as usize;
             let is_main = mark.is_secret || finding.secret.is_none();
             let kind = if is_main { AnnotationKind::Primary } else { AnnotationKind::Context };
             annotations.push(kind.span(span).label(noun(finding, mark.is_secret)));
         }
         source.push_str(&excerpt.text);
     }
-    Snippet::source(source).path(PLACE).line_start(first_line).fold(!all_known).annotations(annotations)
+    Snippet::source(source).path(PLACE).line_start(first_line as usize).fold(!all_known).annotations(annotations)
 }
 
 fn noun(finding: &Finding, is_secret: bool) -> &'static str {

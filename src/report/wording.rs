@@ -52,11 +52,11 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
         remarks.push(format!("It is written {how}."));
     }
     remarks.extend(finding.expired.as_deref().map(str::to_owned));
-    match &finding.suppression {
+    match finding.suppression.as_deref() {
         Some(Suppression::Dummy(dummy)) => remarks.push(format!("Not counted: it is {}.", dummy.describe())),
         Some(Suppression::Allowlist { place, reason } | Suppression::Baseline { place, reason }) => {
             let verb =
-                if matches!(finding.suppression, Some(Suppression::Baseline { .. })) { "accepted" } else { "allowed" };
+                if matches!(finding.suppression.as_deref(), Some(Suppression::Baseline { .. })) { "accepted" } else { "allowed" };
             let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
             remarks.push(format!("Not counted: it is {verb} at {place}{why}."));
         }

@@ -175,7 +175,7 @@ fn root_of(odb: &Odb, commit: Oid) -> Result<Oid, String> {
 }
 
 /// Numbers of the lines, 1-based, that `new` has and `old` has not; `None` if lines cannot be told.
-fn added_lines(old: &[u8], new: &[u8]) -> Option<HashSet<usize>> {
+fn added_lines(old: &[u8], new: &[u8]) -> Option<HashSet<u32>> {
     // The bytes of wide text are no lines.
     if Wide::of(new).is_some() || Wide::of(old).is_some() {
         return None;
@@ -187,14 +187,14 @@ fn added_lines(old: &[u8], new: &[u8]) -> Option<HashSet<usize>> {
     for hunk in 0..patch.num_hunks() {
         for line in 0..patch.num_lines_in_hunk(hunk).ok()? {
             let line = patch.line_in_hunk(hunk, line).ok()?;
-            added.extend(line.new_lineno().filter(|_| line.old_lineno().is_none()).map(|line| line as usize));
+            added.extend(line.new_lineno().filter(|_| line.old_lineno().is_none()));
         }
     }
     Some(added)
 }
 
 /// The lines that a finding stands on.
-fn lines(finding: &Finding) -> impl Iterator<Item = usize> {
+fn lines(finding: &Finding) -> impl Iterator<Item = u32> {
     let values = finding.values().map(|value| value.location).chain([finding.location]);
     values.flat_map(|place| place.start_line..=place.end_line)
 }

@@ -147,7 +147,7 @@ impl<'a> Examiner<'a> {
         if self.show_secrets {
             return examined;
         }
-        let masks: Vec<String> = secrets.iter().map(|secret| mask::mask(secret)).collect();
+        let masks: Vec<String> = secrets.iter().map(|secret| mask::mask(secret).into_owned()).collect();
         // There is seldom a text to hide something in.
         let known = LazyCell::new(|| AhoCorasick::new(&secrets).ok());
         let hide = |text: &str| match text.len() {
@@ -296,13 +296,13 @@ fn note_signs(blob: &Blob, findings: &mut [Finding]) {
     keys.sort_by_key(|finding| finding.location.byte_offset);
     let span = |finding: &Finding| {
         let at = finding.location.byte_offset;
-        at..at + finding.location.byte_length
+        at..at + finding.location.byte_length as usize
     };
     let spans: Vec<_> = keys.iter().map(|finding| span(finding)).collect();
     for (finding, owner) in keys.iter_mut().zip(owner::owners(blob.bytes, &spans)) {
         finding.owner = owner.map(Arc::new);
         if finding.is_lone_id() || finding.is_lone_secret() {
-            finding.label = Some(context::qualifier(blob.bytes, finding.location.byte_offset));
+            finding.label = Some(context::qualifier(blob.bytes, finding.location.byte_offset).into());
         }
     }
     keys.retain(|finding| finding.id.as_ref().is_some_and(|id| key_id::is_long_term(&id.text)));
@@ -353,7 +353,9 @@ fn reconcile(outer: Vec<Finding>, inner: &mut [Finding]) -> Vec<Finding> {
     for finding in &mut *inner {
         let places = places.get_mut(&(finding.rule.id.clone(), finding.fingerprint));
         finding.outer =
-            places.and_then(|places| if places.len() > 1 { places.pop_front() } else { places.front().copied() });
+            places
+            .and_then(|places| if places.len() > 1 { places.pop_front() } else { places.front().copied() })
+            .map(Box::new);
     }
     without_known(outer, inner)
 }

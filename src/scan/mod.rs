@@ -25,6 +25,7 @@ use crate::source::{Blob, BlobPath, Item, SizeLimit, Skip, SkipCause};
 use changes::ChangeScan;
 use examine::{Examined, Examiner};
 use history::HistoryScan;
+use rayon::slice::ParallelSliceMut;
 use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -165,7 +166,7 @@ impl Scan {
         }
         let past = {
             let mut findings = collected.findings.lock().unwrap_or_else(PoisonError::into_inner);
-            history::merge(findings.iter_mut().flatten(), found)
+            history::merge(findings.iter_mut().map(AsMut::as_mut), found)
         };
         collected.add(past);
     }
@@ -325,13 +326,6 @@ fn hidden(detector: &Detector, mut text: Vec<u8>, show_secrets: bool) -> Vec<u8>
     text
 }
 
-/// All lists as one. There may be a million findings, so there is never a second copy of them.
-fn flattened(lists: Vec<Vec<Finding>>) -> Vec<Finding> {
-    let mut all = Vec::with_capacity(lists.iter().map(Vec::len).sum());
-    lists.into_iter().for_each(|list| all.extend(list));
-    all
-}
-
 /// What all threads found, in no order.
 struct Collected<'a> {
     files: AtomicU64,
@@ -340,8 +334,8 @@ struct Collected<'a> {
     inner_blobs: AtomicU64,
     inner_bytes: AtomicU64,
     commits: AtomicU64,
-    /// As they came, a list for each file: one that grew would be copied again and again.
-    findings: Mutex<Vec<Vec<Finding>>>,
+    /// There may be a million, which are sorted: each has its own place, so that only pointers are moved.
+    findings: Mutex<Vec<Box<Finding>>>,
     skips: Mutex<Vec<Skip>>,
     repositories: Mutex<Vec<(BlobPath, Facts)>>,
     clues: Mutex<Clues>,
@@ -394,7 +388,8 @@ impl<'a> Collected<'a> {
 
     fn add(&self, found: Vec<Finding>) {
         if !found.is_empty() {
-            self.findings.lock().unwrap_or_else(PoisonError::into_inner).push(found);
+            let found: Vec<_> = found.into_iter().map(Box::new).collect();
+            self.findings.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
         }
     }
 
@@ -405,13 +400,13 @@ impl<'a> Collected<'a> {
     fn into_report(self, detector: &Detector, scan: &Scan) -> Report {
         let config = &scan.config;
         let policy = scan.policy();
-        let mut findings = flattened(self.findings.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let mut findings = self.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut skips = self.skips.into_inner().unwrap_or_else(PoisonError::into_inner);
         for finding in &mut findings {
             policy.grade(finding);
             finding.is_canary |= finding.account.is_some_and(|account| config.canary_accounts.contains(&account));
         }
-        findings.sort_unstable_by(Finding::order);
+        findings.par_sort_unstable_by(|a, b| a.order(b));
         skips.sort();
         let mut used = BTreeSet::new();
         policy.apply(&mut findings, &mut used);
@@ -421,15 +416,15 @@ impl<'a> Collected<'a> {
         let lookup = RepositoryLookup { scanned: &repositories, known: Mutex::default() };
         partner::find(&mut findings, self.clues.into_inner().unwrap_or_else(PoisonError::into_inner));
         let around = Surroundings { config, repository: &|path| lookup.of(path), mode: &mode };
-        let mut judgements = judge::judge(&findings, detector.rules(), &around);
+        let mut judgements: Vec<_> =
+            judge::judge(&findings, detector.rules(), &around).into_iter().map(Box::new).collect();
         judgements.iter_mut().for_each(|judgement| policy.grade(judgement));
         policy.apply(&mut judgements, &mut used);
         suppressed.extend(judgements.extract_if(.., |judgement| judgement.suppression.is_some()));
-        suppressed.sort_by(Finding::order);
+        suppressed.sort_by(|a, b| a.order(b));
         unused.extend(policy.unused(&used, detector.rules()));
-        findings.reserve_exact(judgements.len() + unused.len());
-        findings.extend(judgements.into_iter().chain(unused));
-        findings.sort_unstable_by(Finding::order);
+        findings.extend(judgements.into_iter().chain(unused.into_iter().map(Box::new)));
+        findings.par_sort_unstable_by(|a, b| a.order(b));
         let of_history = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Report {
             findings,

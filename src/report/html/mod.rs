@@ -72,7 +72,7 @@ struct Verdict<'a> {
 
 #[derive(Serialize)]
 struct Line<'a> {
-    number: usize,
+    number: u32,
     text: &'a str,
 }
 
@@ -90,7 +90,7 @@ struct Row<'a> {
     rank: u8,
     rule: &'a str,
     path: String,
-    line: usize,
+    line: u32,
     key: String,
     account: String,
     days: String,
