@@ -5,7 +5,8 @@ use std::borrow::Cow;
 /// `text` with every character replaced that could steer a terminal or reorder what is shown: control characters
 /// (tab excepted), bidirectional and zero-width format characters, line and paragraph separators.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    if text.chars().all(is_harmless) {
+    let is_plain = |b: u8| matches!(b, b' '..=b'~');
+    if text.bytes().all(is_plain) || text.chars().all(is_harmless) {
         return Cow::Borrowed(text);
     }
     text.chars().map(|c| if is_harmless(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()

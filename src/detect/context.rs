@@ -39,18 +39,47 @@ pub fn of(text: &[u8], span: &Range<usize>) -> Context {
     }
 }
 
+/// The [`qualifier`] of each of the values that start at `starts`.
+pub fn qualifiers(blob: &[u8], starts: impl Iterator<Item = usize>) -> Vec<String> {
+    // In a file of keys the same names come again and again.
+    let mut last: (&[u8], String) = (b"", String::new());
+    let qualifier = |start| {
+        let name = name_before(blob, start);
+        if name != last.0 {
+            last = (name, without_common_words(name));
+        }
+        last.1.clone()
+    };
+    starts.map(qualifier).collect()
+}
+
 /// What a value's name says besides "AWS secret access key id": `prod` for `PROD_AWS_ACCESS_KEY_ID=`.
 pub fn qualifier(blob: &[u8], start: usize) -> String {
+    without_common_words(name_before(blob, start))
+}
+
+/// The text before a value on its line.
+fn name_before(blob: &[u8], start: usize) -> &[u8] {
+    let from = start.saturating_sub(80);
+    let line = memchr::memrchr(b'\n', &blob[from..start]).map_or(from, |newline| from + newline + 1);
+    &blob[line..start]
+}
+
+fn without_common_words(name: &[u8]) -> String {
     const COMMON: [&str; 14] = [
         "access", "secret", "key", "id", "aws", "amazon", "s3", "value", "name", "password", "user", "export", "set",
         "env",
     ];
-    let from = start.saturating_sub(80);
-    let line = memchr::memrchr(b'\n', &blob[from..start]).map_or(from, |newline| from + newline + 1);
-    let name = String::from_utf8_lossy(&blob[line..start]).to_ascii_lowercase();
-    let mut letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let mut letters: String =
+        name.iter().filter(|b| b.is_ascii_alphanumeric()).map(|b| char::from(b.to_ascii_lowercase())).collect();
     for word in COMMON {
-        letters = letters.replace(word, "");
+        // The usual names are soon used up.
+        if letters.is_empty() {
+            break;
+        }
+        if letters.contains(word) {
+            letters = letters.replace(word, "");
+        }
     }
     letters
 }
@@ -101,7 +130,7 @@ struct Words {
     aws: bool,
     secret: bool,
     key: bool,
-    /// The last name before the value is that of another thing, as `--key-id` or `api_key`.
+    /// The last name before the value is that of another thing, as `--key-id` or `api_key`; if that matters.
     other: bool,
 }
 
@@ -109,11 +138,14 @@ impl Words {
     fn of(text: &[u8]) -> Self {
         let lower = text.to_ascii_lowercase();
         let has = |word: &str| memchr::memmem::find(&lower, word.as_bytes()).is_some();
+        let aws = has("amazon") || ["aws", "s3", "s3a", "s3n", "ses"].iter().any(|word| has_word(text, &lower, word));
+        let secret = has("secret");
         Self {
-            aws: has("amazon") || ["aws", "s3", "s3a", "s3n", "ses"].iter().any(|word| has_word(text, &lower, word)),
-            secret: has("secret"),
+            aws,
+            secret,
             key: has("key"),
-            other: names_another_thing(&lower),
+            // Asked only where the rest does not decide.
+            other: aws && !secret && names_another_thing(&lower),
         }
     }
 

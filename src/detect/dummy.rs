@@ -2,6 +2,9 @@
 //!
 //! They are recognised so that they can be *said*: counted, and shown on request, but never a failure.
 
+use aho_corasick::AhoCorasick;
+use std::sync::LazyLock;
+
 /// Why a value is not a real credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -25,31 +28,48 @@ impl Dummy {
 /// Longest stretch of equal or counted-up characters that chance allows (about 1 in 10⁶ over 40 characters).
 const LONGEST_CHANCE: usize = 5;
 
+/// Rows of a keyboard.
+const KEYBOARD: [&str; 4] = ["qwerty", "asdfgh", "zxcvbn", "1234567890"];
+
+/// Finds any of some words in any case; the first is that of AWS's examples.
+fn words(others: &[&str]) -> AhoCorasick {
+    let words = ["example"].into_iter().chain(others.iter().copied()).chain(KEYBOARD);
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .build(words)
+        .expect("a few short words are far below the limits")
+}
+
+/// What is told by the first of `words`, by any other, or by what repeats.
+fn told_by(words: &AhoCorasick, text: &[u8]) -> Option<Dummy> {
+    let is_documented = || words.find_overlapping_iter(text).any(|found| found.pattern().as_usize() == 0);
+    match words.is_match(text) {
+        true if is_documented() => Some(Dummy::Documented),
+        true => Some(Dummy::Placeholder),
+        false => has_filler(text).then_some(Dummy::Placeholder),
+    }
+}
+
 /// What a 20-character key id is, if it is no real one.
 pub fn in_key_id(id: &[u8]) -> Option<Dummy> {
-    const WORDS: [&str; 13] = [
-        "SAMPLE",
-        "DUMMY",
-        "FAKEKEY",
-        "TESTKEY",
-        "TESTTEST",
-        "ACCESSKEY",
-        "YOURKEY",
-        "SECRET",
-        "REDACTED",
-        "PLACEHOLDER",
-        "CHANGEME",
-        "INVALID",
-        "NOTREAL",
-    ];
-    let random = std::str::from_utf8(&id[4..]).ok()?;
-    if random.contains("EXAMPLE") {
-        Some(Dummy::Documented)
-    } else if WORDS.iter().any(|word| random.contains(word)) || has_filler(random.as_bytes()) {
-        Some(Dummy::Placeholder)
-    } else {
-        None
-    }
+    static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+        words(&[
+            "sample",
+            "dummy",
+            "fakekey",
+            "testkey",
+            "testtest",
+            "accesskey",
+            "yourkey",
+            "secret",
+            "redacted",
+            "placeholder",
+            "changeme",
+            "invalid",
+            "notreal",
+        ])
+    });
+    told_by(&WORDS, &id[4..])
 }
 
 /// What an id from before IAM is, if it is no real one.
@@ -59,32 +79,26 @@ pub fn in_legacy_id(id: &str) -> Option<Dummy> {
 
 /// What a 40-character secret is, if it is no real one.
 pub fn in_secret(secret: &str) -> Option<Dummy> {
-    const WORDS: [&str; 11] = [
-        "sample",
-        "dummy",
-        "fakekey",
-        "testkey",
-        "testtest",
-        "secretkey",
-        "accesskey",
-        "redacted",
-        "placeholder",
-        "changeme",
-        "notreal",
-    ];
-    let lower = secret.to_ascii_lowercase();
-    if lower.contains("example") {
-        Some(Dummy::Documented)
-    } else if WORDS.iter().any(|word| lower.contains(word)) || has_filler(secret.as_bytes()) {
-        Some(Dummy::Placeholder)
-    } else {
-        None
-    }
+    static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+        words(&[
+            "sample",
+            "dummy",
+            "fakekey",
+            "testkey",
+            "testtest",
+            "secretkey",
+            "accesskey",
+            "redacted",
+            "placeholder",
+            "changeme",
+            "notreal",
+        ])
+    });
+    told_by(&WORDS, secret.as_bytes())
 }
 
-/// Equal characters in a row, counted-up ones (`abcdef`, `123456`), or a keyboard's row.
+/// Equal characters in a row, counted-up ones (`abcdef`, `123456`), or the same stretch again and again.
 fn has_filler(text: &[u8]) -> bool {
-    const KEYBOARD: [&[u8]; 4] = [b"qwerty", b"asdfgh", b"zxcvbn", b"1234567890"];
     let [mut equal, mut up] = [1; 2];
     for pair in text.windows(2) {
         equal = if pair[0] == pair[1] { equal + 1 } else { 1 };
@@ -94,8 +108,7 @@ fn has_filler(text: &[u8]) -> bool {
             return true;
         }
     }
-    let lower = text.to_ascii_lowercase();
-    KEYBOARD.iter().any(|row| memchr::memmem::find(&lower, row).is_some()) || is_periodic(text)
+    is_periodic(text)
 }
 
 /// True if the text repeats a stretch of at most 10 characters (`ABCDABCDABCD`).
@@ -108,7 +121,9 @@ pub fn entropy(bytes: &[u8]) -> f64 {
     let mut counts = [0u32; 256];
     bytes.iter().for_each(|&b| counts[usize::from(b)] += 1);
     let total = bytes.len() as f64;
-    counts.iter().filter(|&&n| n > 0).map(|&n| f64::from(n) / total).map(|p| -p * p.log2()).sum()
+    // As log2(total) - sum(n log2 n) / total, in which what occurs once, as most in a secret, counts for nothing.
+    let repeated: f64 = counts.iter().filter(|&&n| n > 1).map(|&n| f64::from(n) * f64::from(n).log2()).sum();
+    if bytes.is_empty() { 0.0 } else { total.log2() - repeated / total }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! further away a secret must be called one.
 
 use super::comment::Comment;
-use super::context::{Context, qualifier};
+use super::context::{Context, qualifiers};
 use super::token::{KeyId, SecretKey, SmtpPassword, Tokens};
 use memchr::memchr_iter;
 use secrecy::ExposeSecret;
@@ -131,7 +131,8 @@ fn assign(blob: &[u8], ids: &[Placed<KeyId>], secrets: &[Placed<SecretKey>]) -> 
     let Some(first_id) = ids.first() else { return partners };
     // In a file of pairs one order is used throughout; which one, the first token tells.
     let secret_first = secrets.first().is_some_and(|secret| secret.start < first_id.start);
-    let qualifiers: Vec<_> = ids.iter().map(|id| qualifier(blob, id.start)).collect();
+    let of_ids = qualifiers(blob, ids.iter().map(|id| id.start));
+    let of_secrets = qualifiers(blob, secrets.iter().map(|secret| secret.start));
     let mut taken = vec![false; ids.len()];
     // All that is near comes before all that is far, which only what is left over has to look at.
     for reach in [Reach::Near, Reach::Far] {
@@ -140,7 +141,6 @@ fn assign(blob: &[u8], ids: &[Placed<KeyId>], secrets: &[Placed<SecretKey>]) -> 
             partners[*s].is_none() && (reach == Reach::Near || secret.token.context == Context::Strong)
         });
         for (s, secret) in left {
-            let own = qualifier(blob, secret.start);
             let bytes = if reach == Reach::Near { NEAR_BYTES } else { FAR_BYTES };
             for (i, id) in within(ids, secret, bytes).filter(|(i, _)| !taken[*i]) {
                 let distance = Distance::between(id, secret);
@@ -152,7 +152,7 @@ fn assign(blob: &[u8], ids: &[Placed<KeyId>], secrets: &[Placed<SecretKey>]) -> 
                 let cost = Cost {
                     apart: distance.lines > 0 || distance.bytes > BESIDE,
                     unnamed: secret.token.context == Context::None,
-                    qualifiers: compare(&qualifiers[i], &own),
+                    qualifiers: compare(&of_ids[i], &of_secrets[s]),
                     lines: distance.lines,
                     against_order: (secret.start < id.start) != secret_first,
                     bytes: distance.bytes,

@@ -113,7 +113,6 @@ pub fn in_block(text: &[u8], run: &Range<usize>) -> bool {
 const WIDEST_LINE: usize = 200;
 
 /// What can be counted of 40 characters.
-#[derive(Default)]
 struct Shape {
     upper: bool,
     lower: bool,
@@ -125,23 +124,36 @@ struct Shape {
 
 impl Shape {
     fn of(value: &[u8]) -> Self {
-        let mut shape = Self::default();
-        let mut last = None;
+        const UPPER: u8 = 1;
+        const LOWER: u8 = 2;
+        const DIGIT: u8 = 4;
+        const SYMBOL: u8 = 8;
+        /// The class of each byte: this is asked of every text of 40 characters.
+        const CLASSES: [u8; 256] = {
+            let mut classes = [SYMBOL; 256];
+            let mut b = 0;
+            while b < classes.len() {
+                classes[b] = match b as u8 {
+                    b'A'..=b'Z' => UPPER,
+                    b'a'..=b'z' => LOWER,
+                    b'0'..=b'9' => DIGIT,
+                    _ => SYMBOL,
+                };
+                b += 1;
+            }
+            classes
+        };
+        let mut last = value.first().map_or(SYMBOL, |&b| CLASSES[usize::from(b)]);
+        let (mut seen, mut slashes, mut changes) = (0, 0, 0);
         for &b in value {
-            let class = match b {
-                b'A'..=b'Z' => 0,
-                b'a'..=b'z' => 1,
-                b'0'..=b'9' => 2,
-                _ => 3,
-            };
-            shape.upper |= class == 0;
-            shape.lower |= class == 1;
-            shape.digit |= class == 2;
-            shape.slashes += usize::from(b == b'/');
-            shape.changes += usize::from(last.is_some_and(|last| last != class));
-            last = Some(class);
+            let class = CLASSES[usize::from(b)];
+            seen |= class;
+            slashes += usize::from(b == b'/');
+            changes += usize::from(class != last);
+            last = class;
         }
-        shape
+        let has = |class| seen & class != 0;
+        Self { upper: has(UPPER), lower: has(LOWER), digit: has(DIGIT), slashes, changes }
     }
 }
 

@@ -221,7 +221,8 @@ fn assemble(line: u32, bytes: &[u8], spans: impl Iterator<Item = Marked>, is_cut
         let start = span.start.max(at);
         text.push_str(&sanitize(&String::from_utf8_lossy(&bytes[at..start])));
         let mark = text.len();
-        text.push_str(&sanitize(&String::from_utf8_lossy(&bytes[start..span.end.max(start)])).replace('\u{fffd}', " "));
+        let value = String::from_utf8_lossy(&bytes[start..span.end.max(start)]);
+        text.extend(sanitize(&value).chars().map(|c| if c == char::REPLACEMENT_CHARACTER { ' ' } else { c }));
         marks.push(Mark { range: mark as u32..text.len() as u32, is_secret });
         at = span.end.max(start);
     }

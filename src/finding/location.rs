@@ -1,7 +1,8 @@
 //! Lines and columns.
 
 use crate::detect::decode::wide::{self, Wide};
-use std::collections::BTreeMap;
+use foldhash::fast::RandomState;
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// A place in a file. Lines and columns are 1-based, a column counts UTF-16 code units (SARIF's `utf16CodeUnits`), and
@@ -36,7 +37,7 @@ struct Point {
 /// The places of a few spans of one blob, by one pass over it up to the last of them.
 #[derive(Debug)]
 pub struct Locations {
-    points: BTreeMap<usize, Point>,
+    points: HashMap<usize, Point, RandomState>,
     wide: Option<Wide>,
 }
 

@@ -157,8 +157,7 @@ impl Finding {
 
     /// The id of the key that it is of, as far as it is known.
     pub fn key_id(&self) -> Option<&str> {
-        let own =
-            self.id.as_ref().filter(|id| id.text.len() == ID_LEN && self.note.is_none()).map(|id| &*id.text);
+        let own = self.id.as_ref().filter(|id| id.text.len() == ID_LEN && self.note.is_none()).map(|id| &*id.text);
         own.or_else(|| self.partner.as_ref().map(|partner| partner.id.as_str()))
     }
 
@@ -177,12 +176,13 @@ impl Finding {
 
     /// A total order, so that reports do not depend on which thread was first: path, place, rule.
     pub fn order(&self, other: &Self) -> Ordering {
-        let key = |finding: &Self| {
-            let place = finding.location;
-            let end = finding.values().last().map(|value| value.location);
-            (place, end, finding.rule.id.clone(), finding.fingerprint)
-        };
-        self.path.cmp(&other.path).then_with(|| key(self).cmp(&key(other)))
+        let place = |finding: &Self| (finding.location, finding.values().last().map(|value| value.location));
+        // Findings of one file share its path.
+        let paths = if Arc::ptr_eq(&self.path, &other.path) { Ordering::Equal } else { self.path.cmp(&other.path) };
+        paths
+            .then_with(|| place(self).cmp(&place(other)))
+            .then_with(|| self.rule.id.cmp(&other.rule.id))
+            .then_with(|| self.fingerprint.cmp(&other.fingerprint))
     }
 }
 

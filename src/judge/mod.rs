@@ -16,6 +16,7 @@ use crate::finding::{Finding, Judgement};
 use crate::rule::{Finder, RuleSet, Severity};
 use crate::source::BlobPath;
 use inventory::Credential;
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// How bad a judgement is, in four steps; reports have three.
@@ -72,16 +73,16 @@ pub struct Surroundings<'a> {
     /// What the team tells of itself.
     pub config: &'a Config,
     /// Of a path: the repository it is in.
-    pub repository: &'a dyn Fn(&BlobPath) -> Option<Arc<str>>,
+    pub repository: &'a (dyn Fn(&BlobPath) -> Option<Arc<str>> + Sync),
     /// Of a file: its mode, where files have one.
-    pub mode: &'a dyn Fn(&BlobPath) -> Option<u32>,
+    pub mode: &'a (dyn Fn(&BlobPath) -> Option<u32> + Sync),
 }
 
 /// Judges all keys of `findings`, which are in the order of the report, and none of which is suppressed.
 pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, around: &Surroundings) -> Vec<Finding> {
     let keys = Credential::all(findings);
     let known = root::Known::of(findings);
-    let verdicts = keys.iter().flat_map(|key| {
+    let verdicts = keys.par_iter().flat_map_iter(|key| {
         let root = root::judge(key, &known);
         let is_root = root.as_ref().is_some_and(|verdict| verdict.grade == Grade::Critical);
         let mailed = mailed::judge(key, around);

@@ -200,7 +200,9 @@ fn is_called_root(text: &[u8], span: &Range<usize>) -> bool {
     let lines = memchr::memchr_iter(b'\n', &text[span.end..text.len().min(span.end + 600)]);
     let end = lines.take(NEAR + 1).last().map_or(text.len().min(span.end + 600), |newline| span.end + newline);
     // Making the regexes takes longer than most scans of one file.
-    if !text[start..end].windows(4).any(|word| word.eq_ignore_ascii_case(b"root")) {
+    let around = &text[start..end];
+    let is_root = |at: usize| around.get(at..at + 4).is_some_and(|word| word.eq_ignore_ascii_case(b"root"));
+    if !memchr::memchr2_iter(b'r', b'R', around).any(is_root) {
         return false;
     }
     let before = &text[span.start.saturating_sub(80)..span.start];
@@ -208,5 +210,5 @@ fn is_called_root(text: &[u8], span: &Range<usize>) -> bool {
     if NAME.is_match(before) {
         return true;
     }
-    COMMENT.is_match(&text[start..end])
+    COMMENT.is_match(around)
 }

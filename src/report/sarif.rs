@@ -41,8 +41,7 @@ const MOST_OCCURRENCES: usize = 20;
 pub fn write(report: &Report, options: &Options, base: &UriBase) -> String {
     let mut runs = vec![run(report, options, base, Category::Present)];
     // A code host keeps a list of alerts for each category, and closes those that are in it no more.
-    let has_past =
-        report.findings().chain(report.suppressed()).any(|finding| Category::of(finding) == Category::Past);
+    let has_past = report.findings().chain(report.suppressed()).any(|finding| Category::of(finding) == Category::Past);
     if has_past || !report.repositories.is_empty() {
         runs.push(run(report, options, base, Category::Past));
     }
@@ -85,7 +84,9 @@ fn run(report: &Report, options: &Options, base: &UriBase, category: Category) -
     }
     findings.sort_by(|a, b| a.order(b));
     let left = MOST_RESULTS - findings.len();
-    findings.extend(shown.iter().map(AsRef::as_ref).filter(|finding: &&Finding| Category::of(finding) == category).take(left));
+    findings.extend(
+        shown.iter().map(AsRef::as_ref).filter(|finding: &&Finding| Category::of(finding) == category).take(left),
+    );
     let results: Vec<_> = findings.into_iter().map(|finding| result(finding, report, &occurrences, base)).collect();
     let root = ArtifactLocation::builder().description(message("The root of what was scanned.")).build();
     let mut run = Run::builder()
@@ -194,7 +195,11 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
     if let (Some(_), Some(secret)) = (&finding.id, &finding.secret) {
         let noun = secret_noun(finding);
         text = format!("{text} Its [{noun}](1) is on line {}.", secret.location.start_line);
-        related.push(numbered(1, location(&finding.path, Some(&secret.location), finding.outer.as_deref(), base), noun));
+        related.push(numbered(
+            1,
+            location(&finding.path, Some(&secret.location), finding.outer.as_deref(), base),
+            noun,
+        ));
     }
     if let Some(judgement) = &finding.judgement {
         return judged(finding, judgement, report, base);
@@ -378,7 +383,7 @@ fn location(path: &BlobPath, place: Option<&Place>, outer: Option<&Place>, base:
 }
 
 fn region(place: &Place) -> Region {
-        Region::builder()
+    Region::builder()
         .start_line(i64::from(place.start_line))
         .start_column(i64::from(place.start_column))
         .end_line(i64::from(place.end_line))

@@ -8,17 +8,23 @@ use crate::finding::Finding;
 use crate::rule::{Finder, Matcher, Severity};
 use crate::sanitize::one_line;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
+use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::fmt::Write;
+
+/// So many credentials are rendered in parallel before they are joined: of a large report there is no second copy.
+const RENDERED_AT_ONCE: usize = 500;
 
 /// The report as text, with terminal colours if asked for.
 pub fn write(report: &Report, options: &Options, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut out = String::new();
     let shown: &[Box<Finding>] = if options.show_suppressed { &report.suppressed } else { &[] };
-    for credential in by_credential(&report.findings).iter().chain(&by_credential(shown)) {
-        out.push_str(&with_place(&renderer.render(&[diagnostic(credential)]), credential[0]));
-        out.push_str("\n\n");
+    let credentials = by_credential(&report.findings);
+    let render =
+        |credential: &Vec<&Finding>| with_place(&renderer.render(&[diagnostic(credential)]), credential[0]) + "\n\n";
+    for some in credentials.chunks(RENDERED_AT_ONCE).chain(by_credential(shown).chunks(RENDERED_AT_ONCE)) {
+        out.extend(some.par_iter().map(render).collect::<Vec<_>>());
     }
     for skip in report.coverage.skips.iter().filter(|skip| !skip.cause.is_of_many()) {
         let level = if skip.cause.is_failure() { "error" } else { "note" };
@@ -27,7 +33,8 @@ pub fn write(report: &Report, options: &Options, colour: bool) -> String {
     if report.coverage.skips.iter().any(|skip| !skip.cause.is_of_many()) {
         out.push('\n');
     }
-    summary(&mut out, report, options);
+    let is_key = |credential: &&Vec<&Finding>| credential[0].is_of_key();
+    summary(&mut out, report, credentials.iter().filter(is_key).count(), options);
     out
 }
 
@@ -196,13 +203,11 @@ fn noun(finding: &Finding, is_secret: bool) -> &'static str {
     }
 }
 
-fn summary(out: &mut String, report: &Report, options: &Options) {
+fn summary(out: &mut String, report: &Report, credentials: usize, options: &Options) {
     let counts =
         [Severity::Error, Severity::Warning, Severity::Note].map(|severity| (report.count(severity), severity));
     let counts: Vec<_> =
         counts.iter().filter(|(n, _)| *n > 0).map(|(n, severity)| plural(*n, &severity.to_string())).collect();
-    let is_key = |group: &Vec<&Finding>| group[0].is_of_key();
-    let credentials = by_credential(&report.findings).iter().filter(|group| is_key(group)).count();
     match counts.len() {
         0 => out.push_str("found nothing"),
         _ if credentials == 0 => _ = write!(out, "found {}", counts.join(", ")),

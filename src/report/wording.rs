@@ -55,8 +55,11 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
     match finding.suppression.as_deref() {
         Some(Suppression::Dummy(dummy)) => remarks.push(format!("Not counted: it is {}.", dummy.describe())),
         Some(Suppression::Allowlist { place, reason } | Suppression::Baseline { place, reason }) => {
-            let verb =
-                if matches!(finding.suppression.as_deref(), Some(Suppression::Baseline { .. })) { "accepted" } else { "allowed" };
+            let verb = if matches!(finding.suppression.as_deref(), Some(Suppression::Baseline { .. })) {
+                "accepted"
+            } else {
+                "allowed"
+            };
             let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
             remarks.push(format!("Not counted: it is {verb} at {place}{why}."));
         }

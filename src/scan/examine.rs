@@ -142,17 +142,19 @@ impl<'a> Examiner<'a> {
     /// The same with every secret hidden that stands in a name or message: of what was found in one file, none may be
     /// shown, in whatever company it is there.
     fn without_secrets(&self, mut examined: Examined) -> Examined {
-        let secrets: BTreeSet<String> =
-            std::mem::take(&mut examined.secrets).iter().map(|secret| secret.expose_secret().to_owned()).collect();
+        let secrets = std::mem::take(&mut examined.secrets);
         if self.show_secrets {
             return examined;
         }
-        let masks: Vec<String> = secrets.iter().map(|secret| mask::mask(secret).into_owned()).collect();
         // There is seldom a text to hide something in.
-        let known = LazyCell::new(|| AhoCorasick::new(&secrets).ok());
+        let known = LazyCell::new(|| {
+            let secrets: BTreeSet<&str> = secrets.iter().map(ExposeSecret::expose_secret).collect();
+            let masks: Vec<_> = secrets.iter().map(|secret| mask::mask(secret)).collect();
+            AhoCorasick::new(&secrets).ok().map(|known| (known, masks))
+        });
         let hide = |text: &str| match text.len() {
             SECRET_LEN.. if !secrets.is_empty() => {
-                known.as_ref().map_or_else(|| text.to_owned(), |known| known.replace_all(text, &masks))
+                known.as_ref().map_or_else(|| text.to_owned(), |(known, masks)| known.replace_all(text, masks))
             }
             _ => text.to_owned(),
         };
@@ -352,8 +354,7 @@ fn reconcile(outer: Vec<Finding>, inner: &mut [Finding]) -> Vec<Finding> {
     }
     for finding in &mut *inner {
         let places = places.get_mut(&(finding.rule.id.clone(), finding.fingerprint));
-        finding.outer =
-            places
+        finding.outer = places
             .and_then(|places| if places.len() > 1 { places.pop_front() } else { places.front().copied() })
             .map(Box::new);
     }
