@@ -8,6 +8,7 @@ use super::context::{Context, qualifiers};
 use super::token::{KeyId, SecretKey, SmtpPassword, Tokens};
 use memchr::memchr_iter;
 use secrecy::ExposeSecret;
+use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -48,22 +49,26 @@ pub fn pair(blob: &[u8], tokens: Tokens) -> Pairing {
     let mut out = Pairing { smtp: smtp.collect(), comments, ..Pairing::default() };
     // A secret without a partner is reported if the text calls it one, if it stands by an id that is an example, or
     // if it is the same as one that has a partner.
-    let value = |secret: &Placed<SecretKey>| secret.token.part.value.expose_secret().to_owned();
-    let paired = secrets.iter().zip(&partners).filter(|(_, partner)| partner.is_some());
-    let paired: HashSet<String> = paired.map(|(secret, _)| value(secret)).collect();
-    let mut is_lone = vec![true; ids.len()];
-    for (secret, partner) in secrets.into_iter().zip(partners) {
-        if let Some(id) = partner {
-            is_lone[id] = false;
-            out.pairs.push((ids[id].token.clone(), secret.token));
-        } else if secret.token.context > Context::None
-            || paired.contains(&value(&secret))
-            || near(&ids, &secret).any(|id| id.token.dummy.is_some())
-        {
-            out.lone_secrets.push(secret.token);
+    let paired = LazyCell::new(|| {
+        let paired = secrets.iter().zip(&partners).filter(|(_, partner)| partner.is_some());
+        paired.map(|(secret, _)| secret.token.part.value.expose_secret()).collect::<HashSet<_>>()
+    });
+    let is_reported = |secret: &Placed<SecretKey>| {
+        secret.token.context > Context::None
+            || paired.contains(secret.token.part.value.expose_secret())
+            || near(&ids, secret).any(|id| id.token.dummy.is_some())
+    };
+    let is_reported: Vec<bool> =
+        secrets.iter().zip(&partners).map(|(secret, partner)| partner.is_some() || is_reported(secret)).collect();
+    let mut ids: Vec<_> = ids.into_iter().map(|id| Some(id.token)).collect();
+    for ((secret, partner), is_reported) in secrets.into_iter().zip(partners).zip(is_reported) {
+        match partner.and_then(|id| ids[id].take()) {
+            Some(id) => out.pairs.push((id, secret.token)),
+            None if is_reported => out.lone_secrets.push(secret.token),
+            None => {}
         }
     }
-    out.lone_ids = ids.into_iter().zip(is_lone).filter(|(_, lone)| *lone).map(|(id, _)| id.token).collect();
+    out.lone_ids = ids.into_iter().flatten().collect();
     out
 }
 

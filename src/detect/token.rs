@@ -16,6 +16,7 @@ use super::prefilter::{Hits, Mark, Prefilter};
 use super::{Candidate, Part, observe, secret};
 use crate::rule::{Matcher, Observer, RegexMatcher, Rule, RuleSet};
 use secrecy::{ExposeSecret, SecretString};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -252,9 +253,10 @@ impl<'a> Tokenizer<'a> {
     }
 
     fn read_id(&mut self, layered: &Layered, at: usize) -> bool {
-        let whole =
-            key_id::judge(layered.text, at).map(|kind| (kind, layered.text[at..at + ID_LEN].to_vec(), at..at + ID_LEN));
-        let Some((kind, value, span)) = whole.or_else(|| key_id::judge_folded(layered.text, at)) else { return false };
+        let whole = key_id::judge(layered.text, at)
+            .map(|kind| (kind, Cow::Borrowed(&layered.text[at..at + ID_LEN]), at..at + ID_LEN));
+        let folded = || key_id::judge_folded(layered.text, at).map(|(kind, id, span)| (kind, Cow::Owned(id), span));
+        let Some((kind, value, span)) = whole.or_else(folded) else { return false };
         if !self.tokens.has_room() {
             return false;
         }

@@ -24,17 +24,22 @@ pub struct Excerpt {
     pub line: u32,
     /// Safe to show: secrets are masked (unless the run shows them), control characters replaced.
     pub text: Box<str>,
-    /// The values' places in `text`, in bytes.
-    pub marks: Box<[Mark]>,
+    /// The id's bytes of `text`, if it stands here; or those of what is no key.
+    pub id: Option<Range<u32>>,
+    /// The secret's bytes of `text`, if it stands here.
+    pub secret: Option<Range<u32>>,
 }
 
-/// A marked value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
-    /// Bytes of [`Excerpt::text`].
-    pub range: Range<u32>,
-    /// True for the secret, false for the id.
-    pub is_secret: bool,
+impl Excerpt {
+    /// The values' bytes of the text, in order, and whether each is the secret.
+    pub fn marks(&self) -> impl Iterator<Item = (Range<usize>, bool)> {
+        let mark = |range: &Option<Range<u32>>, is_secret| {
+            range.as_ref().map(|range| (range.start as usize..range.end as usize, is_secret))
+        };
+        let mut marks = [mark(&self.id, false), mark(&self.secret, true)];
+        marks.sort_unstable_by_key(|mark| mark.as_ref().map(|(range, _)| range.start));
+        marks.into_iter().flatten()
+    }
 }
 
 /// A value to mark: its raw bytes, and whether it is a secret.
@@ -93,13 +98,12 @@ impl<'a> Excerpts<'a> {
         let together = |a: &Marked, b: &Marked| {
             line(&a.0) == line(&b.0) && b.0.start.saturating_sub(a.0.end) <= KEPT_BEFORE + KEPT_AFTER
         };
-        let mut excerpts: Vec<Excerpt> = values
-            .chunk_by(together)
-            .map(|values| match self.locations.wide() {
-                Some(wide) => self.wide_excerpt(values, wide),
-                None => self.excerpt(values),
-            })
-            .collect();
+        // There may be a million findings: no more room than is filled.
+        let mut excerpts = Vec::with_capacity(values.len());
+        excerpts.extend(values.chunk_by(together).map(|values| match self.locations.wide() {
+            Some(wide) => self.wide_excerpt(values, wide),
+            None => self.excerpt(values),
+        }));
         if let ([first, second], None) = (&values[..], self.locations.wide()) {
             excerpts.extend(self.between(&first.0, &second.0));
         }
@@ -185,14 +189,10 @@ impl<'a> Excerpts<'a> {
             let (from, to) = (span.start.max(range.start), span.end.min(range.end));
             bytes[from - range.start..to - range.start].fill(MASK as u8);
         }
-        let spans: Vec<_> = values
-            .iter()
-            .map(|(span, is_secret)| (span.start - range.start..span.end.min(range.end) - range.start, *is_secret))
-            .collect();
-        hide_random_tokens(&mut bytes, |at| is_in_id(&spans, at));
+        hide_random_tokens(&mut bytes, |at| is_in_id(values, range.start + at));
         if self.has_passwords {
             for (at, byte) in bytes.iter_mut().enumerate().filter(|(_, byte)| **byte != b',') {
-                if !is_in_id(&spans, at) && range.start + at > self.first_line_end() {
+                if !is_in_id(values, range.start + at) && range.start + at > self.first_line_end() {
                     *byte = MASK as u8;
                 }
             }
@@ -211,11 +211,11 @@ fn is_in_id(values: &[Marked], at: usize) -> bool {
 }
 
 fn assemble(line: u32, bytes: &[u8], spans: impl Iterator<Item = Marked>, is_cut: bool) -> Excerpt {
-    let mut text = String::with_capacity(bytes.len() + '…'.len_utf8());
+    let mut text = String::with_capacity(bytes.len() + if is_cut { '…'.len_utf8() } else { 0 });
     if is_cut {
         text.push('…');
     }
-    let mut marks = Vec::new();
+    let [mut id, mut secret] = [None, None];
     let mut at = 0;
     for (span, is_secret) in spans {
         let start = span.start.max(at);
@@ -223,9 +223,9 @@ fn assemble(line: u32, bytes: &[u8], spans: impl Iterator<Item = Marked>, is_cut
         let mark = text.len();
         let value = String::from_utf8_lossy(&bytes[start..span.end.max(start)]);
         text.extend(sanitize(&value).chars().map(|c| if c == char::REPLACEMENT_CHARACTER { ' ' } else { c }));
-        marks.push(Mark { range: mark as u32..text.len() as u32, is_secret });
+        *(if is_secret { &mut secret } else { &mut id }) = Some(mark as u32..text.len() as u32);
         at = span.end.max(start);
     }
     text.push_str(&sanitize(&String::from_utf8_lossy(&bytes[at..])));
-    Excerpt { line, text: text.into(), marks: marks.into() }
+    Excerpt { line, text: text.into(), id, secret }
 }

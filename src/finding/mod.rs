@@ -202,15 +202,17 @@ pub fn findings(
             let shown = if excerpts.shows_secrets() { clear.to_owned().into() } else { mask::mask(clear) };
             value(part, locations, shown)
         });
+        let first = id.iter().chain(&secret).next().map(|value| value.location);
+        let account = account_of(candidate);
         Finding {
             rule: candidate.rule.clone(),
             severity: candidate.severity,
             path: path.clone(),
-            location: locations.of(&candidate.primary()),
+            location: first.unwrap_or_else(|| locations.of(&candidate.primary())),
             excerpts: excerpts.of(candidate),
             id,
             secret,
-            account: account_of(candidate),
+            account,
             fingerprint: fingerprint(candidate),
             expired: None,
             suppression: candidate.dummy.map(|dummy| Box::new(Suppression::Dummy(dummy))),
@@ -224,7 +226,7 @@ pub fn findings(
             proof: None,
             note: candidate.note.as_deref().map(mask::hide_long_words),
             judgement: None,
-            is_canary: account_of(candidate).is_some_and(AccountId::is_canary),
+            is_canary: account.is_some_and(AccountId::is_canary),
             history: None,
         }
     };

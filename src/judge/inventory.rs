@@ -2,7 +2,8 @@
 
 use crate::finding::Finding;
 use crate::source::message::{Message, Party};
-use std::collections::{BTreeSet, HashMap};
+use foldhash::HashMap;
+use std::collections::BTreeSet;
 
 /// One key with all its occurrences.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub struct Credential<'a> {
 impl<'a> Credential<'a> {
     /// All keys of `findings`, in the order in which they are met first.
     pub fn all(findings: &'a [Box<Finding>]) -> Vec<Self> {
-        let mut places = HashMap::new();
+        let mut places = HashMap::default();
         let mut all: Vec<Self> = Vec::new();
         for finding in findings.iter().filter(|finding| finding.is_of_key()) {
             let place = *places.entry(finding.credential()).or_insert_with_key(|name| {

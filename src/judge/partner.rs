@@ -8,8 +8,9 @@ use crate::credential::signature::{self, SignedRequest};
 use crate::finding::Finding;
 use crate::finding::location::Location;
 use crate::source::BlobPath;
+use foldhash::{HashMap, HashSet};
 use secrecy::{ExposeSecret, SecretString};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Where something stands.
@@ -104,7 +105,7 @@ fn prove(findings: &mut [Box<Finding>], clues: &Clues) {
     if clues.requests.is_empty() || clues.secrets.is_empty() {
         return;
     }
-    let mut paired: HashMap<&str, BTreeSet<Fingerprint>> = HashMap::new();
+    let mut paired: HashMap<&str, BTreeSet<Fingerprint>> = HashMap::default();
     let mut lone: BTreeSet<Fingerprint> = BTreeSet::new();
     for finding in findings.iter() {
         match (&finding.id, finding.secret_print) {
@@ -154,7 +155,7 @@ fn derive(findings: &mut [Box<Finding>], clues: &Clues) {
     if secrets.len() * clues.smtp_passwords.len() > MOST_TRIALS / 24 {
         return;
     }
-    let mut sources: HashMap<Fingerprint, (Fingerprint, &str)> = HashMap::new();
+    let mut sources: HashMap<Fingerprint, (Fingerprint, &str)> = HashMap::default();
     for (print, password) in &clues.smtp_passwords {
         let source = secrets.iter().find_map(|(secret_print, secret)| {
             Some((*secret_print, signature::region_of_smtp_password(password.expose_secret(), secret.expose_secret())?))
@@ -164,13 +165,13 @@ fn derive(findings: &mut [Box<Finding>], clues: &Clues) {
     if sources.is_empty() {
         return;
     }
-    let is_source = |finding: &&Box<Finding>| {
+    let is_source = |finding: &Finding| {
         finding.secret_print.is_some_and(|print| sources.values().any(|(source, _)| *source == print))
     };
     let places: HashMap<Fingerprint, (Option<String>, Place)> = findings
         .iter()
         .rev()
-        .filter(is_source)
+        .filter(|finding| is_source(finding))
         .filter_map(|finding| {
             let id = finding.id.as_ref().map(|id| id.text.to_string());
             Some((finding.secret_print?, (id, (finding.path.clone(), finding.location))))
@@ -191,7 +192,7 @@ fn derive(findings: &mut [Box<Finding>], clues: &Clues) {
 
 /// A secret that stands beside its id elsewhere.
 fn link_same_secret(findings: &mut [Box<Finding>]) {
-    let mut ids: HashMap<Fingerprint, (String, Place)> = HashMap::new();
+    let mut ids: HashMap<Fingerprint, (String, Place)> = HashMap::default();
     for finding in findings.iter() {
         if let (Some(id), Some(print)) = (&finding.id, finding.secret_print) {
             ids.entry(print).or_insert_with(|| (id.text.to_string(), (finding.path.clone(), finding.location)));
@@ -210,7 +211,7 @@ fn link_by(findings: &mut [Box<Finding>], how: &str, key: impl Fn(&Finding) -> O
     let of_secret = findings.iter().filter(|finding| finding.secret_print.is_some());
     let with_secret: HashSet<String> = of_secret.map(|finding| finding.credential().into_owned()).collect();
     type Group = (BTreeMap<String, Place>, BTreeSet<Fingerprint>);
-    let mut groups: HashMap<(Vec<u8>, String), Group> = HashMap::new();
+    let mut groups: HashMap<(Vec<u8>, String), Group> = HashMap::default();
     for finding in findings.iter() {
         let is_long_term = finding.id.as_ref().is_some_and(|id| id.text.starts_with("AKIA"));
         let is_lone_id = finding.is_lone_id()

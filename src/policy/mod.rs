@@ -7,7 +7,7 @@ pub mod migrate;
 pub mod place;
 
 use crate::config::Config;
-use crate::finding::excerpt::{Excerpt, Mark};
+use crate::finding::excerpt::Excerpt;
 use crate::finding::location::Locations;
 use crate::finding::{self, Finding, mask};
 use crate::rule::{Finder, RuleSet};
@@ -108,8 +108,8 @@ fn without_effect(file: &Path, lines: impl Iterator<Item = usize>, rules: &RuleS
         // What is made safe to show may be longer.
         let safe = crate::sanitize::one_line(&mask::hide_long_words(shown));
         let indent = safe.len() - safe.trim_start().len();
-        let mark = Mark { range: indent as u32..safe.len() as u32, is_secret: false };
-        let excerpt = Excerpt { line: location.start_line, text: safe.into(), marks: [mark].into() };
+        let id = Some(indent as u32..safe.len() as u32);
+        let excerpt = Excerpt { line: location.start_line, text: safe.into(), id, secret: None };
         finding::unused(rule, &path, location, [excerpt].into())
     };
     lines.map(finding).collect()

@@ -54,7 +54,7 @@ fn by_credential(findings: &[Box<Finding>]) -> Vec<Vec<&Finding>> {
         Reverse(worth)
     };
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
-    let mut places = std::collections::HashMap::new();
+    let mut places = foldhash::HashMap::default();
     for finding in findings {
         let place = *places.entry(finding.credential()).or_insert_with(|| {
             groups.push(Vec::new());
@@ -181,11 +181,11 @@ fn snippet(finding: &Finding) -> Snippet<'_, Annotation<'_>> {
         // Far apart, the number of the second line counts, not how many lines there are between.
         source.extend(std::iter::repeat_n('\n', (excerpt.line - line) as usize));
         line = excerpt.line;
-        for mark in &excerpt.marks {
-            let span = source.len() + mark.range.start as usize..source.len() + mark.range.end as usize;
-            let is_main = mark.is_secret || finding.secret.is_none();
+        for (mark, is_secret) in excerpt.marks() {
+            let span = source.len() + mark.start..source.len() + mark.end;
+            let is_main = is_secret || finding.secret.is_none();
             let kind = if is_main { AnnotationKind::Primary } else { AnnotationKind::Context };
-            annotations.push(kind.span(span).label(noun(finding, mark.is_secret)));
+            annotations.push(kind.span(span).label(noun(finding, is_secret)));
         }
         source.push_str(&excerpt.text);
     }

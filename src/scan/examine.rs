@@ -1,7 +1,6 @@
 //! Looking at one blob: what is found in it and in what it holds, where that is, and what speaks for and against it.
 
 use super::hidden;
-use crate::credential::Fingerprint;
 use crate::credential::signature::SignedRequest;
 use crate::detect::comment::Comment;
 use crate::detect::finder::SECRET_LEN;
@@ -226,7 +225,7 @@ impl<'a> Examiner<'a> {
             );
         }
         note_signs(blob, &mut findings);
-        let clues = clues(&detection, bytes, &path, &locations);
+        let clues = clues(&detection, &findings, blob, &path);
         self.attach_messages(blob, &mut findings);
         let cut = detection.is_cut.then(|| Skip { path: (*path).clone(), cause: SkipCause::TooMany });
         let secrets = secrets.into_iter().map(|secret| secret.value.clone()).collect();
@@ -314,23 +313,22 @@ fn note_signs(blob: &Blob, findings: &mut [Finding]) {
     }
 }
 
-/// What in a blob tells which ids and secrets belong together.
-fn clues(detection: &Detection, bytes: &[u8], path: &Arc<BlobPath>, locations: &Locations) -> Clues {
+/// What in a blob tells which ids and secrets belong together. The first findings are those of the candidates.
+fn clues(detection: &Detection, findings: &[Finding], blob: &Blob, path: &Arc<BlobPath>) -> Clues {
     let mut clues = Clues::default();
-    for candidate in detection.candidates.iter().filter(|candidate| candidate.dummy.is_none()) {
-        let secret = candidate.secret.as_ref().map(|part| {
-            let value = part.value.expose_secret();
-            (Fingerprint::of(None, Some(value)), part.value.clone())
-        });
+    let found = detection.candidates.iter().zip(findings);
+    for (candidate, finding) in found.filter(|(candidate, _)| candidate.dummy.is_none()) {
+        let secret = candidate.secret.as_ref().map(|part| part.value.clone());
+        let secret = finding.secret_print.zip(secret);
         match &candidate.rule.matcher {
             Matcher::Finder(Finder::SesSmtpPassword) => clues.smtp_passwords.extend(secret),
             Matcher::Finder(finder) if finder.is_of_secret() => clues.secrets.extend(secret),
             Matcher::Finder(_) => {}
             Matcher::Regex(_) => {
                 let id = candidate.id.as_ref().filter(|id| id.encodings.is_empty() && id.value.len() == ID_LEN);
-                let request = id.and_then(|id| SignedRequest::read(bytes, &id.span));
+                let request = id.and_then(|id| SignedRequest::read(blob.bytes, &id.span));
                 let room = clues.requests.len() < partner::MOST_REQUESTS;
-                let place = || (path.clone(), locations.of(&candidate.primary()));
+                let place = || (path.clone(), finding.location);
                 clues.requests.extend(request.filter(|_| room).map(|request| (request, place())));
             }
         }

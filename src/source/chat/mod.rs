@@ -9,7 +9,8 @@ mod xml;
 use super::message::Message;
 use crate::json;
 
-/// The messages in which `offsets`, in ascending order, stand; `None` for those that stand in none.
+/// The messages in which `offsets`, in ascending order, stand; `None` for those that stand in none. Nothing at all, if
+/// `text` is none that has messages.
 pub fn messages(text: &[u8], offsets: &[usize]) -> Vec<Option<Message>> {
     match text.trim_ascii_start().strip_prefix(b"\xef\xbb\xbf").unwrap_or(text.trim_ascii_start()).first() {
         Some(b'{' | b'[') => {
@@ -17,6 +18,6 @@ pub fn messages(text: &[u8], offsets: &[usize]) -> Vec<Option<Message>> {
             json::around(text, offsets, &mut read)
         }
         Some(b'<') => xml::around(text, offsets),
-        _ => vec![None; offsets.len()],
+        _ => vec![],
     }
 }
