@@ -13,12 +13,13 @@ use crate::source::container::Content;
 use crate::source::container::format::Format;
 use crate::source::git::attribute::graph::Reach;
 use crate::source::git::changes::{Change, TreeReader};
+use crate::source::git::index::Index;
 use crate::source::git::object::{Kind, Mode};
 use crate::source::git::odb::Odb;
 use crate::source::git::oid::Oid;
 use crate::source::git::range::{MOST_COMMIT, Selected, Selection};
 use crate::source::git::repository::Repository;
-use crate::source::git::staged::Index;
+use crate::source::git::staged;
 use crate::source::{Blob, BlobPath, SkipCause};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -52,7 +53,7 @@ impl ChangeScan<'_> {
         let odb = self.open(repository);
         let trees = TreeReader::new(&odb);
         let head = repository.head()?.map(|head| root_of(&odb, head)).transpose()?;
-        let changes = Index::read(repository)?.changes(&trees, head)?;
+        let changes = staged::changes(&Index::read(repository)?, &trees, head)?;
         // A file that was only renamed brings in nothing.
         let gone: HashSet<Oid> =
             changes.iter().filter(|change| change.new.is_none()).flat_map(|change| change.old.clone()).collect();

@@ -22,12 +22,12 @@ use crate::source::git::attribute::graph::{CommitId, Graph, Reach};
 use crate::source::git::attribute::trees::Trees;
 use crate::source::git::attribute::{self, ItemId, MOST_REFS, Presence, RefTip, Wanted};
 use crate::source::git::history::{History as Objects, Inspector, Object, Outline};
+use crate::source::git::index::Index;
 use crate::source::git::object::Kind;
 use crate::source::git::odb::{Node, Odb};
 use crate::source::git::oid::Oid;
 use crate::source::git::pack::delta::Copied;
 use crate::source::git::repository::{Ref, Repository};
-use crate::source::git::staged::Index;
 use crate::source::{Blob, BlobPath, SkipCause};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -119,7 +119,11 @@ impl HistoryScan<'_> {
             return;
         }
         let paths = match Index::read(repository) {
-            Ok(index) => index.paths_of(&blobs),
+            Ok(index) => {
+                let entries = (0..index.entry_count()).map(|number| index.entry(number));
+                let entries = entries.filter(|entry| blobs.contains(&entry.oid));
+                entries.map(|entry| (entry.oid, entry.path.to_vec())).collect::<HashMap<_, _>>()
+            }
             Err(words) => return self.collected.skip(BlobPath::new(self.prefix), SkipCause::Unreadable(words)),
         };
         for presence in presences.iter_mut().filter(|presence| presence.path.is_none()) {

@@ -12,6 +12,7 @@
 pub mod attribute;
 pub mod changes;
 pub mod history;
+pub mod index;
 pub mod loose;
 pub mod map;
 pub mod object;
