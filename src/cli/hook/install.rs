@@ -133,7 +133,7 @@ fn install_in_dir(dir: &Path, kind: Kind, program: &str, lenient: bool, is_globa
 fn install_in_husky(dir: &Path, kind: Kind, program: &str, lenient: bool) -> anyhow::Result<()> {
     let file = dir.join(kind.name());
     let own = without_ours(&read(&file)?.unwrap_or_default());
-    let call = call(kind.name(), program, lenient);
+    let call = format!("{}{} || exit $?\n", locate(program, lenient), call(kind.name()));
     // First, since what is there may end the script.
     let (shebang, rest) = match own.split_once('\n') {
         Some((first, rest)) if first.starts_with("#!") => (format!("{first}\n"), rest.to_owned()),
@@ -279,14 +279,15 @@ fn script(name: &str, program: &str, lenient: bool, is_global: bool) -> String {
     let is_fed = ["pre-push", "pre-receive"].contains(&name);
     let (input, feed) =
         if is_fed { ("input=$(cat; echo x)\ninput=${input%x}\n", "printf '%s' \"$input\" | ") } else { ("", "") };
-    let call = call(name, program, lenient).replace("\"$keyspill\" hook", &format!("{feed}\"$keyspill\" hook"));
     let mut text = format!(
         "{HEAD}{input}before=\"${{0%/*}}/{BEFORE}/{name}\"\nif [ -x \"$before\" ]; then\n  {feed}\"$before\" \"$@\" || exit $?\nfi\n"
     );
     if is_global {
         text += &format!("{}if [ -x \"$own\" ]; then\n  {feed}\"$own\" \"$@\" || exit $?\nfi\n", own(name));
     }
-    text + &call
+    // In place of the shell, where nothing has to be fed to it.
+    let start = if is_fed { feed } else { "exec " };
+    text + &locate(program, lenient) + start + &call(name) + "\n"
 }
 
 /// The script of a hook that only calls the repository's own.
@@ -301,14 +302,19 @@ fn own(name: &str) -> String {
     format!("own=$(git rev-parse --git-common-dir 2>/dev/null) || own=\nown=\"$own/hooks/{name}\"\n")
 }
 
-/// The lines that call keyspill, wherever it is now.
-fn call(name: &str, program: &str, lenient: bool) -> String {
+/// The command that calls keyspill, once it is located.
+fn call(name: &str) -> String {
+    format!("\"$keyspill\" hook run {name} -- \"$@\"")
+}
+
+/// The lines that locate keyspill, wherever it is now.
+fn locate(program: &str, lenient: bool) -> String {
     let quoted = program.replace('\'', r"'\''");
     let (verb, end) = if lenient { ("warning", "  exit 0\n") } else { ("error", "  exit 1\n") };
     let hint =
         if lenient { "nothing was scanned" } else { "nothing was scanned, so nothing passes; --no-verify passes once" };
     format!(
-        "keyspill='{quoted}'\n[ -x \"$keyspill\" ] || keyspill=$(command -v keyspill) || keyspill=\nif [ -z \"$keyspill\" ]; then\n  echo \"keyspill: {verb}: keyspill is neither at \"'{quoted}'\" nor in PATH, and {hint}. Install it again, or remove $0.\" >&2\n{end}fi\n\"$keyspill\" hook run {name} -- \"$@\" || exit $?\n"
+        "keyspill='{quoted}'\n[ -x \"$keyspill\" ] || keyspill=$(command -v keyspill) || keyspill=\nif [ -z \"$keyspill\" ]; then\n  echo \"keyspill: {verb}: keyspill is neither at \"'{quoted}'\" nor in PATH, and {hint}. Install it again, or remove $0.\" >&2\n{end}fi\n"
     )
 }
 

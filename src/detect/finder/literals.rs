@@ -8,6 +8,7 @@
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::cmp::Reverse;
+use std::sync::OnceLock;
 
 /// Shortest literal, in bytes.
 pub const SHORTEST: usize = 4;
@@ -19,7 +20,8 @@ pub(super) const WINDOW: usize = 4;
 #[derive(Debug)]
 pub struct Literals {
     texts: Vec<Vec<u8>>,
-    automaton: AhoCorasick,
+    /// Made when it is needed: where there is AVX2, never.
+    automaton: OnceLock<AhoCorasick>,
     fingerprints: Fingerprints,
 }
 
@@ -29,12 +31,8 @@ pub type Occurrence = (usize, usize);
 impl Literals {
     /// Prepares a search; the literals are of at least [`SHORTEST`] bytes.
     pub fn new(texts: Vec<Vec<u8>>) -> Self {
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .build(&texts)
-            .expect("a few hundred short literals stay far below the automaton's limits");
         let fingerprints = Fingerprints::new(&texts);
-        Self { texts, automaton, fingerprints }
+        Self { texts, automaton: OnceLock::new(), fingerprints }
     }
 
     /// How many literals there are.
@@ -67,7 +65,11 @@ impl Literals {
     /// As [`Self::find`], with the automaton.
     pub fn find_scalar(&self, haystack: &[u8], found: &mut Vec<Occurrence>) {
         let before = found.len();
-        let all = self.automaton.find_overlapping_iter(haystack);
+        let automaton = self.automaton.get_or_init(|| {
+            let builder = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&self.texts);
+            builder.expect("a few hundred short literals stay far below the automaton's limits")
+        });
+        let all = automaton.find_overlapping_iter(haystack);
         found.extend(all.map(|occurrence| (occurrence.start(), occurrence.pattern().as_usize())));
         found[before..].sort_unstable();
     }
@@ -124,11 +126,14 @@ impl Fingerprints {
         // The common ones first, so that each starts a bucket, and the rare ones join where they cost least.
         windows.sort_by_key(|(_, _, window)| Reverse(window.iter().map(|&b| commonness(b)).sum::<u32>()));
         let mut sets = [Bucket::default(); 8];
+        let mut chances = [0.0; 8];
         let mut fingerprints = Self { low: [[0; 16]; WINDOW], high: [[0; 16]; WINDOW], buckets: Default::default() };
         for (literal, offset, window) in windows {
-            let cost = |set: &Bucket| set.with(window).chance() - set.chance();
-            let best = (0..8).min_by(|&a, &b| cost(&sets[a]).total_cmp(&cost(&sets[b]))).unwrap_or(0);
+            let with = sets.map(|set| set.with(window).chance());
+            let cost = |bucket: usize| with[bucket] - chances[bucket];
+            let best = (0..8).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(0);
             sets[best] = sets[best].with(window);
+            chances[best] = with[best];
             fingerprints.buckets[best].push(Known { window, literal, offset });
             for (place, &byte) in window.iter().enumerate() {
                 fingerprints.low[place][usize::from(byte & 15)] |= 1 << best;
