@@ -5,9 +5,9 @@
 //! same) would be lost: git does not call that ignored.
 
 use super::git::repository::Repository;
+use foldhash::HashMap;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, RwLock};
 

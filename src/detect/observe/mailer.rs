@@ -282,11 +282,16 @@ impl Source<'_> {
         })
     }
 
+    /// Where `name` occurs within `range`. From the front, although the last is asked for first: that search is vectorised.
+    fn places_of(self, name: &[u8], range: Range<usize>) -> Vec<usize> {
+        memmem::find_iter(&self.text[range.clone()], name).map(|at| range.start + at).collect()
+    }
+
     /// The last statements within `range` that give `variable` a value or add to it.
     fn statements_of(self, variable: &[u8], range: Range<usize>) -> Vec<Range<usize>> {
         let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         let mut found = Vec::new();
-        for at in memmem::rfind_iter(&self.text[range.clone()], variable).map(|at| at + range.start).take(40) {
+        for at in self.places_of(variable, range).into_iter().rev().take(40) {
             let end = at + variable.len();
             if at > 0 && (is_part(self.text[at - 1]) || self.text[at - 1] == b'.')
                 || self.text.get(end).is_some_and(|&b| is_part(b))
@@ -332,7 +337,7 @@ impl Source<'_> {
             VARIABLE.captures_iter(text).filter_map(|captures| Some(captures.get(1)?.as_bytes())).take(20).collect();
         let from = line.start.saturating_sub(REACH);
         names.into_iter().find_map(|name| {
-            let set = memmem::rfind_iter(&self.text[from..line.start], name).map(|at| from + at).find(|at| {
+            let set = self.places_of(name, from..line.start).into_iter().rev().find(|at| {
                 let starts = *at == 0 || matches!(self.text[at - 1], b'\n' | b' ' | b'\t' | b';');
                 starts && self.text.get(at + name.len()) == Some(&b'=')
             })?;
