@@ -5,10 +5,10 @@ mod support;
 use serde_json::{Value, json};
 use support::{Sandbox, expand, sarif_schema};
 
-/// A small tree with one of everything a report can show.
 /// All that a report can be written as.
 const FORMATS: [&str; 9] = ["text", "json", "jsonl", "sarif", "github", "gitlab", "junit", "csv", "html"];
 
+/// A small tree with one of everything a report can show.
 fn sample() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox
@@ -284,30 +284,9 @@ fn every_other_format_is_as_it_was() {
     }
 }
 
-/// A repository whose names, people and messages are hostile.
-fn hostile() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.init();
-    sandbox.write("<img src=x onerror=alert(1)>\u{1b}[31m/=1+1,\"%0A::error::.py", "{{akia}} {{secret}}\n");
-    sandbox.write_bytes(
-        "a.eml",
-        expand("From: \"<script>alert(3)</script>\" <a@x.example>\nTo: b@y.example\nSubject: ]]></failure>\n\n{{akia}} {{secret}}\n").text.as_bytes(),
-    );
-    sandbox.git(&["add", "."]);
-    sandbox.git(&[
-        "-c",
-        "user.name=\"><script>alert(2)</script>",
-        "commit",
-        "-q",
-        "-m",
-        "</pre><script>alert(4)</script>",
-    ]);
-    sandbox
-}
-
 #[test]
 fn hostile_names_are_only_text_in_every_format() {
-    let sandbox = hostile();
+    let sandbox = Sandbox::hostile();
     let write = |format| sandbox.run(&["scan", "--history", ".", "--format", format]).stdout;
     let page = write("html");
     assert_eq!(page.matches("<script>").count(), 1, "the page's own");

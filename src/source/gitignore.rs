@@ -8,13 +8,15 @@ use super::git::repository::Repository;
 use foldhash::HashMap;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, RwLock};
 
 /// The rules of every directory met so far.
 #[derive(Debug, Default)]
 pub struct GitIgnores {
-    levels: RwLock<HashMap<PathBuf, Arc<Level>>>,
+    /// By directory, as bytes: every file asks, and those of a path are hashed part by part.
+    levels: RwLock<HashMap<OsString, Arc<Level>>>,
 }
 
 /// The rules in force in one directory.
@@ -55,12 +57,12 @@ impl GitIgnores {
     }
 
     fn level(&self, dir: &Path) -> Arc<Level> {
-        if let Some(level) = self.levels.read().ok().and_then(|levels| levels.get(dir).cloned()) {
+        if let Some(level) = self.levels.read().ok().and_then(|levels| levels.get(dir.as_os_str()).cloned()) {
             return level;
         }
         let level = Arc::new(self.make_level(dir));
         if let Ok(mut levels) = self.levels.write() {
-            levels.insert(dir.to_owned(), level.clone());
+            levels.insert(dir.as_os_str().to_owned(), level.clone());
         }
         level
     }

@@ -26,6 +26,27 @@ impl Sandbox {
         Self { dir: tempfile::tempdir().expect("a temporary directory") }
     }
 
+    /// A repository whose names, people and messages are hostile.
+    pub fn hostile() -> Self {
+        let sandbox = Sandbox::new();
+        sandbox.init();
+        sandbox.write("<img src=x onerror=alert(1)>\u{1b}[31m/=1+1,\"%0A::error::.py", "{{akia}} {{secret}}\n");
+        sandbox.write_bytes(
+            "a.eml",
+            expand("From: \"<script>alert(3)</script>\" <a@x.example>\nTo: b@y.example\nSubject: ]]></failure>\n\n{{akia}} {{secret}}\n").text.as_bytes(),
+        );
+        sandbox.git(&["add", "."]);
+        sandbox.git(&[
+            "-c",
+            "user.name=\"><script>alert(2)</script>",
+            "commit",
+            "-q",
+            "-m",
+            "</pre><script>alert(4)</script>",
+        ]);
+        sandbox
+    }
+
     pub fn path(&self) -> &Path {
         self.dir.path()
     }

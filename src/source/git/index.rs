@@ -11,6 +11,7 @@ use super::oid::Oid;
 use super::repository::Repository;
 use gix_index::entry::{Flags, Mode, Stage};
 use gix_index::extension::{self, Iter};
+use gix_index::hash::Kind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,13 @@ pub struct CachedTree {
     children: Vec<Self>,
 }
 
+/// Why a cached tree is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unread {
+    Damaged,
+    TooDeep,
+}
+
 /// Where directories are nested deeper, all are compared as if nothing were known of them: it is read by recursion, and
 /// nobody nests them so deep.
 const MOST_CACHED_DEPTH: usize = 256;
@@ -73,25 +81,24 @@ impl CachedTree {
     }
 
     /// Reads the extension `TREE`: `NAME NUL ENTRIES SP SUBTREES LF [OID]` for the directory, then its subtrees likewise.
-    fn read(data: &[u8]) -> Option<Self> {
-        Some(Self::read_one(data, 0)?.0)
+    fn read(data: &[u8]) -> Result<Self, Unread> {
+        Ok(Self::read_one(data, 0)?.0)
     }
 
-    fn read_one(data: &[u8], depth: usize) -> Option<(Self, &[u8])> {
-        let (name, data) = split_once(data, 0)?;
-        let (counts, mut data) = split_once(data, b'\n')?;
-        let (entries, subtrees) = std::str::from_utf8(counts).ok()?.split_once(' ')?;
-        // A negative one says that the directory has changed, and then no object is named.
-        let entries: i64 = entries.parse().ok()?;
-        let subtrees: usize = subtrees.parse().ok()?;
-        let mut oid = None;
-        if entries >= 0 {
-            let (bytes, rest) = data.split_at_checked(Oid::LENGTH)?;
-            (oid, data) = (Oid::read(bytes), rest);
+    fn read_one(data: &[u8], depth: usize) -> Result<(Self, &[u8]), Unread> {
+        if depth > MOST_CACHED_DEPTH {
+            return Err(Unread::TooDeep);
         }
-        if subtrees > 0 && depth >= MOST_CACHED_DEPTH {
-            return None;
-        }
+        let head = |data| {
+            let (name, data) = split_once(data, 0)?;
+            let (counts, data) = split_once(data, b'\n')?;
+            let (entries, subtrees) = std::str::from_utf8(counts).ok()?.split_once(' ')?;
+            // A negative one says that the directory has changed, and then no object is named.
+            let entries: i64 = entries.parse().ok()?;
+            let (oid, data) = data.split_at_checked(if entries < 0 { 0 } else { Oid::LENGTH })?;
+            Some((name, entries, subtrees.parse::<usize>().ok()?, Oid::read(oid), data))
+        };
+        let (name, entries, subtrees, oid, mut data) = head(data).ok_or(Unread::Damaged)?;
         let mut children = Vec::new();
         for _ in 0..subtrees {
             let (child, rest) = Self::read_one(data, depth + 1)?;
@@ -99,7 +106,7 @@ impl CachedTree {
             data = rest;
         }
         let entry_count = usize::try_from(entries).unwrap_or(0);
-        Some((Self { oid, entry_count, name: name.to_vec(), children }, data))
+        Ok((Self { oid, entry_count, name: name.to_vec(), children }, data))
     }
 
     fn of(tree: &extension::Tree) -> Self {
@@ -115,21 +122,26 @@ impl Index {
     /// # Errors
     /// If it cannot be read; in words that name the file.
     pub fn read(repository: &Repository) -> Result<Self, String> {
-        let failed = |path: &Path, words: &dyn std::fmt::Display| {
-            format!("the index {} cannot be read: {words}", path.display())
-        };
-        let path = match named_index(repository) {
-            Some(path) if path.exists() => path,
-            Some(path) => return Err(failed(&path, &"GIT_INDEX_FILE names it, and it is not there")),
-            None => repository.git_dir().join("index"),
-        };
+        match named_index(repository) {
+            Some(path) if path.exists() => Self::open(&path),
+            Some(path) => Err(failed(&path, &"GIT_INDEX_FILE names it, and it is not there")),
+            None => Self::open(&repository.git_dir().join("index")),
+        }
+    }
+
+    /// Reads the index in a file. It is empty if there is no such file.
+    ///
+    /// # Errors
+    /// If it cannot be read; in words that name the file.
+    pub fn open(path: &Path) -> Result<Self, String> {
         // git itself does not verify the checksum of a whole index either: it takes longer than all the rest.
-        if let Some((entries, cached)) = Map::open(&path).ok().and_then(InPlace::new) {
+        if let Some((entries, cached)) = Map::open(path).ok().and_then(InPlace::new) {
             return Ok(Self { entries: Entries::InPlace(entries), cached });
         }
+        check(path).map_err(|words| failed(path, &words))?;
         let options = gix_index::decode::Options { thread_limit: Some(1), ..Default::default() };
-        let file = gix_index::File::at_or_default(&path, gix_index::hash::Kind::Sha1, true, options)
-            .map_err(|error| failed(&path, &error))?;
+        let file =
+            gix_index::File::at_or_default(path, Kind::Sha1, true, options).map_err(|error| failed(path, &error))?;
         let (state, _) = file.into_parts();
         let cached = state.tree().map(CachedTree::of);
         Ok(Self { entries: Entries::Decoded(Box::new(state)), cached })
@@ -177,6 +189,36 @@ impl std::fmt::Debug for Index {
     }
 }
 
+fn failed(path: &Path, words: &dyn std::fmt::Display) -> String {
+    format!("the index {} cannot be read: {words}", path.display())
+}
+
+/// Refuses what `gix-index` should not be given: trees of directories that it would follow, by recursion, until there is no
+/// stack left; in the index or in one that it may share.
+fn check(path: &Path) -> Result<(), &'static str> {
+    let siblings = path.parent().and_then(|dir| dir.read_dir().ok()).into_iter().flatten().flatten();
+    let is_shared = |entry: &std::fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b"sharedindex.");
+    let shared = siblings.filter(is_shared).map(|entry| entry.path());
+    let files = std::iter::once(path.to_owned()).chain(shared).filter_map(|path| Map::open(&path).ok());
+    for bytes in files {
+        // Other versions it refuses by itself.
+        let Some((version, count)) = header(&bytes).filter(|(version, _)| matches!(version, 2..=4)) else { continue };
+        let end = (0..count).try_fold(HEADER, |at, _| next_entry(&bytes, at, version));
+        let end = end.ok_or("its entries are damaged")?;
+        // Extensions are where the entries end, and where one of them says that entries end.
+        let told = extension::end_of_index_entry::decode(&bytes, Kind::Sha1).ok().flatten();
+        for start in [Some(end), told].into_iter().flatten() {
+            let mut extensions = bytes.get(start..).and_then(extensions).into_iter().flatten();
+            let is_too_deep =
+                |(signature, data): (_, &[u8])| signature == *TREE && CachedTree::read(data) == Err(Unread::TooDeep);
+            if extensions.any(is_too_deep) {
+                return Err("its directories are nested too deep");
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The index that git names to its hooks, if this is the repository that the hook is of. A relative path starts at the top
 /// of the working tree, wherever the hook has gone since.
 fn named_index(repository: &Repository) -> Option<PathBuf> {
@@ -208,6 +250,9 @@ struct InPlace<B> {
     offsets: Vec<u32>,
 }
 
+/// The extension that holds the cached tree.
+const TREE: &[u8; 4] = b"TREE";
+
 /// `DIRC`, the version, the number of entries.
 const HEADER: usize = 12;
 
@@ -226,25 +271,21 @@ impl<B: std::ops::Deref<Target = [u8]>> InPlace<B> {
     /// Notes where the entries are, and reads the tree of the directories. `None` if this is no index that can be read in
     /// place.
     fn new(bytes: B) -> Option<(Self, Option<CachedTree>)> {
-        let version = u32_at(&bytes, 4)?;
-        let count = u32_at(&bytes, 8)? as usize;
-        let is_known = bytes.starts_with(b"DIRC") && matches!(version, 2 | 3);
+        let (version, count) = header(&bytes)?;
         // Offsets are kept in 32 bits, and no entry is shorter than this.
-        if !is_known || bytes.len() > u32::MAX as usize || count > bytes.len() / (MORE_FLAGS + 2) {
+        if !matches!(version, 2 | 3) || bytes.len() > u32::MAX as usize || count > bytes.len() / (MORE_FLAGS + 2) {
             return None;
         }
         let mut offsets = Vec::with_capacity(count);
         let mut at = HEADER;
         for _ in 0..count {
             offsets.push(at as u32);
-            let path = path_at(&bytes, at)?;
-            // It ends with one to eight bytes of nothing, so that its length is divisible by eight.
-            at += (path.end - at + 8) & !7;
+            at = next_entry(&bytes, at, version)?;
         }
         let mut cached = None;
-        for (signature, data) in Iter::new_without_checksum(bytes.get(at..)?, gix_index::hash::Kind::Sha1)? {
+        for (signature, data) in extensions(bytes.get(at..)?)? {
             match &signature {
-                b"TREE" => cached = CachedTree::read(data),
+                TREE => cached = CachedTree::read(data).ok(),
                 // That there are directories among the entries is seen from them.
                 b"sdir" => {}
                 // What others change, must be known to who reads them.
@@ -274,6 +315,30 @@ impl<B: std::ops::Deref<Target = [u8]>> InPlace<B> {
     }
 }
 
+/// The version and the number of entries.
+fn header(bytes: &[u8]) -> Option<(u32, usize)> {
+    let version = u32_at(bytes, 4).filter(|_| bytes.starts_with(b"DIRC"))?;
+    Some((version, u32_at(bytes, 8)? as usize))
+}
+
+/// The extensions that start `bytes`, of which the last is the checksum of the file.
+fn extensions(bytes: &[u8]) -> Option<Iter<'_>> {
+    Iter::new_without_checksum(bytes, Kind::Sha1)
+}
+
+/// Where the entry ends that starts `at`; `None` if it does not end where it should.
+fn next_entry(bytes: &[u8], at: usize, version: u32) -> Option<usize> {
+    if version < 4 {
+        // Its path ends with one to eight bytes of nothing, so that the length of all is divisible by eight.
+        return Some(at + ((path_at(bytes, at)?.end - at + 8) & !7));
+    }
+    // How much to take from the end of the path before, in bytes of which all but the last have their highest bit set; then
+    // what to add to it, up to a byte of nothing.
+    let start = path_start(bytes, at)?;
+    let added = start + bytes.get(start..)?.iter().position(|b| b & 0x80 == 0)? + 1;
+    Some(added + memchr::memchr(0, bytes.get(added..)?)? + 1)
+}
+
 /// What comes before the first `separator`, and what after it.
 fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     let at = memchr::memchr(separator, bytes)?;
@@ -283,13 +348,19 @@ fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
 /// Where the path is of the entry that starts `at`; `None` if it does not end where it should.
 fn path_at(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let flags = u16_at(bytes, at + FLAGS)?;
-    let start = at + if flags & EXTENDED == 0 { MORE_FLAGS } else { MORE_FLAGS + 2 };
+    let start = path_start(bytes, at)?;
     // Of a longer one only its end tells how long it is.
     let length = match flags & PATH_LENGTH {
         PATH_LENGTH => memchr::memchr(0, bytes.get(start..)?)?,
         length => usize::from(length),
     };
     (bytes.get(start + length) == Some(&0)).then_some(start..start + length)
+}
+
+/// What comes after the flags of the entry that starts `at`.
+fn path_start(bytes: &[u8], at: usize) -> Option<usize> {
+    let is_extended = u16_at(bytes, at + FLAGS)? & EXTENDED != 0;
+    Some(at + if is_extended { MORE_FLAGS + 2 } else { MORE_FLAGS })
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -308,7 +379,7 @@ mod tests {
 
     /// The bytes of an index with these files, as `gix-index` writes it.
     fn written(files: &[(String, Mode, Flags, u8)]) -> Vec<u8> {
-        let mut state = gix_index::State::new(gix_index::hash::Kind::Sha1);
+        let mut state = gix_index::State::new(Kind::Sha1);
         for (path, mode, flags, object) in files {
             let id = gix_index::hash::ObjectId::from_bytes_or_panic(&[*object; Oid::LENGTH]);
             state.dangerously_push_entry(Stat::default(), id, *flags, *mode, path.as_bytes().into());
@@ -336,7 +407,7 @@ mod tests {
             let state = gix_index::State::from_bytes(
                 &bytes,
                 std::time::SystemTime::UNIX_EPOCH.into(),
-                gix_index::hash::Kind::Sha1,
+                Kind::Sha1,
                 gix_index::decode::Options::default(),
             );
             let (state, _) = state.expect("an index");
@@ -378,7 +449,24 @@ mod tests {
         let child = tree.child(b"a").expect("a subtree");
         assert_eq!((child.oid, child.entry_count), (Some(Oid::new(oid)), 3));
         assert_eq!(tree.child(b"b").and_then(|child| child.oid), None);
-        assert_eq!(CachedTree::read(b"\x003 0\n too short"), None);
-        assert_eq!(CachedTree::read(&b"\0-1 1\n".repeat(MOST_CACHED_DEPTH + 2)), None, "too deep");
+        assert_eq!(CachedTree::read(b"\x003 0\n too short"), Err(Unread::Damaged));
+        let deep = b"\0-1 1\n".repeat(MOST_CACHED_DEPTH + 2);
+        assert_eq!(CachedTree::read(&deep), Err(Unread::TooDeep));
+    }
+
+    #[test]
+    fn what_would_exhaust_the_stack_is_refused() {
+        let tree = b"\0-1 1\n".repeat(1_000_000);
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("index");
+        for version in 2..=4u8 {
+            let header = [&b"DIRC\0\0\0"[..], &[version], &[0; 4]].concat();
+            let extension = [&TREE[..], &(tree.len() as u32).to_be_bytes(), &tree].concat();
+            std::fs::write(&path, [header, extension, vec![0; Oid::LENGTH]].concat()).expect("it is written");
+            match Index::open(&path) {
+                Ok(index) => assert_eq!((version < 4, index.cached_tree()), (true, None)),
+                Err(words) => assert!(version == 4 && words.contains("nested too deep"), "{words}"),
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Files mapped into memory: packs and their indexes, of which a large part is needed in no particular order.
+//! Files mapped into memory: packs and their indexes, of which a large part is needed in no particular order, and git's
+//! index, of which hardly anything is.
 
 use std::fs::File;
 use std::io;
@@ -25,7 +26,7 @@ impl Map {
         if metadata.len() == 0 {
             return Ok(Self(None));
         }
-        // SAFETY: the bytes must not change while they are mapped. git writes packs and indexes under temporary names,
+        // SAFETY: the bytes must not change while they are mapped. git writes packs and all indexes under temporary names,
         // renames them and never writes to them again (it deletes them, which a mapping survives), and maps them itself on
         // the same ground. Someone else who writes to such a file meanwhile could make a read fail (SIGBUS) or see two
         // values of one byte; every value is checked where it is used, and no check relies on reading a byte twice.

@@ -2,6 +2,7 @@
 //!
 //! libgit2 finds and opens it, with git's rules about whose repositories may be read; no program is ever run.
 
+use super::index::Index;
 use super::oid::Oid;
 use crate::source::read::describe;
 use std::collections::BTreeSet;
@@ -109,8 +110,8 @@ impl Repository {
 
     /// The paths in the index, in order; none if it cannot be read.
     pub fn tracked_paths(&self) -> Vec<Vec<u8>> {
-        let index = self.inner.index();
-        let mut paths: Vec<_> = index.iter().flat_map(git2::Index::iter).map(|entry| entry.path).collect();
+        let Ok(index) = Index::open(&self.git_dir().join("index")) else { return vec![] };
+        let mut paths: Vec<_> = (0..index.entry_count()).map(|number| index.entry(number).path.to_vec()).collect();
         paths.sort_unstable();
         paths
     }

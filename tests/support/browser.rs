@@ -1,0 +1,132 @@
+//! A headless browser, driven by the Chrome DevTools Protocol.
+//!
+//! Source: [the protocol](https://chromedevtools.github.io/devtools-protocol/).
+
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tungstenite::{Message, WebSocket};
+
+const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+
+/// A browser with one page.
+pub struct Browser {
+    child: Child,
+    socket: WebSocket<TcpStream>,
+    session: String,
+    last_id: u64,
+    /// What the page logged, threw and asked, of people and of networks.
+    complaints: Vec<String>,
+    /// Its profile, which must not be anybody's.
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    /// One that is installed here: Chromium or Chrome, or what `KEYSPILL_BROWSER` names. CI has to have one.
+    pub fn start() -> Option<Self> {
+        let named = std::env::var_os("KEYSPILL_BROWSER").map(PathBuf::from);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let in_path = || std::env::split_paths(&path).flat_map(|dir| NAMES.map(|name| dir.join(name)));
+        let Some(program) = named.or_else(|| in_path().find(|file| file.is_file())) else {
+            assert!(std::env::var_os("CI").is_none(), "CI has a browser: none of {NAMES:?} is in PATH");
+            eprintln!("not tried: there is no browser here");
+            return None;
+        };
+        let profile = tempfile::tempdir().expect("a directory");
+        let mut child = Command::new(program)
+            // The browser's own sandbox needs rights that containers do not give; the page is ours.
+            .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
+            .args(["--disable-background-networking", "--disable-component-update"])
+            .args(["--remote-debugging-port=0", &format!("--user-data-dir={}", profile.path().display())])
+            .arg("about:blank")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the browser starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+        let address = lines.find_map(|line| line.strip_prefix("DevTools listening on ws://").map(str::to_owned));
+        let address = address.expect("the browser tells where it listens");
+        // It must not block when it has more to say.
+        std::thread::spawn(move || lines.for_each(drop));
+        let stream = TcpStream::connect(address.split('/').next().expect("a host")).expect("the browser listens");
+        let (socket, _) = tungstenite::client(format!("ws://{address}"), stream).expect("a web socket");
+        let mut browser =
+            Self { child, socket, session: String::new(), last_id: 0, complaints: vec![], _profile: profile };
+        let page = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
+        let attached = json!({ "targetId": page["targetId"], "flatten": true });
+        let session = browser.call("Target.attachToTarget", attached);
+        browser.session = session["sessionId"].as_str().expect("a session").to_owned();
+        for domain in ["Page", "Runtime", "Log", "Network"] {
+            browser.call(&format!("{domain}.enable"), json!({}));
+        }
+        Some(browser)
+    }
+
+    /// Calls a method of the protocol.
+    pub fn call(&mut self, method: &str, params: Value) -> Value {
+        self.last_id += 1;
+        let mut call = json!({ "id": self.last_id, "method": method, "params": params });
+        if !self.session.is_empty() {
+            call["sessionId"] = self.session.as_str().into();
+        }
+        self.socket.send(Message::text(call.to_string())).expect("the browser is there");
+        loop {
+            let answer = self.receive();
+            if answer["id"] == self.last_id {
+                assert!(answer["error"].is_null(), "{method}: {answer}");
+                return answer["result"].clone();
+            }
+        }
+    }
+
+    /// Opens a file and waits until it is there.
+    pub fn open(&mut self, file: &Path) {
+        self.call("Page.navigate", json!({ "url": format!("file://{}", file.display()) }));
+        while self.receive()["method"] != "Page.loadEventFired" {}
+    }
+
+    /// What an expression is worth in the page, as JSON; of a promise what it keeps.
+    pub fn value(&mut self, expression: &str) -> Value {
+        let how = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        let answer = self.call("Runtime.evaluate", how);
+        assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
+        answer["result"]["value"].clone()
+    }
+
+    /// What the page has complained of so far.
+    pub fn complaints(&mut self) -> &[String] {
+        // What it said before this answer is read.
+        self.value("1");
+        &self.complaints
+    }
+
+    fn receive(&mut self) -> Value {
+        let message = self.socket.read().expect("the browser answers");
+        let message: Value = serde_json::from_str(message.to_text().expect("text")).expect("JSON");
+        let params = &message["params"];
+        let words = match message["method"].as_str() {
+            Some("Log.entryAdded") => &params["entry"]["text"],
+            Some("Runtime.exceptionThrown") => &params["exceptionDetails"]["exception"]["description"],
+            Some("Runtime.consoleAPICalled") => &params["args"],
+            Some("Page.javascriptDialogOpening") => &params["message"],
+            // The page is one file.
+            Some("Network.requestWillBeSent") if params["documentURL"] != params["request"]["url"] => {
+                &params["request"]["url"]
+            }
+            _ => &Value::Null,
+        };
+        if !words.is_null() {
+            self.complaints.push(words.to_string());
+        }
+        message
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
