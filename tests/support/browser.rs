@@ -1,4 +1,4 @@
-//! A headless browser, driven by the Chrome DevTools Protocol.
+//! A headless browser, driven by the protocol of its own developer tools.
 //!
 //! Source: [the protocol](https://chromedevtools.github.io/devtools-protocol/).
 
@@ -25,6 +25,7 @@ pub struct Browser {
 
 impl Browser {
     /// One that is installed here: Chromium or Chrome, or what `KEYSPILL_BROWSER` names. CI has to have one.
+    #[expect(clippy::print_stderr, reason = "whoever runs the tests must know")]
     pub fn start() -> Option<Self> {
         let named = std::env::var_os("KEYSPILL_BROWSER").map(PathBuf::from);
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -57,7 +58,7 @@ impl Browser {
         let page = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
         let attached = json!({ "targetId": page["targetId"], "flatten": true });
         let session = browser.call("Target.attachToTarget", attached);
-        browser.session = session["sessionId"].as_str().expect("a session").to_owned();
+        browser.session += session["sessionId"].as_str().expect("a session");
         for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.call(&format!("{domain}.enable"), json!({}));
         }
