@@ -76,6 +76,8 @@ fn every_form_of_the_index_is_read() {
             for number in 0..40 {
                 sandbox.write(&format!("d{}/f{number}.txt", number % 4), "old\n");
             }
+            // Version 4 takes a lot from the end of such a path.
+            sandbox.write(&format!("d2/{}/{}.txt", "e".repeat(150), "e".repeat(150)), "old\n");
             sandbox.commit(0, "many");
             let options: Vec<&str> = config.iter().flat_map(|key| ["-c", *key]).collect();
             sandbox.write("d2/f6.txt", "{{akia}}\n");

@@ -63,6 +63,7 @@ fn it_is_sorted_and_filtered() {
     assert_eq!(browser.value("document.getElementById('shown').textContent"), "1 of 3");
     assert_eq!(type_in(&mut browser, "").len(), 3);
     // Each row leads to its key's card, and each card can be seen.
+    assert_eq!(browser.value("document.querySelectorAll('#findings a').length"), 3);
     let links = "Array.from(document.querySelectorAll('#findings a')).every(a => document.querySelector(a.hash).offsetHeight > 50)";
     assert_eq!(browser.value(links), true);
     assert_eq!(browser.complaints(), [""; 0]);
@@ -109,10 +110,15 @@ fn it_is_light_or_dark_as_the_reader_wants() {
 fn what_a_page_complains_of_is_heard() {
     let Some(mut browser) = Browser::start() else { return };
     open(&mut browser, &one_key());
-    browser.value("console.log('x'); setTimeout(() => { throw new Error('y') }); new Image().src = 'file:///z'");
+    browser.value(
+        "console.log('x'); setTimeout(() => { throw new Error('y') }); new Image().src = 'file:///z'; alert('w')",
+    );
     browser.value("new Promise(done => setTimeout(done, 50))");
     let heard = browser.complaints().concat();
-    assert!(heard.contains('x') && heard.contains("Error: y") && heard.contains("file:///z"), "{heard}");
+    assert!(
+        heard.contains('x') && heard.contains("Error: y") && heard.contains("file:///z") && heard.contains('w'),
+        "{heard}"
+    );
 }
 
 #[test]

@@ -11,7 +11,6 @@ use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use std::borrow::Cow;
 use std::ops::Range;
 
 /// The longest URL or request that is read, in bytes to either side of the id.
@@ -128,57 +127,126 @@ impl SignedRequest {
         Some(Self { id: id.to_owned(), signature: Signature::V2 { texts, signature } })
     }
 
-    /// A request as it goes over the wire, with its `Authorization` header.
+    /// A request with an `Authorization` header: as it goes over the wire, or as a command of curl.
     fn read_header(text: &[u8], id: &Range<usize>) -> Option<Self> {
+        let requests = [HttpRequest::on_the_wire(text, id), HttpRequest::of_curl(text, id)];
+        requests.into_iter().flatten().find_map(|request| request.signed())
+    }
+}
+
+/// A request, so far as it is signed.
+#[derive(Debug)]
+struct HttpRequest {
+    method: String,
+    /// The path and the query.
+    target: String,
+    /// In the order in which they are given.
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl HttpRequest {
+    /// The request whose `Authorization` header holds the id: lines, before which `curl -v` puts `> `.
+    fn on_the_wire(text: &[u8], id: &Range<usize>) -> Option<Self> {
         let line_start = memchr::memrchr(b'\n', &text[..id.start]).map_or(0, |newline| newline + 1);
-        let line_end = memchr::memchr(b'\n', &text[id.start..]).map_or(text.len(), |newline| id.start + newline);
-        let line = std::str::from_utf8(text.get(line_start..line_end).filter(|line| line.len() < LONGEST)?).ok()?;
-        let (_, rest) = line.split_once("AWS4-HMAC-SHA256")?;
+        let from = line_start.saturating_sub(LONGEST);
+        let before = String::from_utf8_lossy(&text[from..line_start]).into_owned();
+        let plain = |line: &str| line.trim_end_matches('\r').trim_start_matches("> ").to_owned();
+        let before: Vec<String> = before.split('\n').map(plain).collect();
+        let first = before.iter().rposition(|line| line.contains(" HTTP/"))?;
+        let mut request = before[first].split(' ').map(str::to_owned);
+        let (method, target) = (request.next()?, request.next()?);
+        let after = String::from_utf8_lossy(&text[line_start..text.len().min(id.end + LONGEST)]).into_owned();
+        let (rest, body) = after.split_once("\r\n\r\n").or_else(|| after.split_once("\n\n")).unwrap_or((&after, ""));
+        let lines = before[first + 1..].iter().cloned().chain(rest.lines().map(plain));
+        let headers = lines.filter_map(|line| header(&line)).collect();
+        Some(Self { method, target, headers, body: body.to_owned() })
+    }
+
+    /// A command as people, Postman and browsers write it: `curl -X PUT -H 'NAME: VALUE' --data BODY URL`, over several
+    /// lines or not. Source: [curl(1)](https://curl.se/docs/manpage.html).
+    fn of_curl(text: &[u8], id: &Range<usize>) -> Option<Self> {
+        let from = id.start.saturating_sub(LONGEST);
+        let start = from + memchr::memmem::rfind(&text[from..id.start], b"curl ")?;
+        let rest = &text[start..text.len().min(id.end + LONGEST)];
+        // A line that goes on ends with a backslash.
+        let ends = |at: &usize| start + at >= id.end && !rest[..*at].trim_ascii_end().ends_with(b"\\");
+        let end = memchr::memchr_iter(b'\n', rest).find(ends).unwrap_or(rest.len());
+        let command = std::str::from_utf8(&rest[..end]).ok()?.replace("\\\r\n", " ").replace("\\\n", " ");
+        let mut words = shlex::split(&command)?.into_iter().skip(1);
+        let mut request = Self { method: String::new(), target: String::new(), headers: vec![], body: String::new() };
+        let mut url = None;
+        while let Some(word) = words.next() {
+            // As `--request=PUT`, `-XPUT` after flags or not, or with the value as a word of its own.
+            let (option, own) = if let Some(long) = word.strip_prefix("--") {
+                long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)))
+            } else if let Some(at) = word.find(['X', 'H', 'd']).filter(|_| word.starts_with('-')) {
+                (&word[at..=at], Some(&word[at + 1..]).filter(|rest| !rest.is_empty()))
+            } else {
+                // Other words may be values of options that do not matter, or another command.
+                let is_url = word.contains("://") || url.is_none() && !word.starts_with('-');
+                url = if is_url { Some(word) } else { url };
+                continue;
+            };
+            let mut value = || own.map(str::to_owned).or_else(|| words.next());
+            match option {
+                "request" | "X" => request.method = value()?,
+                "header" | "H" => request.headers.extend(header(&value()?)),
+                "url" => url = Some(value()?),
+                option if option == "d" || option.starts_with("data") => request.body += &value()?,
+                _ => {}
+            }
+        }
+        let url = url?;
+        let (_, place) = url.split_once("://").unwrap_or(("", &url));
+        let (host, path) = place.split_at(place.find(['/', '?']).unwrap_or(place.len()));
+        request.target = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        // One that is given has precedence.
+        request.headers.push(("host".into(), host.to_owned()));
+        if request.method.is_empty() {
+            request.method = if request.body.is_empty() { "GET" } else { "POST" }.into();
+        }
+        Some(request)
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        let (_, value) = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        Some(value.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
+    /// Who signed it, by its `Authorization` header.
+    fn signed(&self) -> Option<SignedRequest> {
+        let authorization = self.header("authorization")?;
+        let (_, rest) = authorization.split_once("AWS4-HMAC-SHA256")?;
         let field = |name: &str| {
             let value = rest.split([',', ' ']).find_map(|field| field.trim().strip_prefix(name))?;
             Some(value.trim_end_matches(['"', '\'', '\\']).trim())
         };
         let scope = Scope::read(field("Credential=")?)?;
         let signed: Vec<&str> = field("SignedHeaders=")?.split(';').collect();
-        let from = line_start.saturating_sub(LONGEST);
-        let before: Vec<Cow<str>> =
-            text[from..line_start].split(|&b| b == b'\n').map(String::from_utf8_lossy).collect();
-        let plain = |line: &str| line.trim_end_matches('\r').trim_start_matches("> ").to_owned();
-        let first = before.iter().rposition(|line| plain(line).contains(" HTTP/"))?;
-        let mut request = before[first].trim_start_matches("> ").split(' ');
-        let (method, target) = (request.next()?, request.next()?);
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let mut headers: Vec<String> = before[first + 1..].iter().map(|line| plain(line)).collect();
-        let after = String::from_utf8_lossy(&text[line_end..text.len().min(line_end + LONGEST)]);
-        let (rest, body) = after.split_once("\r\n\r\n").or_else(|| after.split_once("\n\n")).unwrap_or((&after, ""));
-        headers.extend(rest.lines().map(plain));
-        let header = |name: &str| {
-            headers.iter().find_map(|line| {
-                let (known, value) = line.split_once(':')?;
-                known.trim().eq_ignore_ascii_case(name).then(|| value.split_whitespace().collect::<Vec<_>>().join(" "))
-            })
-        };
-        let values: Option<String> = signed.iter().map(|name| Some(format!("{name}:{}\n", header(name)?))).collect();
-        let time = header("x-amz-date")?;
-        let payload = header("x-amz-content-sha256");
-        let payloads =
-            [payload, Some(HEXLOWER.encode(&Sha256::digest(body))), Some(HEXLOWER.encode(&Sha256::digest(b"")))];
+        let values: Option<String> =
+            signed.iter().map(|name| Some(format!("{name}:{}\n", self.header(name)?))).collect();
+        let values = values?;
+        let time = self.header("x-amz-date")?;
+        let hash = |text: &str| HEXLOWER.encode(&Sha256::digest(text));
+        let payloads = [self.header("x-amz-content-sha256"), Some(hash(&self.body)), Some(hash(""))];
+        let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
         let mut pairs: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty()).collect();
         pairs.sort_unstable();
         let pairs: Vec<String> =
             pairs.iter().map(|pair| if pair.contains('=') { (*pair).to_owned() } else { format!("{pair}=") }).collect();
         let texts = payloads.into_iter().flatten().map(|payload| {
-            let request = format!(
-                "{method}\n{path}\n{}\n{}\n{}\n{payload}",
-                pairs.join("&"),
-                values.as_deref().unwrap_or_default(),
-                signed.join(";")
-            );
-            scope.text_to_sign(&time, &request)
+            let (method, query, names) = (&self.method, pairs.join("&"), signed.join(";"));
+            scope.text_to_sign(&time, &format!("{method}\n{path}\n{query}\n{values}\n{names}\n{payload}"))
         });
-        values.as_ref()?;
         scope.request(texts.collect(), field("Signature=")?)
     }
+}
+
+/// `NAME: VALUE`.
+fn header(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.split_once(':')?;
+    Some((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 /// What a signature of version 4 is for: `ID/DATE/REGION/SERVICE/aws4_request`.
@@ -303,6 +371,34 @@ mod tests {
         );
         assert!(read(&request).is_by(SECRET));
         assert!(!read(&request.replace("0-9", "0-8")).is_by(SECRET));
+    }
+
+    #[test]
+    fn the_same_as_a_command() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let authorization = format!(
+            "Authorization: AWS4-HMAC-SHA256 Credential={ID}/20130524/us-east-1/s3/aws4_request, SignedHeaders=host;range;x-amz-content-sha256;x-amz-date, Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
+        );
+        let url = "https://examplebucket.s3.amazonaws.com/test.txt";
+        let rest = format!("-H 'x-amz-content-sha256: {empty}' -H 'x-amz-date: 20130524T000000Z'");
+        for command in [
+            format!("curl -H 'Range: bytes=0-9' -H '{authorization}' {rest} {url}\n"),
+            format!(
+                "$ curl --location --request GET '{url}' \\\n--header \"{authorization}\" \\\n {rest} \\\r\n --header='Range: bytes=0-9'\necho done"
+            ),
+            format!("curl -sXGET -H'Range: bytes=0-9' {rest} -H '{authorization}' --url {url} | jq ."),
+        ] {
+            assert!(read(&command).is_by(SECRET), "{command}");
+            assert!(!read(&command.replace("0-9", "0-8")).is_by(SECRET));
+        }
+        for command in [
+            format!("curl -H '{authorization}"),
+            format!("curl '{authorization}' -H"),
+            format!("curl -H '{authorization}'"),
+        ] {
+            let at = command.find(ID).unwrap();
+            assert_eq!(SignedRequest::read(command.as_bytes(), &(at..at + ID.len())), None, "{command}");
+        }
     }
 
     #[test]

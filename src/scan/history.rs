@@ -121,8 +121,8 @@ impl HistoryScan<'_> {
         let paths = match Index::read(repository) {
             Ok(index) => {
                 let entries = (0..index.entry_count()).map(|number| index.entry(number));
-                let entries = entries.filter(|entry| blobs.contains(&entry.oid));
-                entries.map(|entry| (entry.oid, entry.path.to_vec())).collect::<HashMap<_, _>>()
+                let entries = entries.filter(|entry| blobs.contains(&entry.facts.oid));
+                entries.map(|entry| (entry.facts.oid, entry.path.to_vec())).collect::<HashMap<_, _>>()
             }
             Err(words) => return self.collected.skip(BlobPath::new(self.prefix), SkipCause::Unreadable(words)),
         };

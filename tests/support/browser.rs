@@ -3,10 +3,12 @@
 //! Source: [the protocol](https://chromedevtools.github.io/devtools-protocol/).
 
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use tungstenite::{Message, WebSocket};
 
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
@@ -17,6 +19,8 @@ pub struct Browser {
     socket: WebSocket<TcpStream>,
     session: String,
     last_id: u64,
+    /// Pages that are there, by the ids of their loaders.
+    loaded: HashSet<String>,
     /// What the page logged, threw and asked, of people and of networks.
     complaints: Vec<String>,
     /// Its profile, which must not be anybody's.
@@ -27,7 +31,7 @@ impl Browser {
     /// One that is installed here: Chromium or Chrome, or what `KEYSPILL_BROWSER` names. CI has to have one.
     #[expect(clippy::print_stderr, reason = "whoever runs the tests must know")]
     pub fn start() -> Option<Self> {
-        let named = std::env::var_os("KEYSPILL_BROWSER").map(PathBuf::from);
+        let named = std::env::var_os("KEYSPILL_BROWSER").filter(|name| !name.is_empty()).map(PathBuf::from);
         let path = std::env::var_os("PATH").unwrap_or_default();
         let in_path = || std::env::split_paths(&path).flat_map(|dir| NAMES.map(|name| dir.join(name)));
         let Some(program) = named.or_else(|| in_path().find(|file| file.is_file())) else {
@@ -52,9 +56,11 @@ impl Browser {
         // It must not block when it has more to say.
         std::thread::spawn(move || lines.for_each(drop));
         let stream = TcpStream::connect(address.split('/').next().expect("a host")).expect("the browser listens");
+        // Silence is a failure.
+        stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a time limit");
         let (socket, _) = tungstenite::client(format!("ws://{address}"), stream).expect("a web socket");
-        let mut browser =
-            Self { child, socket, session: String::new(), last_id: 0, complaints: vec![], _profile: profile };
+        let (session, loaded) = (String::new(), HashSet::new());
+        let mut browser = Self { child, socket, session, last_id: 0, loaded, complaints: vec![], _profile: profile };
         let page = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
         let attached = json!({ "targetId": page["targetId"], "flatten": true });
         let session = browser.call("Target.attachToTarget", attached);
@@ -62,30 +68,39 @@ impl Browser {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.call(&format!("{domain}.enable"), json!({}));
         }
+        browser.call("Page.setLifecycleEventsEnabled", json!({ "enabled": true }));
         Some(browser)
     }
 
     /// Calls a method of the protocol.
     pub fn call(&mut self, method: &str, params: Value) -> Value {
-        self.last_id += 1;
-        let mut call = json!({ "id": self.last_id, "method": method, "params": params });
-        if !self.session.is_empty() {
-            call["sessionId"] = self.session.as_str().into();
-        }
-        self.socket.send(Message::text(call.to_string())).expect("the browser is there");
+        let id = self.send(method, params);
         loop {
             let answer = self.receive();
-            if answer["id"] == self.last_id {
+            if answer["id"] == id {
                 assert!(answer["error"].is_null(), "{method}: {answer}");
                 return answer["result"].clone();
             }
         }
     }
 
+    fn send(&mut self, method: &str, params: Value) -> u64 {
+        self.last_id += 1;
+        let mut call = json!({ "id": self.last_id, "method": method, "params": params });
+        if !self.session.is_empty() {
+            call["sessionId"] = self.session.as_str().into();
+        }
+        self.socket.send(Message::text(call.to_string())).expect("the browser is there");
+        self.last_id
+    }
+
     /// Opens a file and waits until it is there.
     pub fn open(&mut self, file: &Path) {
-        self.call("Page.navigate", json!({ "url": format!("file://{}", file.display()) }));
-        while self.receive()["method"] != "Page.loadEventFired" {}
+        let page = self.call("Page.navigate", json!({ "url": format!("file://{}", file.display()) }));
+        let loader = page["loaderId"].as_str().expect("a new page").to_owned();
+        while !self.loaded.contains(&loader) {
+            self.receive();
+        }
     }
 
     /// What an expression is worth in the page, as JSON; of a promise what it keeps.
@@ -120,6 +135,16 @@ impl Browser {
         };
         if !words.is_null() {
             self.complaints.push(words.to_string());
+        }
+        match message["method"].as_str() {
+            Some("Page.lifecycleEvent") if params["name"] == "load" => {
+                self.loaded.extend(params["loaderId"].as_str().map(str::to_owned));
+            }
+            // Until somebody answers, nothing goes on.
+            Some("Page.javascriptDialogOpening") => {
+                self.send("Page.handleJavaScriptDialog", json!({ "accept": false }));
+            }
+            _ => {}
         }
         message
     }

@@ -1,17 +1,17 @@
 //! Git's index: what `git commit` would record.
 //!
 //! To decode 100,000 entries takes longer than all else that a hook does, and hardly any of them matters. So they are read in
-//! place, each when it is asked for, after one pass that notes where they start. What needs more than that, prefixed paths
-//! (version 4) and an index in two files, is decoded by `gix-index`.
+//! place, each when it is asked for, after one pass that notes where they start. Only of an index with prefixed paths
+//! (version 4), or in two files, all are decoded.
+//!
+//! The checksum is not verified: that takes longer than all the rest, and git does not do it either.
 //!
 //! Source: [gitformat-index](https://git-scm.com/docs/gitformat-index).
 
 use super::map::Map;
 use super::oid::Oid;
 use super::repository::Repository;
-use gix_index::entry::{Flags, Mode, Stage};
-use gix_index::extension::{self, Iter};
-use gix_index::hash::Kind;
+use gix_bitmap::ewah;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -22,15 +22,26 @@ pub struct Index {
 }
 
 enum Entries {
-    InPlace(InPlace<Map>),
-    Decoded(Box<gix_index::State>),
+    /// In the file, and where each starts in it.
+    InPlace(Map, Vec<u32>),
+    Decoded(Vec<Decoded>),
 }
+
+/// An entry, and its path.
+type Decoded = (Vec<u8>, Facts);
 
 /// What the index says of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// From the top of the working tree; that of a directory ends with `/`.
     pub path: &'a [u8],
+    /// What is at it.
+    pub facts: Facts,
+}
+
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
     /// Its content.
     pub oid: Oid,
     /// What it is.
@@ -63,13 +74,6 @@ pub struct CachedTree {
     children: Vec<Self>,
 }
 
-/// Why a cached tree is not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unread {
-    Damaged,
-    TooDeep,
-}
-
 /// Where directories are nested deeper, all are compared as if nothing were known of them: it is read by recursion, and
 /// nobody nests them so deep.
 const MOST_CACHED_DEPTH: usize = 256;
@@ -81,38 +85,25 @@ impl CachedTree {
     }
 
     /// Reads the extension `TREE`: `NAME NUL ENTRIES SP SUBTREES LF [OID]` for the directory, then its subtrees likewise.
-    fn read(data: &[u8]) -> Result<Self, Unread> {
-        Ok(Self::read_one(data, 0)?.0)
+    fn read(data: &[u8]) -> Option<Self> {
+        Some(Self::read_one(data, 0)?.0)
     }
 
-    fn read_one(data: &[u8], depth: usize) -> Result<(Self, &[u8]), Unread> {
-        if depth > MOST_CACHED_DEPTH {
-            return Err(Unread::TooDeep);
-        }
-        let head = |data| {
-            let (name, data) = split_once(data, 0)?;
-            let (counts, data) = split_once(data, b'\n')?;
-            let (entries, subtrees) = std::str::from_utf8(counts).ok()?.split_once(' ')?;
-            // A negative one says that the directory has changed, and then no object is named.
-            let entries: i64 = entries.parse().ok()?;
-            let (oid, data) = data.split_at_checked(if entries < 0 { 0 } else { Oid::LENGTH })?;
-            Some((name, entries, subtrees.parse::<usize>().ok()?, Oid::read(oid), data))
-        };
-        let (name, entries, subtrees, oid, mut data) = head(data).ok_or(Unread::Damaged)?;
+    fn read_one(data: &[u8], depth: usize) -> Option<(Self, &[u8])> {
+        let (name, data) = split_once(data, 0)?;
+        let (counts, data) = split_once(data, b'\n')?;
+        let (entries, subtrees) = std::str::from_utf8(counts).ok()?.split_once(' ')?;
+        // A negative one says that the directory has changed, and then no object is named.
+        let (entries, subtrees): (i64, usize) = (entries.parse().ok()?, subtrees.parse().ok()?);
+        let (oid, mut data) = data.split_at_checked(if entries < 0 { 0 } else { Oid::LENGTH })?;
         let mut children = Vec::new();
         for _ in 0..subtrees {
-            let (child, rest) = Self::read_one(data, depth + 1)?;
+            let (child, rest) = (depth < MOST_CACHED_DEPTH).then(|| Self::read_one(data, depth + 1))??;
             children.push(child);
             data = rest;
         }
         let entry_count = usize::try_from(entries).unwrap_or(0);
-        Ok((Self { oid, entry_count, name: name.to_vec(), children }, data))
-    }
-
-    fn of(tree: &extension::Tree) -> Self {
-        let oid = tree.num_entries.and_then(|_| Oid::read(tree.id.as_bytes()));
-        let children = tree.children.iter().map(Self::of).collect();
-        Self { oid, entry_count: tree.num_entries.unwrap_or(0) as usize, name: tree.name.to_vec(), children }
+        Some((Self { oid: Oid::read(oid), entry_count, name: name.to_vec(), children }, data))
     }
 }
 
@@ -134,32 +125,61 @@ impl Index {
     /// # Errors
     /// If it cannot be read; in words that name the file.
     pub fn open(path: &Path) -> Result<Self, String> {
-        // git itself does not verify the checksum of a whole index either: it takes longer than all the rest.
-        if let Some((entries, cached)) = Map::open(path).ok().and_then(InPlace::new) {
-            return Ok(Self { entries: Entries::InPlace(entries), cached });
+        match Map::open(path) {
+            Ok(bytes) => Self::of(bytes, path).map_err(|words| failed(path, &words)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Self { entries: Entries::Decoded(vec![]), cached: None })
+            }
+            Err(error) => Err(failed(path, &error)),
         }
-        check(path).map_err(|words| failed(path, &words))?;
-        let options = gix_index::decode::Options { thread_limit: Some(1), ..Default::default() };
-        let file =
-            gix_index::File::at_or_default(path, Kind::Sha1, true, options).map_err(|error| failed(path, &error))?;
-        let (state, _) = file.into_parts();
-        let cached = state.tree().map(CachedTree::of);
-        Ok(Self { entries: Entries::Decoded(Box::new(state)), cached })
+    }
+
+    fn of(bytes: Map, path: &Path) -> Result<Self, String> {
+        let layout = Layout::of(&bytes)?;
+        let entries = match layout.link {
+            None if layout.version < 4 => {
+                let Layout { starts, cached, .. } = layout;
+                return Ok(Self { entries: Entries::InPlace(bytes, starts), cached });
+            }
+            None => layout.decode(&bytes).ok_or(DAMAGED)?,
+            Some(link) => {
+                let (base, bitmaps) = link.split_at_checked(Oid::LENGTH).ok_or(DAMAGED)?;
+                let base = Oid::read(base).ok_or(DAMAGED)?;
+                let shared = path.with_file_name(format!("sharedindex.{base}"));
+                let words = |words: &str| format!("of {}, which it shares: {words}", shared.display());
+                let shared_bytes = Map::open(&shared).map_err(|error| words(&error.to_string()))?;
+                let shared_layout = Layout::of(&shared_bytes).map_err(words)?;
+                if shared_layout.link.is_some() || !shared_bytes.ends_with(base.as_bytes()) {
+                    return Err(words("it is another one"));
+                }
+                let shared = shared_layout.decode(&shared_bytes).ok_or_else(|| words(DAMAGED))?;
+                merge(shared, layout.decode(&bytes).ok_or(DAMAGED)?, bitmaps).ok_or(DAMAGED)?
+            }
+        };
+        Ok(Self { entries: Entries::Decoded(entries), cached: layout.cached })
     }
 
     /// How many entries there are.
     pub fn entry_count(&self) -> usize {
         match &self.entries {
-            Entries::InPlace(entries) => entries.offsets.len(),
-            Entries::Decoded(state) => state.entries().len(),
+            Entries::InPlace(_, starts) => starts.len(),
+            Entries::Decoded(entries) => entries.len(),
         }
     }
 
     /// An entry. They are in the order of their paths.
     pub fn entry(&self, number: usize) -> Entry<'_> {
         match &self.entries {
-            Entries::InPlace(entries) => entries.entry(number),
-            Entries::Decoded(state) => decoded(state, number),
+            Entries::InPlace(bytes, starts) => {
+                let start = starts[number] as usize;
+                // Layout has found it there.
+                let path = path_at(bytes, start).and_then(|path| bytes.get(path)).unwrap_or_default();
+                Entry { path, facts: Facts::at(bytes, start) }
+            }
+            Entries::Decoded(entries) => {
+                let (path, facts) = &entries[number];
+                Entry { path, facts: *facts }
+            }
         }
     }
 
@@ -193,31 +213,7 @@ fn failed(path: &Path, words: &dyn std::fmt::Display) -> String {
     format!("the index {} cannot be read: {words}", path.display())
 }
 
-/// Refuses what `gix-index` should not be given: trees of directories that it would follow, by recursion, until there is no
-/// stack left; in the index or in one that it may share.
-fn check(path: &Path) -> Result<(), &'static str> {
-    let siblings = path.parent().and_then(|dir| dir.read_dir().ok()).into_iter().flatten().flatten();
-    let is_shared = |entry: &std::fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b"sharedindex.");
-    let shared = siblings.filter(is_shared).map(|entry| entry.path());
-    let files = std::iter::once(path.to_owned()).chain(shared).filter_map(|path| Map::open(&path).ok());
-    for bytes in files {
-        // Other versions it refuses by itself.
-        let Some((version, count)) = header(&bytes).filter(|(version, _)| matches!(version, 2..=4)) else { continue };
-        let end = (0..count).try_fold(HEADER, |at, _| next_entry(&bytes, at, version));
-        let end = end.ok_or("its entries are damaged")?;
-        // Extensions are where the entries end, and where one of them says that entries end.
-        let told = extension::end_of_index_entry::decode(&bytes, Kind::Sha1).ok().flatten();
-        for start in [Some(end), told].into_iter().flatten() {
-            let mut extensions = bytes.get(start..).and_then(extensions).into_iter().flatten();
-            let is_too_deep =
-                |(signature, data): (_, &[u8])| signature == *TREE && CachedTree::read(data) == Err(Unread::TooDeep);
-            if extensions.any(is_too_deep) {
-                return Err("its directories are nested too deep");
-            }
-        }
-    }
-    Ok(())
-}
+const DAMAGED: &str = "it is damaged";
 
 /// The index that git names to its hooks, if this is the repository that the hook is of. A relative path starts at the top
 /// of the working tree, wherever the hook has gone since.
@@ -227,31 +223,8 @@ fn named_index(repository: &Repository) -> Option<PathBuf> {
     std::env::var_os("GIT_INDEX_FILE").filter(|_| here.starts_with(&top)).map(|path| top.join(path))
 }
 
-fn decoded(state: &gix_index::State, number: usize) -> Entry<'_> {
-    let entry = &state.entries()[number];
-    let kind = match entry.mode {
-        Mode::DIR => EntryKind::Directory,
-        Mode::COMMIT => EntryKind::Submodule,
-        _ => EntryKind::File,
-    };
-    Entry {
-        path: entry.path(state),
-        oid: Oid::read(entry.id.as_bytes()).expect("SHA-1 was asked for"),
-        kind,
-        is_conflicted: entry.stage() != Stage::Unconflicted,
-        is_announced: entry.flags.contains(Flags::INTENT_TO_ADD),
-    }
-}
-
-/// Entries of version 2 or 3 in a file.
-struct InPlace<B> {
-    bytes: B,
-    /// Where each starts.
-    offsets: Vec<u32>,
-}
-
-/// The extension that holds the cached tree.
-const TREE: &[u8; 4] = b"TREE";
+/// The most that paths may unfold to, in bytes: with each entry a long path may take two bytes.
+const MOST_PATHS: usize = 1 << 30;
 
 /// `DIRC`, the version, the number of entries.
 const HEADER: usize = 12;
@@ -267,63 +240,116 @@ const STAGE: u16 = 3 << 12;
 const PATH_LENGTH: u16 = 0xfff;
 const INTENT_TO_ADD: u16 = 1 << 13;
 
-impl<B: std::ops::Deref<Target = [u8]>> InPlace<B> {
-    /// Notes where the entries are, and reads the tree of the directories. `None` if this is no index that can be read in
-    /// place.
-    fn new(bytes: B) -> Option<(Self, Option<CachedTree>)> {
-        let (version, count) = header(&bytes)?;
-        // Offsets are kept in 32 bits, and no entry is shorter than this.
-        if !matches!(version, 2 | 3) || bytes.len() > u32::MAX as usize || count > bytes.len() / (MORE_FLAGS + 2) {
-            return None;
+/// What is where in a file.
+struct Layout<'a> {
+    version: u32,
+    /// Where the entries start.
+    starts: Vec<u32>,
+    cached: Option<CachedTree>,
+    /// What tells of the file that it shares entries with.
+    link: Option<&'a [u8]>,
+}
+
+impl<'a> Layout<'a> {
+    fn of(bytes: &'a [u8]) -> Result<Self, &'static str> {
+        let version = u32_at(bytes, 4).filter(|_| bytes.starts_with(b"DIRC")).ok_or("it is none")?;
+        let count = u32_at(bytes, 8).ok_or(DAMAGED)? as usize;
+        if !matches!(version, 2..=4) {
+            return Err("its version is not known: versions 2 to 4 are");
         }
-        let mut offsets = Vec::with_capacity(count);
+        // Where entries start is kept in 32 bits, and no entry is shorter than this.
+        if bytes.len() > u32::MAX as usize || count > bytes.len() / MORE_FLAGS {
+            return Err(DAMAGED);
+        }
+        let mut starts = Vec::with_capacity(count);
         let mut at = HEADER;
         for _ in 0..count {
-            offsets.push(at as u32);
-            at = next_entry(&bytes, at, version)?;
+            starts.push(at as u32);
+            at = next_entry(bytes, at, version).ok_or(DAMAGED)?;
         }
-        let mut cached = None;
-        for (signature, data) in extensions(bytes.get(at..)?)? {
-            match &signature {
-                TREE => cached = CachedTree::read(data).ok(),
+        let mut layout = Self { version, starts, cached: None, link: None };
+        let end = bytes.len().checked_sub(Oid::LENGTH).ok_or(DAMAGED)?;
+        let mut rest = bytes.get(at..end).ok_or(DAMAGED)?;
+        while let Some((signature, after)) = rest.split_first_chunk::<4>() {
+            let size = u32_at(after, 0).ok_or(DAMAGED)? as usize;
+            let (data, next) = after[4..].split_at_checked(size).ok_or(DAMAGED)?;
+            match signature {
+                b"TREE" => layout.cached = CachedTree::read(data),
+                b"link" => layout.link = Some(data),
                 // That there are directories among the entries is seen from them.
                 b"sdir" => {}
                 // What others change, must be known to who reads them.
-                [first, ..] if first.is_ascii_lowercase() => return None,
+                [first, ..] if first.is_ascii_lowercase() => return Err("it has an extension that is not known"),
                 _ => {}
             }
+            rest = next;
         }
-        Some((Self { bytes, offsets }, cached))
+        Ok(layout)
     }
 
-    fn entry(&self, number: usize) -> Entry<'_> {
-        let at = self.offsets[number] as usize;
-        let flags = u16_at(&self.bytes, at + FLAGS).unwrap_or(0);
-        let more = if flags & EXTENDED == 0 { 0 } else { u16_at(&self.bytes, at + MORE_FLAGS).unwrap_or(0) };
-        let kind = match u32_at(&self.bytes, at + MODE).unwrap_or(0) >> 12 {
+    /// All entries, in the order of the file.
+    fn decode(&self, bytes: &[u8]) -> Option<Vec<Decoded>> {
+        let (mut path, mut total) = (Vec::new(), 0);
+        let decode = |start: &u32| {
+            let start = *start as usize;
+            if self.version < 4 {
+                path = bytes.get(path_at(bytes, start)?)?.to_vec();
+            } else {
+                let (taken, added) = taken_at(bytes, path_start(bytes, start)?)?;
+                path.truncate(path.len().checked_sub(taken)?);
+                path.extend_from_slice(split_once(bytes.get(added..)?, 0)?.0);
+            }
+            total += path.len();
+            (total <= MOST_PATHS).then(|| (path.clone(), Facts::at(bytes, start)))
+        };
+        self.starts.iter().map(decode).collect()
+    }
+}
+
+/// Entries that are shared, with what an index changes of them: two bitmaps tell which of them are gone and which have other
+/// contents. Those stand first among its `own`, without their paths; the others are new.
+fn merge(shared: Vec<Decoded>, own: Vec<Decoded>, bitmaps: &[u8]) -> Option<Vec<Decoded>> {
+    let mut shared: Vec<Option<Decoded>> = shared.into_iter().map(Some).collect();
+    let mut own = own.into_iter();
+    if !bitmaps.is_empty() {
+        let (gone, rest) = ewah::decode(bitmaps).ok()?;
+        let (changed, _) = ewah::decode(rest).ok()?;
+        changed.for_each_set_bit(|number| {
+            shared.get_mut(number)?.as_mut()?.1 = own.next().filter(|(path, _)| path.is_empty())?.1;
+            Some(())
+        })?;
+        gone.for_each_set_bit(|number| {
+            *shared.get_mut(number)? = None;
+            Some(())
+        })?;
+    }
+    let mut all: Vec<Decoded> = shared.into_iter().flatten().chain(own).collect();
+    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Some(all)
+}
+
+impl Facts {
+    /// Of the entry that starts `at`, which is there.
+    fn at(bytes: &[u8], at: usize) -> Self {
+        let flags = u16_at(bytes, at + FLAGS).unwrap_or(0);
+        let more = if flags & EXTENDED == 0 { 0 } else { u16_at(bytes, at + MORE_FLAGS).unwrap_or(0) };
+        let kind = match u32_at(bytes, at + MODE).unwrap_or(0) >> 12 {
             0o04 => EntryKind::Directory,
             0o16 => EntryKind::Submodule,
             _ => EntryKind::File,
         };
-        Entry {
-            path: path_at(&self.bytes, at).and_then(|path| self.bytes.get(path)).unwrap_or_default(),
-            oid: self.bytes.get(at + OBJECT..at + FLAGS).and_then(Oid::read).unwrap_or(Oid::new([0; Oid::LENGTH])),
+        Self {
+            oid: bytes.get(at + OBJECT..at + FLAGS).and_then(Oid::read).unwrap_or(Oid::new([0; Oid::LENGTH])),
             kind,
             is_conflicted: flags & STAGE != 0,
             is_announced: more & INTENT_TO_ADD != 0,
         }
     }
-}
 
-/// The version and the number of entries.
-fn header(bytes: &[u8]) -> Option<(u32, usize)> {
-    let version = u32_at(bytes, 4).filter(|_| bytes.starts_with(b"DIRC"))?;
-    Some((version, u32_at(bytes, 8)? as usize))
-}
-
-/// The extensions that start `bytes`, of which the last is the checksum of the file.
-fn extensions(bytes: &[u8]) -> Option<Iter<'_>> {
-    Iter::new_without_checksum(bytes, Kind::Sha1)
+    /// True if it is a file that a commit would hold.
+    pub fn is_committed_file(&self) -> bool {
+        self.kind != EntryKind::Submodule && !self.is_announced
+    }
 }
 
 /// Where the entry ends that starts `at`; `None` if it does not end where it should.
@@ -332,25 +358,30 @@ fn next_entry(bytes: &[u8], at: usize, version: u32) -> Option<usize> {
         // Its path ends with one to eight bytes of nothing, so that the length of all is divisible by eight.
         return Some(at + ((path_at(bytes, at)?.end - at + 8) & !7));
     }
-    // How much to take from the end of the path before, in bytes of which all but the last have their highest bit set; then
-    // what to add to it, up to a byte of nothing.
-    let start = path_start(bytes, at)?;
-    let added = start + bytes.get(start..)?.iter().position(|b| b & 0x80 == 0)? + 1;
+    let (_, added) = taken_at(bytes, path_start(bytes, at)?)?;
     Some(added + memchr::memchr(0, bytes.get(added..)?)? + 1)
 }
 
-/// What comes before the first `separator`, and what after it.
-fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let at = memchr::memchr(separator, bytes)?;
-    Some((&bytes[..at], &bytes[at + 1..]))
+/// How many bytes an entry of version 4 takes from the end of the path before it, and where what it adds to it starts, up to
+/// a byte of nothing. The number is written as that of an offset delta in a pack.
+fn taken_at(bytes: &[u8], mut at: usize) -> Option<(usize, usize)> {
+    let mut taken = 0usize;
+    loop {
+        let byte = *bytes.get(at)?;
+        at += 1;
+        taken = taken.checked_shl(7).filter(|shifted| shifted >> 7 == taken)? | usize::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            return Some((taken, at));
+        }
+        taken = taken.checked_add(1)?;
+    }
 }
 
-/// Where the path is of the entry that starts `at`; `None` if it does not end where it should.
+/// Where the path is of the entry that starts `at`, in versions 2 and 3; `None` if it does not end where it should.
 fn path_at(bytes: &[u8], at: usize) -> Option<Range<usize>> {
-    let flags = u16_at(bytes, at + FLAGS)?;
     let start = path_start(bytes, at)?;
     // Of a longer one only its end tells how long it is.
-    let length = match flags & PATH_LENGTH {
+    let length = match u16_at(bytes, at + FLAGS)? & PATH_LENGTH {
         PATH_LENGTH => memchr::memchr(0, bytes.get(start..)?)?,
         length => usize::from(length),
     };
@@ -361,6 +392,12 @@ fn path_at(bytes: &[u8], at: usize) -> Option<Range<usize>> {
 fn path_start(bytes: &[u8], at: usize) -> Option<usize> {
     let is_extended = u16_at(bytes, at + FLAGS)? & EXTENDED != 0;
     Some(at + if is_extended { MORE_FLAGS + 2 } else { MORE_FLAGS })
+}
+
+/// What comes before the first `separator`, and what after it.
+fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(separator, bytes)?;
+    Some((&bytes[..at], &bytes[at + 1..]))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -374,14 +411,15 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gix_index::entry::Stat;
+    use gix_index::entry::{Flags, Mode, Stage, Stat};
+    use gix_index::hash::{Kind, ObjectId};
     use proptest::prelude::*;
 
-    /// The bytes of an index with these files, as `gix-index` writes it.
-    fn written(files: &[(String, Mode, Flags, u8)]) -> Vec<u8> {
+    /// The index that `gix-index` makes of files, and its bytes.
+    fn written(files: &[(String, Mode, Flags, u8)]) -> (gix_index::State, Vec<u8>) {
         let mut state = gix_index::State::new(Kind::Sha1);
         for (path, mode, flags, object) in files {
-            let id = gix_index::hash::ObjectId::from_bytes_or_panic(&[*object; Oid::LENGTH]);
+            let id = ObjectId::from_bytes_or_panic(&[*object; Oid::LENGTH]);
             state.dangerously_push_entry(Stat::default(), id, *flags, *mode, path.as_bytes().into());
         }
         state.sort_entries();
@@ -389,11 +427,17 @@ mod tests {
         state.write_to(&mut bytes, gix_index::write::Options::default()).expect("it is written to memory");
         // The checksum, which `State` leaves to `File`.
         bytes.extend([0; Oid::LENGTH]);
-        bytes
+        (state, bytes)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Index, String> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), bytes).expect("it is written");
+        Index::open(file.path())
     }
 
     fn any_file() -> impl Strategy<Value = (String, Mode, Flags, u8)> {
-        let mode = prop_oneof![Just(Mode::FILE), Just(Mode::SYMLINK), Just(Mode::COMMIT)];
+        let mode = prop_oneof![Just(Mode::FILE), Just(Mode::SYMLINK), Just(Mode::COMMIT), Just(Mode::DIR)];
         let announced = Flags::EXTENDED | Flags::INTENT_TO_ADD;
         let flags = prop_oneof![Just(Flags::empty()), Just(announced), Just(Flags::from_stage(Stage::Ours))];
         ("[a-c]{1,3}(/[a-c]{1,9}){0,3}", mode, flags, any::<u8>())
@@ -401,29 +445,37 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_in_place_is_what_is_decoded(files in proptest::collection::vec(any_file(), 0..40)) {
-            let bytes = written(&files);
-            let (entries, _) = InPlace::new(&bytes[..]).expect("an index of version 2 or 3");
-            let state = gix_index::State::from_bytes(
-                &bytes,
-                std::time::SystemTime::UNIX_EPOCH.into(),
-                Kind::Sha1,
-                gix_index::decode::Options::default(),
-            );
-            let (state, _) = state.expect("an index");
-            prop_assert_eq!(entries.offsets.len(), state.entries().len());
-            for number in 0..entries.offsets.len() {
-                prop_assert_eq!(entries.entry(number), decoded(&state, number));
+        fn what_was_written_is_read(files in proptest::collection::vec(any_file(), 0..40)) {
+            let (state, bytes) = written(&files);
+            let index = read(&bytes).expect("an index");
+            prop_assert_eq!(index.entry_count(), state.entries().len());
+            for (number, expected) in state.entries().iter().enumerate() {
+                let Entry { path, facts } = index.entry(number);
+                let kind = match expected.mode {
+                    Mode::DIR => EntryKind::Directory,
+                    Mode::COMMIT => EntryKind::Submodule,
+                    _ => EntryKind::File,
+                };
+                prop_assert_eq!(path, expected.path(&state));
+                prop_assert_eq!((&facts.oid.as_bytes()[..], facts.kind), (expected.id.as_bytes(), kind));
+                prop_assert_eq!(facts.is_conflicted, expected.stage() != Stage::Unconflicted);
+                prop_assert_eq!(facts.is_announced, expected.flags.contains(Flags::INTENT_TO_ADD));
             }
         }
 
         #[test]
-        fn a_damaged_index_is_read_or_refused(files in proptest::collection::vec(any_file(), 1..9), at: usize, value: u8) {
-            let mut bytes = written(&files);
-            let at = at % bytes.len();
+        fn a_damaged_index_is_read_or_refused(
+            files in proptest::collection::vec(any_file(), 1..9),
+            version in 2..=4u8,
+            at: prop::sample::Index,
+            value: u8,
+        ) {
+            let (_, mut bytes) = written(&files);
+            bytes[7] = version;
+            let at = at.index(bytes.len());
             bytes[at] = value;
-            if let Some((entries, _)) = InPlace::new(&bytes[..]) {
-                (0..entries.offsets.len()).for_each(|number| _ = entries.entry(number));
+            if let Ok(index) = read(&bytes) {
+                (0..index.entry_count()).for_each(|number| _ = index.entry(number));
             }
         }
     }
@@ -431,12 +483,10 @@ mod tests {
     #[test]
     fn paths_of_any_length_are_read() {
         for length in [1, 7, 8, 9, 4094, 4095, 4096, 10_000] {
-            let bytes = written(&[
-                ("x".repeat(length), Mode::FILE, Flags::empty(), 1),
-                ("y".into(), Mode::FILE, Flags::empty(), 2),
-            ]);
-            let (entries, _) = InPlace::new(&bytes[..]).expect("an index");
-            assert_eq!((entries.entry(0).path.len(), entries.entry(1).path), (length, &b"y"[..]));
+            let file = |path: String| (path, Mode::FILE, Flags::empty(), 1);
+            let (_, bytes) = written(&[file("x".repeat(length)), file("y".into())]);
+            let index = read(&bytes).expect("an index");
+            assert_eq!((index.entry(0).path.len(), index.entry(1).path), (length, &b"y"[..]));
         }
     }
 
@@ -449,24 +499,28 @@ mod tests {
         let child = tree.child(b"a").expect("a subtree");
         assert_eq!((child.oid, child.entry_count), (Some(Oid::new(oid)), 3));
         assert_eq!(tree.child(b"b").and_then(|child| child.oid), None);
-        assert_eq!(CachedTree::read(b"\x003 0\n too short"), Err(Unread::Damaged));
-        let deep = b"\0-1 1\n".repeat(MOST_CACHED_DEPTH + 2);
-        assert_eq!(CachedTree::read(&deep), Err(Unread::TooDeep));
+        assert_eq!(CachedTree::read(b"\x003 0\n too short"), None);
+        assert_eq!(CachedTree::read(&b"\0-1 1\n".repeat(1_000_000)), None, "it is nested too deep");
     }
 
     #[test]
-    fn what_would_exhaust_the_stack_is_refused() {
-        let tree = b"\0-1 1\n".repeat(1_000_000);
+    fn an_index_that_shares_itself_is_refused() {
         let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("index");
-        for version in 2..=4u8 {
-            let header = [&b"DIRC\0\0\0"[..], &[version], &[0; 4]].concat();
-            let extension = [&TREE[..], &(tree.len() as u32).to_be_bytes(), &tree].concat();
-            std::fs::write(&path, [header, extension, vec![0; Oid::LENGTH]].concat()).expect("it is written");
-            match Index::open(&path) {
-                Ok(index) => assert_eq!((version < 4, index.cached_tree()), (true, None)),
-                Err(words) => assert!(version == 4 && words.contains("nested too deep"), "{words}"),
-            }
+        let oid = [0x11; Oid::LENGTH];
+        let link = [&b"link"[..], &(Oid::LENGTH as u32).to_be_bytes(), &oid].concat();
+        let bytes = [&b"DIRC\0\0\0\x02\0\0\0\0"[..], &link, &oid].concat();
+        for name in ["index", &format!("sharedindex.{}", Oid::new(oid))] {
+            std::fs::write(dir.path().join(name), &bytes).expect("it is written");
         }
+        let words = Index::open(&dir.path().join("index")).map(|_| ()).expect_err("it has no end");
+        assert!(words.contains("it is another one"), "{words}");
+    }
+
+    #[test]
+    fn what_a_long_path_is_cut_by_may_take_more_than_a_byte() {
+        assert_eq!(taken_at(&[0x7f], 0), Some((127, 1)));
+        assert_eq!(taken_at(&[0x80, 0], 0), Some((128, 2)));
+        assert_eq!(taken_at(&[0x81, 0x2c], 0), Some((300, 2)));
+        assert_eq!(taken_at(&[0xff; 12], 0), None);
     }
 }

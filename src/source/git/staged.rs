@@ -51,7 +51,9 @@ impl Walk<'_> {
             let first = self.index.entry(rest.start);
             let Some(below) = first.path.strip_prefix(&path[..]) else {
                 // In a damaged index entries may be out of order.
-                changes.push(Change { path: first.path.to_vec(), new: Some(first.oid), old: vec![] });
+                if first.facts.is_committed_file() {
+                    changes.push(Change { path: first.path.to_vec(), new: Some(first.facts.oid), old: vec![] });
+                }
                 rest.start += 1;
                 continue;
             };
@@ -65,9 +67,9 @@ impl Walk<'_> {
                     rest.start = end;
                     let old = directory.get(&name).filter(|(mode, _)| *mode == Mode::Tree).map(|(_, oid)| *oid);
                     let cached = cached.and_then(|tree| tree.child(&name));
-                    if first.kind == EntryKind::Directory && first.path.len() == path.len() {
+                    if first.facts.kind == EntryKind::Directory && first.path.len() == path.len() {
                         path.truncate(length + name.len());
-                        self.trees.compare(path, old.as_slice(), Some(first.oid), depth + 1, changes)?;
+                        self.trees.compare(path, old.as_slice(), Some(first.facts.oid), depth + 1, changes)?;
                     } else {
                         self.compare(path, inside, old, cached, depth + 1, changes)?;
                     }
@@ -78,13 +80,12 @@ impl Walk<'_> {
                 None => {
                     rest.start += 1;
                     let old = directory.get(below).filter(|(mode, _)| *mode == Mode::Blob).map(|(_, oid)| *oid);
-                    if !first.is_conflicted && old.is_some() {
+                    if !first.facts.is_conflicted && old.is_some() {
                         gone.remove(below);
                     }
-                    let is_committed = first.kind != EntryKind::Submodule && !first.is_announced;
-                    if is_committed && old != Some(first.oid) {
+                    if first.facts.is_committed_file() && old != Some(first.facts.oid) {
                         let path = [&path[..], below].concat();
-                        changes.push(Change { path, new: Some(first.oid), old: old.into_iter().collect() });
+                        changes.push(Change { path, new: Some(first.facts.oid), old: old.into_iter().collect() });
                     }
                 }
             }
