@@ -24,11 +24,17 @@ pub struct Index {
 enum Entries {
     /// In the file, and where each starts in it.
     InPlace(Map, Vec<u32>),
-    Decoded(Vec<Decoded>),
+    Decoded(Decoded),
 }
 
-/// An entry, and its path.
-type Decoded = (Vec<u8>, Facts);
+/// Entries that were read.
+#[derive(Default)]
+struct Decoded {
+    /// All paths, one after the other.
+    paths: Vec<u8>,
+    /// Where the path of each is among them, and the rest of it.
+    entries: Vec<(Range<usize>, Facts)>,
+}
 
 /// What the index says of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +134,7 @@ impl Index {
         match Map::open(path) {
             Ok(bytes) => Self::of(bytes, path).map_err(|words| failed(path, &words)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Self { entries: Entries::Decoded(vec![]), cached: None })
+                Ok(Self { entries: Entries::Decoded(Decoded::default()), cached: None })
             }
             Err(error) => Err(failed(path, &error)),
         }
@@ -163,7 +169,7 @@ impl Index {
     pub fn entry_count(&self) -> usize {
         match &self.entries {
             Entries::InPlace(_, starts) => starts.len(),
-            Entries::Decoded(entries) => entries.len(),
+            Entries::Decoded(decoded) => decoded.entries.len(),
         }
     }
 
@@ -176,9 +182,9 @@ impl Index {
                 let path = path_at(bytes, start).and_then(|path| bytes.get(path)).unwrap_or_default();
                 Entry { path, facts: Facts::at(bytes, start) }
             }
-            Entries::Decoded(entries) => {
-                let (path, facts) = &entries[number];
-                Entry { path, facts: *facts }
+            Entries::Decoded(decoded) => {
+                let (path, facts) = &decoded.entries[number];
+                Entry { path: &decoded.paths[path.clone()], facts: *facts }
             }
         }
     }
@@ -288,29 +294,36 @@ impl<'a> Layout<'a> {
     }
 
     /// All entries, in the order of the file.
-    fn decode(&self, bytes: &[u8]) -> Option<Vec<Decoded>> {
-        let (mut path, mut total) = (Vec::new(), 0);
+    fn decode(&self, bytes: &[u8]) -> Option<Decoded> {
+        let mut paths = Vec::new();
+        let mut last = 0..0usize;
         let decode = |start: &u32| {
             let start = *start as usize;
+            let from = paths.len();
             if self.version < 4 {
-                path = bytes.get(path_at(bytes, start)?)?.to_vec();
+                paths.extend_from_slice(bytes.get(path_at(bytes, start)?)?);
             } else {
                 let (taken, added) = taken_at(bytes, path_start(bytes, start)?)?;
-                path.truncate(path.len().checked_sub(taken)?);
-                path.extend_from_slice(split_once(bytes.get(added..)?, 0)?.0);
+                let kept = last.len().checked_sub(taken)?;
+                paths.extend_from_within(last.start..last.start + kept);
+                paths.extend_from_slice(split_once(bytes.get(added..)?, 0)?.0);
             }
-            total += path.len();
-            (total <= MOST_PATHS).then(|| (path.clone(), Facts::at(bytes, start)))
+            last = from..paths.len();
+            (paths.len() <= MOST_PATHS).then(|| (last.clone(), Facts::at(bytes, start)))
         };
-        self.starts.iter().map(decode).collect()
+        let entries = self.starts.iter().map(decode).collect::<Option<_>>()?;
+        Some(Decoded { paths, entries })
     }
 }
 
 /// Entries that are shared, with what an index changes of them: two bitmaps tell which of them are gone and which have other
 /// contents. Those stand first among its `own`, without their paths; the others are new.
-fn merge(shared: Vec<Decoded>, own: Vec<Decoded>, bitmaps: &[u8]) -> Option<Vec<Decoded>> {
-    let mut shared: Vec<Option<Decoded>> = shared.into_iter().map(Some).collect();
-    let mut own = own.into_iter();
+fn merge(shared: Decoded, own: Decoded, bitmaps: &[u8]) -> Option<Decoded> {
+    let mut paths = shared.paths;
+    let mut shared: Vec<_> = shared.entries.into_iter().map(Some).collect();
+    let before = paths.len();
+    paths.extend_from_slice(&own.paths);
+    let mut own = own.entries.into_iter().map(|(path, facts)| (before + path.start..before + path.end, facts));
     if !bitmaps.is_empty() {
         let (gone, rest) = ewah::decode(bitmaps).ok()?;
         let (changed, _) = ewah::decode(rest).ok()?;
@@ -323,9 +336,9 @@ fn merge(shared: Vec<Decoded>, own: Vec<Decoded>, bitmaps: &[u8]) -> Option<Vec<
             Some(())
         })?;
     }
-    let mut all: Vec<Decoded> = shared.into_iter().flatten().chain(own).collect();
-    all.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Some(all)
+    let mut entries: Vec<_> = shared.into_iter().flatten().chain(own).collect();
+    entries.sort_by(|(a, _), (b, _)| paths[a.clone()].cmp(&paths[b.clone()]));
+    Some(Decoded { paths, entries })
 }
 
 impl Facts {
