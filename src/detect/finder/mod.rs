@@ -5,7 +5,9 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "parts of it serve the vectorised search alone"))]
 pub mod literals;
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "parts of it serve the vectorised search alone"))]
 pub mod scalar;
 
 use std::ops::Range;
