@@ -15,6 +15,7 @@ use crate::source::BlobPath;
 use baseline::Baseline;
 use place::Places;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -99,18 +100,21 @@ fn without_effect(file: &Path, lines: impl Iterator<Item = usize>, rules: &RuleS
     let path = Arc::new(BlobPath::new(file));
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-    let finding = |line: usize| {
-        let start = line.checked_sub(1).and_then(|index| starts.get(index)).copied().unwrap_or(0);
-        let shown = text[start..].lines().next().unwrap_or_default();
-        let column = shown.len() - shown.trim_start().len();
-        let span = start + column..start + shown.len();
-        let location = Locations::new(text.as_bytes(), [span.clone()]).of(&span);
+    let line = |number: usize| {
+        let start = number.checked_sub(1).and_then(|index| starts.get(index)).copied().unwrap_or(0);
+        start..start + text[start..].lines().next().unwrap_or_default().len()
+    };
+    let lines: Vec<Range<usize>> = lines.map(line).collect();
+    let without_indent = |line: &Range<usize>| line.end - text[line.clone()].trim_start().len()..line.end;
+    let locations = Locations::new(text.as_bytes(), lines.iter().map(without_indent));
+    let finding = |line: &Range<usize>| {
+        let location = locations.of(&without_indent(line));
         // What is made safe to show may be longer.
-        let safe = crate::sanitize::one_line(&mask::hide_long_words(shown));
+        let safe = crate::sanitize::one_line(&mask::hide_long_words(&text[line.clone()]));
         let indent = safe.len() - safe.trim_start().len();
         let id = Some(indent as u32..safe.len() as u32);
         let excerpt = Excerpt { line: location.start_line, text: safe.into(), id, secret: None };
         finding::unused(rule, &path, location, [excerpt].into())
     };
-    lines.map(finding).collect()
+    lines.iter().map(finding).collect()
 }
