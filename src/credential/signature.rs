@@ -129,8 +129,8 @@ impl SignedRequest {
 
     /// A request with an `Authorization` header: as it goes over the wire, or as a command of curl.
     fn read_header(text: &[u8], id: &Range<usize>) -> Option<Self> {
-        let requests = [HttpRequest::on_the_wire(text, id), HttpRequest::of_curl(text, id)];
-        requests.into_iter().flatten().find_map(|request| request.signed())
+        let on_the_wire = HttpRequest::on_the_wire(text, id).and_then(|request| request.signed());
+        on_the_wire.or_else(|| HttpRequest::of_curl(text, id)?.signed())
     }
 }
 
@@ -148,7 +148,9 @@ struct HttpRequest {
 impl HttpRequest {
     /// The request whose `Authorization` header holds the id: lines, before which `curl -v` puts `> `.
     fn on_the_wire(text: &[u8], id: &Range<usize>) -> Option<Self> {
-        let line_start = memchr::memrchr(b'\n', &text[..id.start]).map_or(0, |newline| newline + 1);
+        // A minified file is one line, and each of its ids asks.
+        let near = id.start.saturating_sub(LONGEST);
+        let line_start = near + memchr::memrchr(b'\n', &text[near..id.start])? + 1;
         let from = line_start.saturating_sub(LONGEST);
         let before = String::from_utf8_lossy(&text[from..line_start]).into_owned();
         let plain = |line: &str| line.trim_end_matches('\r').trim_start_matches("> ").to_owned();
@@ -170,7 +172,8 @@ impl HttpRequest {
         let start = from + memchr::memmem::rfind(&text[from..id.start], b"curl ")?;
         let rest = &text[start..text.len().min(id.end + LONGEST)];
         // A line that goes on ends with a backslash.
-        let ends = |at: &usize| start + at >= id.end && !rest[..*at].trim_ascii_end().ends_with(b"\\");
+        let goes_on = |line: &[u8]| line.ends_with(b"\\") || line.ends_with(b"\\\r");
+        let ends = |at: &usize| start + at >= id.end && !goes_on(&rest[..*at]);
         let end = memchr::memchr_iter(b'\n', rest).find(ends).unwrap_or(rest.len());
         let command = std::str::from_utf8(&rest[..end]).ok()?.replace("\\\r\n", " ").replace("\\\n", " ");
         let mut words = shlex::split(&command)?.into_iter().skip(1);

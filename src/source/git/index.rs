@@ -281,7 +281,8 @@ impl<'a> Layout<'a> {
             let (data, next) = after[4..].split_at_checked(size).ok_or(DAMAGED)?;
             match signature {
                 b"TREE" => layout.cached = CachedTree::read(data),
-                b"link" => layout.link = Some(data),
+                // Some versions of git say by a base of zeros that they share nothing any more.
+                b"link" => layout.link = Some(data).filter(|data| !data.starts_with(&[0; Oid::LENGTH])),
                 // That there are directories among the entries is seen from them.
                 b"sdir" => {}
                 // What others change, must be known to who reads them.
