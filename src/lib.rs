@@ -24,6 +24,7 @@
 pub mod config;
 pub mod credential;
 pub mod detect;
+pub mod file;
 pub mod finding;
 mod json;
 pub mod judge;

@@ -344,18 +344,24 @@ fn one_long_line_takes_no_quadratic_time() {
 
 #[cfg(unix)]
 #[test]
-fn a_closed_pipe_is_no_error() {
+fn whoever_reads_less_of_a_report_does_not_change_the_verdict() {
     let sandbox = Sandbox::new();
     for n in 0..2000 {
         sandbox.write(&format!("{n}.txt"), &format!("{{{{akia {n}}}}}\n"));
     }
-    let script = format!("{} scan . | head -1 >&2; exit ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_keyspill"));
-    let output = std::process::Command::new("bash")
-        .args(["-c", &script])
-        .current_dir(sandbox.path())
-        .output()
-        .expect("bash runs");
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    for (threshold, expected) in [("warning", 1), ("error", 0)] {
+        let keyspill = env!("CARGO_BIN_EXE_keyspill");
+        let script =
+            format!("{keyspill} scan . --fail-on {threshold} | head -1 >&2; exit ${{PIPESTATUS[0]}}");
+        let output = std::process::Command::new("bash")
+            .args(["-c", &script])
+            .current_dir(sandbox.path())
+            .output()
+            .expect("bash runs");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(expected), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
 }
 
 #[cfg(unix)]

@@ -1,6 +1,6 @@
 //! `keyspill baseline`: the file of accepted findings.
 
-use super::{output, session::Session};
+use super::{output, session::{Obeyed, Session}};
 use anyhow::{Context, bail};
 use keyspill::config::{BASELINE_NAME, Config};
 use keyspill::finding::mask::hide_long_words;
@@ -104,7 +104,7 @@ impl What {
     /// Scans under the configuration and `baseline`.
     fn scan(&self, baseline: Option<Baseline>) -> (Report, Verdict) {
         let root = self.paths.first().map_or(Path::new("."), PathBuf::as_path);
-        let session = Session::load(root, true, false).with_baseline(baseline);
+        let session = Session::load(root, Obeyed::All, false).with_baseline(baseline);
         let mut scan = session.scan(self.paths.clone());
         if self.history {
             scan.scope = Scope::History { with_tree: true, with_submodules: false };

@@ -2,6 +2,7 @@
 
 use super::output::{self, ColourChoice};
 use super::progress;
+use super::session::Obeyed;
 use anyhow::{Context, bail};
 use clap::{ArgMatches, ValueEnum};
 use keyspill::config::Config;
@@ -292,7 +293,11 @@ impl Args {
         let options =
             Options { show_suppressed: self.show_suppressed, sarif_suppressed, stats: self.stats.then_some(elapsed) };
         for target in &targets {
-            self.write(&report, &options, target)?;
+            match self.write(&report, &options, target) {
+                // Whoever reads less than all of the report does not change what was found.
+                Err(error) if output::is_broken_pipe(&error) => {}
+                written => written?,
+            }
         }
         let verdict = report.verdict(fail_on);
         // The process is about to end; to free a million findings one by one takes as long as to write them.
@@ -358,21 +363,28 @@ impl Args {
         self.paths.iter().filter(|path| *path != Path::new("-")).cloned().collect()
     }
 
+    /// Whose word counts in what is scanned.
+    fn obeyed(&self) -> Obeyed {
+        if self.no_repo_config {
+            Obeyed::Nothing
+        } else if self.staged {
+            Obeyed::Staged
+        } else {
+            Obeyed::All
+        }
+    }
+
     /// The configuration that was given or is there; false if it could not be read.
     fn load_config(&self, rules: &RuleSet) -> (Config, bool) {
         let first = self.roots().into_iter().next().unwrap_or_else(|| PathBuf::from("."));
-        let found = || Config::find(&first).filter(|_| !self.no_repo_config);
         let config = match &self.config {
-            Some(file) => Config::read(file, rules),
-            None => match found() {
-                Some(file) => Config::read_found(&file, rules),
-                None => return (Config::default(), true),
-            },
+            Some(file) => Config::read(file, rules).map_err(|error| error.to_string()),
+            None => self.obeyed().config(&first, rules),
         };
         match config {
             Ok(config) => (config, true),
             Err(error) => {
-                output::error(&error.to_string());
+                output::error(&error);
                 (Config::default(), false)
             }
         }
@@ -384,7 +396,10 @@ impl Args {
             return (None, true);
         }
         let first = self.roots().into_iter().next().unwrap_or_else(|| PathBuf::from("."));
-        let found = if self.no_repo_config { config.baseline.clone() } else { config.find_baseline(&first) };
+        let found = match self.obeyed() {
+            Obeyed::Nothing => config.baseline.clone(),
+            obeyed => config.find_baseline(&first).and_then(|file| obeyed.file(file)),
+        };
         let Some(file) = self.baseline.clone().or(found) else { return (None, true) };
         match Baseline::read(&file) {
             Ok(baseline) => (Some(baseline), true),

@@ -8,6 +8,7 @@ use keyspill::report::{Report, Verdict};
 use keyspill::rule::{RuleSet, Severity};
 use keyspill::scan::{Limits, Progress, Scan, Scope};
 use keyspill::source::SizeLimit;
+use keyspill::source::git::staged::is_staged;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,25 +23,62 @@ pub struct Session {
     is_complete: bool,
 }
 
+/// Which files of a repository say what does not count in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obeyed {
+    /// Those that are there.
+    All,
+    /// Those that are there and staged as they are, so that whoever reviews the commit sees them.
+    Staged,
+    /// None.
+    Nothing,
+}
+
+impl Obeyed {
+    /// The file, if it is obeyed. One that is not, and only because it is not staged, is told.
+    pub fn file(self, file: PathBuf) -> Option<PathBuf> {
+        match self {
+            Self::All => Some(file),
+            Self::Nothing => None,
+            Self::Staged if is_staged(&file) => Some(file),
+            Self::Staged => {
+                let shown = file.display();
+                output::warning(&format!("{shown} is not staged as it is, so it is not obeyed here; `git add {shown}`"));
+                None
+            }
+        }
+    }
+
+    /// The configuration for a scan of `path`, if there is one and it is obeyed.
+    ///
+    /// # Errors
+    /// In words that name the file, if it cannot be read, or includes one that is not obeyed.
+    pub fn config(self, path: &Path, rules: &RuleSet) -> Result<Config, String> {
+        let Some(file) = Config::find(path).and_then(|file| self.file(file)) else { return Ok(Config::default()) };
+        let config = Config::read_found(&file, rules).map_err(|error| error.to_string())?;
+        match config.files.iter().skip(1).find(|file| self == Self::Staged && !is_staged(file)) {
+            Some(file) => Err(format!("{} is included, and not staged as it is; `git add` it", file.display())),
+            None => Ok(config),
+        }
+    }
+}
+
 impl Session {
-    /// What is in force for the repository or directory at `root`: its configuration if that is obeyed, and its accepted
-    /// findings if they are read. What cannot be read is told, and makes every verdict
+    /// What is in force for the repository or directory at `root`: its configuration and, if they are read, its accepted
+    /// findings, as far as those files are obeyed. What cannot be read is told, and makes every verdict
     /// [`Verdict::Incomplete`].
-    pub fn load(root: &Path, obeys_repository: bool, reads_baseline: bool) -> Self {
+    pub fn load(root: &Path, obeyed: Obeyed, reads_baseline: bool) -> Self {
         let rules = RuleSet::built_in();
         let mut is_complete = true;
         let mut refused = |error: String| {
             output::error(&error);
             is_complete = false;
         };
-        let file = Config::find(root).filter(|_| obeys_repository);
-        let config = file.map(|file| Config::read_found(&file, &rules)).transpose();
-        let config = config.unwrap_or_else(|error| {
-            refused(error.to_string());
-            None
+        let config = obeyed.config(root, &rules).unwrap_or_else(|error| {
+            refused(error);
+            Config::default()
         });
-        let config = config.unwrap_or_default();
-        let file = config.find_baseline(root).filter(|_| obeys_repository && reads_baseline);
+        let file = config.find_baseline(root).filter(|_| reads_baseline).and_then(|file| obeyed.file(file));
         let baseline = file.map(|file| Baseline::read(&file)).transpose().unwrap_or_else(|error| {
             refused(error.to_string());
             None

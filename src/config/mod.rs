@@ -4,7 +4,8 @@
 pub mod syntax;
 
 use crate::credential::{AccountId, Fingerprint};
-use crate::finding::mask::hide_long_words;
+use crate::file::{self, describe};
+use crate::finding::mask::{hide_long_words, name_shown};
 use crate::policy::allow::{Allow, Paths};
 use crate::rule::{RuleSet, Severity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,7 @@ pub const BASELINE_NAME: &str = "keyspill-baseline.toml";
 
 /// So many files may be included, and each be so long, in bytes.
 const MOST_FILES: usize = 100;
-const MOST_BYTES: u64 = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 
 /// The file as resolved, with those that it includes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub struct ConfigError {
 
 #[derive(Debug, thiserror::Error)]
 enum Problem {
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {}", describe(.0))]
     Read(#[from] std::io::Error),
     #[error("is not a valid configuration: {0}")]
     Syntax(String),
@@ -129,11 +130,7 @@ impl Config {
                 "include: it is outside the repository; give the configuration with --config to allow that",
             );
         }
-        let facts = absolute.metadata().map_err(|error| refused(error.into()))?;
-        if !facts.is_file() || facts.len() > MOST_BYTES {
-            return problem("is no file, or too long for a configuration");
-        }
-        let text = std::fs::read_to_string(file).map_err(|error| refused(error.into()))?;
+        let text = file::read_text(&absolute, MAX_BYTES).map_err(|error| refused(error.into()))?;
         let written = parse(&text).map_err(refused)?;
         self.pending.push(absolute);
         if self.pending.len() > MOST_FILES {
@@ -163,7 +160,7 @@ impl Config {
         rules: &RuleSet,
     ) -> Result<(), Problem> {
         known_rules("severity", written.severity.keys(), rules)?;
-        let domains = written.org_domains.iter().map(|text| domain(text)).collect::<Result<Vec<_>, _>>()?;
+        let domains = written.org_domains.iter().enumerate().map(domain).collect::<Result<Vec<_>, _>>()?;
         self.org_domains.extend(domains);
         self.org_accounts.extend(accounts("org_accounts", &written.org_accounts)?);
         self.canary_accounts.extend(accounts("canary_accounts", &written.canary_accounts)?);
@@ -251,7 +248,7 @@ fn find_above(path: &Path, name: &str) -> Option<PathBuf> {
     let dir = if absolute.is_dir() { absolute.as_path() } else { absolute.parent()? };
     let root = dir.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(dir);
     let candidates = dir.ancestors().take_while(|dir| dir.starts_with(root));
-    let file = candidates.map(|dir| dir.join(name)).find(|file| file.is_file())?;
+    let file = candidates.map(|dir| dir.join(name)).find(|file| file.symlink_metadata().is_ok())?;
     // As the user would write it.
     let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).ok();
     let below = here.and_then(|here| file.strip_prefix(here).ok().map(Path::to_owned));
@@ -271,13 +268,31 @@ fn parse(text: &str) -> Result<ConfigFile, Problem> {
     toml::from_str(text).map_err(|error| Problem::Syntax(explain(text, &error)))
 }
 
-/// What is wrong and where, without the line, which may be of another file and hold anything.
+/// What is wrong and where, without what stands there: it may be of another file, and a secret.
 pub(crate) fn explain(text: &str, error: &toml::de::Error) -> String {
     let at = error.span().map_or(0, |span| span.start.min(text.len()));
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    format!("line {line}, column {column}: {}", hide_long_words(error.message()))
+    format!("line {line}, column {column}: {}", expected(error.message()))
+}
+
+/// What the library's message says that is not quoted from the file: which field is missing, and what was expected.
+fn expected(message: &str) -> String {
+    if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        return format!("missing field {}", name_shown(field));
+    }
+    // What is quoted comes first.
+    match message.rsplit_once(", expected ") {
+        Some((before, expected)) if before.starts_with("unknown variant") => {
+            format!("unknown value, expected {}", hide_long_words(expected))
+        }
+        Some((before, expected)) if before.starts_with("unknown field") => {
+            format!("unknown key, expected {}", hide_long_words(expected))
+        }
+        Some((_, expected)) => format!("expected {}", hide_long_words(expected)),
+        None => "not valid TOML".into(),
+    }
 }
 
 fn known_keys(table: &toml::Table, known: &[&str], place: &str) -> Result<(), Problem> {
@@ -286,7 +301,7 @@ fn known_keys(table: &toml::Table, known: &[&str], place: &str) -> Result<(), Pr
     let nearest = known.iter().min_by_key(distance).filter(|known| distance(known) <= 4);
     let hint =
         nearest.map_or_else(|| format!("known are {}", known.join(", ")), |known| format!("did you mean `{known}`?"));
-    Err(Problem::Value(format!("{place}unknown key `{unknown}`: {hint}")))
+    Err(Problem::Value(format!("{place}unknown key {}: {hint}", name_shown(unknown))))
 }
 
 fn known_rules<'a>(key: &str, mut named: impl Iterator<Item = &'a String>, rules: &RuleSet) -> Result<(), Problem> {
@@ -294,7 +309,7 @@ fn known_rules<'a>(key: &str, mut named: impl Iterator<Item = &'a String>, rules
     let hint = rules
         .nearest(rule)
         .map_or_else(|| "`keyspill rules list` lists them".into(), |nearest| format!("did you mean `{nearest}`?"));
-    Err(Problem::Value(format!("{key}: there is no rule `{rule}`; {hint}")))
+    Err(Problem::Value(format!("{key}: there is no rule {}; {hint}", name_shown(rule))))
 }
 
 fn resolve_allow(
@@ -311,21 +326,20 @@ fn resolve_allow(
         return Err(Problem::Value(text.into()));
     }
     known_rules("allow", named.iter(), rules)?;
-    let fingerprint = |text: &String| {
-        let problem =
-            || Problem::Value(format!("allow: `{text}` is no fingerprint; reports have them, as `sha256-v1:…`"));
-        Fingerprint::parse(text).ok_or_else(problem)
+    let fingerprint = |(number, text): (usize, &String)| {
+        let expected = "a valid fingerprint; reports have them, as `sha256-v1:…`";
+        Fingerprint::parse(text).ok_or_else(|| not_valid(&format!("line {line}: allow: fingerprints"), number, expected))
     };
     let day = |text: String| {
-        let problem = || Problem::Value(format!("allow: expires: `{text}` is no day; expected one such as 2026-12-31"));
-        text.parse::<jiff::civil::Date>().map_err(|_| problem())
+        let words = || format!("line {line}: allow: expires is not a valid date; expected one such as 2026-12-31");
+        text.parse::<jiff::civil::Date>().map_err(|_| Problem::Value(words()))
     };
     Ok(Allow {
         file: file.to_owned(),
         line,
         paths: if paths.is_empty() { None } else { Some(globs("allow", dir, &paths)?) },
         rules: named,
-        fingerprints: fingerprints.iter().map(fingerprint).collect::<Result<_, _>>()?,
+        fingerprints: fingerprints.iter().enumerate().map(fingerprint).collect::<Result<_, _>>()?,
         accounts: accounts("allow: accounts", &numbers)?,
         reason,
         expires: expires.map(day).transpose()?,
@@ -333,10 +347,15 @@ fn resolve_allow(
 }
 
 fn globs(key: &str, dir: &Path, patterns: &[String]) -> Result<Paths, Problem> {
-    Paths::new(dir, patterns).map_err(|error| Problem::Value(format!("{key}: paths: {error}")))
+    Paths::new(dir, patterns).map_err(|error| Problem::Value(format!("{key}: {error}")))
 }
 
-fn domain(text: &str) -> Result<String, Problem> {
+/// That an entry of a list, by its 0-based number, is not what it should be. What it is, is not told: it may be a secret.
+fn not_valid(key: &str, number: usize, expected: &str) -> Problem {
+    Problem::Value(format!("{key}: entry {} is not {expected}", number + 1))
+}
+
+fn domain((number, text): (usize, &String)) -> Result<String, Problem> {
     let domain = text.trim_start_matches(['@', '.']).to_ascii_lowercase();
     let is_label = |label: &str| {
         !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-') && !label.starts_with('-')
@@ -344,21 +363,18 @@ fn domain(text: &str) -> Result<String, Problem> {
     if domain.split('.').all(is_label) {
         return Ok(domain);
     }
-    Err(Problem::Value(format!("org_domains: `{text}` is no domain; expected one such as `corp.example`")))
+    Err(not_valid("org_domains", number, "a valid domain; expected one such as `corp.example`"))
 }
 
 fn accounts(key: &str, texts: &[String]) -> Result<BTreeSet<AccountId>, Problem> {
-    let account = |text: &String| {
+    let account = |(number, text): (usize, &String)| {
         let digits = text.replace('-', "");
         let is_number = digits.len() == 12 && digits.bytes().all(|b| b.is_ascii_digit());
-        let number = is_number.then(|| digits.parse().ok()).flatten();
-        number.and_then(AccountId::new).ok_or_else(|| {
-            Problem::Value(format!(
-                "{key}: `{text}` is no account; expected 12 digits in quotes, as in \"111122223333\""
-            ))
-        })
+        let account = is_number.then(|| digits.parse().ok()).flatten().and_then(AccountId::new);
+        let expected = "a valid account; expected 12 digits in quotes, as in \"111122223333\"";
+        account.ok_or_else(|| not_valid(key, number, expected))
     };
-    texts.iter().map(account).collect()
+    texts.iter().enumerate().map(account).collect()
 }
 
 #[cfg(test)]
@@ -388,18 +404,18 @@ mod tests {
         for (text, expected) in [
             ("org_domain = []", "unknown key `org_domain`: did you mean `org_domains`?"),
             ("nothing_like_it = 1", "unknown key `nothing_like_it`: known are include, org_domains"),
-            ("org_accounts = [\"1111\"]", "org_accounts: `1111` is no account"),
+            ("org_accounts = [\"1111\"]", "org_accounts: entry 1 is not a valid account"),
             ("org_accounts = [111122223333]", "expected a string"),
-            ("org_domains = [\"a b\"]", "`a b` is no domain"),
+            ("org_domains = [\"a b\"]", "org_domains: entry 1 is not a valid domain"),
             ("severity.aws-acces-key-id = \"note\"", "did you mean `aws-access-key-id`?"),
-            ("severity.aws-access-key-id = \"bad\"", "unknown variant `bad`"),
+            ("severity.aws-access-key-id = \"bad\"", "unknown value, expected one of `note`, `warning`, `error`"),
             ("org_domains = [", "is not a valid configuration"),
             ("[[allow]]\npath = [\"x\"]", "allow: unknown key `path`: did you mean `paths`?"),
             ("[[allow]]\nreason = \"x\"", "it would allow everything"),
             ("[[allow]]\nrules = [\"aws-key\"]", "allow: there is no rule `aws-key`"),
-            ("[[allow]]\nfingerprints = [\"abc\"]", "`abc` is no fingerprint"),
-            ("[[allow]]\npaths = [\"[z-a]\"]", "allow: paths: "),
-            ("[[allow]]\npaths = [\"a\"]\nexpires = \"soon\"", "`soon` is no day"),
+            ("[[allow]]\nfingerprints = [\"abc\"]", "line 1: allow: fingerprints: entry 1 is not a valid fingerprint"),
+            ("[[allow]]\npaths = [\"[z-a]\"]", "allow: paths: entry 1 is not a valid pattern"),
+            ("[[allow]]\npaths = [\"a\"]\nexpires = \"soon\"", "allow: expires is not a valid date"),
             ("[[override]]\npaths = [\"a\"]", "missing field `severity`"),
         ] {
             let error = parse(text).unwrap_err();

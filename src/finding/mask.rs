@@ -96,6 +96,19 @@ pub fn hide_long_words(text: &str) -> String {
     out + rest
 }
 
+/// A name that somebody wrote where names are expected, in backticks; no name at all if it could be anything else, as a
+/// secret that was pasted in the wrong place.
+pub fn name_shown(name: &str) -> String {
+    const MAX_NAME: usize = 40;
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+    let is_word = |word: &str| word.len() <= 16 && !(word.len() > 4 && word.bytes().any(|b| b.is_ascii_digit()));
+    if name.len() <= MAX_NAME && name.chars().all(is_name) && name.split(['-', '_', '.']).all(is_word) {
+        format!("`{name}`")
+    } else {
+        "(not shown: it does not look like a name)".into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +142,17 @@ mod tests {
         assert_eq!(found, [30]);
         let hash = expand("commit {{hex:40}}.").text;
         assert_eq!(random_tokens(hash.as_bytes()).count(), 1);
+    }
+
+    #[test]
+    fn only_names_are_shown_as_names() {
+        for name in ["org_domain", "aws-report-key-older-90d", "allow", ""] {
+            assert_eq!(name_shown(name), format!("`{name}`"));
+        }
+        for other in ["{{akia}}", "{{secret}}", "{{base62:20}}", "{{hex:20}}", "a\n::stop-commands::x", "{{hex:12}}-{{hex:12}}"] {
+            let other = expand(other).text;
+            assert!(!name_shown(&other).contains(&other), "{other}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::place::Places;
 use crate::credential::{AccountId, Fingerprint};
+use crate::finding::mask::hide_long_words;
 use crate::finding::{Finding, Suppression};
 use crate::report::uri::normalise;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -28,15 +29,16 @@ impl Paths {
     /// Those that match one of `patterns`, below `dir`.
     ///
     /// # Errors
-    /// If one is no pattern.
+    /// If one is not a valid pattern: which.
     pub fn new(dir: &Path, patterns: &[String]) -> Result<Self, String> {
-        let here = std::env::current_dir().map_err(|error| error.to_string())?.join(dir);
+        let here = std::env::current_dir().map_err(|error| crate::file::describe(&error))?.join(dir);
         let dir = here.canonicalize().unwrap_or_else(|_| normalise(&here));
         let mut builder = GitignoreBuilder::new(&dir);
-        for pattern in patterns {
-            builder.add_line(None, pattern).map_err(|error| error.to_string())?;
+        for (number, pattern) in patterns.iter().enumerate() {
+            let problem = |_| format!("paths: entry {} is not a valid pattern", number + 1);
+            builder.add_line(None, pattern).map_err(problem)?;
         }
-        let matcher = builder.build().map_err(|error| error.to_string())?;
+        let matcher = builder.build().map_err(|_| "paths: the patterns are too many")?;
         Ok(Self { dir, patterns: patterns.to_vec(), matcher })
     }
 
@@ -90,7 +92,7 @@ impl Allow {
     /// What it makes of a finding.
     pub fn suppression(&self) -> Suppression {
         let place = format!("{}:{}", self.file.display(), self.line);
-        Suppression::Allowlist { place, reason: self.reason.clone() }
+        Suppression::Allowlist { place, reason: hide_long_words(&self.reason) }
     }
 }
 

@@ -7,6 +7,8 @@ use super::allow::day_of;
 use super::place::Places;
 use crate::config::explain;
 use crate::credential::Fingerprint;
+use crate::file;
+use crate::finding::mask::hide_long_words;
 use crate::finding::{Finding, Suppression};
 use crate::source::BlobPath;
 use jiff::civil::Date;
@@ -59,7 +61,7 @@ pub struct BaselineError {
 
 #[derive(Debug, thiserror::Error)]
 enum Problem {
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {}", file::describe(.0))]
     Read(#[from] std::io::Error),
     #[error("is no baseline: {0}")]
     Syntax(String),
@@ -99,7 +101,7 @@ impl Baseline {
     /// If it cannot be read, or is none.
     pub fn read(file: &Path) -> Result<Self, BaselineError> {
         let refused = |problem| BaselineError { file: file.to_owned(), problem };
-        let text = std::fs::read_to_string(file).map_err(|error| refused(error.into()))?;
+        let text = file::read_text(file, file::MAX_SETTINGS).map_err(|error| refused(error.into()))?;
         let mut entries = Self::parse(&text).map_err(refused)?;
         entries.sort();
         Ok(Self { file: file.to_owned(), entries })
@@ -115,10 +117,10 @@ impl Baseline {
             let refused = |text: String| Problem::Entry { line, text };
             let EntrySyntax { path, rule, fingerprint, reason, author, expires, past } = written.into_inner();
             let fingerprint = Fingerprint::parse(&fingerprint).ok_or_else(|| {
-                refused(format!("`{fingerprint}` is no fingerprint; expected `sha256-v1:` and 64 hex digits"))
+                refused("fingerprint is not valid; expected `sha256-v1:` and 64 hex digits".into())
             })?;
             let expires = expires.map(|day| {
-                day.parse().map_err(|_| refused(format!("`{day}` is no day; expected one such as 2026-12-31")))
+                day.parse().map_err(|_| refused("expires is not a valid date; expected one such as 2026-12-31".into()))
             });
             Ok(Entry { path, rule, fingerprint, reason, author, expires: expires.transpose()?, is_past: past, line })
         };
@@ -222,7 +224,7 @@ impl Baseline {
         let place = format!("{}:{}", self.file.display(), entry.line);
         match entry.expires.filter(|day| *day < day_of(now)) {
             Some(day) => finding.expired = Some(format!("It was accepted at {place} until {day}.").into()),
-            None => finding.suppression = Some(Box::new(Suppression::Baseline { place, reason: entry.reason.clone() })),
+            None => finding.suppression = Some(Box::new(Suppression::Baseline { place, reason: hide_long_words(&entry.reason) })),
         }
     }
 }
@@ -259,7 +261,7 @@ mod tests {
             ("version = 2", "is of version 2"),
             (
                 "version = 1\nentries = [\n{ path = \"a\", rule = \"b\", fingerprint = \"c\" },\n]",
-                "line 3: `c` is no fingerprint",
+                "line 3: fingerprint is not valid",
             ),
             ("version = 1\nentries = [{ path = \"a\" }]", "missing field"),
         ] {

@@ -1,5 +1,6 @@
 //! What peers' files accept, so that a team can move to keyspill without looking at everything again.
 
+use crate::file;
 use crate::finding::Finding;
 use serde::Deserialize;
 use sha1::{Digest, Sha1};
@@ -27,7 +28,7 @@ pub struct MigrateError {
 
 #[derive(Debug, thiserror::Error)]
 enum Problem {
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {}", file::describe(.0))]
     Read(#[from] std::io::Error),
     #[error("is neither a report of gitleaks nor a baseline of detect-secrets: {0}")]
     Json(String),
@@ -62,7 +63,7 @@ struct DetectedSecret {
 /// If it cannot be read, or is none of these.
 pub fn read(file: &Path) -> Result<Vec<Accepted>, MigrateError> {
     let refused = |problem| MigrateError { file: file.to_owned(), problem };
-    let text = std::fs::read_to_string(file).map_err(|error| refused(error.into()))?;
+    let text = file::read_text(file, file::MAX_SETTINGS).map_err(|error| refused(error.into()))?;
     parse(&text).map_err(refused)
 }
 

@@ -98,7 +98,7 @@ impl Policy<'_> {
 fn without_effect(file: &Path, lines: impl Iterator<Item = usize>, rules: &RuleSet) -> Vec<Finding> {
     let Some(rule) = rules.of_finder(Finder::UnusedAllow) else { return vec![] };
     let path = Arc::new(BlobPath::new(file));
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let text = crate::file::read_text(file, crate::file::MAX_SETTINGS).unwrap_or_default();
     let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
     let line = |number: usize| {
         let start = number.checked_sub(1).and_then(|index| starts.get(index)).copied().unwrap_or(0);

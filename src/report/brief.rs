@@ -23,6 +23,8 @@ pub enum Deed {
     Push,
     /// A push that came in.
     Receive,
+    /// A check of files, without a commit.
+    Check,
 }
 
 impl Deed {
@@ -30,6 +32,7 @@ impl Deed {
         match self {
             Self::Commit => "commit",
             Self::Push | Self::Receive => "push",
+            Self::Check => "check",
         }
     }
 
@@ -38,7 +41,7 @@ impl Deed {
         match self {
             Self::Commit => "git commit --no-verify",
             Self::Push => "git push --no-verify",
-            Self::Receive => "",
+            Self::Receive | Self::Check => "",
         }
     }
 }

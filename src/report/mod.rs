@@ -77,8 +77,8 @@ impl Coverage {
     }
 }
 
-/// How a run ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a run ends; the worse is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// Nothing at or above the threshold.
     Clean,

@@ -9,6 +9,9 @@ pub mod example;
 pub mod syntax;
 
 use crate::detect::finder::literals::SHORTEST;
+use crate::config::explain;
+use crate::file;
+use crate::finding::mask::name_shown;
 use regex::bytes::{Regex, RegexBuilder};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -162,11 +165,11 @@ pub struct RuleFileError {
 
 #[derive(Debug, thiserror::Error)]
 enum Problem {
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {}", file::describe(.0))]
     Read(#[from] std::io::Error),
     #[error("is not a rule file: {0}")]
-    Syntax(#[from] Box<toml::de::Error>),
-    #[error("rule `{rule}`: {text}")]
+    Syntax(String),
+    #[error("rule {}: {text}", name_shown(rule))]
     Rule { rule: String, text: String },
 }
 
@@ -190,7 +193,7 @@ impl RuleSet {
     /// # Errors
     /// If it cannot be read, or as [`Self::add_text`]. The set is then as it was.
     pub fn add(&mut self, file: &Path) -> Result<(), RuleFileError> {
-        let text = std::fs::read_to_string(file);
+        let text = file::read_text(file, file::MAX_SETTINGS);
         let text = text.map_err(|error| RuleFileError { file: file.to_owned(), problem: error.into() })?;
         self.add_text(file, &text)
     }
@@ -231,7 +234,7 @@ impl RuleSet {
     }
 
     fn extend(&mut self, text: &str, trust: Trust) -> Result<(), Problem> {
-        let file: syntax::RuleFile = toml::from_str(text).map_err(Box::new)?;
+        let file: syntax::RuleFile = toml::from_str(text).map_err(|error| Problem::Syntax(explain(text, &error)))?;
         for written in file.rule {
             let name = written.id.clone();
             let rule = resolve(written, trust).map_err(|text| Problem::Rule { rule: name.clone(), text })?;
@@ -296,17 +299,29 @@ fn validate(matcher: &RegexMatcher, keywords: &[String]) -> Result<(), String> {
             "give `keywords`: literal texts of which one stands in every match, so that other files are passed over";
         return Err(text.into());
     }
-    if let Some(short) = keywords.iter().find(|keyword| keyword.len() < SHORTEST || !keyword.is_ascii()) {
-        return Err(format!("keyword `{short}` is refused: a keyword has at least {SHORTEST} bytes and is ASCII"));
+    if let Some(short) = keywords.iter().position(|keyword| keyword.len() < SHORTEST || !keyword.is_ascii()) {
+        let number = short + 1;
+        return Err(format!("keyword {number} is refused: a keyword has at least {SHORTEST} bytes and is ASCII"));
     }
-    let regex = compile(&matcher.source).map_err(|error| format!("`regex` is refused: {error}"))?;
+    let regex = compile(&matcher.source).map_err(|_| format!("`regex` is refused: {}", refusal(&matcher.source)))?;
     if regex.is_match(b"") {
         return Err("`regex` matches the empty text, so it would match everywhere".into());
     }
     if let Some(path) = &matcher.path_source {
-        compile(path).map_err(|error| format!("`path` is refused: {error}"))?;
+        compile(path).map_err(|_| format!("`path` is refused: {}", refusal(path)))?;
     }
     Ok(())
+}
+
+/// What is wrong with a regex that does not compile, without the regex: it may hold what it was made from.
+fn refusal(source: &str) -> String {
+    match regex_syntax::Parser::new().parse(source) {
+        Err(regex_syntax::Error::Parse(error)) => format!("{}, at character {}", error.kind(), error.span().start.column),
+        Err(regex_syntax::Error::Translate(error)) => {
+            format!("{}, at character {}", error.kind(), error.span().start.column)
+        }
+        _ => format!("compiled, it is larger than {REGEX_SIZE_LIMIT} bytes"),
+    }
 }
 
 #[cfg(test)]

@@ -14,10 +14,10 @@ use crate::source::container::format::Format;
 use crate::source::git::attribute::graph::Reach;
 use crate::source::git::changes::{Change, TreeReader};
 use crate::source::git::index::Index;
-use crate::source::git::object::{Kind, Mode};
+use crate::source::git::object::{Kind, MAX_COMMIT, Mode};
 use crate::source::git::odb::Odb;
 use crate::source::git::oid::Oid;
-use crate::source::git::range::{MOST_COMMIT, Selected, Selection};
+use crate::source::git::range::{Selected, Selection};
 use crate::source::git::repository::Repository;
 use crate::source::git::staged;
 use crate::source::{Blob, BlobPath, SkipCause};
@@ -52,7 +52,7 @@ impl ChangeScan<'_> {
         }
         let odb = self.open(repository);
         let trees = TreeReader::new(&odb);
-        let head = repository.head()?.map(|head| root_of(&odb, head)).transpose()?;
+        let head = repository.head()?.map(|head| odb.tree_of(head)).transpose()?;
         let changes = staged::changes(&Index::read(repository)?, &trees, head)?;
         // A file that was only renamed brings in nothing.
         let gone: HashSet<Oid> =
@@ -85,10 +85,10 @@ impl ChangeScan<'_> {
         let ledger = Ledger { scan: self, odb: &odb, trees: &trees, known: Mutex::default() };
         let news: Vec<News> =
             selected.commits.par_iter().map(|commit| ledger.news(commit, &shallow)).collect::<Result<_, _>>()?;
-        let tips = selected.tips.iter().map(|tip| root_of(&odb, *tip)).collect::<Result<Vec<_>, _>>()?;
+        let tips = selected.tips.iter().map(|tip| odb.tree_of(*tip)).collect::<Result<Vec<_>, _>>()?;
         let head = repository.head()?;
         let reach = if selected.tips.iter().all(|tip| Some(*tip) == head) { Reach::Head } else { Reach::Refs };
-        let head = head.map(|head| root_of(&odb, head)).transpose()?;
+        let head = head.map(|head| odb.tree_of(head)).transpose()?;
         if selected.is_cut {
             self.collected.skip(BlobPath::new(self.prefix), SkipCause::Shallow);
         }
@@ -96,7 +96,7 @@ impl ChangeScan<'_> {
         findings.par_extend(selected.commits.par_iter().flat_map_iter(|commit| ledger.in_text(commit, reach)));
         for tag in &selected.tags {
             // It was read before.
-            let text = odb.read(tag, MOST_COMMIT).map(|(_, text)| text).unwrap_or_default();
+            let text = odb.read(tag, MAX_COMMIT).map(|(_, text)| text).unwrap_or_default();
             findings.extend(self.examine(format!("tag {tag}").as_bytes(), &text));
         }
         Ok(findings)
@@ -167,14 +167,6 @@ impl ChangeScan<'_> {
     }
 }
 
-/// The tree of a commit.
-fn root_of(odb: &Odb, commit: Oid) -> Result<Oid, String> {
-    let (_, bytes) =
-        odb.read(&commit, MOST_COMMIT).map_err(|words| format!("commit {commit} cannot be read: {words}"))?;
-    let links = crate::source::git::object::CommitLinks::read(&bytes);
-    links.map(|links| links.tree).ok_or_else(|| format!("commit {commit} is no valid commit"))
-}
-
 /// Numbers of the lines, 1-based, that `new` has and `old` has not; `None` if lines cannot be told.
 fn added_lines(old: &[u8], new: &[u8]) -> Option<HashSet<u32>> {
     // The bytes of wide text are no lines.
@@ -237,7 +229,7 @@ struct Ledger<'a> {
 impl Ledger<'_> {
     fn news(&self, commit: &Selected, shallow: &BTreeSet<Oid>) -> Result<News, String> {
         let parents = commit.parents.iter().filter(|_| !shallow.contains(&commit.oid));
-        let parents = parents.map(|parent| root_of(self.odb, *parent)).collect::<Result<Vec<_>, _>>()?;
+        let parents = parents.map(|parent| self.odb.tree_of(*parent)).collect::<Result<Vec<_>, _>>()?;
         let mut news = News::default();
         for Change { path, new, old } in self.trees.changes(&parents, Some(commit.tree))? {
             let before: Vec<_> = old.iter().map(|oid| self.items(*oid, &path)).collect();
@@ -345,7 +337,7 @@ impl Ledger<'_> {
     /// What is in a commit's own text: the message, and the names and addresses of people.
     fn in_text(&self, commit: &Selected, reach: Reach) -> Vec<Finding> {
         // It was read before.
-        let Ok((_, text)) = self.odb.read(&commit.oid, MOST_COMMIT) else { return vec![] };
+        let Ok((_, text)) = self.odb.read(&commit.oid, MAX_COMMIT) else { return vec![] };
         let mut findings = self.scan.examine(format!("commit {}", commit.oid).as_bytes(), &text);
         if findings.is_empty() {
             return findings;
@@ -370,7 +362,7 @@ impl Ledger<'_> {
 
     fn shown(&self, commits: &[&Selected]) -> Commits {
         let read = |commit: &&Selected| {
-            let text = self.odb.read(&commit.oid, MOST_COMMIT).map(|(_, text)| text).unwrap_or_default();
+            let text = self.odb.read(&commit.oid, MAX_COMMIT).map(|(_, text)| text).unwrap_or_default();
             Arc::new(Commit::read(
                 commit.oid,
                 &hidden(self.scan.examiner.detector(), text, self.scan.scan.show_secrets),

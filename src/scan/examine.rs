@@ -6,6 +6,7 @@ use crate::detect::comment::Comment;
 use crate::detect::finder::SECRET_LEN;
 use crate::detect::key_id::{self, ID_LEN};
 use crate::detect::{Candidate, Detection, Detector, context};
+use crate::file;
 use crate::finding::excerpt::Excerpts;
 use crate::finding::location::{Location, Locations};
 use crate::finding::{self, Finding, mask};
@@ -337,10 +338,10 @@ fn clues(detection: &Detection, findings: &[Finding], blob: &Blob, path: &Arc<Bl
 }
 
 fn read_table(path: &Path) -> Option<Vec<u8>> {
-    // A pipe would never end, and a link may lead anywhere.
+    // A link may lead anywhere.
     path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
     let mut bytes = Vec::new();
-    std::fs::File::open(path).ok()?.take(slack::MOST_TABLE).read_to_end(&mut bytes).ok()?;
+    file::open(path).ok()?.take(slack::MOST_TABLE).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 

@@ -4,7 +4,8 @@
 //! would know what was left out, and a file that is tracked in spite of a pattern (a `.env` that was committed all the
 //! same) would be lost: git does not call that ignored.
 
-use super::git::repository::Repository;
+use super::git::index::{EntryKind, Index};
+use crate::file;
 use foldhash::HashMap;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -39,21 +40,45 @@ enum Level {
 #[derive(Debug)]
 struct RepositoryRoot {
     path: PathBuf,
-    /// Paths in the index, sorted; read when something ignored is met.
-    tracked: OnceLock<Vec<Vec<u8>>>,
+    /// Read when something ignored is met.
+    tracked: OnceLock<Result<Tracked, String>>,
+}
+
+/// What the index of a repository tracks.
+#[derive(Debug, Default)]
+struct Tracked {
+    /// Paths of files, sorted.
+    files: Vec<Vec<u8>>,
+    /// Directories, with a `/` at the end, of which a sparse index tells nothing more.
+    dirs: Vec<Vec<u8>>,
+}
+
+/// What [`GitIgnores`] know of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ignored {
+    /// Git does not ignore it, or tracks it all the same.
+    No,
+    /// Git ignores it.
+    Yes,
+    /// A pattern matches it, but whether git tracks it cannot be told: the repository, and why.
+    Unknown(PathBuf, String),
 }
 
 impl GitIgnores {
-    /// True if git ignores `path`, an absolute path, and tracks nothing there.
-    pub fn ignores(&self, path: &Path, is_dir: bool) -> bool {
-        let Some(parent) = path.parent() else { return false };
+    /// Whether git ignores `path`, an absolute path, and tracks nothing there.
+    pub fn ignores(&self, path: &Path, is_dir: bool) -> Ignored {
+        let Some(parent) = path.parent() else { return Ignored::No };
         let level = self.level(parent);
-        let Level::In { repository, .. } = &*level else { return false };
+        let Level::In { repository, .. } = &*level else { return Ignored::No };
         // A repository inside another one is its own.
-        if is_dir && path.join(".git").exists() {
-            return false;
+        if is_dir && path.join(".git").exists() || !level.matches(path, is_dir) {
+            return Ignored::No;
         }
-        level.matches(path, is_dir) && !repository.tracks(path, is_dir)
+        match repository.tracks(path, is_dir) {
+            Ok(true) => Ignored::No,
+            Ok(false) => Ignored::Yes,
+            Err(words) => Ignored::Unknown(repository.path.clone(), words),
+        }
     }
 
     fn level(&self, dir: &Path) -> Arc<Level> {
@@ -70,7 +95,7 @@ impl GitIgnores {
     fn make_level(&self, dir: &Path) -> Level {
         let git = dir.join(".git");
         if git.exists() {
-            let exclude = if git.is_dir() { git } else { common_dir(dir).unwrap_or(git) }.join("info/exclude");
+            let exclude = git_dirs(dir).map_or(git, |(_, common_dir)| common_dir).join("info/exclude");
             let (global, _) = GitignoreBuilder::new(dir).build_global();
             let rules =
                 [read(dir, &dir.join(".gitignore")), read(dir, &exclude), Some(global)].into_iter().flatten().collect();
@@ -109,22 +134,58 @@ impl Level {
 }
 
 impl RepositoryRoot {
-    fn tracks(&self, path: &Path, is_dir: bool) -> bool {
-        let Ok(relative) = path.strip_prefix(&self.path) else { return false };
+    fn tracks(&self, path: &Path, is_dir: bool) -> Result<bool, String> {
+        let Ok(relative) = path.strip_prefix(&self.path) else { return Ok(false) };
         let mut name = super::BlobPath::new(relative).file().to_vec();
         if is_dir {
             name.push(b'/');
         }
-        let tracked = self.tracked.get_or_init(|| {
-            Repository::open(&self.path).map(|repository| repository.tracked_paths()).unwrap_or_default()
-        });
-        let at = tracked.partition_point(|known| *known < name);
-        tracked.get(at).is_some_and(|known| if is_dir { known.starts_with(&name) } else { *known == name })
+        let Tracked { files, dirs } = self.tracked.get_or_init(|| Tracked::read(&self.path)).as_ref().map_err(Clone::clone)?;
+        let at = files.partition_point(|known| *known < name);
+        let is_file = files.get(at).is_some_and(|known| if is_dir { known.starts_with(&name) } else { *known == name });
+        Ok(is_file || dirs.iter().any(|dir| name.starts_with(dir) || is_dir && dir.starts_with(&name)))
     }
 }
 
-fn common_dir(root: &Path) -> Option<PathBuf> {
-    Some(Repository::open(root).ok()?.common_dir().to_owned())
+impl Tracked {
+    /// Reads the index of the repository whose working tree is at `root`. Whose repository it is, does not matter: nothing
+    /// in it is obeyed.
+    fn read(root: &Path) -> Result<Self, String> {
+        let (git_dir, common_dir) = git_dirs(root).ok_or("its .git leads nowhere")?;
+        let settings = file::read(&common_dir.join("config"), MAX_SETTINGS).unwrap_or_default().to_ascii_lowercase();
+        if [&b"objectformat"[..], b"sha256"].iter().all(|word| memchr::memmem::find(&settings, word).is_some()) {
+            return Err("its objects are named by SHA-256, which is not supported yet".into());
+        }
+        let file = git_dir.join("index");
+        let has_branch = || common_dir.join("refs/heads").read_dir().is_ok_and(|mut refs| refs.next().is_some());
+        if !file.exists() && (common_dir.join("packed-refs").exists() || has_branch()) {
+            return Err("it has commits and no index".into());
+        }
+        let index = Index::open_verified(&file)?;
+        let mut tracked = Self::default();
+        for entry in (0..index.entry_count()).map(|number| index.entry(number)) {
+            let is_dir = entry.facts.kind == EntryKind::Directory;
+            (if is_dir { &mut tracked.dirs } else { &mut tracked.files }).push(entry.path.to_vec());
+        }
+        tracked.files.sort_unstable();
+        Ok(tracked)
+    }
+}
+
+/// The largest file of a repository's settings that is read, in bytes.
+const MAX_SETTINGS: u64 = 16 << 20;
+
+/// The directory of the repository whose working tree is at `root`; and that which it shares with others, if it is a linked
+/// worktree. Source: gitrepository-layout(5).
+fn git_dirs(root: &Path) -> Option<(PathBuf, PathBuf)> {
+    let git = root.join(".git");
+    let text = |path: &Path| {
+        let bytes = file::read(path, MAX_SETTINGS).ok()?;
+        Some(PathBuf::from(String::from_utf8_lossy(&bytes).trim_end().to_owned()))
+    };
+    let git_dir = if git.is_dir() { git } else { root.join(text(&git)?.to_str()?.strip_prefix("gitdir:")?.trim_start()) };
+    let common_dir = text(&git_dir.join("commondir")).map_or_else(|| git_dir.clone(), |dir| git_dir.join(dir));
+    Some((git_dir, common_dir))
 }
 
 /// The patterns of a file; `None` if there is no such file. A line that is no valid pattern is passed over, as git does.

@@ -3,6 +3,7 @@
 use super::container::Content;
 use super::container::format::{Format, HEAD};
 use super::{Blob, BlobPath, Item, Sink, SizeLimit, Skip, SkipCause};
+use crate::file::{self, describe};
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
@@ -30,7 +31,17 @@ impl Reader {
 
     /// Hands the file at `path` to `sink`, under the name `name`.
     pub fn file(&mut self, path: &Path, name: BlobPath, sink: Sink) {
-        match File::open(path).map_err(unreadable).and_then(|file| self.read_file(file, &name, sink)) {
+        // It was a regular file when it was met.
+        self.opened(file::open(path), name, sink);
+    }
+
+    /// The same for a path that a user named, and which may be a pipe: a shell makes those of `<(command)`.
+    pub fn named(&mut self, path: &Path, name: BlobPath, sink: Sink) {
+        self.opened(File::open(path), name, sink);
+    }
+
+    fn opened(&mut self, file: io::Result<File>, name: BlobPath, sink: Sink) {
+        match file.map_err(unreadable).and_then(|file| self.read_file(file, &name, sink)) {
             Ok(Some(bytes)) => sink(Item::Blob(Blob { path: name, bytes, context: None })),
             Ok(None) => {}
             Err(cause) => sink(Item::Skip(Skip { path: name, cause })),
@@ -120,13 +131,6 @@ impl Reader {
 
 fn unreadable(error: io::Error) -> SkipCause {
     if error.kind() == io::ErrorKind::NotFound { SkipCause::Missing } else { SkipCause::Unreadable(describe(&error)) }
-}
-
-/// The system's words for an error, without its number.
-pub(crate) fn describe(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    text[..1].to_lowercase() + &text[1..]
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub enum SkipCause {
     },
     /// A file or directory that git ignores and does not track.
     GitIgnored,
+    /// What git tracks in a repository cannot be told, and why. So what its patterns ignore was scanned, too.
+    TrackingUnknown(String),
     /// A symbolic link: what it points to is scanned where it is, if it is in the tree.
     Symlink,
     /// A socket, pipe or device.
@@ -90,7 +92,7 @@ impl SkipCause {
             Self::MoreEntries { is_failure, .. } => *is_failure,
             Self::Encrypted | Self::NoText(_) | Self::NotOpened => false,
             Self::GitIgnored | Self::Symlink | Self::Special => false,
-            Self::NotFetched(_) | Self::Shallow | Self::NoSubmodule => false,
+            Self::NotFetched(_) | Self::Shallow | Self::NoSubmodule | Self::TrackingUnknown(_) => false,
         }
     }
 
@@ -106,6 +108,7 @@ impl SkipCause {
             Self::Unreadable(_) => "unreadable",
             Self::TooLarge { .. } => "too-large",
             Self::GitIgnored => "git-ignored",
+            Self::TrackingUnknown(_) => "tracking-unknown",
             Self::Symlink => "symlink",
             Self::Special => "special",
             Self::Internal => "internal",
@@ -138,6 +141,9 @@ impl fmt::Display for SkipCause {
                 write!(f, "not scanned: {size} is over the limit of {limit}; raise it with --max-file-size")
             }
             Self::GitIgnored => f.write_str("git ignores it; scan it with --no-ignore"),
+            Self::TrackingUnknown(words) => {
+                write!(f, "it cannot be told what git tracks here ({words}), so ignored files were scanned, too")
+            }
             Self::Symlink => f.write_str("a symbolic link, not followed"),
             Self::Special => f.write_str("not a regular file"),
             Self::TooMany => {

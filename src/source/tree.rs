@@ -1,10 +1,11 @@
 //! Files and directories.
 
-use super::gitignore::GitIgnores;
-use super::read::{Reader, describe};
+use super::gitignore::{GitIgnores, Ignored};
+use super::read::Reader;
 use super::{BlobPath, Item, Sink, SizeLimit, Skip, SkipCause};
+use crate::file::describe;
 use ignore::{DirEntry, WalkBuilder, WalkState};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,6 +24,14 @@ pub struct Tree {
     pub threads: usize,
 }
 
+/// What was met on a walk.
+enum Met {
+    /// Git ignores it.
+    LeftOut(PathBuf),
+    /// What git tracks in this repository cannot be told, and why.
+    Unknown(PathBuf, String),
+}
+
 /// A root as given and where it is.
 struct Root {
     given: PathBuf,
@@ -37,7 +46,7 @@ impl Tree {
         let (dirs, files): (Vec<_>, Vec<_>) = roots.into_iter().partition(|root| root.is_dir);
         let mut reader = Reader::new(self.limit, self.archives);
         for file in &files {
-            reader.file(&file.given, BlobPath::new(&file.given), sink);
+            reader.named(&file.given, BlobPath::new(&file.given), sink);
         }
         // What was named on its own is not met again below another root.
         let named: Arc<HashSet<PathBuf>> =
@@ -70,7 +79,7 @@ impl Tree {
     }
 
     fn walk_dir(&self, root: &Root, named: &Arc<HashSet<PathBuf>>, sink: Sink) {
-        let (sender, left_out) = std::sync::mpsc::channel();
+        let (sender, met) = std::sync::mpsc::channel();
         let mut builder = WalkBuilder::new(&root.given);
         // All rules of the crate are off, so that nothing is left out unseen; ours are in the filter.
         builder.standard_filters(false).threads(self.threads).filter_entry(self.filter(root, named, sender));
@@ -82,20 +91,29 @@ impl Tree {
             })
         });
         drop(builder);
-        for path in left_out {
-            sink(Item::Skip(Skip { path: BlobPath::new(&path), cause: SkipCause::GitIgnored }));
+        let mut unknown = BTreeMap::new();
+        for met in met {
+            match met {
+                Met::LeftOut(path) => sink(Item::Skip(Skip { path: BlobPath::new(&path), cause: SkipCause::GitIgnored })),
+                Met::Unknown(repository, words) => _ = unknown.insert(repository, words),
+            }
+        }
+        for (repository, words) in unknown {
+            let below = repository.strip_prefix(&root.absolute).map(|below| root.given.join(below));
+            let path = BlobPath::new(&below.unwrap_or(repository));
+            sink(Item::Skip(Skip { path, cause: SkipCause::TrackingUnknown(words) }));
         }
     }
 
-    /// Decides which entries below a root are walked. What git ignores is sent to `left_out`.
+    /// Decides which entries below a root are walked. What git ignores, and where that cannot be told, is sent to `met`.
     fn filter(
         &self,
         root: &Root,
         named: &Arc<HashSet<PathBuf>>,
-        left_out: std::sync::mpsc::Sender<PathBuf>,
+        met: std::sync::mpsc::Sender<Met>,
     ) -> impl Fn(&DirEntry) -> bool + Send + Sync + 'static {
         // A directory that git ignores and the user named is scanned with all that is in it.
-        let ignores = (!self.no_ignore).then(GitIgnores::default).filter(|git| !git.ignores(&root.absolute, true));
+        let ignores = (!self.no_ignore).then(GitIgnores::default).filter(|git| git.ignores(&root.absolute, true) == Ignored::No);
         let (given, absolute) = (root.given.clone(), root.absolute.clone());
         let named = named.clone();
         move |entry| {
@@ -114,12 +132,18 @@ impl Tree {
                 return false;
             }
             let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
-            let is_ignored = ignores.as_ref().is_some_and(|ignores| ignores.ignores(&path, is_dir));
-            if is_ignored {
-                // The receiver lives as long as the walk.
-                _ = left_out.send(entry.path().to_owned());
+            // The receiver lives as long as the walk.
+            match ignores.as_ref().map_or(Ignored::No, |ignores| ignores.ignores(&path, is_dir)) {
+                Ignored::No => true,
+                Ignored::Yes => {
+                    _ = met.send(Met::LeftOut(entry.path().to_owned()));
+                    false
+                }
+                Ignored::Unknown(repository, words) => {
+                    _ = met.send(Met::Unknown(repository, words));
+                    true
+                }
             }
-            !is_ignored
         }
     }
 }

@@ -7,7 +7,7 @@ use super::Kind;
 use crate::cli::output;
 use anyhow::{Context, bail};
 use keyspill::report::Verdict;
-use keyspill::source::git::repository::Repository;
+use keyspill::source::git::repository::{Repository, with_environment, words};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,9 @@ const MARK: &str = "# keyspill hook, version 1";
 
 /// The directory for hooks that were there before, under their own names: some ask for it.
 const BEFORE: &str = "before-keyspill";
+
+/// The largest hook that is read, in bytes.
+const MAX_HOOK: u64 = 16 << 20;
 
 /// Around what is added to a file of husky.
 const HUSKY_START: &str = "# keyspill hook: start";
@@ -108,11 +111,12 @@ fn install_in_dir(dir: &Path, kind: Kind, program: &str, lenient: bool, is_globa
     let is_there = file.symlink_metadata().is_ok();
     if is_there && !existing.as_deref().is_some_and(is_ours) {
         if existing.as_deref().is_some_and(|text| text.contains("call_lefthook") || text.contains("lefthook run")) {
+            // Without it, lefthook gives a command nothing to read, and a push of anything would pass.
+            let input = if kind.is_fed() { "\n      use_stdin: true" } else { "" };
+            let name = kind.name();
             bail!(
-                "{}: lefthook writes this file anew whenever it likes; add this to lefthook.yml instead:\n{}:\n  commands:\n    keyspill:\n      run: keyspill hook run {} {{0}}",
-                file.display(),
-                kind.name(),
-                kind.name()
+                "{}: lefthook overwrites this file; add this to lefthook.yml instead:\n{name}:\n  commands:\n    keyspill:\n      run: keyspill hook run {name} {{0}}{input}",
+                file.display()
             );
         }
         if before.symlink_metadata().is_ok() {
@@ -144,7 +148,7 @@ fn install_in_husky(dir: &Path, kind: Kind, program: &str, lenient: bool) -> any
 }
 
 fn install_global(kinds: &[Kind], program: &str, lenient: bool) -> anyhow::Result<Verdict> {
-    let mut config = git2::Config::open_default().context("cannot read git's configuration")?;
+    let config = user_settings()?;
     let dir = match config.get_path("core.hooksPath") {
         Ok(dir) => dir,
         Err(_) => own_dir()?,
@@ -168,10 +172,17 @@ fn install_global(kinds: &[Kind], program: &str, lenient: bool) -> anyhow::Resul
             }
         }
         let text = dir.to_str().context("the directory's name is not UTF-8")?;
-        config.set_str("core.hooksPath", text).context("cannot set core.hooksPath")?;
+        let set = config.open_level(git2::ConfigLevel::Global).and_then(|mut own| own.set_str("core.hooksPath", text));
+        set.map_err(|error| anyhow::anyhow!("cannot set core.hooksPath: {}", words(&error)))?;
         output::stdout(&format!("core.hooksPath is {text} for all repositories; their own hooks still run\n"))?;
     }
     Ok(Verdict::Clean)
+}
+
+/// The settings that git uses in all repositories of this user.
+fn user_settings() -> anyhow::Result<git2::Config> {
+    let settings = git2::Config::open_default().and_then(with_environment);
+    settings.map_err(|error| anyhow::anyhow!("git's settings cannot be read: {}", words(&error)))
 }
 
 /// The directory of hooks for all repositories.
@@ -209,14 +220,15 @@ pub fn uninstall(kinds: &[Kind], global: bool) -> anyhow::Result<Verdict> {
 }
 
 fn uninstall_global() -> anyhow::Result<Verdict> {
-    let mut config = git2::Config::open_default().context("cannot read git's configuration")?;
+    let config = user_settings()?;
     let own = own_dir()?;
     let dir = config.get_path("core.hooksPath").unwrap_or_else(|_| own.clone());
     for name in ALL_HOOKS {
         remove(&dir, name)?;
     }
     if dir == own && config.get_path("core.hooksPath").is_ok() {
-        config.remove("core.hooksPath").context("cannot unset core.hooksPath")?;
+        let unset = config.open_level(git2::ConfigLevel::Global).and_then(|mut own| own.remove("core.hooksPath"));
+        unset.map_err(|error| anyhow::anyhow!("cannot unset core.hooksPath: {}", words(&error)))?;
         output::stdout("core.hooksPath is no longer set\n")?;
     }
     Ok(Verdict::Clean)
@@ -241,42 +253,71 @@ fn remove(dir: &Path, name: &str) -> anyhow::Result<bool> {
     Ok(true)
 }
 
+/// What is in one directory of hooks.
+enum State {
+    Missing,
+    /// There is a hook, and it is not ours.
+    Foreign,
+    /// It calls this program.
+    Installed(String),
+}
+
 pub fn status() -> anyhow::Result<Verdict> {
-    let (dir, is_husky) = match layout()? {
-        Layout::Dir(dir) => (dir, false),
-        Layout::Husky(dir) => (dir, true),
+    let repository = Repository::open(Path::new(".")).map_err(anyhow::Error::msg)?;
+    // Where git looks, which may be a directory for all repositories.
+    let dir = repository.hooks_dir().map_err(anyhow::Error::msg)?;
+    let (own, is_husky) = match layout() {
+        Ok(Layout::Dir(own)) => (own, false),
+        Ok(Layout::Husky(own)) => (own, true),
+        // They are somebody else's for all repositories.
+        Err(_) => (dir.clone(), false),
     };
+    let is_global = !is_husky && own != dir;
     let mut works = true;
     for kind in Kind::ALL {
-        let file = dir.join(kind.name());
-        let text = read(&file)?.unwrap_or_default();
-        let is_ours = if is_husky { text.contains(HUSKY_START) } else { is_ours(&text) };
-        // One that only calls those of repositories does nothing itself.
-        let is_there = is_ours && text.contains("hook run");
-        if !is_there {
-            let other = if text.is_empty() { "not installed" } else { "not installed; there is another hook" };
-            output::stdout(&format!("{}: {other}\n", kind.name()))?;
-            continue;
-        }
-        let program = text.lines().find_map(|line| line.trim().strip_prefix("keyspill='")?.strip_suffix('\''));
-        let program = program.map(|program| program.replace(r"'\''", "'")).unwrap_or_default();
-        let state = if Path::new(&program).is_file() {
-            format!("installed, with {program}")
-        } else {
-            works = false;
-            format!("installed, but {program} is gone; run `keyspill hook install --{}` again", kind.name())
+        let name = kind.name();
+        let global = if is_global { state_of(&dir.join(name), false)? } else { State::Missing };
+        let (state, install) = match global {
+            State::Installed(_) => (global, "hook install --global"),
+            _ => (state_of(&own.join(name), is_husky)?, "hook install"),
         };
-        output::stdout(&format!("{}: {state}\n", kind.name()))?;
+        let line = match state {
+            State::Missing => "not installed".to_owned(),
+            State::Foreign => "not installed; there is another hook".to_owned(),
+            State::Installed(program) if Path::new(&program).is_file() => {
+                let for_all = if install.ends_with("global") { " for all repositories" } else { "" };
+                format!("installed{for_all}, with {program}")
+            }
+            State::Installed(program) => {
+                works = false;
+                format!("installed, but {program} is gone; run `keyspill {install} {}` again", kind.option())
+            }
+        };
+        output::stdout(&format!("{name}: {line}\n"))?;
     }
     output::stdout(&format!("hooks are in {}\n", dir.display()))?;
+    if is_global {
+        output::stdout(&format!("and those of this repository in {}\n", own.display()))?;
+    }
     if works { Ok(Verdict::Clean) } else { Ok(Verdict::Incomplete) }
+}
+
+fn state_of(file: &Path, is_husky: bool) -> anyhow::Result<State> {
+    let text = read(file)?.unwrap_or_default();
+    let is_ours = if is_husky { text.contains(HUSKY_START) } else { is_ours(&text) };
+    // One that only calls those of repositories does nothing itself.
+    if !is_ours || !text.contains("hook run") {
+        return Ok(if text.is_empty() || is_ours { State::Missing } else { State::Foreign });
+    }
+    let program = text.lines().find_map(|line| line.trim().strip_prefix("keyspill='")?.strip_suffix('\''));
+    Ok(State::Installed(program.map(|program| program.replace(r"'\''", "'")).unwrap_or_default()))
 }
 
 /// The script of a hook: first what was there before and, if git looks into one directory for all, the repository's own;
 /// then keyspill.
 fn script(name: &str, program: &str, lenient: bool, is_global: bool) -> String {
     // What git writes to a hook can be read once.
-    let is_fed = ["pre-push", "pre-receive"].contains(&name);
+    let is_fed = Kind::ALL.iter().any(|kind| kind.name() == name && kind.is_fed());
     let (input, feed) =
         if is_fed { ("input=$(cat; echo x)\ninput=${input%x}\n", "printf '%s' \"$input\" | ") } else { ("", "") };
     let mut text = format!(
@@ -333,7 +374,7 @@ fn without_ours(text: &str) -> String {
 }
 
 fn read(file: &Path) -> anyhow::Result<Option<String>> {
-    match fs::read(file) {
+    match keyspill::file::read(file, MAX_HOOK) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),

@@ -46,7 +46,7 @@ pub enum Command {
 /// Which hooks.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Kinds {
-    /// Before a commit: what is staged.
+    /// Before a commit, also that of a merge: what is staged.
     #[arg(long)]
     pre_commit: bool,
     /// Before a push: the commits that are new there.
@@ -65,6 +65,8 @@ pub struct Kinds {
 pub enum Kind {
     /// Before a commit.
     PreCommit,
+    /// Before the commit of a merge without conflicts, for which git does not run the hook before.
+    PreMergeCommit,
     /// Before a push.
     PrePush,
     /// Before a push is taken.
@@ -74,23 +76,39 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::PreCommit, Self::PrePush, Self::PreReceive, Self::CommitMsg];
+    const ALL: [Self; 5] = [Self::PreCommit, Self::PreMergeCommit, Self::PrePush, Self::PreReceive, Self::CommitMsg];
 
     /// As git calls it.
     fn name(self) -> &'static str {
         match self {
             Self::PreCommit => "pre-commit",
+            Self::PreMergeCommit => "pre-merge-commit",
             Self::PrePush => "pre-push",
             Self::PreReceive => "pre-receive",
             Self::CommitMsg => "commit-msg",
         }
+    }
+
+    /// The option that installs it.
+    fn option(self) -> &'static str {
+        match self {
+            Self::PreCommit | Self::PreMergeCommit => "--pre-commit",
+            Self::PrePush => "--pre-push",
+            Self::PreReceive => "--pre-receive",
+            Self::CommitMsg => "--commit-msg",
+        }
+    }
+
+    /// True if git writes to its standard input what is pushed.
+    fn is_fed(self) -> bool {
+        matches!(self, Self::PrePush | Self::PreReceive)
     }
 }
 
 impl Kinds {
     fn chosen(&self) -> Vec<Kind> {
         let Self { pre_commit, pre_push, pre_receive, commit_msg } = self;
-        let flags = [*pre_commit, *pre_push, *pre_receive, *commit_msg];
+        let flags = [*pre_commit, *pre_commit, *pre_push, *pre_receive, *commit_msg];
         Kind::ALL.into_iter().zip(flags).filter(|(_, chosen)| *chosen).map(|(kind, _)| kind).collect()
     }
 }
@@ -102,7 +120,7 @@ impl Command {
             Self::Install { kinds, global, lenient } => {
                 let mut kinds = kinds.chosen();
                 if kinds.is_empty() {
-                    kinds.push(Kind::PreCommit);
+                    kinds.extend([Kind::PreCommit, Kind::PreMergeCommit]);
                 }
                 install::install(&kinds, global, lenient)
             }

@@ -1,13 +1,16 @@
 //! What an installed hook does.
 
 use super::Kind;
-use crate::cli::{output, session};
+use crate::cli::session::{self, Obeyed};
+use crate::cli::output;
 use anyhow::{Context, bail};
 use keyspill::report::Verdict;
 use keyspill::report::brief::{self, Deed};
 use keyspill::scan::{Pushed, Scan, Scope, Selection};
 use keyspill::source::git::oid::Oid;
+use keyspill::source::BlobPath;
 use keyspill::source::git::repository::Repository;
+use keyspill::source::git::staged::staged_paths;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -22,11 +25,23 @@ pub fn run(kind: Kind, args: &[OsString]) -> anyhow::Result<Verdict> {
     let here = Path::new(".");
     let repository = Repository::open(here).map_err(anyhow::Error::msg)?;
     let root = repository.work_dir().unwrap_or(repository.git_dir()).to_owned();
-    // Whoever pushes must not be able to change what a server demands.
-    let session = session::Session::load(&root, kind != Kind::PreReceive, true);
+    let obeyed = match kind {
+        // Whoever pushes must not be able to change what a server demands.
+        Kind::PreReceive => Obeyed::Nothing,
+        // Nor may a file that nobody else will ever see let a key through.
+        _ => Obeyed::Staged,
+    };
+    let session = session::Session::load(&root, obeyed, true);
     let mut scan = session.scan(vec![here.to_owned()]);
+    let mut verdict = Verdict::Clean;
     let (deed, command) = match kind {
-        Kind::PreCommit => {
+        Kind::PreCommit | Kind::PreMergeCommit => {
+            let others = not_staged(&repository, args)?;
+            if !others.is_empty() {
+                let report = session.run(&session.scan(others));
+                output::diagnostics(&brief::write(&report, Deed::Check, session.fail_on, "keyspill scan"));
+                verdict = session.verdict(&report);
+            }
             scan.scope = Scope::Staged { whole_files: false };
             (Deed::Commit, "keyspill scan --staged")
         }
@@ -38,7 +53,13 @@ pub fn run(kind: Kind, args: &[OsString]) -> anyhow::Result<Verdict> {
         }
         Kind::PrePush => {
             let remote = args.first().map(|name| name.to_string_lossy().into_owned());
-            let pushed = pushed(&repository, &updates()?, remote.as_deref())?;
+            let pushed = match framework_update(&repository)? {
+                Some(update) => {
+                    let remote = std::env::var("PRE_COMMIT_REMOTE_NAME").ok();
+                    pushed(&repository, &[update], remote.as_deref())?
+                }
+                None => pushed(&repository, &updates()?, remote.as_deref())?,
+            };
             if_new(pushed, &mut scan);
             (Deed::Push, "keyspill scan --range @{push}..")
         }
@@ -51,7 +72,33 @@ pub fn run(kind: Kind, args: &[OsString]) -> anyhow::Result<Verdict> {
     let report = session.run(&scan);
     let text = brief::write(&report, deed, session.fail_on, command);
     output::diagnostics(&text);
-    Ok(session.verdict(&report))
+    Ok(verdict.max(session.verdict(&report)))
+}
+
+/// Of the files that the pre-commit framework names, those that no commit is about to change: it was asked to look at them
+/// (`--all-files`, `--files`, `--from-ref`), and they are not staged.
+fn not_staged(repository: &Repository, names: &[OsString]) -> anyhow::Result<Vec<PathBuf>> {
+    if names.is_empty() {
+        return Ok(vec![]);
+    }
+    let staged = staged_paths(repository).map_err(anyhow::Error::msg)?;
+    let top = repository.work_dir().context("a bare repository has no files")?.canonicalize()?;
+    let is_other = |name: &&OsString| {
+        let below = Path::new(name).canonicalize().ok().and_then(|file| Some(file.strip_prefix(&top).ok()?.to_owned()));
+        below.is_none_or(|path| !staged.contains(BlobPath::new(&path).file()))
+    };
+    Ok(names.iter().filter(is_other).map(PathBuf::from).collect())
+}
+
+/// What the pre-commit framework says is pushed, if it runs this hook: it has read standard input itself, and tells the
+/// rest in the environment. Source: <https://pre-commit.com/#pre-push>.
+fn framework_update(repository: &Repository) -> anyhow::Result<Option<Update>> {
+    if std::env::var_os("PRE_COMMIT").is_none() {
+        return Ok(None);
+    }
+    let name = ["PRE_COMMIT_LOCAL_BRANCH", "PRE_COMMIT_TO_REF"].into_iter().find_map(|name| std::env::var(name).ok());
+    let new = repository.commit(name.as_deref().unwrap_or("HEAD")).map_err(anyhow::Error::msg)?;
+    Ok(Some(Update { new: Some(new), old: None }))
 }
 
 /// Has the scan look at what is pushed; nothing if that is nothing.
@@ -69,7 +116,7 @@ fn if_new(pushed: Pushed, scan: &mut Scan) {
 /// The message that `git commit` will record, so far as that can be told. `mark` is what comments start with.
 fn message(file: &Path, mark: &str) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
-    let open = std::fs::File::open(file).and_then(|file| file.take(MOST_MESSAGE).read_to_end(&mut text));
+    let open = keyspill::file::open(file).and_then(|file| file.take(MOST_MESSAGE).read_to_end(&mut text));
     open.with_context(|| format!("{}: the commit's message cannot be read", file.display()))?;
     text.truncate(end_of_message(&text, mark));
     Ok(text)
@@ -116,15 +163,12 @@ fn update(line: &[u8]) -> anyhow::Result<Update> {
     let (new, old) = match fields.as_slice() {
         [_, new, _, old] if Oid::from_hex(old).is_some() => (new, old),
         [old, new, _] => (new, old),
-        _ => bail!("`{}` is not what git tells hooks of a push", String::from_utf8_lossy(line)),
+        _ => bail!("standard input is not what git tells hooks of a push; see githooks(5)"),
     };
     let oid = |hex: &[u8]| match Oid::from_hex(hex) {
         Some(oid) => Ok(Some(oid).filter(|oid| !oid.is_zero())),
         None => {
-            bail!(
-                "`{}` is no name of an object with SHA-1; other formats are not known yet",
-                String::from_utf8_lossy(hex)
-            )
+            bail!("what git says is pushed is not named by SHA-1; other object formats are not supported yet")
         }
     };
     Ok(Update { new: oid(new)?, old: oid(old)? })
@@ -137,7 +181,9 @@ fn pushed(repository: &Repository, updates: &[Update], remote: Option<&str>) -> 
     let seen = remote.map(|remote| format!("refs/remotes/{remote}/"));
     let refs = all_refs(repository)?;
     let of_remote = refs.iter().filter(|(name, _)| seen.as_ref().is_some_and(|seen| name.starts_with(seen.as_str())));
-    known.extend(of_remote.map(|(_, target)| *target));
+    // Anyone can make a ref that says what a remote has.
+    let genuine = of_remote.filter(|(name, target)| repository.is_as_transferred(name, *target));
+    known.extend(genuine.map(|(_, target)| *target));
     Ok(Pushed { new: updates.iter().filter_map(|update| update.new).collect(), known })
 }
 

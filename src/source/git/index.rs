@@ -9,6 +9,8 @@
 //! Source: [gitformat-index](https://git-scm.com/docs/gitformat-index).
 
 use super::map::Map;
+use crate::file::describe;
+use sha1::{Digest, Sha1};
 use super::oid::Oid;
 use super::repository::Repository;
 use gix_bitmap::ewah;
@@ -131,17 +133,29 @@ impl Index {
     /// # Errors
     /// If it cannot be read; in words that name the file.
     pub fn open(path: &Path) -> Result<Self, String> {
+        Self::open_checked(path, |_| true)
+    }
+
+    /// As [`Self::open`], and verifies the checksum: for who relies on what is not in it.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and if the checksum is another one.
+    pub fn open_verified(path: &Path) -> Result<Self, String> {
+        Self::open_checked(path, has_checksum)
+    }
+
+    fn open_checked(path: &Path, is_sound: fn(&[u8]) -> bool) -> Result<Self, String> {
         match Map::open(path) {
-            Ok(bytes) => Self::of(bytes, path).map_err(|words| failed(path, &words)),
+            Ok(bytes) => Self::of(bytes, path, is_sound).map_err(|words| failed(path, &words)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Ok(Self { entries: Entries::Decoded(Decoded::default()), cached: None })
             }
-            Err(error) => Err(failed(path, &error)),
+            Err(error) => Err(failed(path, &describe(&error))),
         }
     }
 
-    fn of(bytes: Map, path: &Path) -> Result<Self, String> {
-        let layout = Layout::of(&bytes)?;
+    fn of(bytes: Map, path: &Path, is_sound: fn(&[u8]) -> bool) -> Result<Self, String> {
+        let layout = Layout::of(&bytes).and_then(|layout| if is_sound(&bytes) { Ok(layout) } else { Err(DAMAGED) })?;
         let entries = match layout.link {
             None if layout.version < 4 => {
                 let Layout { starts, cached, .. } = layout;
@@ -153,8 +167,11 @@ impl Index {
                 let base = Oid::read(base).ok_or(DAMAGED)?;
                 let shared = path.with_file_name(format!("sharedindex.{base}"));
                 let words = |words: &str| format!("of {}, which it shares: {words}", shared.display());
-                let shared_bytes = Map::open(&shared).map_err(|error| words(&error.to_string()))?;
+                let shared_bytes = Map::open(&shared).map_err(|error| words(&describe(&error)))?;
                 let shared_layout = Layout::of(&shared_bytes).map_err(words)?;
+                if !is_sound(&shared_bytes) {
+                    return Err(words(DAMAGED));
+                }
                 if shared_layout.link.is_some() || !shared_bytes.ends_with(base.as_bytes()) {
                     return Err(words("it is another one"));
                 }
@@ -220,6 +237,14 @@ fn failed(path: &Path, words: &dyn std::fmt::Display) -> String {
 }
 
 const DAMAGED: &str = "it is damaged";
+
+/// True if the file ends with the checksum of what is before it; or with zeros, as git writes it where `index.skipHash` is
+/// set.
+fn has_checksum(bytes: &[u8]) -> bool {
+    bytes.split_last_chunk::<{ Oid::LENGTH }>().is_some_and(|(content, checksum)| {
+        *checksum == [0; Oid::LENGTH] || Sha1::digest(content)[..] == checksum[..]
+    })
+}
 
 /// The index that git names to its hooks, if this is the repository that the hook is of. A relative path starts at the top
 /// of the working tree, wherever the hook has gone since.

@@ -3,6 +3,7 @@
 //! Source: [gitrepository-layout](https://git-scm.com/docs/gitrepository-layout); the format is `KIND SIZE\0CONTENT`, as
 //! zlib makes it.
 
+use crate::file;
 use super::object::Kind;
 use super::oid::Oid;
 use super::pack::Damage;
@@ -46,19 +47,17 @@ pub fn path(objects: &Path, oid: Oid) -> PathBuf {
 /// In words, if the file cannot be read, is damaged or larger.
 pub fn read(objects: &Path, oid: Oid, limit: u64) -> Result<(Kind, Vec<u8>), String> {
     let path = path(objects, oid);
-    let words = |error: io::Error| crate::source::read::describe(&error);
-    let metadata = fs::metadata(&path).map_err(words)?;
-    if !metadata.is_file() {
-        return Err("it is not a regular file".into());
-    }
+    let words = |error: io::Error| file::describe(&error);
+    let opened = file::open(&path).map_err(words)?;
+    let metadata = opened.metadata().map_err(words)?;
     // What zlib cannot compress grows by a little.
     let most = limit.saturating_add(limit / 1000 + 1024);
     if metadata.len() > most {
         return Err(Damage::TooLarge(metadata.len()).to_string());
     }
-    let mut file = Vec::new();
-    fs::File::open(&path).and_then(|opened| opened.take(most).read_to_end(&mut file)).map_err(words)?;
-    unpack(&file, limit).map_err(|damage| damage.to_string())
+    let mut packed = Vec::new();
+    opened.take(most).read_to_end(&mut packed).map_err(words)?;
+    unpack(&packed, limit).map_err(|damage| damage.to_string())
 }
 
 /// Inflates a loose object.

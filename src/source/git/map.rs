@@ -1,7 +1,7 @@
 //! Files mapped into memory: packs and their indexes, of which a large part is needed in no particular order, and git's
 //! index, of which hardly anything is.
 
-use std::fs::File;
+use crate::file;
 use std::io;
 use std::ops::Deref;
 use std::path::Path;
@@ -17,13 +17,9 @@ impl Map {
     /// The system's, if it cannot be opened or mapped.
     #[allow(unsafe_code, reason = "measured: reading the file takes its time and its size in memory")]
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "is not a regular file"));
-        }
+        let file = file::open(path)?;
         // Mapping nothing is an error on some systems.
-        if metadata.len() == 0 {
+        if file.metadata()?.len() == 0 {
             return Ok(Self(None));
         }
         // SAFETY: the bytes must not change while they are mapped. git writes packs and all indexes under temporary names,

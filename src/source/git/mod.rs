@@ -11,6 +11,7 @@
 
 pub mod attribute;
 pub mod changes;
+mod guard;
 pub mod history;
 pub mod index;
 pub mod loose;

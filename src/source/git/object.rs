@@ -4,6 +4,9 @@
 
 use super::oid::Oid;
 
+/// Commits over this many bytes are not read.
+pub const MAX_COMMIT: u64 = 64 << 20;
+
 /// Directories nested deeper than this are not followed; git's own limit is 2048.
 pub const MOST_DEPTH: usize = 2048;
 

@@ -1,7 +1,7 @@
 //! The object database: all packs and loose objects of a repository and of those it borrows from.
 
 use super::loose;
-use super::object::Kind;
+use super::object::{CommitLinks, Kind, MAX_COMMIT};
 use super::oid::Oid;
 use super::pack::Pack;
 use std::io;
@@ -56,7 +56,7 @@ impl Odb {
                     odb.packs.push(PackFile { path: index, pack, first });
                 }
                 Ok(_) => odb.unreadable.push((index, "the repository has too many objects".into())),
-                Err(error) => odb.unreadable.push((index, crate::source::read::describe(&error))),
+                Err(error) => odb.unreadable.push((index, crate::file::describe(&error))),
             }
         }
         odb.first_loose = count as Node;
@@ -80,7 +80,7 @@ impl Odb {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => vec![],
             Err(error) => {
-                self.unreadable.push((dir.to_owned(), crate::source::read::describe(&error)));
+                self.unreadable.push((dir.to_owned(), crate::file::describe(&error)));
                 vec![]
             }
         }
@@ -159,6 +159,17 @@ impl Odb {
             }
         }
         Err(error)
+    }
+
+    /// The tree of a commit.
+    ///
+    /// # Errors
+    /// In words, if the commit cannot be read.
+    pub fn tree_of(&self, commit: Oid) -> Result<Oid, String> {
+        let read = self.read(&commit, MAX_COMMIT);
+        let (_, bytes) = read.map_err(|words| format!("commit {commit} cannot be read: {words}"))?;
+        let links = CommitLinks::read(&bytes);
+        links.map(|links| links.tree).ok_or_else(|| format!("commit {commit} is not a valid commit"))
     }
 
     /// Reads this one copy of an object.

@@ -1,13 +1,10 @@
 //! Choosing commits: by range, branch and date.
 
-use super::object::{CommitLinks, Kind};
+use super::object::{CommitLinks, Kind, MAX_COMMIT};
 use super::odb::Odb;
 use super::oid::Oid;
 use super::repository::Repository;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
-
-/// Commits over this many bytes are not read.
-pub const MOST_COMMIT: u64 = 64 << 20;
 
 /// As git, so many more commits are looked at once only excluded ones seem to be left: the dates of commits, by which
 /// they are ordered, may lie.
@@ -153,7 +150,7 @@ fn peel(odb: &Odb, oid: Oid, tags: &mut Vec<Oid>) -> Result<Oid, String> {
     let mut oid = oid;
     for _ in 0..MOST_TAGS {
         let (kind, bytes) =
-            odb.read(&oid, MOST_COMMIT).map_err(|words| format!("object {oid} cannot be read: {words}"))?;
+            odb.read(&oid, MAX_COMMIT).map_err(|words| format!("object {oid} cannot be read: {words}"))?;
         match kind {
             Kind::Commit => return Ok(oid),
             Kind::Tag => {
@@ -243,7 +240,7 @@ fn meet(
 
 fn read(odb: &Odb, oid: Oid) -> Result<Selected, String> {
     let failed = |words: &str| format!("commit {oid} cannot be read: {words}");
-    let (kind, bytes) = odb.read(&oid, MOST_COMMIT).map_err(|words| failed(&words))?;
+    let (kind, bytes) = odb.read(&oid, MAX_COMMIT).map_err(|words| failed(&words))?;
     let links = CommitLinks::read(&bytes).filter(|_| kind == Kind::Commit);
     let links = links.ok_or_else(|| failed("it is no valid commit"))?;
     Ok(Selected { oid, tree: links.tree, parents: links.parents().collect(), time: links.time })

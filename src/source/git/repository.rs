@@ -2,13 +2,13 @@
 //!
 //! libgit2 finds and opens it, with git's rules about whose repositories may be read; no program is ever run.
 
-use super::index::Index;
+use super::guard;
 use super::oid::Oid;
-use crate::source::read::describe;
+use crate::file::{self, describe};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 /// As many repositories may borrow from each other in a row; git stops there, too.
 const MOST_ALTERNATES: usize = 5;
@@ -19,6 +19,8 @@ const MOST_TEXT: u64 = 64 << 20;
 /// An open repository.
 pub struct Repository {
     inner: git2::Repository,
+    /// Whether libgit2 may read its refs and objects, once that was looked at.
+    is_readable: OnceLock<Result<(), String>>,
 }
 
 /// Something with a name that points to an object.
@@ -64,11 +66,12 @@ impl Repository {
         }
         know_extensions();
         let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+        guard::before_open(dir)?;
         // Of a submodule that is no longer used, the working tree that its settings name is gone.
         let is_of_submodule = dir.components().any(|part| part.as_os_str() == "modules") && is_git_dir(dir);
         let flags = if is_of_submodule { git2::RepositoryOpenFlags::BARE } else { git2::RepositoryOpenFlags::empty() };
         let no_ceiling: [&Path; 0] = [];
-        git2::Repository::open_ext(dir, flags, no_ceiling).map(|inner| Self { inner }).map_err(|error| {
+        git2::Repository::open_ext(dir, flags, no_ceiling).map(|inner| Self { inner, is_readable: OnceLock::new() }).map_err(|error| {
             match error.code() {
                 git2::ErrorCode::NotFound => "not in a git repository".into(),
                 git2::ErrorCode::Owner => {
@@ -78,7 +81,7 @@ impl Repository {
                         dir.display()
                     )
                 }
-                _ => format!("the repository cannot be opened: {}", error.message()),
+                _ => format!("the repository cannot be opened: {}", words(&error)),
             }
         })
     }
@@ -108,28 +111,24 @@ impl Repository {
         self.inner.path()
     }
 
-    /// The paths in the index, in order; none if it cannot be read.
-    pub fn tracked_paths(&self) -> Vec<Vec<u8>> {
-        let Ok(index) = Index::open(&self.git_dir().join("index")) else { return vec![] };
-        let mut paths: Vec<_> = (0..index.entry_count()).map(|number| index.entry(number).path.to_vec()).collect();
-        paths.sort_unstable();
-        paths
-    }
-
     /// What comments in messages start with.
     pub fn comment_mark(&self) -> String {
-        let config = self.inner.config();
+        let config = self.settings();
         let value = |key| config.as_ref().ok().and_then(|config| config.get_string(key).ok());
         // `auto` takes another character only where the message has a line that starts with the usual one.
         let mark = value("core.commentString").or_else(|| value("core.commentChar")).filter(|mark| mark != "auto");
         mark.filter(|mark| !mark.is_empty()).unwrap_or_else(|| "#".to_owned())
     }
 
+    /// The settings that git would use here.
+    fn settings(&self) -> Result<git2::Config, git2::Error> {
+        with_environment(self.inner.config()?)
+    }
+
     /// True if `core.hooksPath` is set for more than this repository.
     pub fn shares_hooks(&self) -> bool {
         let own = [git2::ConfigLevel::Local, git2::ConfigLevel::Worktree, git2::ConfigLevel::App];
-        let level = self.inner.config().ok().and_then(|config| {
-            let config = config;
+        let level = self.settings().ok().and_then(|config| {
             config.get_entry("core.hooksPath").ok().map(|entry| entry.level())
         });
         level.is_some_and(|level| !own.contains(&level))
@@ -141,7 +140,7 @@ impl Repository {
     /// In words, if the settings cannot be read.
     pub fn hooks_dir(&self) -> Result<PathBuf, String> {
         let config =
-            self.inner.config().map_err(|error| format!("git's settings cannot be read: {}", error.message()))?;
+            self.settings().map_err(|error| format!("git's settings cannot be read: {}", words(&error)))?;
         match config.get_path("core.hooksPath") {
             Ok(dir) => Ok(self.work_dir().unwrap_or(self.git_dir()).join(dir)),
             Err(_) => Ok(self.common_dir().join("hooks")),
@@ -173,14 +172,18 @@ impl Repository {
     pub fn refs(&self, errors: &mut Vec<(PathBuf, String)>) -> Vec<Ref> {
         let mut refs = Vec::new();
         let mut fail = |name: &str, words: &str| errors.push((PathBuf::from(name), words.to_owned()));
+        if let Err(words) = guard::before_refs(self.git_dir(), self.common_dir()) {
+            fail("refs", &words);
+            return refs;
+        }
         match self.inner.head() {
             Ok(head) => refs.extend(head.target().map(|target| Ref { name: "HEAD".into(), target: target.into() })),
             // A repository without commits.
             Err(error) if matches!(error.code(), git2::ErrorCode::UnbornBranch | git2::ErrorCode::NotFound) => {}
-            Err(error) => fail("HEAD", error.message()),
+            Err(error) => fail("HEAD", words(&error)),
         }
         match self.inner.references() {
-            Err(error) => fail("refs", error.message()),
+            Err(error) => fail("refs", words(&error)),
             Ok(references) => {
                 for reference in references {
                     match reference {
@@ -189,7 +192,7 @@ impl Repository {
                             name: String::from_utf8_lossy(reference.name_bytes()).into_owned(),
                             target: target.into(),
                         })),
-                        Err(error) => fail("refs", error.message()),
+                        Err(error) => fail("refs", words(&error)),
                     }
                 }
             }
@@ -198,17 +201,43 @@ impl Repository {
         refs
     }
 
+    /// True if git itself noted that it transferred `target` under the name `name`, that of a ref for a remote's branch: its
+    /// log says so, or it was never changed since the repository was cloned, and stands among the packed refs. A ref that
+    /// somebody wrote by hand is neither.
+    pub fn is_as_transferred(&self, name: &str, target: Oid) -> bool {
+        const TRANSFERS: [&str; 5] = ["fetch", "pull", "clone", "update by push", "remote: renamed"];
+        let log = read_text(&self.common_dir().join("logs").join(name)).unwrap_or_default();
+        match log.lines().last() {
+            Some(line) => {
+                let (facts, message) = line.split_once('\t').unwrap_or((line, ""));
+                let new = facts.split(' ').nth(1).and_then(|hex| Oid::from_hex(hex.as_bytes()));
+                new == Some(target) && TRANSFERS.iter().any(|transfer| message.starts_with(transfer))
+            }
+            None => self.common_dir().join(name).symlink_metadata().is_err(),
+        }
+    }
+
     /// The commit that a name stands for, as git resolves names.
     ///
     /// # Errors
     /// In words, if there is none.
     pub fn commit(&self, name: &str) -> Result<Oid, String> {
+        self.check_reading()?;
         let commit = self.inner.revparse_single(name).and_then(|object| object.peel_to_commit());
         commit.map(|commit| commit.id().into()).map_err(|error| match error.code() {
             _ if self.has_no_commits() => "there are no commits yet".into(),
             git2::ErrorCode::NotFound => format!("there is no commit `{name}` here; fetch it, or check the spelling"),
-            _ => format!("`{name}` is no commit: {}", error.message()),
+            _ => format!("`{name}` is not a commit: {}", words(&error)),
         })
+    }
+
+    /// Refuses to have libgit2 read refs and objects that are none.
+    fn check_reading(&self) -> Result<(), String> {
+        let check = || {
+            guard::before_refs(self.git_dir(), self.common_dir())?;
+            guard::before_objects(&self.object_dirs(&mut vec![]))
+        };
+        self.is_readable.get_or_init(check).clone()
     }
 
     fn has_no_commits(&self) -> bool {
@@ -223,13 +252,13 @@ impl Repository {
         match self.inner.head() {
             Ok(head) => Ok(head.target().map(Oid::from)),
             Err(error) if error.code() == git2::ErrorCode::UnbornBranch => Ok(None),
-            Err(error) => Err(format!("HEAD cannot be read: {}", error.message())),
+            Err(error) => Err(format!("HEAD cannot be read: {}", words(&error))),
         }
     }
 
     /// True if there is a ref of this full name.
     pub fn has_ref(&self, name: &str) -> bool {
-        self.inner.find_reference(name).is_ok()
+        self.check_reading().is_ok() && self.inner.find_reference(name).is_ok()
     }
 
     /// The commit that an object is or, as a tag, names; none if it names something else.
@@ -237,12 +266,13 @@ impl Repository {
     /// # Errors
     /// In words, if it cannot be read.
     pub fn peel(&self, oid: Oid) -> Result<Option<Oid>, String> {
+        self.check_reading()?;
         let object = git2::Oid::from_bytes(oid.as_bytes()).and_then(|oid| self.inner.find_object(oid, None));
-        let object = object.map_err(|error| format!("it points to {oid}: {}", error.message()))?;
+        let object = object.map_err(|error| format!("it points to {oid}: {}", words(&error)))?;
         match object.peel(git2::ObjectType::Commit) {
             Ok(commit) => Ok(Some(commit.id().into())),
             Err(error) if error.code() == git2::ErrorCode::NotFound => {
-                Err(format!("it leads to what is not there: {}", error.message()))
+                Err(format!("it leads to what is not there: {}", words(&error)))
             }
             Err(_) => Ok(None),
         }
@@ -253,12 +283,13 @@ impl Repository {
     /// # Errors
     /// In words, if history cannot be read.
     pub fn merge_bases(&self, one: Oid, other: Oid) -> Result<Vec<Oid>, String> {
+        self.check_reading()?;
         let git = |oid: Oid| git2::Oid::from_bytes(oid.as_bytes());
         let bases = git(one).and_then(|one| self.inner.merge_bases(one, git(other)?));
         match bases {
             Ok(bases) => Ok(bases.iter().map(|base| Oid::from(*base)).collect()),
             Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(vec![]),
-            Err(error) => Err(format!("history cannot be read: {}", error.message())),
+            Err(error) => Err(format!("history cannot be read: {}", words(&error))),
         }
     }
 
@@ -314,7 +345,7 @@ impl Repository {
     pub fn submodules(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
         // Without a working tree there is no list of them.
         let known = if self.inner.is_bare() { Ok(vec![]) } else { self.inner.submodules() };
-        let known = known.map_err(|error| format!("its submodules cannot be told: {}", error.message()))?;
+        let known = known.map_err(|error| format!("its submodules cannot be told: {}", words(&error)))?;
         let paths = known.iter().map(|submodule| self.work_dir().unwrap_or(self.git_dir()).join(submodule.path()));
         let (mut there, missing): (Vec<_>, Vec<_>) = paths.partition(|path| path.join(".git").exists());
         // Those of submodules that are no longer used are kept by git.
@@ -341,6 +372,51 @@ impl Repository {
 impl std::fmt::Debug for Repository {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Repository").field(&self.git_dir()).finish()
+    }
+}
+
+/// Settings with the files that the environment names instead of the usual ones, which libgit2 does not know of. Source:
+/// git(1), `GIT_CONFIG_GLOBAL` and `GIT_CONFIG_SYSTEM`.
+///
+/// # Errors
+/// If such a file cannot be read.
+pub fn with_environment(mut settings: git2::Config) -> Result<git2::Config, git2::Error> {
+    use git2::ConfigLevel::{Global, ProgramData, System, XDG};
+    let nothing = PathBuf::from(if cfg!(windows) { "NUL" } else { "/dev/null" });
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    if let Some(file) = named("GIT_CONFIG_GLOBAL") {
+        settings.add_file(&nothing, XDG, true)?;
+        settings.add_file(&file, Global, true)?;
+    }
+    let is_on = |value: PathBuf| !matches!(value.to_str(), Some("" | "0" | "false" | "no" | "off"));
+    let system = named("GIT_CONFIG_SYSTEM");
+    if named("GIT_CONFIG_NOSYSTEM").is_some_and(is_on) || system.is_some() {
+        settings.add_file(&nothing, ProgramData, true)?;
+        settings.add_file(&system.unwrap_or(nothing), System, true)?;
+    }
+    Ok(settings)
+}
+
+/// What went wrong in libgit2. Its own words are not passed on: they may quote settings, refs and objects.
+pub fn words(error: &git2::Error) -> &'static str {
+    match (error.class(), error.code()) {
+        (git2::ErrorClass::Config, git2::ErrorCode::NotFound) => "a setting is missing",
+        (git2::ErrorClass::Config, _) => "a file of git's settings is damaged; `git config --list` says where",
+        (git2::ErrorClass::Reference, git2::ErrorCode::NotFound) => "a ref is missing",
+        (git2::ErrorClass::Reference, _) => "a ref is damaged; `git fsck` says which",
+        (git2::ErrorClass::Odb | git2::ErrorClass::Object, git2::ErrorCode::NotFound) => "an object is missing",
+        (git2::ErrorClass::Odb | git2::ErrorClass::Object | git2::ErrorClass::Zlib, _) => {
+            "an object is damaged; `git fsck` says which"
+        }
+        (git2::ErrorClass::Index, _) => "the index is damaged",
+        (git2::ErrorClass::Repository, _) => "its format is not supported, or it is damaged",
+        (git2::ErrorClass::Os | git2::ErrorClass::Filesystem, _) => "a file of it cannot be read",
+        (git2::ErrorClass::Submodule, _) => "the list of submodules is damaged",
+        (git2::ErrorClass::NoMemory, _) => "there is not enough memory",
+        (_, git2::ErrorCode::NotFound) => "something in it is missing",
+        (_, git2::ErrorCode::Ambiguous) => "the name stands for several objects",
+        (_, git2::ErrorCode::InvalidSpec) => "the name is not valid",
+        _ => "libgit2 cannot read it",
     }
 }
 
@@ -402,8 +478,7 @@ fn subdirs(dir: &Path) -> Vec<PathBuf> {
 
 /// A small file; `None` if it is not there, or not small.
 fn read_bytes(path: &Path) -> Option<Vec<u8>> {
-    let is_small = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= MOST_TEXT);
-    is_small.then(|| fs::read(path).ok()).flatten()
+    file::read(path, MOST_TEXT).ok()
 }
 
 fn read_text(path: &Path) -> Option<String> {

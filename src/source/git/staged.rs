@@ -3,11 +3,17 @@
 //! The index notes which of its directories are as in a tree that exists (its "cache tree"). Those that are HEAD's are passed
 //! over at once, so that the work depends on what was staged and not on how many files there are.
 
+use crate::file;
+use crate::source::BlobPath;
 use super::changes::{Change, Directory, TreeReader};
 use super::index::{CachedTree, EntryKind, Index};
 use super::object::{MOST_DEPTH, Mode};
 use super::oid::Oid;
+use super::odb::Odb;
+use super::repository::Repository;
+use std::collections::HashSet;
 use std::ops::Range;
+use std::path::Path;
 
 /// The files of `index` that differ from `head`, the tree of the commit that is checked out, if there is one. Those that are
 /// gone, too.
@@ -19,6 +25,36 @@ pub fn changes(index: &Index, trees: &TreeReader, head: Option<Oid>) -> Result<V
     let walk = Walk { index, trees };
     walk.compare(&mut Vec::new(), 0..index.entry_count(), head, index.cached_tree(), 0, &mut changes)?;
     Ok(changes)
+}
+
+/// The paths at which the index of a repository differs from HEAD.
+///
+/// # Errors
+/// In words, if the index or HEAD cannot be read.
+pub fn staged_paths(repository: &Repository) -> Result<HashSet<Vec<u8>>, String> {
+    let odb = Odb::open(&repository.object_dirs(&mut vec![]));
+    let head = repository.head()?.map(|head| odb.tree_of(head)).transpose()?;
+    let changes = changes(&Index::read(repository)?, &TreeReader::new(&odb), head)?;
+    Ok(changes.into_iter().map(|change| change.path).collect())
+}
+
+/// True if a file of a working tree is in the index with the content that it has. Line ends may differ: git may be told to
+/// convert them.
+pub fn is_staged(file: &Path) -> bool {
+    let staged = || {
+        let file = file.canonicalize().ok()?;
+        let repository = Repository::open(&file).ok()?;
+        let path = BlobPath::new(file.strip_prefix(repository.work_dir()?.canonicalize().ok()?).ok()?);
+        let index = Index::read(&repository).ok()?;
+        let numbers = 0..index.entry_count();
+        let entry = numbers.map(|number| index.entry(number)).find(|entry| entry.path == path.file())?;
+        let odb = Odb::open(&repository.object_dirs(&mut vec![]));
+        let (_, staged) = odb.read(&entry.facts.oid, file::MAX_SETTINGS).ok()?;
+        let there = file::read(&file, file::MAX_SETTINGS).ok()?;
+        let is_text = |b: &&u8| **b != b'\r';
+        entry.facts.is_committed_file().then(|| staged.iter().filter(is_text).eq(there.iter().filter(is_text)))
+    };
+    staged().unwrap_or(false)
 }
 
 struct Walk<'a> {

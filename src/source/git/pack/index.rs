@@ -2,6 +2,7 @@
 //!
 //! Source: [gitformat-pack, "Pack index"](https://git-scm.com/docs/gitformat-pack).
 
+use crate::file::Reason;
 use crate::source::git::map::Map;
 use crate::source::git::oid::{self, Oid};
 use std::io;
@@ -46,7 +47,7 @@ impl PackIndex {
     /// If it cannot be read, or is no index of a version that is known, or too short for what it announces.
     pub fn open(path: &Path) -> io::Result<Self> {
         let data = Map::open(path)?;
-        let damaged = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+        let damaged = |what| io::Error::from(Reason(what));
         let is_v2 = data.starts_with(MAGIC_V2);
         if data.starts_with(&MAGIC_V2[..4]) && !is_v2 {
             return Err(damaged("it is a pack index of a version that is not known"));

@@ -19,6 +19,7 @@ pub mod index;
 pub mod inflate;
 pub mod walk;
 
+use crate::file::Reason;
 use super::map::Map;
 use super::object::Kind;
 use super::oid::Oid;
@@ -87,18 +88,21 @@ impl Pack {
     /// # Errors
     /// If either file cannot be read, or they do not belong together.
     pub fn open(index: &Path) -> io::Result<Self> {
-        let damaged = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
-        let data = Map::open(&index.with_extension("pack"))
-            .map_err(|error| io::Error::new(error.kind(), format!("its pack: {error}")))?;
+        let damaged = |what| io::Error::from(Reason(what));
+        let data = Map::open(&index.with_extension("pack")).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => damaged("its pack is not there"),
+            io::ErrorKind::PermissionDenied => damaged("its pack may not be read"),
+            _ => damaged("its pack cannot be read"),
+        })?;
         let index = PackIndex::open(index)?;
         let header = data.first_chunk::<HEADER_LENGTH>().filter(|_| data.len() >= HEADER_LENGTH + Oid::LENGTH);
-        let header = header.ok_or_else(|| damaged("the pack is too short".into()))?;
+        let header = header.ok_or_else(|| damaged("the pack is too short"))?;
         let number = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         if !header.starts_with(b"PACK") || !matches!(number(4), 2 | 3) {
-            return Err(damaged("the pack is of no known version".into()));
+            return Err(damaged("the pack has an unknown version"));
         }
         if number(8) as usize != index.len() {
-            return Err(damaged(format!("the pack has {} objects and its index {}", number(8), index.len())));
+            return Err(damaged("the pack and its index have different numbers of objects"));
         }
         Ok(Self { index, data })
     }
