@@ -1,14 +1,45 @@
 //! The objects around a place in JSON, or in JSON Lines.
 
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// So many of the objects around a place are looked at, from the inside.
-pub(crate) const MOST_AROUND: usize = 8;
+pub(crate) const MAX_AROUND: usize = 8;
 
 /// A longer object, in bytes, is passed over: it is a collection, and what matters is in its parts.
-pub(crate) const LONGEST: usize = 256 << 10;
+pub(crate) const MAX_OBJECT: usize = 256 << 10;
+
+/// A longer name of a field, in bytes, is none that is known, and passed over.
+pub(crate) const MAX_KEY: usize = 256;
+
+/// Objects are parsed for as many bytes in all as the text has, times this, and some more: they lie in each other, and each
+/// is parsed on its own. Real text needs a small part of it.
+const MAX_PARSED_TIMES: usize = 16;
+const FREE_PARSED: usize = 16 << 20;
+
+/// How many bytes of a text may be parsed so far.
+pub(crate) struct ParseBudget(usize);
+
+impl ParseBudget {
+    /// For a text of so many bytes.
+    pub fn new(length: usize) -> Self {
+        Self(length.saturating_mul(MAX_PARSED_TIMES).saturating_add(FREE_PARSED))
+    }
+
+    /// True if nothing is left.
+    pub fn is_exhausted(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// False if so many more bytes are too many.
+    pub fn take(&mut self, length: usize) -> bool {
+        let rest = self.0.checked_sub(length);
+        self.0 = rest.unwrap_or(0);
+        rest.is_some()
+    }
+}
 
 /// An object around a place, and under which key of it the place lies.
 pub(crate) struct Around {
@@ -16,71 +47,92 @@ pub(crate) struct Around {
     pub key: String,
 }
 
-/// Deeper nesting is no longer followed.
-const DEEPEST: usize = 256;
+/// Deeper nesting is not followed, only counted.
+const MAX_DEPTH: usize = 256;
 
 /// What is open at a place.
-#[derive(Clone)]
 struct Open {
     start: usize,
     is_object: bool,
     /// Raw bytes of the last key.
-    key: std::ops::Range<usize>,
+    key: Range<usize>,
+    /// How many of the wanted offsets came before it.
+    passed: usize,
 }
 
-/// For each of `offsets`, in ascending order, what `read` makes of the objects around it, the innermost first.
-pub(crate) fn around<T>(
-    text: &[u8],
-    offsets: &[usize],
-    read: &mut dyn FnMut(&[&Around]) -> Option<T>,
-) -> Vec<Option<T>> {
-    let mut stacks: Vec<Vec<Open>> = Vec::with_capacity(offsets.len());
-    let mut ends: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut open: Vec<Open> = Vec::new();
-    let mut at = 0;
-    let mut offsets = offsets.iter().copied().peekable();
-    let wanted = offsets.len();
-    while at < text.len() && (offsets.peek().is_some() || !open.is_empty()) {
-        let start = at;
-        at = match text[at] {
-            b'"' => string_end(text, at),
-            b'{' | b'[' if open.len() < DEEPEST => {
-                open.push(Open { start: at, is_object: text[at] == b'{', key: 0..0 });
-                at + 1
-            }
-            b'}' | b']' => {
-                if let Some(closed) = open.pop() {
-                    ends.insert(closed.start, at + 1);
-                }
-                at + 1
-            }
-            b'"'..=u8::MAX | 0..=b'!' => at + 1,
-        };
-        if text[start] == b'"'
-            && let Some(innermost) = open.last_mut().filter(|open| open.is_object)
-            && text[at..].iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':')
-        {
-            innermost.key = start + 1..at.saturating_sub(1).max(start + 1);
+/// The objects around a place, the innermost first: where each starts, and the raw bytes of the key.
+type Window = Vec<(usize, Range<usize>)>;
+
+/// For each of `offsets`, in ascending order, calls `visit` with its number and the objects around it, the innermost first.
+pub(crate) fn around(text: &[u8], offsets: &[usize], visit: &mut dyn FnMut(usize, &[&Around])) {
+    let (windows, ends) = windows(text, offsets);
+    let mut budget = ParseBudget::new(text.len());
+    let mut known: Vec<(usize, Option<Rc<Map<String, Value>>>)> = Vec::new();
+    for (number, window) in windows.iter().enumerate() {
+        let mut objects = Vec::new();
+        let mut used = Vec::new();
+        for (start, key) in window.iter() {
+            let object = match known.iter().find(|(known, _)| known == start) {
+                Some((_, object)) => object.clone(),
+                None => ends.get(start).and_then(|end| {
+                    let is_parsed = end - start <= MAX_OBJECT && budget.take(end - start);
+                    is_parsed.then(|| serde_json::from_slice(&text[*start..*end]).ok().map(Rc::new)).flatten()
+                }),
+            };
+            let key = text.get(key.clone()).filter(|key| key.len() <= MAX_KEY).unwrap_or_default();
+            let key = String::from_utf8_lossy(key).into_owned();
+            objects.extend(object.clone().map(|object| Around { object, key }));
+            used.push((*start, object));
         }
-        while offsets.next_if(|offset| *offset < at).is_some() {
-            stacks.push(open.clone());
+        // No more is kept than may be around the next place, too.
+        known = used;
+        visit(number, &objects.iter().collect::<Vec<_>>());
+    }
+}
+
+/// For each of `offsets` the objects around it; and for each of these where it ends.
+fn windows(text: &[u8], offsets: &[usize]) -> (Vec<Rc<Window>>, HashMap<usize, usize>) {
+    let mut windows: Vec<Rc<Window>> = Vec::with_capacity(offsets.len());
+    let mut ends = HashMap::new();
+    let mut open: Vec<Open> = Vec::new();
+    // How many are open beyond those that are followed.
+    let mut deeper = 0usize;
+    let mut at = 0;
+    let mut wanted = offsets.iter().copied().peekable();
+    while at < text.len() && (wanted.peek().is_some() || !open.is_empty()) {
+        let start = at;
+        at = if text[at] == b'"' { string_end(text, at) } else { at + 1 };
+        match text[start] {
+            b'{' | b'[' if open.len() < MAX_DEPTH => {
+                open.push(Open { start, is_object: text[start] == b'{', key: 0..0, passed: windows.len() });
+            }
+            b'{' | b'[' => deeper += 1,
+            b'}' | b']' if deeper > 0 => deeper -= 1,
+            b'}' | b']' => {
+                if let Some(closed) = open.pop().filter(|closed| closed.is_object && closed.passed < windows.len()) {
+                    ends.insert(closed.start, at);
+                }
+            }
+            b'"' => {
+                if let Some(innermost) = open.last_mut().filter(|open| open.is_object && deeper == 0)
+                    && text[at..].iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':')
+                {
+                    innermost.key = start + 1..at.saturating_sub(1).max(start + 1);
+                }
+            }
+            _ => {}
+        }
+        let mut shared: Option<Rc<Window>> = None;
+        while wanted.next_if(|offset| *offset < at).is_some() {
+            let window = shared.get_or_insert_with(|| {
+                let objects = open.iter().rev().filter(|open| open.is_object).take(MAX_AROUND);
+                Rc::new(objects.map(|open| (open.start, open.key.clone())).collect())
+            });
+            windows.push(window.clone());
         }
     }
-    stacks.resize(wanted, Vec::new());
-    let mut known: BTreeMap<usize, Option<Rc<Map<String, Value>>>> = BTreeMap::new();
-    let messages = stacks.iter().map(|stack| {
-        let mut objects = Vec::new();
-        for open in stack.iter().rev().filter(|open| open.is_object).take(MOST_AROUND) {
-            let object = known.entry(open.start).or_insert_with(|| {
-                let end = ends.get(&open.start).copied().filter(|end| end - open.start <= LONGEST)?;
-                serde_json::from_slice(&text[open.start..end]).ok().map(Rc::new)
-            });
-            let key = String::from_utf8_lossy(&text[open.key.clone()]).into_owned();
-            objects.extend(object.clone().map(|object| Around { object, key }));
-        }
-        read(&objects.iter().collect::<Vec<_>>())
-    });
-    messages.collect()
+    windows.resize(offsets.len(), Rc::default());
+    (windows, ends)
 }
 
 /// Offset after the string that starts at `start`.
@@ -94,4 +146,33 @@ fn string_end(text: &[u8], start: usize) -> usize {
         at += 2;
     }
     text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The keys around each offset, the innermost first.
+    fn keys(text: &str, offsets: &[usize]) -> Vec<Vec<String>> {
+        let mut keys = vec![];
+        around(text.as_bytes(), offsets, &mut |number, around| {
+            assert_eq!(number, keys.len());
+            keys.push(around.iter().map(|around| around.key.clone()).collect());
+        });
+        keys
+    }
+
+    #[test]
+    fn objects_are_told_from_the_inside() {
+        let text = r#"[{"a": {"b": "x", "c": ["y"]}}, {"d": "z"}]"#;
+        let at = |what: &str| text.find(what).unwrap();
+        assert_eq!(keys(text, &[0, at("x"), at("y"), at("z")]), [vec![], vec!["b", "a"], vec!["c", "a"], vec!["d"]]);
+    }
+
+    #[test]
+    fn what_is_too_deep_does_not_move_what_follows() {
+        let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+        let text = format!(r#"{{"deep": {deep}, "a": "x"}}"#);
+        assert_eq!(keys(&text, &[text.find('x').unwrap()]), [["a"]]);
+    }
 }

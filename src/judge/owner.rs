@@ -8,6 +8,9 @@ use std::ops::Range;
 /// The most characters of a name.
 const LONGEST: usize = 100;
 
+/// The start of a row is looked for in so many bytes before a value.
+const MAX_ROW: usize = 8 << 10;
+
 /// A profile or user.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner {
@@ -42,7 +45,12 @@ fn named(name: &str) -> Option<Owner> {
 /// As `aws iam create-access-key` prints it.
 fn in_json(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<Owner>> {
     let offsets: Vec<usize> = spans.iter().map(|span| span.start).collect();
-    json::around(text, &offsets, &mut |around| named(around.first()?.object.get("UserName")?.as_str()?))
+    let mut owners = vec![None; spans.len()];
+    json::around(text, &offsets, &mut |number, around| {
+        let name = around.first().and_then(|around| around.object.get("UserName")?.as_str());
+        owners[number] = name.and_then(named);
+    });
+    owners
 }
 
 /// The console's `credentials.csv`, whose first column is the user's name.
@@ -51,8 +59,8 @@ fn is_table_of_users(text: &[u8]) -> bool {
 }
 
 fn in_row(text: &[u8], span: &Range<usize>) -> Option<Owner> {
-    let start = memchr::memrchr(b'\n', &text[..span.start])? + 1;
-    let cell = text[start..span.start].split(|&b| b == b',').next()?;
+    let before = &text[span.start.saturating_sub(MAX_ROW)..span.start];
+    let cell = before[memchr::memrchr(b'\n', before)? + 1..].split(|&b| b == b',').next()?;
     named(String::from_utf8_lossy(cell).trim_matches('"'))
 }
 

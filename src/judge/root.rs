@@ -11,7 +11,7 @@ use crate::credential::{Account, AccountId};
 use crate::detect::ini;
 use crate::detect::observe::root_use;
 use crate::finding::Finding;
-use crate::json;
+use crate::json::{self, Around};
 use crate::rule::{Finder, Matcher};
 use regex::bytes::Regex;
 use serde_json::{Map, Value};
@@ -149,12 +149,13 @@ fn has(text: &[u8], words: &[u8]) -> bool {
 fn recorded(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<Sign>> {
     let offsets: Vec<usize> = spans.iter().map(|span| span.start).collect();
     let ids: Vec<String> = spans.iter().map(|span| String::from_utf8_lossy(&text[span.clone()]).into_owned()).collect();
-    let mut number = 0;
-    json::around(text, &offsets, &mut |around| {
+    let mut signs = vec![None; spans.len()];
+    json::around(text, &offsets, &mut |number, around| {
         let id = &ids[number];
-        number += 1;
-        around.iter().find_map(|around| cloud_trail(&around.object, id).or_else(|| guard_duty(&around.object, id)))
-    })
+        let sign = |around: &&Around| cloud_trail(&around.object, id).or_else(|| guard_duty(&around.object, id));
+        signs[number] = around.iter().find_map(sign);
+    });
+    signs
 }
 
 fn cloud_trail(record: &Map<String, Value>, id: &str) -> Option<Sign> {

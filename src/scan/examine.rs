@@ -30,6 +30,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// So much is held of what was found in one file, in bytes: a report of what an archive holds can be many times as large as
+/// the archive.
+const MAX_HELD: usize = 128 << 20;
+
 /// What one file holds.
 #[derive(Debug, Default)]
 pub struct Examined {
@@ -62,8 +66,86 @@ impl Examined {
         self.secrets.extend(other.secrets);
     }
 
+    /// What it takes in memory, in bytes, so far as it can be many times what was read.
+    fn weight(&self) -> usize {
+        let mut seen: HashSet<*const ()> = HashSet::new();
+        let mut is_new = |at: *const ()| seen.insert(at);
+        let mut weight = 0;
+        for finding in &self.findings {
+            let excerpts = finding.excerpts.iter().map(|excerpt| size_of_val(excerpt) + excerpt.text.len());
+            weight += size_of::<Finding>() + excerpts.sum::<usize>();
+            if is_new(Arc::as_ptr(&finding.path).cast()) {
+                weight += finding.path.weight();
+            }
+            let mut message = finding.message.as_ref();
+            while let Some(known) = message.filter(|message| is_new(Arc::as_ptr(message).cast())) {
+                weight += known.weight();
+                message = known.outer.as_ref();
+            }
+        }
+        weight + self.skips.iter().map(|skip| size_of_val(skip) + skip.path.weight()).sum::<usize>()
+    }
+
     fn skipped(path: BlobPath, cause: SkipCause) -> Self {
         Self { skips: vec![Skip { path, cause }], ..Self::default() }
+    }
+}
+
+/// What was found in the parts of one file, up to [`MAX_HELD`].
+#[derive(Default)]
+struct Held {
+    /// Of the parts in which something was found.
+    parts: Vec<Part>,
+    /// Of all parts, in bytes.
+    weight: usize,
+    /// True if parts were let go.
+    is_cut: bool,
+    blobs: u64,
+    bytes: u64,
+}
+
+struct Part {
+    order: PathOrder,
+    weight: usize,
+    examined: Examined,
+}
+
+impl Held {
+    fn add(&mut self, path: &BlobPath, mut examined: Examined) {
+        self.blobs += std::mem::take(&mut examined.blobs);
+        self.bytes += std::mem::take(&mut examined.bytes);
+        if examined.is_nothing() {
+            return;
+        }
+        let part = Part { order: path_order(path), weight: examined.weight(), examined };
+        self.weight += part.weight;
+        self.parts.push(part);
+        // Not every time that there is a little too much.
+        if self.weight > 2 * MAX_HELD {
+            self.cut();
+        }
+    }
+
+    /// Lets go of the last parts, in the order of a report, so that what is kept does not depend on who came first.
+    fn cut(&mut self) {
+        self.is_cut = true;
+        self.parts.sort_by(|a, b| a.order.cmp(&b.order));
+        let mut kept = 0;
+        self.parts.retain(|part| {
+            kept += part.weight;
+            kept <= MAX_HELD
+        });
+        self.weight = self.parts.iter().map(|part| part.weight).sum();
+    }
+
+    fn into_examined(mut self, path: &BlobPath) -> Examined {
+        let mut all = Examined { blobs: self.blobs, bytes: self.bytes, ..Examined::default() };
+        if self.is_cut {
+            self.cut();
+            all.skips.push(Skip { path: path.clone(), cause: SkipCause::TooMany });
+        }
+        self.parts.into_iter().for_each(|part| all.add(part.examined));
+        all
     }
 }
 
@@ -113,25 +195,30 @@ impl<'a> Examiner<'a> {
     }
 
     fn inside(&self, path: &BlobPath, format: Format, content: Content, size: Option<u64>) -> Examined {
-        let found = Mutex::new(Examined::default());
+        let found = Mutex::new(Held::default());
         // What was found in the bytes of containers in it.
-        let whole = Mutex::new(Examined::default());
-        let add = |to: &Mutex<Examined>, examined| to.lock().unwrap_or_else(PoisonError::into_inner).add(examined);
+        let whole = Mutex::new(Held::default());
+        let add = |to: &Mutex<Held>, path: &BlobPath, examined: Examined| {
+            to.lock().unwrap_or_else(PoisonError::into_inner).add(path, examined);
+        };
         let take = |item: Item| match item {
             Item::Blob(inner) => {
                 let examined = Self::guarded(&inner.path, || self.alone(&inner));
-                add(&found, Examined { blobs: 1, bytes: inner.bytes.len() as u64, ..examined });
+                add(&found, &inner.path, Examined { blobs: 1, bytes: inner.bytes.len() as u64, ..examined });
             }
-            Item::Whole(inner) => add(&whole, Self::guarded(&inner.path, || self.alone(&inner))),
-            Item::Skip(skip) => add(&found, Examined { skips: vec![skip], ..Examined::default() }),
+            Item::Whole(inner) => add(&whole, &inner.path, Self::guarded(&inner.path, || self.alone(&inner))),
+            Item::Skip(skip) => {
+                let path = skip.path.clone();
+                add(&found, &path, Examined { skips: vec![skip], ..Examined::default() });
+            }
             Item::Container(..) => unreachable!("an unpacker opens what it meets"),
         };
         // Bytes in memory are scanned as they are, too.
         let is_seen = matches!(content, Content::Bytes(_));
         let place = Place::outermost(path.clone(), is_seen);
         Unpacker::new(&self.limits, size, self.size, self.archives, &take).open(format, &place, content);
-        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut whole = whole.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner).into_examined(path);
+        let mut whole = whole.into_inner().unwrap_or_else(PoisonError::into_inner).into_examined(path);
         found.findings.sort_by_cached_key(in_order);
         whole.findings.sort_by_cached_key(in_order);
         let own = without_known(std::mem::take(&mut whole.findings), &found.findings);
@@ -236,7 +323,7 @@ impl<'a> Examiner<'a> {
     /// Tells in whose message each finding is, if it is in one.
     fn attach_messages(&self, blob: &Blob, findings: &mut [Finding]) {
         if let Some(Context::Message(message)) = &blob.context {
-            let message = Arc::new(self.shown(message));
+            let message = message.shown(&|text| self.hide(text));
             findings.iter_mut().for_each(|finding| finding.message = Some(message.clone()));
             return;
         }
@@ -247,28 +334,28 @@ impl<'a> Examiner<'a> {
             Some(Context::Slack(export)) => Some(export.clone()),
             _ => self.export_of(&blob.path),
         };
-        let messages = match export.filter(|_| slack::is_day(path)) {
-            Some(export) => export.messages(path, blob.bytes, &offsets),
-            None => chat::messages(blob.bytes, &offsets),
-        };
         // Most of a file's findings are in the same message as the one before.
         let mut last: Option<(Message, Arc<Message>)> = None;
-        for (finding, message) in findings.iter_mut().zip(messages) {
-            let Some(message) = message else { continue };
+        let mut left = MAX_HELD;
+        let mut attach = |number: usize, message: Message| {
             if last.as_ref().is_none_or(|(known, _)| *known != message) {
-                let shown = Arc::new(self.shown(&message));
-                last = Some((message, shown));
+                let weight = message.weight();
+                // Beyond what a report holds of a file, findings are let go anyway.
+                left = left.saturating_sub(weight);
+                let shown = Arc::new(message.hide(&|text: &str| self.hide(text)));
+                last = (left > 0).then_some((message, shown));
             }
-            finding.message = last.as_ref().map(|(_, shown)| shown.clone());
+            findings[number].message = last.as_ref().map(|(_, shown)| shown.clone());
+        };
+        match export.filter(|_| slack::is_day(path)) {
+            Some(export) => export.messages(path, blob.bytes, &offsets, &mut attach),
+            None => chat::messages(blob.bytes, &offsets, &mut attach),
         }
     }
 
-    /// A message without the secrets that stand in its subject or elsewhere in what is told of it.
-    fn shown(&self, message: &Message) -> Message {
-        let hide = |text: &str| {
-            String::from_utf8_lossy(&hidden(self.detector, text.as_bytes().to_vec(), self.show_secrets)).into_owned()
-        };
-        message.hide(&hide)
+    /// A text of a message without the secrets that stand in it.
+    fn hide(&self, text: &str) -> String {
+        String::from_utf8_lossy(&hidden(self.detector, text.as_bytes().to_vec(), self.show_secrets)).into_owned()
     }
 
     /// The tables of the export that a day's file is in, if it is in a directory that Slack's export was unpacked to.
@@ -371,14 +458,20 @@ fn without_known(outer: Vec<Finding>, inner: &[Finding]) -> Vec<Finding> {
     outer.into_iter().filter(|finding| !is_inside(finding)).collect()
 }
 
+/// The names inside of a path, each as text and number.
+type PathOrder = Vec<(Vec<u8>, u64)>;
+
 /// The order in which parts stand in their container, so far as their names tell: the tenth message is after the second.
-fn in_order(finding: &Finding) -> (Vec<(Vec<u8>, u64)>, Location, String) {
-    let number = |name: &Vec<u8>| {
+fn path_order(path: &BlobPath) -> PathOrder {
+    let number = |name: &Arc<[u8]>| {
         let digits = name.iter().rev().take_while(|b| b.is_ascii_digit()).count();
         let (text, digits) = name.split_at(name.len() - digits);
         let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0);
         (text.to_vec(), number)
     };
-    let names = finding.path.inside().iter().map(number).collect();
-    (names, finding.location, finding.rule.id.to_string())
+    path.inside().iter().map(number).collect()
+}
+
+fn in_order(finding: &Finding) -> (PathOrder, Location, String) {
+    (path_order(&finding.path), finding.location, finding.rule.id.to_string())
 }

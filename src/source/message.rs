@@ -1,9 +1,14 @@
 //! A message in which a blob or a part of it stands: who wrote it to whom, where and when.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
 
-/// Of a subject, name or address no more is shown, in characters.
-const LONGEST: usize = 1000;
+/// Of a subject, name or address no more is kept, in characters.
+const MAX_TEXT: usize = 1000;
+
+/// So many people are kept of those that a message went to, or came from, in one way; after them, one for each further
+/// domain, since it counts whether a message left the organisation.
+const MAX_PARTIES: usize = 200;
 
 /// What kind of message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,17 +112,47 @@ impl Message {
         self.to.iter().chain(&self.cc).chain(&self.bcc)
     }
 
-    /// The same with every text passed through `hide`.
+    /// The same with no more of each text, and no more people, than a report shows: whoever writes a message may write
+    /// megabytes of them.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        for list in [&mut self.from, &mut self.sender, &mut self.reply_to, &mut self.to, &mut self.cc, &mut self.bcc] {
+            let mut domains = HashSet::new();
+            let mut count = 0;
+            list.retain(|party| {
+                count += 1;
+                let is_new = domains.len() < MAX_PARTIES && domains.insert(domain_of(&party.address).to_owned());
+                count <= MAX_PARTIES || is_new
+            });
+            list.shrink_to_fit();
+            for party in list {
+                *party = Party { name: cut(std::mem::take(&mut party.name)), address: cut(std::mem::take(&mut party.address)) };
+            }
+        }
+        for text in [&mut self.list_id, &mut self.date, &mut self.subject, &mut self.id] {
+            *text = cut(std::mem::take(text));
+        }
+        if let Some(channel) = &mut self.channel {
+            channel.name = cut(std::mem::take(&mut channel.name));
+        }
+        self
+    }
+
+    /// What it takes in memory, in bytes, without the messages that it is in.
+    pub fn weight(&self) -> usize {
+        let parties = [&self.from, &self.sender, &self.reply_to, &self.to, &self.cc, &self.bcc];
+        let party = |party: &Party| size_of::<Party>() + party.name.len() + party.address.len();
+        let texts = self.list_id.len() + self.date.len() + self.subject.len() + self.id.len();
+        size_of::<Self>() + texts + parties.into_iter().flatten().map(party).sum::<usize>()
+    }
+
+    /// The same with every text passed through `hide`; but for the message that it is in.
     #[must_use]
     pub fn hide(&self, hide: &impl Fn(&str) -> String) -> Self {
         let text = |text: &String| if text.is_empty() { String::new() } else { hide(text) };
         let text = |whole: &String| {
             let shown = text(whole);
-            if shown.chars().nth(LONGEST).is_none() {
-                shown
-            } else {
-                shown.chars().take(LONGEST).chain(['…']).collect()
-            }
+            cut(shown)
         };
         let parties = |parties: &Vec<Party>| {
             let hidden = parties.iter().map(|party| Party { name: text(&party.name), address: text(&party.address) });
@@ -140,8 +175,45 @@ impl Message {
                 .as_ref()
                 .map(|channel| Channel { name: text(&channel.name), is_external: channel.is_external }),
             is_from_outside: self.is_from_outside,
-            outer: self.outer.as_ref().map(|outer| Arc::new(outer.hide(hide))),
+            outer: self.outer.clone(),
         }
+    }
+}
+
+/// A text without its end if it is longer than [`MAX_TEXT`].
+fn cut(text: String) -> String {
+    match text.char_indices().nth(MAX_TEXT) {
+        // A copy, so that the rest is not kept.
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn domain_of(address: &str) -> &str {
+    let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+    &domain[..domain.floor_char_boundary(MAX_TEXT)]
+}
+
+/// A message around a blob: as it is, and as it may be shown. All that is found in it shares both.
+#[derive(Debug)]
+pub struct Enclosing {
+    message: Message,
+    outer: Option<Arc<Self>>,
+    shown: OnceLock<Arc<Message>>,
+}
+
+impl Enclosing {
+    /// A message that may itself be in another one.
+    pub fn new(message: Message, outer: Option<Arc<Self>>) -> Self {
+        Self { message: message.bounded(), outer, shown: OnceLock::new() }
+    }
+
+    /// The message with every text passed through `hide`, and so those that it is in. `hide` is asked once.
+    pub fn shown(&self, hide: &impl Fn(&str) -> String) -> &Arc<Message> {
+        self.shown.get_or_init(|| {
+            let outer = self.outer.as_ref().map(|outer| outer.shown(hide).clone());
+            Arc::new(Message { outer, ..self.message.hide(hide) })
+        })
     }
 }
 

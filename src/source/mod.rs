@@ -13,7 +13,7 @@ pub mod tree;
 
 use container::Content;
 use container::format::Format;
-use message::Message;
+use message::Enclosing;
 pub use path::{BlobPath, INSIDE};
 pub use skip::{Skip, SkipCause};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct Blob<'a> {
 #[derive(Debug, Clone)]
 pub enum Context {
     /// It is part of a message.
-    Message(Arc<Message>),
+    Message(Arc<Enclosing>),
     /// It is in an export of Slack, whose tables these are.
     Slack(Arc<chat::slack::Export>),
 }

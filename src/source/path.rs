@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Stands between a container and what is in it where both are shown.
 pub const INSIDE: &str = " » ";
@@ -10,9 +11,12 @@ pub const INSIDE: &str = " » ";
 /// between parts; and, if the blob is in a container, the names in there. They need not be valid UTF-8.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct BlobPath {
-    file: Vec<u8>,
-    inside: Vec<Vec<u8>>,
+    file: Arc<[u8]>,
+    inside: Vec<Arc<[u8]>>,
 }
+
+/// Of a longer name of something in a container only the start is kept, in bytes: file systems allow 255.
+const MAX_NAME: usize = 4096;
 
 impl BlobPath {
     /// From a path of the file system. A leading `./` is left out.
@@ -24,8 +28,8 @@ impl BlobPath {
             bytes.iter().map(|&b| if b == std::path::MAIN_SEPARATOR as u8 { b'/' } else { b }).collect()
         };
         let file = match bytes.strip_prefix(b"./") {
-            Some(rest) if !rest.is_empty() => rest.to_vec(),
-            _ => bytes,
+            Some(rest) if !rest.is_empty() => rest.into(),
+            _ => bytes.into(),
         };
         Self { file, inside: Vec::new() }
     }
@@ -33,13 +37,9 @@ impl BlobPath {
     /// The name of something under this one, given as git does: with `/`.
     #[must_use]
     pub fn join(mut self, below: &[u8]) -> Self {
-        if self.file == b"." {
-            self.file.clear();
-        }
-        if !self.file.is_empty() && !self.file.ends_with(b"/") {
-            self.file.push(b'/');
-        }
-        self.file.extend_from_slice(below);
+        let dir = if *self.file == *b"." { &[] } else { &self.file[..] };
+        let slash = if dir.is_empty() || dir.ends_with(b"/") { &b""[..] } else { b"/" };
+        self.file = [dir, slash, below].concat().into();
         self
     }
 
@@ -47,7 +47,10 @@ impl BlobPath {
     #[must_use]
     pub fn within(&self, name: &[u8]) -> Self {
         let mut inner = self.clone();
-        inner.inside.push(name.to_vec());
+        inner.inside.push(match name.get(..MAX_NAME) {
+            Some(start) if name.len() > MAX_NAME => [start, "…".as_bytes()].concat().into(),
+            _ => name.into(),
+        });
         inner
     }
 
@@ -57,14 +60,19 @@ impl BlobPath {
     }
 
     /// The names on the way from the file to the blob; none if the blob is the file.
-    pub fn inside(&self) -> &[Vec<u8>] {
+    pub fn inside(&self) -> &[Arc<[u8]>] {
         &self.inside
+    }
+
+    /// What it takes in memory, in bytes, beside what it shares with its container.
+    pub fn weight(&self) -> usize {
+        size_of::<Self>() + size_of_val(&self.inside[..]) + self.innermost().len()
     }
 
     /// The same with every name inside changed.
     #[must_use]
     pub fn map_inside(&self, change: impl Fn(&[u8]) -> Vec<u8>) -> Self {
-        Self { file: self.file.clone(), inside: self.inside.iter().map(|name| change(name)).collect() }
+        Self { file: self.file.clone(), inside: self.inside.iter().map(|name| change(name).into()).collect() }
     }
 
     /// The path of the innermost: what the rules for some paths look at.

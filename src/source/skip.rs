@@ -14,6 +14,8 @@ pub struct Skip {
 }
 
 /// Why something was not scanned.
+///
+/// The words of a library are never among these: they may quote what was read. So what is said of containers is fixed text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SkipCause {
     /// A path that was asked for and is not there.
@@ -40,13 +42,15 @@ pub enum SkipCause {
     /// keyspill itself failed on it.
     Internal,
     /// A container that is damaged: what is wrong. What could be read of it was scanned.
-    Damaged(String),
+    Damaged(&'static str),
+    /// A container of which so many parts cannot be read: what they are, in the plural.
+    PartsLost(usize, &'static str),
     /// In a container, and encrypted.
     Encrypted,
-    /// Packed or written in a way that keyspill does not know: in the library's words.
-    Unsupported(String),
-    /// A document whose text cannot be read: why. Its bytes were scanned as they are.
-    NoText(String),
+    /// Packed or written in a way that keyspill does not know: which.
+    Unsupported(&'static str),
+    /// A document whose text cannot be read, or not all of it: why. Its bytes were scanned as they are.
+    NoText(&'static str),
     /// In a container, and beyond what is read of it.
     OverLimit {
         /// Which limit, and how to raise it.
@@ -87,7 +91,7 @@ impl SkipCause {
         match self {
             Self::Missing | Self::Unreadable(_) | Self::Internal | Self::TooMany => true,
             Self::NoRepository(_) | Self::NoCommits(_) | Self::MoreUnreadable(_) | Self::TooManyPaths => true,
-            Self::Damaged(_) | Self::Unsupported(_) => true,
+            Self::Damaged(_) | Self::PartsLost(..) | Self::Unsupported(_) => true,
             Self::TooLarge { is_chosen, .. } | Self::OverLimit { is_chosen, .. } => !is_chosen,
             Self::MoreEntries { is_failure, .. } => *is_failure,
             Self::Encrypted | Self::NoText(_) | Self::NotOpened => false,
@@ -112,7 +116,7 @@ impl SkipCause {
             Self::Symlink => "symlink",
             Self::Special => "special",
             Self::Internal => "internal",
-            Self::Damaged(_) => "damaged",
+            Self::Damaged(_) | Self::PartsLost(..) => "damaged",
             Self::Encrypted => "encrypted",
             Self::Unsupported(_) => "unsupported",
             Self::NoText(_) => "no-text",
@@ -149,8 +153,8 @@ impl fmt::Display for SkipCause {
             Self::TooMany => {
                 write!(
                     f,
-                    "scanned in part: it holds more than {MOST_TOKENS} keys and comments, or more packed text than is \
-                     unpacked; scan it in smaller pieces"
+                    "scanned in part: it holds more than {MOST_TOKENS} keys and comments, more layers or amounts of packed \
+                     text than are unpacked, or more findings than are kept of one file; scan it in smaller pieces"
                 )
             }
             Self::NoRepository(words) | Self::NoCommits(words) => f.write_str(words),
@@ -166,9 +170,12 @@ impl fmt::Display for SkipCause {
             }
             Self::NoSubmodule => f.write_str("a submodule that was never fetched; `git submodule update --init` does"),
             Self::Damaged(words) => write!(f, "damaged ({words}); what could be read of it was scanned"),
+            Self::PartsLost(count, parts) => {
+                write!(f, "damaged: {count} of its {parts} cannot be read; the others were scanned")
+            }
             Self::Encrypted => f.write_str("encrypted, so that it cannot be scanned; decrypt it first"),
             Self::Unsupported(words) => write!(f, "not scanned: keyspill cannot unpack it ({words})"),
-            Self::NoText(words) => write!(f, "its text cannot be read ({words}); its bytes were scanned as they are"),
+            Self::NoText(words) => write!(f, "not all of its text can be read ({words}); its bytes were scanned as they are"),
             Self::OverLimit { words, .. } => write!(f, "not scanned, or in part: {words}"),
             Self::MoreEntries { count, .. } => write!(f, "{count} more entries were not scanned"),
             Self::NotOpened => f.write_str("archives are left out, as was asked for"),

@@ -59,11 +59,9 @@ struct Calls {
 fn recorded_calls(text: &[u8]) -> Vec<Observation> {
     let places: Vec<usize> = memchr::memmem::find_iter(text, b"\"Root\"").take(MOST_RECORDS).collect();
     let mut calls: BTreeMap<Option<AccountId>, Calls> = BTreeMap::new();
-    let mut number = 0;
-    json::around(text, &places, &mut |around| {
+    json::around(text, &places, &mut |number, around| {
         let at = places[number];
-        number += 1;
-        let (account, by_key, time) = call(around)?;
+        let Some((account, by_key, time)) = call(around) else { return };
         let known = calls.entry(account).or_default();
         if known.count == 0 {
             known.span = at..at + 6;
@@ -75,7 +73,6 @@ fn recorded_calls(text: &[u8]) -> Vec<Observation> {
             known.first = Some(first);
             known.last = known.last.take().max(Some(time));
         }
-        Some(())
     });
     let tell = |(account, calls): (Option<AccountId>, Calls)| {
         let Calls { span, count, by_key, first, last } = calls;

@@ -9,15 +9,18 @@ mod xml;
 use super::message::Message;
 use crate::json;
 
-/// The messages in which `offsets`, in ascending order, stand; `None` for those that stand in none. Nothing at all, if
-/// `text` is none that has messages.
-pub fn messages(text: &[u8], offsets: &[usize]) -> Vec<Option<Message>> {
+/// Takes the message in which the offset of that number stands.
+pub type Visit<'a> = &'a mut dyn FnMut(usize, Message);
+
+/// Calls `visit` for each of `offsets`, in ascending order, that stands in a message.
+pub fn messages(text: &[u8], offsets: &[usize], visit: Visit) {
     match text.trim_ascii_start().strip_prefix(b"\xef\xbb\xbf").unwrap_or(text.trim_ascii_start()).first() {
-        Some(b'{' | b'[') => {
-            let mut read = record::message;
-            json::around(text, offsets, &mut read)
-        }
-        Some(b'<') => xml::around(text, offsets),
-        _ => vec![],
+        Some(b'{' | b'[') => json::around(text, offsets, &mut |number, around| {
+            if let Some(message) = record::message(around) {
+                visit(number, message.bounded());
+            }
+        }),
+        Some(b'<') => xml::around(text, offsets, visit),
+        _ => {}
     }
 }

@@ -2,13 +2,19 @@
 //!
 //! <https://slack.com/help/articles/220556107-How-to-read-Slack-data-exports>
 
-use super::{json, record};
+use super::{Visit, json, record};
 use crate::source::message::{Channel, Medium, Message, Party};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// What is read of a table of users or channels, in bytes.
 pub const MOST_TABLE: u64 = 16 << 20;
+
+/// So many users, and conversations, are known; the others go by their ids.
+const MAX_ROWS: usize = 100_000;
+
+/// So many members of a conversation are known.
+const MAX_MEMBERS: usize = 200;
 
 /// Tables of conversations of each kind: public, private, of several, of two.
 const CONVERSATIONS: [&str; 4] = ["channels.json", "groups.json", "mpims.json", "dms.json"];
@@ -78,7 +84,7 @@ fn table<T: serde::de::DeserializeOwned>(
         fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
             while let Some(row) = rows.next_element::<T>()? {
                 let (name, row) = (self.1)(row);
-                if !name.is_empty() {
+                if !name.is_empty() && self.0.len() < MAX_ROWS {
                     self.0.insert(name, row);
                 }
             }
@@ -100,7 +106,9 @@ impl Export {
     /// From the tables that `file` finds by their names.
     pub fn read(mut file: impl FnMut(&str) -> Option<Vec<u8>>) -> Self {
         let user = |user: User| (user.id.clone(), user);
-        let channel = |channel: Conversation| {
+        let channel = |mut channel: Conversation| {
+            channel.members.truncate(MAX_MEMBERS);
+            channel.members.shrink_to_fit();
             (if channel.name.is_empty() { channel.id.clone() } else { channel.name.clone() }, channel)
         };
         let mut export = Self { users: table(file("users.json"), user), channels: BTreeMap::new() };
@@ -110,17 +118,16 @@ impl Export {
         export
     }
 
-    /// The messages in which `offsets`, in ascending order, of a day's file at `path` stand.
-    pub fn messages(&self, path: &[u8], text: &[u8], offsets: &[usize]) -> Vec<Option<Message>> {
+    /// Calls `visit` for each of `offsets`, in ascending order, of a day's file at `path` that stands in a message.
+    pub fn messages(&self, path: &[u8], text: &[u8], offsets: &[usize], visit: Visit) {
         let dir = path.rsplit(|&b| b == b'/').nth(1).unwrap_or_default();
         let dir = String::from_utf8_lossy(dir).into_owned();
-        json::around(text, offsets, &mut |around| {
+        json::around(text, offsets, &mut |number, around| {
             // The outermost is the message, whatever blocks and quotes are in it.
-            around
-                .last()
-                .filter(|around| around.object.contains_key("ts"))
-                .map(|around| self.message(&around.object, &dir))
-        })
+            if let Some(around) = around.last().filter(|around| around.object.contains_key("ts")) {
+                visit(number, self.message(&around.object, &dir).bounded());
+            }
+        });
     }
 
     fn message(&self, object: &serde_json::Map<String, serde_json::Value>, dir: &str) -> Message {

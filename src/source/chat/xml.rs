@@ -1,16 +1,22 @@
 //! The elements around a place in XML, as Jira and Confluence export it.
 
 use super::record;
-use crate::json::{Around, LONGEST, MOST_AROUND};
+use super::Visit;
+use crate::json::{Around, MAX_AROUND, MAX_KEY, MAX_OBJECT, ParseBudget};
 use crate::source::message::Message;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// Deeper nesting is no longer followed.
-const DEEPEST: usize = 256;
+/// Deeper nesting is not followed, only counted.
+const MAX_DEPTH: usize = 256;
+
+/// So many attributes of an element are read.
+const MAX_ATTRIBUTES: usize = 32;
+
+/// Longer values of attributes, in bytes, are passed over: names, times and addresses are short.
+const MAX_VALUE: usize = 4096;
 
 struct Open {
     name: String,
@@ -19,55 +25,69 @@ struct Open {
     start: usize,
 }
 
-/// For each of `offsets`, in ascending order, the message it stands in. An element is taken for an object: its
+/// Calls `visit` for each of `offsets`, in ascending order, that stands in a message. An element is taken for an object: its
 /// attributes and the texts of its children are its fields.
-pub(super) fn around(text: &[u8], offsets: &[usize]) -> Vec<Option<Message>> {
-    let Ok(text) = std::str::from_utf8(text) else { return vec![None; offsets.len()] };
-    let mut messages = Vec::with_capacity(offsets.len());
-    let mut wanted = offsets.iter().copied().peekable();
+pub(super) fn around(text: &[u8], offsets: &[usize], visit: Visit) {
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let mut wanted = offsets.iter().copied().enumerate().peekable();
     let mut reader = lenient(text);
     let mut open: Vec<Open> = Vec::new();
-    let mut known = BTreeMap::new();
+    // How many are open beyond those that are followed.
+    let mut deeper = 0usize;
+    let mut known = Known { objects: vec![], budget: ParseBudget::new(text.len()) };
     while wanted.peek().is_some() {
         let event = reader.read_event();
         let at = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
-        while wanted.next_if(|offset| *offset < at).is_some() {
-            messages.push(message(text, &open, &mut known));
+        while let Some((number, _)) = wanted.next_if(|(_, offset)| *offset < at) {
+            if let Some(message) = message(text, &open, &mut known) {
+                visit(number, message.bounded());
+            }
         }
         match event {
-            Ok(Event::Start(start)) if open.len() < DEEPEST => {
+            Ok(Event::Start(start)) if open.len() < MAX_DEPTH => {
                 open.push(Open { name: name(&start), attributes: attributes(&start), start: at });
             }
+            Ok(Event::Start(_)) => deeper += 1,
+            Ok(Event::End(_)) if deeper > 0 => deeper -= 1,
             Ok(Event::End(_)) => _ = open.pop(),
             Ok(Event::Eof) | Err(_) => break,
             Ok(_) => {}
         }
     }
-    messages.resize(offsets.len(), None);
-    messages
 }
 
-/// The fields of elements, by where their content starts.
-type Known = BTreeMap<usize, Rc<Map<String, Value>>>;
+/// The fields of the elements around the last place, by where their content starts.
+struct Known {
+    objects: Vec<(usize, Rc<Map<String, Value>>)>,
+    budget: ParseBudget,
+}
 
 fn message(text: &str, open: &[Open], known: &mut Known) -> Option<Message> {
     let mut inner = "text".to_owned();
     let mut objects = Vec::new();
-    for element in open.iter().rev().take(MOST_AROUND) {
-        let object = known.entry(element.start).or_insert_with(|| {
-            let mut object = fields(&text[element.start..]);
-            object.extend(element.attributes.clone());
-            Rc::new(object)
-        });
-        objects.push(Around { object: object.clone(), key: std::mem::replace(&mut inner, element.name.clone()) });
+    let mut used = Vec::new();
+    for element in open.iter().rev().take(MAX_AROUND) {
+        let object = match known.objects.iter().find(|(start, _)| *start == element.start) {
+            Some((_, object)) => object.clone(),
+            None => {
+                let (mut object, length) =
+                    if known.budget.is_exhausted() { Default::default() } else { fields(&text[element.start..]) };
+                _ = known.budget.take(length);
+                object.extend(element.attributes.clone());
+                Rc::new(object)
+            }
+        };
+        used.push((element.start, object.clone()));
+        objects.push(Around { object, key: std::mem::replace(&mut inner, element.name.clone()) });
     }
+    known.objects = used;
     record::message(&objects.iter().collect::<Vec<_>>())
 }
 
-/// The texts of the elements that follow, up to the end of the one they are in.
-fn fields(content: &str) -> Map<String, Value> {
+/// The texts of the elements that follow, up to the end of the one they are in; and how many bytes were read.
+fn fields(content: &str) -> (Map<String, Value>, usize) {
     let mut fields = Map::new();
-    let mut reader = lenient(&content[..content.floor_char_boundary(LONGEST)]);
+    let mut reader = lenient(&content[..content.floor_char_boundary(MAX_OBJECT)]);
     let mut depth = 0usize;
     let mut child = String::new();
     loop {
@@ -83,7 +103,7 @@ fn fields(content: &str) -> Map<String, Value> {
                 }
                 depth += 1;
             }
-            Ok(Event::End(_)) if depth == 0 => return fields,
+            Ok(Event::End(_)) if depth == 0 => break,
             Ok(Event::End(_)) => depth -= 1,
             Ok(Event::Text(text)) if depth == 1 => {
                 let text = text.trim().to_owned();
@@ -94,10 +114,11 @@ fn fields(content: &str) -> Map<String, Value> {
                     None => _ = fields.insert(child.clone(), Value::String(text)),
                 }
             }
-            Ok(Event::Eof) | Err(_) => return fields,
+            Ok(Event::Eof) | Err(_) => break,
             Ok(_) => {}
         }
     }
+    (fields, usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX))
 }
 
 fn lenient(text: &str) -> Reader<&[u8]> {
@@ -110,13 +131,19 @@ fn lenient(text: &str) -> Reader<&[u8]> {
 }
 
 fn name(element: &BytesStart) -> String {
-    element.local_name().as_ref().to_owned()
+    short(element.local_name().as_ref())
+}
+
+/// A name, or none if it is longer than any that is known.
+fn short(name: &str) -> String {
+    if name.len() <= MAX_KEY { name.to_owned() } else { String::new() }
 }
 
 fn attributes(element: &BytesStart) -> Map<String, Value> {
     let mut attributes = element.attributes();
-    let attributes = attributes.with_checks(false).flatten();
-    attributes
-        .map(|attribute| (attribute.key.local_name().as_ref().to_owned(), Value::String(attribute.value.into_owned())))
+    let attributes = attributes.with_checks(false).flatten().take(MAX_ATTRIBUTES);
+    let short_ones = attributes.filter(|attribute| attribute.value.len() <= MAX_VALUE);
+    short_ones
+        .map(|attribute| (short(attribute.key.local_name().as_ref()), Value::String(attribute.value.into_owned())))
         .collect()
 }

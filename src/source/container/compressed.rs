@@ -2,37 +2,205 @@
 
 use super::{Content, Format, Place, Unpacker};
 use crate::source::SkipCause;
-use std::io::Read;
+use crate::file::Reason;
+use std::io::{self, BufRead, Read};
 
 /// The most memory that a file may ask for to be unpacked, in bytes: what the largest preset of xz asks for, with room.
 pub(super) const MOST_MEMORY: u64 = 128 << 20;
 
-/// Hands over what is in a compressed file.
+/// Bytes of the input that each stream of bzip2 must have on average, after some that may be smaller: for each, megabytes are
+/// set up.
+const LEAST_OF_STREAM: u64 = 16 << 10;
+const SMALL_STREAMS: u64 = 1000;
+
+/// An empty stream of bzip2 after its first four bytes: the mark of its end and a checksum of nothing.
+const EMPTY_BZIP2: &[u8] = b"\x17\x72\x45\x38\x50\x90\0\0\0\0";
+
+/// Hands over what is in a compressed file, and what follows it there.
 ///
 /// # Errors
 /// If it is damaged; what comes before was handed over.
 pub(super) fn open(unpacker: &Unpacker, format: Format, place: &Place, content: Content) -> Result<(), SkipCause> {
-    unpacker.budget().enter()?;
-    let source = content.reader();
-    let damaged = |error: std::io::Error| SkipCause::Damaged(error.to_string());
-    let decoder: Box<dyn Read> = match format {
-        Format::Gzip => {
-            Box::new(WithoutTrailer { decoder: flate2::read::MultiGzDecoder::new(source), has_yielded: false })
+    let budget = unpacker.budget();
+    budget.enter()?;
+    let damaged = |error: io::Error| budget.cause(&error);
+    let name = unpacked_name(place.path.innermost());
+    let mut source = Source::new(content.reader());
+    match format {
+        Format::Gzip | Format::Bzip2 => {
+            let mut members = Members { source: Some(source), decoder: None, is_bzip2: format == Format::Bzip2, count: 0, read: 0 };
+            unpacker.unpacked(place, name, &mut budget.meter(&mut members))?;
+            match members.source {
+                Some(mut rest) => after_the_end(unpacker, place, &mut rest),
+                None => Ok(()),
+            }
         }
-        Format::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(source)),
-        Format::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(
-            source,
-            true,
-            u32::try_from(MOST_MEMORY >> 10).unwrap_or(u32::MAX),
-        )),
+        Format::Xz => {
+            let memory = u32::try_from(MOST_MEMORY >> 10).unwrap_or(u32::MAX);
+            let decoder = lzma_rust2::XzReader::new_mem_limit(source, true, memory);
+            unpacker.unpacked(place, name, &mut budget.meter(decoder))
+        }
         _ => {
-            let mut decoder = zstd::Decoder::new(source).map_err(damaged)?;
+            let mut decoder = zstd::Decoder::with_buffer(&mut source).map_err(damaged)?;
             decoder.window_log_max(MOST_MEMORY.ilog2()).map_err(damaged)?;
-            Box::new(decoder)
+            unpacker.unpacked(place, name, &mut budget.meter(decoder))
         }
-    };
-    let mut unfolded = unpacker.budget().meter(decoder);
-    unpacker.unpacked(place, unpacked_name(place.path.innermost()), &mut unfolded)
+    }
+}
+
+/// Hands over what follows the last stream of a file. Tapes pad with zeros, which are nothing.
+fn after_the_end(unpacker: &Unpacker, place: &Place, rest: &mut dyn BufRead) -> Result<(), SkipCause> {
+    let damaged = |error: io::Error| unpacker.budget().cause(&error);
+    loop {
+        let bytes = rest.fill_buf().map_err(damaged)?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        match bytes.iter().position(|&b| b != 0) {
+            Some(at) => {
+                rest.consume(at);
+                return unpacker.entry(&place.within(b"after the end"), &mut Plain(rest));
+            }
+            None => {
+                let length = bytes.len();
+                rest.consume(length);
+            }
+        }
+    }
+}
+
+/// A reader behind a reference, as a sized one.
+struct Plain<'a>(&'a mut dyn BufRead);
+
+impl Read for Plain<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+/// A buffered reader of which more than one byte can be seen before it is taken.
+struct Source<'a> {
+    inner: Box<dyn Read + 'a>,
+    buffer: Box<[u8]>,
+    /// What of the buffer was read and not taken.
+    rest: std::ops::Range<usize>,
+}
+
+impl<'a> Source<'a> {
+    fn new(inner: Box<dyn Read + 'a>) -> Self {
+        Self { inner, buffer: vec![0; 1 << 16].into(), rest: 0..0 }
+    }
+
+    /// The next `length` bytes; fewer at the end.
+    fn peek(&mut self, length: usize) -> io::Result<&[u8]> {
+        if self.rest.len() < length {
+            self.buffer.copy_within(self.rest.clone(), 0);
+            self.rest = 0..self.rest.len();
+            while self.rest.len() < length {
+                match self.inner.read(&mut self.buffer[self.rest.end..]) {
+                    Ok(0) => break,
+                    Ok(read) => self.rest.end += read,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(&self.buffer[self.rest.start..self.rest.end.min(self.rest.start + length)])
+    }
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.fill_buf()?.read(buffer)?;
+        self.consume(length);
+        Ok(length)
+    }
+}
+
+impl BufRead for Source<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.rest.is_empty() {
+            self.peek(1)?;
+        }
+        Ok(&self.buffer[self.rest.clone()])
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.rest.start = self.rest.end.min(self.rest.start + length);
+    }
+}
+
+/// One stream of a file.
+enum Decoder<'a> {
+    Gzip(flate2::bufread::GzDecoder<Source<'a>>),
+    Bzip2(bzip2::bufread::BzDecoder<Source<'a>>),
+}
+
+/// Reads the streams of a file one after the other, up to what is none.
+struct Members<'a> {
+    /// What was not read yet, between two streams.
+    source: Option<Source<'a>>,
+    decoder: Option<Decoder<'a>>,
+    is_bzip2: bool,
+    count: u64,
+    /// Bytes that came out so far.
+    read: u64,
+}
+
+impl<'a> Members<'a> {
+    /// Starts with the next stream; false if there is none.
+    fn start(&mut self, mut source: Source<'a>) -> io::Result<bool> {
+        const START: usize = 4;
+        self.count += 1;
+        if self.is_bzip2 {
+            let length = START + EMPTY_BZIP2.len();
+            while source.peek(length)?.starts_with(b"BZh") && source.peek(length)?.get(START..) == Some(EMPTY_BZIP2) {
+                source.consume(length);
+            }
+            if !source.peek(START)?.starts_with(b"BZh") {
+                self.source = Some(source);
+                return Ok(false);
+            }
+            if self.count > SMALL_STREAMS + self.read / LEAST_OF_STREAM {
+                return Err(Reason("it is made of too many small streams").into());
+            }
+            self.decoder = Some(Decoder::Bzip2(bzip2::bufread::BzDecoder::new(source)));
+        } else {
+            if !source.peek(2)?.starts_with(b"\x1f\x8b") {
+                self.source = Some(source);
+                return Ok(false);
+            }
+            self.decoder = Some(Decoder::Gzip(flate2::bufread::GzDecoder::new(source)));
+        }
+        Ok(true)
+    }
+}
+
+impl Read for Members<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let length = match &mut self.decoder {
+                Some(Decoder::Gzip(decoder)) => decoder.read(buffer)?,
+                Some(Decoder::Bzip2(decoder)) => decoder.read(buffer)?,
+                None => 0,
+            };
+            if length > 0 || buffer.is_empty() {
+                self.read += length as u64;
+                return Ok(length);
+            }
+            let source = match self.decoder.take() {
+                Some(Decoder::Gzip(decoder)) => decoder.into_inner(),
+                Some(Decoder::Bzip2(decoder)) => decoder.into_inner(),
+                None => match self.source.take() {
+                    Some(source) => source,
+                    None => return Ok(0),
+                },
+            };
+            if !self.start(source)? {
+                return Ok(0);
+            }
+        }
+    }
 }
 
 /// The name of what is in a compressed file: as `gunzip` would call it.
@@ -42,24 +210,6 @@ fn unpacked_name(path: &[u8]) -> &[u8] {
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
     let stem = name.iter().rposition(|&b| b == b'.').map_or(name, |dot| &name[..dot]);
     if stem.is_empty() { b"content" } else { stem }
-}
-
-/// Takes what follows the last member of a gzip file for its end, as `gzip -d` does: tapes pad with zeros.
-struct WithoutTrailer<R> {
-    decoder: R,
-    has_yielded: bool,
-}
-
-impl<R: Read> Read for WithoutTrailer<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self.decoder.read(buffer) {
-            Err(error) if self.has_yielded && error.to_string() == "invalid gzip header" => Ok(0),
-            read => {
-                self.has_yielded |= read.as_ref().is_ok_and(|&length| length > 0);
-                read
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a blob is, told by its first bytes.
 
+use crate::source::mail::mime::Recognition;
 use crate::source::mail::{mbox, mime};
 
 /// So many first bytes are enough to tell.
@@ -35,7 +36,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format of what starts with `head`: the first [`HEAD`] bytes, or all if there are fewer.
+    /// The format of what starts with `head`: the first [`HEAD`] bytes, or all if there are fewer; or more if
+    /// [`Self::needs_more`].
     pub fn of(head: &[u8]) -> Option<Self> {
         match head {
             [0x1f, 0x8b, 8, flags, ..] if flags & 0xe0 == 0 => Some(Self::Gzip),
@@ -52,16 +54,21 @@ impl Format {
             [b'%', b'P', b'D', b'F', b'-', ..] => Some(Self::Pdf),
             [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, ..] => Some(Self::Compound),
             [b'!', b'B', b'D', b'N', ..] => Some(Self::Pst),
-            [b'F', b'r', b'o', b'm', b' ', ..] if mbox::starts_message(first_line(head)) => Some(Self::Mbox),
             _ if is_tar(head) => Some(Self::Tar),
-            _ if mime::is_message(head) => Some(Self::Mail),
+            _ if mbox::starts_message(first_line(mime::without_prefix(head))) => Some(Self::Mbox),
+            _ if mime::recognize(head) == Recognition::Message => Some(Self::Mail),
             _ => None,
         }
     }
 
+    /// True if more than [`HEAD`] bytes must be seen, up to [`mime::MAX_FIELDS`].
+    pub fn needs_more(head: &[u8]) -> bool {
+        mime::recognize(head) == Recognition::Open
+    }
+
     /// The format of all of `blob`: an archive may also be told by its end.
     pub fn of_all(blob: &[u8]) -> Option<Self> {
-        Self::of(&blob[..blob.len().min(HEAD)]).or_else(|| is_zip_after_something(blob).then_some(Self::Zip))
+        Self::of(&blob[..blob.len().min(mime::MAX_FIELDS)]).or_else(|| is_zip_after_something(blob).then_some(Self::Zip))
     }
 
     /// True for what only packs one blob.

@@ -1,5 +1,6 @@
 //! How far containers are looked into: everything in them may be made to exhaust who opens it.
 
+use crate::file::{Reason, describe};
 use crate::source::SkipCause;
 use std::io::{self, Read};
 use std::sync::OnceLock;
@@ -134,15 +135,21 @@ impl<'a> Budget<'a> {
     }
 
     /// Why reading failed: a limit was met, or the data is damaged.
-    pub fn cause(&self, error: &dyn std::fmt::Display) -> SkipCause {
-        self.spent().cloned().unwrap_or_else(|| SkipCause::Damaged(plain(&error.to_string())))
+    pub fn cause(&self, error: &io::Error) -> SkipCause {
+        let reason = error.get_ref().and_then(|inner| inner.downcast_ref::<Reason>());
+        match (reason, error.kind()) {
+            (Some(reason), _) => self.damaged(reason.0),
+            (None, io::ErrorKind::UnexpectedEof) => self.damaged("it ends early"),
+            (None, _) if error.raw_os_error().is_some() => SkipCause::Unreadable(describe(error)),
+            (None, io::ErrorKind::OutOfMemory) => self.damaged("to unpack it takes too much memory"),
+            (None, _) => self.damaged("it is not written as its format asks"),
+        }
     }
-}
 
-/// An error's words as the rest of a sentence of ours.
-pub(in crate::source) fn plain(words: &str) -> String {
-    let words = words.split(" (os error").next().unwrap_or_default().trim_end_matches('.');
-    crate::sanitize::one_line(words)
+    /// That something is damaged, unless reading ended because a limit was met.
+    pub fn damaged(&self, what: &'static str) -> SkipCause {
+        self.spent().cloned().unwrap_or(SkipCause::Damaged(what))
+    }
 }
 
 /// See [`Budget::meter`].
@@ -155,6 +162,6 @@ pub struct Metered<'a, R> {
 impl<R: Read> Read for Metered<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.decoder.read(buffer)?;
-        if self.budget.unfold(length as u64) { Ok(length) } else { Err(io::Error::other("over a limit")) }
+        if self.budget.unfold(length as u64) { Ok(length) } else { Err(Reason("over a limit").into()) }
     }
 }

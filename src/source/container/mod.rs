@@ -17,7 +17,9 @@ mod tar;
 mod tolerant;
 mod zip;
 
+use super::mail::mime::MAX_FIELDS;
 use super::mail::{mbox, mime, msg, pst};
+use super::message::{Enclosing, Message};
 use super::{Blob, BlobPath, Context, Item, Sink, SizeLimit, Skip, SkipCause};
 use format::{Format, HEAD};
 use limits::{Budget, Limits};
@@ -25,6 +27,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use tolerant::Tolerant;
 
 /// Where the bytes of a container are.
@@ -93,6 +96,16 @@ impl Place {
     pub fn within(&self, name: &[u8]) -> Self {
         let path = self.path.within(name);
         Self { path, depth: self.depth + 1, context: self.context.clone(), is_seen: false }
+    }
+
+    /// The same, in a message that may itself be in another.
+    #[must_use]
+    pub fn with_message(self, message: Message) -> Self {
+        let outer = match &self.context {
+            Some(Context::Message(outer)) => Some(outer.clone()),
+            _ => None,
+        };
+        self.with(Context::Message(Arc::new(Enclosing::new(message, outer))))
     }
 
     /// The same, of which a container tells more.
@@ -181,8 +194,14 @@ impl<'a> Unpacker<'a> {
     ) -> Result<(), SkipCause> {
         let mut stream = Tolerant::new(stream);
         let mut head = Vec::with_capacity(HEAD);
-        let read = (&mut stream).take(HEAD as u64).read_to_end(&mut head);
-        read.map_err(|error| self.budget.cause(&error))?;
+        let mut read = |most: usize, head: &mut Vec<u8>| {
+            let left = (most - head.len()) as u64;
+            (&mut stream).take(left).read_to_end(head).map_err(|error| self.budget.cause(&error))
+        };
+        read(HEAD, &mut head)?;
+        if Format::needs_more(&head) {
+            read(MAX_FIELDS, &mut head)?;
+        }
         let format = Format::of(&head);
         let place = place(format.filter(|format| self.opens(*format)));
         let mut whole = Cursor::new(&head[..]).chain(&mut stream);

@@ -39,11 +39,17 @@ const LOOKS: [&str; 2] = ["rPr", "rPh"];
 /// Values of attributes that are shorter are not told.
 const SHORTEST_ATTRIBUTE: usize = 16;
 
-/// True for the parts of a document that hold text.
+/// True for the names of parts that may hold text of a document.
 pub(super) fn is_text(name: &[u8]) -> bool {
-    let is_in = |dir: &[u8]| name.starts_with(dir);
-    name.ends_with(b".xml") && (is_in(b"word/") || is_in(b"xl/") || is_in(b"ppt/"))
-        || matches!(name, b"content.xml" | b"styles.xml" | b"meta.xml")
+    name.ends_with(b".xml")
+}
+
+/// True for XML of an office document, by the namespaces that its first element declares: a name may be damaged, or another.
+pub(super) fn is_office(xml: &[u8]) -> bool {
+    const NAMESPACES: [&[u8]; 3] =
+        [b"schemas.openxmlformats.org/", b"purl.oclc.org/ooxml/", b"urn:oasis:names:tc:opendocument:"];
+    let head = &xml[..xml.len().min(4096)];
+    NAMESPACES.iter().any(|namespace| memchr::memmem::find(head, namespace).is_some())
 }
 
 /// The text of such a part, and after it what is in comments and attributes, as the targets of links. What is no XML is left

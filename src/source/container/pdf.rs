@@ -1,6 +1,6 @@
 //! Text of PDF documents, ISO 32000. They are parsed by `lopdf`.
 
-use super::{Place, Unpacker, limits};
+use super::{Place, Unpacker};
 use crate::source::SkipCause;
 use lopdf::{Document, Error, LoadOptions};
 
@@ -32,6 +32,6 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(
 fn cause(error: &Error) -> SkipCause {
     match error {
         Error::InvalidPassword | Error::Decryption(_) | Error::UnsupportedSecurityHandler(_) => SkipCause::Encrypted,
-        _ => SkipCause::NoText(limits::plain(&error.to_string())),
+        _ => SkipCause::NoText("a part of it is damaged"),
     }
 }

@@ -3,7 +3,7 @@
 use super::compressed::MOST_MEMORY;
 use super::{Content, Place, Unpacker};
 use crate::source::SkipCause;
-use sevenz_rust2::{ArchiveReader, Error, Password};
+use sevenz_rust2::{Archive, ArchiveReader, Error, Password};
 
 /// Hands over the files in a 7z archive.
 ///
@@ -12,20 +12,20 @@ use sevenz_rust2::{ArchiveReader, Error, Password};
 pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Result<(), SkipCause> {
     let budget = unpacker.budget();
     let cause = |error: Error| match error {
-        _ if budget.spent().is_some() => budget.cause(&""),
+        _ if budget.spent().is_some() => budget.damaged("over a limit"),
         Error::PasswordRequired | Error::MaybeBadPassword(_) => SkipCause::Encrypted,
-        Error::UnsupportedCompressionMethod(_) | Error::Unsupported(_) | Error::UnsupportedVersion { .. } => {
-            SkipCause::Unsupported(error.to_string())
-        }
-        _ => budget.cause(&error),
+        Error::UnsupportedCompressionMethod(_) => SkipCause::Unsupported("another compression method"),
+        Error::Unsupported(_) | Error::UnsupportedVersion { .. } => SkipCause::Unsupported("another kind of 7z archive"),
+        _ => budget.damaged("it is not written as 7z archives are"),
     };
     let memory = usize::try_from(MOST_MEMORY >> 10).unwrap_or(usize::MAX);
     let source = content.seekable(unpacker)?;
     let mut archive = ArchiveReader::new_with_memory_limit(source, Password::empty(), memory).map_err(cause)?;
     archive.set_thread_count(1);
+    let is_whole = has_all_blocks(archive.archive());
     let mut spent = None;
     let read = archive.for_each_entries(|entry, stream| {
-        if entry.is_directory() {
+        if entry.is_directory() && !entry.has_stream() {
             return Ok(true);
         }
         if let Err(cause) = budget.enter() {
@@ -39,5 +39,17 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
         Ok(true)
     });
     spent.map_or(Ok(()), Err)?;
-    read.map_err(cause)
+    read.map_err(cause)?;
+    if is_whole { Ok(()) } else { Err(budget.damaged("it holds data that belongs to none of its files")) }
+}
+
+/// True if all that each compressed block unfolds to is in some file.
+fn has_all_blocks(archive: &Archive) -> bool {
+    let mut sizes = vec![0u64; archive.blocks.len()];
+    for (file, block) in archive.files.iter().zip(&archive.stream_map.file_block_index) {
+        if let Some(size) = block.and_then(|block| sizes.get_mut(block)) {
+            *size = size.saturating_add(file.size());
+        }
+    }
+    sizes.iter().zip(&archive.blocks).all(|(size, block)| *size == block.get_unpack_size())
 }

@@ -2,7 +2,8 @@
 
 use super::{Content, Place, Unpacker};
 use crate::source::SkipCause;
-use std::io::{Error, Read, Result as IoResult};
+use crate::file::Reason;
+use std::io::{Read, Result as IoResult};
 
 /// Blocks of a tar archive, in bytes.
 const BLOCK: usize = 512;
@@ -82,7 +83,7 @@ fn check_block(block: &[u8]) -> IoResult<()> {
     let mut header = ::tar::Header::new_old();
     header.as_mut_bytes().copy_from_slice(block);
     match header.entry_size() {
-        Ok(size) if size > LONGEST_NAME => Err(Error::other("a name or list of attributes is too long")),
+        Ok(size) if size > LONGEST_NAME => Err(Reason("a name or list of attributes is too long").into()),
         _ => Ok(()),
     }
 }

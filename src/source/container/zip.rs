@@ -3,38 +3,77 @@
 use super::office;
 use super::{Content, Place, Unpacker};
 use crate::source::{Context, SkipCause, chat};
-use std::io::Read;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::sync::Arc;
 use zip::ZipArchive;
 use zip::read::ZipFile;
 use zip::result::ZipError;
 
-/// Hands over the files in a zip archive.
+/// As many archives may be written one after the other into one file.
+const MAX_ARCHIVES: usize = 100;
+
+/// The first bytes of what is before each entry (APPNOTE.TXT, 4.3.7).
+const LOCAL_HEADER: &[u8] = b"PK\x03\x04";
+
+/// Between entries there may be so many bytes that belong to none: the sizes of the one before, where they were not known
+/// when it was begun (APPNOTE.TXT, 4.3.9).
+const MAX_DESCRIPTOR: u64 = 24;
+
+/// The last bytes of the block in which Android keeps signatures, between the entries and their list. Source:
+/// <https://source.android.com/docs/security/features/apksigning/v2>.
+const APK_SIGNATURES: &[u8] = b"APK Sig Block 42";
+
+/// Hands over the files in a zip archive, and in those that were written before it into the same file.
 ///
 /// # Errors
 /// If it is damaged, or over a limit; what could be read was handed over.
 pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Result<(), SkipCause> {
     let budget = unpacker.budget();
     let mut source = content.seekable(unpacker)?;
-    let mut archive = match ZipArchive::new(&mut source) {
-        Ok(archive) => archive,
-        Err(error) => {
-            // One that was cut off has no directory, but there is something before each entry, too.
-            source.rewind().map_err(|error| budget.cause(&error))?;
-            while let Ok(Some(mut file)) = zip::read::read_zipfile_from_stream(&mut source) {
-                budget.enter()?;
-                entry(unpacker, place, &mut file, false);
+    let mut end = source.seek(SeekFrom::End(0)).map_err(|error| budget.cause(&error))?;
+    let mut problem = None;
+    for number in 0..MAX_ARCHIVES {
+        let start = match ZipArchive::new(Part { source: &mut source, at: 0, end }) {
+            Ok(archive) => {
+                let start = archive.offset();
+                problem = entries(unpacker, place, archive).err().or(problem);
+                start
             }
-            return Err(budget.cause(&error));
+            Err(error) => {
+                let mut part = Part { source: &mut source, at: 0, end };
+                // What is before an archive need not be another one.
+                if number > 0 && !starts_entry(&mut part, 0) {
+                    break;
+                }
+                // One that was cut off has no directory, but there is something before each entry, too.
+                _ = from_stream(unpacker, place, &mut part, 0);
+                return Err(cause(unpacker, &error));
+            }
+        };
+        if let Some(spent) = budget.spent() {
+            return Err(spent.clone());
         }
-    };
-    let is_office =
-        ["[Content_Types].xml", "META-INF/manifest.xml"].iter().any(|name| archive.index_for_name(name).is_some())
-            && archive.file_names_raw().any(office::is_text);
+        match start {
+            0 => break,
+            _ if number + 1 == MAX_ARCHIVES => return Err(budget.damaged("too many archives are in one file")),
+            start => end = start.min(end - 1),
+        }
+    }
+    problem.map_or(Ok(()), Err)
+}
+
+fn entries<R: Read + Seek>(
+    unpacker: &Unpacker,
+    place: &Place,
+    mut archive: ZipArchive<Part<R>>,
+) -> Result<(), SkipCause> {
+    let budget = unpacker.budget();
     let place = match slack_export(unpacker, &mut archive) {
         Some(export) => &place.clone().with(Context::Slack(Arc::new(export))),
         None => place,
     };
+    let mut known = vec![];
     for index in 0..archive.len() {
         if let Err(cause) = budget.enter() {
             let left = archive.len() - index;
@@ -42,39 +81,118 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
             return Err(cause);
         }
         let name = archive.name_for_index(index).and_then(Result::ok).unwrap_or_default().into_owned();
+        if let Ok(file) = archive.by_index_raw(index) {
+            let data = file.data_start().unwrap_or(file.header_start());
+            known.push(file.header_start()..data.saturating_add(file.compressed_size()));
+        }
         match archive.by_index(index) {
-            Ok(mut file) => entry(unpacker, place, &mut file, is_office),
-            Err(error) => {
-                let cause = match &error {
-                    ZipError::InvalidPassword | ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => {
-                        SkipCause::Encrypted
-                    }
-                    ZipError::CompressionMethodNotSupported(_) | ZipError::UnsupportedArchive(_) => {
-                        SkipCause::Unsupported(error.to_string())
-                    }
-                    _ => budget.cause(&error),
-                };
-                unpacker.skip(&place.within(name.as_bytes()).path, cause);
-            }
+            Ok(mut file) => entry(unpacker, place, &mut file),
+            Err(error) => unpacker.skip(&place.within(name.as_bytes()).path, cause(unpacker, &error)),
         }
     }
-    if archive.has_duplicate_names() {
-        return Err(SkipCause::Damaged(
-            "several entries have the same name, and of these only the last was read".into(),
-        ));
+    let has_duplicates = archive.has_duplicate_names();
+    let directory = archive.central_directory_start();
+    let start = archive.offset();
+    // Entries that are not listed, as those of which another one has the name.
+    let mut part = archive.into_inner();
+    for gap in gaps(known, start..directory) {
+        hidden_entries(unpacker, place, &mut part, gap)?;
+    }
+    if has_duplicates {
+        return Err(budget.damaged("several entries have the same name"));
     }
     budget.spent().cloned().map_or(Ok(()), Err)
 }
 
-fn entry<R: Read>(unpacker: &Unpacker, place: &Place, file: &mut ZipFile<R>, is_office: bool) {
-    if !file.is_file() {
+/// Where between entries there is room for something else.
+fn gaps(mut known: Vec<Range<u64>>, all: Range<u64>) -> Vec<Range<u64>> {
+    known.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut gaps = vec![];
+    let mut at = all.start;
+    for range in known.into_iter().chain([all.end..all.end]) {
+        if range.start > at.saturating_add(MAX_DESCRIPTOR) {
+            gaps.push(at..range.start);
+        }
+        at = at.max(range.end);
+    }
+    gaps
+}
+
+/// Hands over what is in a gap, if it is entries; else says that there is something, unless it is what programs put there.
+fn hidden_entries<R: Read + Seek>(
+    unpacker: &Unpacker,
+    place: &Place,
+    archive: &mut Part<R>,
+    gap: Range<u64>,
+) -> Result<(), SkipCause> {
+    let budget = unpacker.budget();
+    let mut part = Part { source: &mut archive.source, at: 0, end: gap.end };
+    let mut content = Vec::new();
+    let read = part.seek(SeekFrom::Start(gap.start)).and_then(|_| (&mut part).take(1 << 20).read_to_end(&mut content));
+    read.map_err(|error| budget.cause(&error))?;
+    let entry = memchr::memmem::find(&content, LOCAL_HEADER);
+    let is_empty = content.iter().all(|&b| b == 0) || content.ends_with(APK_SIGNATURES);
+    match entry {
+        // It may be preceded by what tells of the entry before.
+        Some(at) if at as u64 <= MAX_DESCRIPTOR => from_stream(unpacker, place, &mut part, gap.start + at as u64),
+        _ if is_empty => Ok(()),
+        _ => Err(budget.damaged("there is something between its entries that none of them tells of")),
+    }
+}
+
+/// Hands over the entries that follow each other from an offset on.
+fn from_stream<R: Read + Seek>(
+    unpacker: &Unpacker,
+    place: &Place,
+    part: &mut Part<R>,
+    start: u64,
+) -> Result<(), SkipCause> {
+    let budget = unpacker.budget();
+    part.seek(SeekFrom::Start(start)).map_err(|error| budget.cause(&error))?;
+    loop {
+        let problem = match zip::read::read_zipfile_from_stream(part) {
+            Ok(Some(mut file)) => {
+                budget.enter()?;
+                entry(unpacker, place, &mut file);
+                continue;
+            }
+            Ok(None) => return Ok(()),
+            Err(error) => cause(unpacker, &error),
+        };
+        // A last few bytes may tell of the entry before.
+        return if part.at >= part.end { Ok(()) } else { Err(problem) };
+    }
+}
+
+/// True if there is the header of an entry at an offset.
+fn starts_entry<R: Read + Seek>(part: &mut Part<R>, at: u64) -> bool {
+    let mut head = [0; LOCAL_HEADER.len()];
+    part.seek(SeekFrom::Start(at)).and_then(|_| part.read_exact(&mut head)).is_ok() && head == LOCAL_HEADER
+}
+
+fn cause(unpacker: &Unpacker, error: &ZipError) -> SkipCause {
+    match error {
+        ZipError::InvalidPassword | ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => SkipCause::Encrypted,
+        ZipError::CompressionMethodNotSupported(_) => SkipCause::Unsupported("another compression method"),
+        ZipError::UnsupportedArchive(_) => SkipCause::Unsupported("another kind of zip archive"),
+        ZipError::Io(error) => unpacker.budget().cause(error),
+        _ => unpacker.budget().damaged("it is not written as zip archives are"),
+    }
+}
+
+fn entry<R: Read>(unpacker: &Unpacker, place: &Place, file: &mut ZipFile<R>) {
+    // What says that it is a directory or a link may hold something all the same.
+    if !file.is_file() && file.size() == 0 && file.compressed_size() == 0 {
         return;
     }
     let inner = place.within(file.name_raw());
-    let is_document = is_office && office::is_text(file.name_raw());
+    let is_document = office::is_text(file.name_raw());
     let mut unfolded = unpacker.budget().meter(file);
     let read = if is_document {
-        unpacker.read_all(&mut unfolded).map(|xml| unpacker.leaf(&inner, &office::text(&xml)))
+        unpacker.read_all(&mut unfolded).map(|xml| match office::is_office(&xml) {
+            true => unpacker.leaf(&inner, &office::text(&xml)),
+            false => unpacker.leaf(&inner, &xml),
+        })
     } else {
         unpacker.entry(&inner, &mut unfolded)
     };
@@ -84,10 +202,7 @@ fn entry<R: Read>(unpacker: &Unpacker, place: &Place, file: &mut ZipFile<R>, is_
 }
 
 /// The tables of users and channels, if this is what Slack exports.
-fn slack_export<R: Read + std::io::Seek>(
-    unpacker: &Unpacker,
-    archive: &mut ZipArchive<R>,
-) -> Option<chat::slack::Export> {
+fn slack_export<R: Read + Seek>(unpacker: &Unpacker, archive: &mut ZipArchive<R>) -> Option<chat::slack::Export> {
     archive.index_for_name("users.json")?;
     archive.file_names_raw().find(|name| chat::slack::is_day(name))?;
     Some(chat::slack::Export::read(|name| {
@@ -96,4 +211,34 @@ fn slack_export<R: Read + std::io::Seek>(
         unpacker.budget().meter(file).take(chat::slack::MOST_TABLE).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }))
+}
+
+/// A file up to some offset.
+struct Part<R> {
+    source: R,
+    at: u64,
+    end: u64,
+}
+
+impl<R: Read> Read for Part<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let length = buffer.len().min(left);
+        let read = self.source.read(&mut buffer[..length])?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl<R: Seek> Seek for Part<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(offset) => self.end.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.at.checked_add_signed(offset),
+        };
+        let at = at.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        self.at = self.source.seek(SeekFrom::Start(at))?;
+        Ok(self.at)
+    }
 }

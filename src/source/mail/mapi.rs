@@ -5,12 +5,11 @@
 use super::mime;
 use crate::source::container::{Place, Unpacker};
 use crate::source::message::{Medium, Message, Party};
-use crate::source::{Context, SkipCause};
+use crate::source::SkipCause;
 use mail_parser::MessageParser;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
-use std::sync::Arc;
 
 const SUBJECT: u16 = 0x0037;
 const CLIENT_SUBMIT_TIME: u16 = 0x0039;
@@ -115,11 +114,7 @@ impl Item {
         if let Err(cause) = unpacker.budget().descend(place.depth) {
             return unpacker.skip(&place.path, cause);
         }
-        let mut message = self.message();
-        if let Some(Context::Message(outer)) = &place.context {
-            message.outer = Some(outer.clone());
-        }
-        let place = place.clone().with(Context::Message(Arc::new(message)));
+        let place = place.clone().with_message(self.message());
         let headers = [self.properties.text(TRANSPORT_HEADERS), self.properties.text(SUBJECT)].join("\n");
         unpacker.leaf(&place.within(b"headers"), headers.as_bytes());
         for (id, name) in [(BODY, "body"), (HTML, "html body")] {
@@ -131,7 +126,7 @@ impl Item {
             let place = place.within(b"rtf body");
             match rich_text(rtf) {
                 Some(text) => unpacker.leaf(&place, &text),
-                None => unpacker.skip(&place.path, SkipCause::Damaged("not as rich text is packed".into())),
+                None => unpacker.skip(&place.path, SkipCause::Damaged("it is not packed as rich text is")),
             }
         }
         for attachment in &self.attachments {

@@ -141,7 +141,7 @@ impl<R: BufRead> Messages<R> {
         let start = match self.next.take() {
             Some(line) => line,
             None if self.number > 0 => return Ok(None),
-            None => self.line(Vec::new())?,
+            None => self.first_line()?,
         };
         if start.is_empty() {
             return Ok(None);
@@ -169,6 +169,17 @@ impl<R: BufRead> Messages<R> {
             }
             is_after_blank = starts_line && matches!(&line[..], b"\n" | b"\r\n");
             starts_line = line.ends_with(b"\n");
+        }
+    }
+
+    /// The first line, after what may stand before it: a byte order mark and empty lines.
+    fn first_line(&mut self) -> std::io::Result<Vec<u8>> {
+        loop {
+            let line = self.line(Vec::new())?;
+            let start = mime::without_prefix(&line);
+            if !start.is_empty() || line.is_empty() {
+                return Ok(start.to_vec());
+            }
         }
     }
 

@@ -1,31 +1,32 @@
 //! One message as it is sent, RFC 5322 and MIME. It is parsed by `mail-parser`.
 
-use crate::source::container::{Place, Unpacker};
+use super::prepare;
+use crate::source::container::format::Format;
+use crate::source::container::{Content, Place, Unpacker};
 use crate::source::message::{Medium, Message, Party};
-use crate::source::{Context, SkipCause};
+use crate::source::SkipCause;
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::parsers::MessageStream;
-use mail_parser::{Address, Encoding, HeaderName, HeaderValue, MessageParser, MessagePart, MimeHeaders, PartType};
-use std::collections::BTreeMap;
+use mail_parser::{Address, ContentType, Encoding, HeaderName, HeaderValue, MessageParser, MessagePart, MimeHeaders, PartType};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::catch_unwind;
-use std::sync::Arc;
 
 /// Fields of which one at least is in every message.
-const TELLING: [&[u8]; 8] =
-    [b"from", b"to", b"date", b"received", b"return-path", b"message-id", b"delivered-to", b"mime-version"];
+const TELLING: [&str; 8] =
+    ["from", "to", "date", "received", "return-path", "message-id", "delivered-to", "mime-version"];
 
 /// Others that text which is no message rarely starts with.
-const OTHERS: [&[u8]; 10] = [
-    b"subject",
-    b"cc",
-    b"bcc",
-    b"sender",
-    b"reply-to",
-    b"content-type",
-    b"content-transfer-encoding",
-    b"list-id",
-    b"dkim-signature",
-    b"in-reply-to",
+const OTHERS: [&str; 10] = [
+    "subject",
+    "cc",
+    "bcc",
+    "sender",
+    "reply-to",
+    "content-type",
+    "content-transfer-encoding",
+    "list-id",
+    "dkim-signature",
+    "in-reply-to",
 ];
 
 /// A message with more parts is not taken apart: they may lie in each other, and the parser follows them on the stack.
@@ -39,33 +40,63 @@ fn has_few_parts(message: &[u8]) -> bool {
     names.filter(is_name).nth(MOST_PARTS).is_none()
 }
 
-/// True for what starts with the fields of a message: two that are known, one of them telling.
-pub(crate) fn is_message(head: &[u8]) -> bool {
+/// So much of a message is searched for two known fields: services add dozens of long ones before those that people know.
+pub(crate) const MAX_FIELDS: usize = 256 << 10;
+
+/// Whether a blob is a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recognition {
+    Message,
+    /// It ends, or goes on, in another way than the fields of a message.
+    Other,
+    /// All of it are fields, and more of it must be seen.
+    Open,
+}
+
+/// A message without what may stand before its fields: a byte order mark and empty lines.
+pub(crate) fn without_prefix(mut message: &[u8]) -> &[u8] {
+    message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
+    while let [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] = message {
+        message = rest;
+    }
+    message
+}
+
+/// Tells what starts with the fields of a message: two that are known, one of them telling.
+pub(crate) fn recognize(head: &[u8]) -> Recognition {
+    let head = without_prefix(head);
+    let head = &head[..head.len().min(MAX_FIELDS)];
     let is_name = |b: &u8| b.is_ascii_graphic() && *b != b':';
     // Names of fields are short, so that most text is ruled out by its first few bytes.
     let name = head.iter().take(80).position(|b| !is_name(b)).unwrap_or_default();
     if name == 0 || head[name] != b':' || !head[0].is_ascii_alphabetic() {
-        return false;
+        return Recognition::Other;
     }
-    let mut known = Vec::new();
-    for line in head.split(|&b| b == b'\n').take(100) {
+    let (mut known, mut has_telling) = ([""; 2], false);
+    for line in head.split_inclusive(|&b| b == b'\n') {
         match line.first() {
             // The rest of the field before.
             Some(b' ' | b'\t') if !line.trim_ascii().is_empty() => continue,
             Some(b) if is_name(b) => {}
-            _ => break,
+            _ => return Recognition::Other,
         }
-        let Some(colon) = memchr::memchr(b':', line) else { break };
-        if !line[..colon].iter().all(is_name) {
-            break;
+        let Some(colon) = line.iter().position(|b| !is_name(b)).filter(|at| line[*at] == b':') else {
+            let is_cut = !line.ends_with(b"\n") && line.iter().all(is_name);
+            return if is_cut { Recognition::Open } else { Recognition::Other };
+        };
+        let find = |names: &[&'static str]| names.iter().find(|name| line[..colon].eq_ignore_ascii_case(name.as_bytes())).copied();
+        let telling = find(&TELLING);
+        has_telling |= telling.is_some();
+        match (telling.or_else(|| find(&OTHERS)), known) {
+            (Some(name), ["", _]) => known[0] = name,
+            (Some(name), [first, _]) if name != first => known[1] = name,
+            _ => {}
         }
-        let name = line[..colon].to_ascii_lowercase();
-        let is_known = TELLING.iter().chain(&OTHERS).any(|known| *known == name);
-        if is_known && !known.contains(&name) {
-            known.push(name);
+        if !known[1].is_empty() && has_telling {
+            return Recognition::Message;
         }
     }
-    known.len() >= 2 && known.iter().any(|name| TELLING.contains(&name.as_slice()))
+    Recognition::Open
 }
 
 /// Hands over the parts of a message.
@@ -81,9 +112,11 @@ pub(super) fn open_one(unpacker: &Unpacker, place: &Place, bytes: &[u8], is_patc
         return unpacker.leaf(place, bytes);
     }
     unpacker.whole(place, bytes);
+    let bytes = without_prefix(bytes);
+    let prepared = prepare::prepared(bytes);
     // One message that the parser fails on must not cost the mailbox.
-    let Ok(parsed) = catch_unwind(|| MessageParser::default().parse(bytes)) else {
-        unpacker.skip(&place.path, SkipCause::Damaged("not as mail is written".into()));
+    let Ok(parsed) = catch_unwind(|| MessageParser::default().parse(&prepared[..])) else {
+        unpacker.skip(&place.path, SkipCause::Damaged("it is not written as mail is"));
         return unpacker.leaf(place, bytes);
     };
     let Some(parsed) = parsed else { return unpacker.leaf(place, bytes) };
@@ -92,21 +125,21 @@ pub(super) fn open_one(unpacker: &Unpacker, place: &Place, bytes: &[u8], is_patc
     if is_patch && !is_mailed {
         message.medium = Medium::Patch;
     }
-    hand_over(unpacker, place, &parsed, message);
+    let place = place.clone().with_message(message);
+    unpacker.leaf(&place.within(b"headers"), headers(&parsed, bytes).as_bytes());
+    hand_over(unpacker, &place, &parsed);
 }
 
-/// Hands over the headers and parts of a parsed message; of messages in it, those of them.
-fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message, mut message: Message) {
-    if let Err(cause) = unpacker.budget().descend(place.depth) {
-        return unpacker.skip(&place.path, cause);
-    }
-    if let Some(Context::Message(outer)) = &place.context {
-        message.outer = Some(outer.clone());
-    }
-    let place = place.clone().with(Context::Message(Arc::new(message)));
-    unpacker.leaf(&place.within(b"headers"), headers(parsed).as_bytes());
+/// Hands over the parts of a parsed message; messages in it are opened in turn.
+fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) {
+    let is_digest = |part: &&MessagePart| part.content_type().is_some_and(|kind| is_of(kind, prepare::is_digest));
+    let of_digests = |part: &MessagePart| match &part.body {
+        PartType::Multipart(numbers) => numbers.clone(),
+        _ => vec![],
+    };
+    let in_digests: BTreeSet<u32> = parsed.parts.iter().filter(is_digest).flat_map(of_digests).collect();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for part in &parsed.parts {
+    for (number, part) in parsed.parts.iter().enumerate() {
         if let Err(cause) = unpacker.budget().enter() {
             return unpacker.skip(&place.path, cause);
         }
@@ -118,10 +151,17 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message, 
             *number += 1;
             if *number > 1 { format!("{kind} {number}") } else { kind.to_owned() }
         };
+        let kind = part.content_type();
+        let is_message = kind.map_or(in_digests.contains(&(number as u32)), |kind| is_of(kind, prepare::is_message));
         match &part.body {
             PartType::Multipart(_) => {}
-            PartType::Message(inner) => {
-                hand_over(unpacker, &place.within(name("attached message").as_bytes()), inner, read(inner));
+            // It was made a type that the parser does not follow.
+            PartType::Message(_) => unpacker.skip(&place.path, SkipCause::Damaged("it is not written as mail is")),
+            PartType::Text(_) | PartType::Html(_) | PartType::Binary(_) | PartType::InlineBinary(_) if is_message => {
+                let inner = place.within(name("attached message").as_bytes());
+                // What is not encoded lies in the message that it is attached to.
+                let is_seen = place.is_seen && part.encoding == Encoding::None;
+                unpacker.open(Format::Mail, &Place { is_seen, ..inner }, Content::Bytes(part.contents()));
             }
             PartType::Text(text) | PartType::Html(text) => {
                 let (place, text) = (place.within(name("body").as_bytes()), text.as_bytes());
@@ -141,12 +181,16 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message, 
     }
 }
 
-/// The fields of a message as text, with what is encoded in them decoded.
-fn headers(parsed: &mail_parser::Message) -> String {
+fn is_of(kind: &ContentType, is_one: fn(&str, &str) -> bool) -> bool {
+    is_one(kind.ctype(), kind.subtype().unwrap_or_default())
+}
+
+/// The fields of a message, of which `message` are the bytes, as text, with what is encoded in them decoded.
+fn headers(parsed: &mail_parser::Message, message: &[u8]) -> String {
     let mut text = String::new();
     for header in parsed.headers() {
         let range = header.offset_start as usize..header.offset_end as usize;
-        let raw = parsed.raw_message.get(range).unwrap_or_default();
+        let raw = message.get(range).unwrap_or_default();
         let decoded = memchr::memmem::find(raw, b"=?").map(|_| MessageStream::new(raw).parse_unstructured());
         let value = match decoded.as_ref().and_then(HeaderValue::as_text) {
             Some(decoded) => decoded.into(),

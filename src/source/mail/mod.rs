@@ -4,4 +4,5 @@ mod mapi;
 pub mod mbox;
 pub mod mime;
 pub mod msg;
+mod prepare;
 pub mod pst;

@@ -5,7 +5,6 @@
 
 use super::mapi::{ATTACH_DATA, Attachment, Item, Properties, Value};
 use crate::source::SkipCause;
-use crate::source::container::limits::plain;
 use crate::source::container::{Place, Unpacker};
 use cfb::CompoundFile;
 use std::io::{Cursor, Read};
@@ -30,7 +29,7 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(
     let opened = CompoundFile::open(Cursor::new(bytes));
     let mut file = opened.map_err(|error| {
         unpacker.whole(place, bytes);
-        SkipCause::NoText(plain(&error.to_string()))
+        SkipCause::NoText(if error.kind() == std::io::ErrorKind::UnexpectedEof { "it ends early" } else { "it is not written as compound files are" })
     })?;
     if file.exists(Path::new("/").join(PROPERTIES)) {
         let most = unpacker.size().bytes;

@@ -41,7 +41,7 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
     source.read_exact(&mut head).map_err(damaged)?;
     let size = source.seek(io::SeekFrom::End(0)).map_err(damaged)?;
     source.rewind().map_err(damaged)?;
-    let whole = |end: u64| if end > size { Err(SkipCause::Damaged("it ends early".into())) } else { Ok(()) };
+    let whole = |end: u64| if end > size { Err(SkipCause::Damaged("it ends early")) } else { Ok(()) };
     if u16::from_le_bytes([head[10], head[11]]) >= 23 {
         let file = UnicodePstFile::read_from(source).map_err(damaged)?;
         let end = file.header().root().file_eof_index().index();
@@ -117,7 +117,7 @@ impl<S: Kind> Walk<'_, '_, S> {
         self.folder(place, ROOT_FOLDER, 0)?;
         match self.lost {
             0 => Ok(()),
-            lost => Err(SkipCause::Damaged(format!("{lost} of its folders, messages and attachments"))),
+            lost => Err(SkipCause::PartsLost(lost, "folders, messages and attachments")),
         }
     }
 
