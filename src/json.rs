@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn what_is_too_deep_does_not_move_what_follows() {
         let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
-        let text = format!(r#"{{"deep": {deep}, "a": "x"}}"#);
+        let text = format!(r#"[{deep}, {{"a": "x"}}]"#);
         assert_eq!(keys(&text, &[text.find('x').unwrap()]), [["a"]]);
     }
 }

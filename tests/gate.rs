@@ -351,8 +351,7 @@ fn whoever_reads_less_of_a_report_does_not_change_the_verdict() {
     }
     for (threshold, expected) in [("warning", 1), ("error", 0)] {
         let keyspill = env!("CARGO_BIN_EXE_keyspill");
-        let script =
-            format!("{keyspill} scan . --fail-on {threshold} | head -1 >&2; exit ${{PIPESTATUS[0]}}");
+        let script = format!("{keyspill} scan . --fail-on {threshold} | head -1 >&2; exit ${{PIPESTATUS[0]}}");
         let output = std::process::Command::new("bash")
             .args(["-c", &script])
             .current_dir(sandbox.path())

@@ -1,6 +1,9 @@
 //! `keyspill baseline`: the file of accepted findings.
 
-use super::{output, session::{Obeyed, Session}};
+use super::{
+    output,
+    session::{Obeyed, Session},
+};
 use anyhow::{Context, bail};
 use keyspill::config::{BASELINE_NAME, Config};
 use keyspill::finding::mask::hide_long_words;

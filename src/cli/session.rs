@@ -43,7 +43,9 @@ impl Obeyed {
             Self::Staged if is_staged(&file) => Some(file),
             Self::Staged => {
                 let shown = file.display();
-                output::warning(&format!("{shown} is not staged as it is, so it is not obeyed here; `git add {shown}`"));
+                output::warning(&format!(
+                    "{shown} is not staged as it is, so it is not obeyed here; `git add {shown}`"
+                ));
                 None
             }
         }

@@ -328,7 +328,8 @@ fn resolve_allow(
     known_rules("allow", named.iter(), rules)?;
     let fingerprint = |(number, text): (usize, &String)| {
         let expected = "a valid fingerprint; reports have them, as `sha256-v1:…`";
-        Fingerprint::parse(text).ok_or_else(|| not_valid(&format!("line {line}: allow: fingerprints"), number, expected))
+        Fingerprint::parse(text)
+            .ok_or_else(|| not_valid(&format!("line {line}: allow: fingerprints"), number, expected))
     };
     let day = |text: String| {
         let words = || format!("line {line}: allow: expires is not a valid date; expected one such as 2026-12-31");

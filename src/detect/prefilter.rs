@@ -3,8 +3,8 @@
 //! It combines the two searches of [`finder`]. The literals are the prefixes of key ids, the keywords of rules,
 //! the marks of text in another encoding, words that announce a secret, and inline comments that concern keyspill.
 
-use super::decode::base64;
 use super::decode::run::Packed;
+use super::decode::{array, base64, escape};
 use super::finder;
 use super::finder::literals::Literals;
 use super::observe::credential_report;
@@ -32,6 +32,8 @@ pub enum Mark {
     },
     /// An escaped letter that a key id may start with.
     Escape,
+    /// The first elements of a list of bytes that may be a key id's.
+    Array,
     /// Wide letters of a word such as `AKIA`, after a zero byte, whatever the byte order.
     Utf16,
     /// A word that may stand before a secret.
@@ -115,8 +117,25 @@ impl Prefilter {
         for wide in ["\0I\0A", "\0C\0A", "\0c\0r\0e", "\0C\0R\0E"] {
             add(wide.into(), Mark::Utf16);
         }
-        for letter in [r"%41%", r"\x41\x", r"\u0041\u", "&#65;&#", "&#x41;&#"] {
+        for letter in [
+            r"%41%",
+            r"%2541%",
+            r"\x41\x",
+            r"\u0041\u",
+            r"\101\1",
+            r"\0101\01",
+            "&#65;&#",
+            "&#x41;&#",
+            "=41=4",
+            "=41=5",
+        ] {
             add(letter.into(), Mark::Escape);
+        }
+        for cut in escape::INVISIBLE.iter().flat_map(|invisible| escape::cut_prefixes(invisible)) {
+            add(cut, Mark::Escape);
+        }
+        for start in array::ANCHORS {
+            add(start.into(), Mark::Array);
         }
         for prefix in key_id::PREFIXES {
             add(prefix.into(), Mark::KeyId);

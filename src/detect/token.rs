@@ -2,10 +2,11 @@
 
 use super::comment::Comment;
 use super::context::{self, Context};
+use super::decode::array::ArrayText;
 use super::decode::base64::Base64Text;
 use super::decode::escape::{self, EscapedText};
-use super::decode::gzip::GzipText;
 use super::decode::hex::HexText;
+use super::decode::packed::{Compression, PackedText};
 use super::decode::run::Packed;
 use super::decode::wide::WideText;
 use super::decode::{Decoded, Encoding};
@@ -27,6 +28,9 @@ const MAX_LAYERS: usize = 4;
 
 /// How much compressed text in one blob is unpacked, in bytes.
 const MOST_UNPACKED: usize = 128 << 20;
+
+/// What it costs to begin to unpack something, as if so many bytes were unpacked.
+const COST_OF_UNPACKING: usize = 16 << 10;
 
 /// More tokens than this are not read from one blob: no honest file has as many, and a hostile one could exhaust memory.
 pub const MOST_TOKENS: usize = 100_000;
@@ -184,7 +188,12 @@ impl<'a> Tokenizer<'a> {
                     self.tokens.comments.push(Comment::read(layered.text, at, |marker| layered.raw(marker)));
                 }
                 Mark::AllowComment => {}
-                Mark::Base64 { .. } | Mark::Utf16 | Mark::Escape if layered.layers.len() >= MAX_LAYERS => {}
+                // It is said that there is more.
+                Mark::Base64 { .. } | Mark::Utf16 | Mark::Escape | Mark::Array
+                    if layered.layers.len() >= MAX_LAYERS =>
+                {
+                    self.tokens.is_cut = true;
+                }
                 Mark::Base64 { phase } => {
                     if let Some(inner) = decoded.base64(layered.text, at, phase) {
                         self.read_inner(layered, inner);
@@ -192,6 +201,11 @@ impl<'a> Tokenizer<'a> {
                 }
                 Mark::Utf16 => {
                     if let Some(inner) = decoded.utf16(layered.text, at + 1) {
+                        self.read_inner(layered, inner);
+                    }
+                }
+                Mark::Array => {
+                    if let Some(inner) = decoded.array(layered.text, at) {
                         self.read_inner(layered, inner);
                     }
                 }
@@ -273,11 +287,9 @@ impl<'a> Tokenizer<'a> {
 
     /// Reads what a run holds, if that is text which no word gives away.
     fn read_packed(&mut self, layered: &Layered, run: &Range<usize>, decoded: &mut AlreadyDecoded) {
-        if layered.layers.len() >= MAX_LAYERS {
-            return;
-        }
         match Packed::of(layered.text, run) {
-            Some((Packed::Gzip, start)) => self.read_gzip(layered, start, decoded),
+            Some(_) if layered.layers.len() >= MAX_LAYERS => self.tokens.is_cut = true,
+            Some((Packed::Compressed(how), start)) => self.read_compressed(layered, start, how, decoded),
             Some((Packed::Hex, start)) => {
                 if let Some(inner) = decoded.hex(layered.text, start) {
                     self.read_inner(layered, inner);
@@ -292,17 +304,24 @@ impl<'a> Tokenizer<'a> {
         }
     }
 
-    fn read_gzip(&mut self, layered: &Layered, at: usize, decoded: &mut AlreadyDecoded) {
-        if decoded.gzip.iter().any(|known| known.reads(at)) {
+    fn read_compressed(&mut self, layered: &Layered, at: usize, how: Compression, decoded: &mut AlreadyDecoded) {
+        if decoded.packed.iter().any(|known| known.reads(at)) {
             return;
         }
-        let Some(inner) = GzipText::at(layered.text, at, MOST_UNPACKED - self.unpacked) else { return };
-        self.unpacked += inner.text().len();
+        // To begin takes time, too, whatever comes of it.
+        let left = MOST_UNPACKED.saturating_sub(self.unpacked + COST_OF_UNPACKING);
         // What is left out is said.
-        self.tokens.is_cut |= self.unpacked >= MOST_UNPACKED;
+        if left == 0 {
+            self.tokens.is_cut = true;
+            return;
+        }
+        self.unpacked += COST_OF_UNPACKING;
+        let Some(inner) = PackedText::at(layered.text, at, how, left) else { return };
+        self.unpacked += inner.text().len();
+        self.tokens.is_cut |= inner.text().len() >= left;
         self.read_inner(layered, &inner);
-        decoded.gzip.truncate(AlreadyDecoded::KEPT - 1);
-        decoded.gzip.push_front(inner.without_text());
+        decoded.packed.truncate(AlreadyDecoded::KEPT - 1);
+        decoded.packed.push_front(inner.without_text());
     }
 
     fn read_run(&mut self, layered: &Layered, run: Range<usize>) {
@@ -429,7 +448,8 @@ struct AlreadyDecoded<'a> {
     utf16: VecDeque<WideText<'a>>,
     hex: VecDeque<HexText>,
     escaped: VecDeque<EscapedText>,
-    gzip: VecDeque<GzipText>,
+    packed: VecDeque<PackedText>,
+    arrays: VecDeque<ArrayText>,
 }
 
 impl<'a> AlreadyDecoded<'a> {
@@ -461,6 +481,15 @@ impl<'a> AlreadyDecoded<'a> {
         self.hex.truncate(Self::KEPT - 1);
         self.hex.push_front(HexText::around(text, anchor));
         self.hex.front()
+    }
+
+    fn array(&mut self, text: &[u8], anchor: usize) -> Option<&ArrayText> {
+        if self.arrays.iter().any(|known| known.reads(anchor)) {
+            return None;
+        }
+        self.arrays.truncate(Self::KEPT - 1);
+        self.arrays.push_front(ArrayText::around(text, anchor)?);
+        self.arrays.front()
     }
 
     fn escaped(&mut self, text: &[u8], anchor: usize) -> Option<&EscapedText> {

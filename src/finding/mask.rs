@@ -149,7 +149,9 @@ mod tests {
         for name in ["org_domain", "aws-report-key-older-90d", "allow", ""] {
             assert_eq!(name_shown(name), format!("`{name}`"));
         }
-        for other in ["{{akia}}", "{{secret}}", "{{base62:20}}", "{{hex:20}}", "a\n::stop-commands::x", "{{hex:12}}-{{hex:12}}"] {
+        for other in
+            ["{{akia}}", "{{secret}}", "{{base62:20}}", "{{hex:20}}", "a\n::stop-commands::x", "{{hex:12}}-{{hex:12}}"]
+        {
             let other = expand(other).text;
             assert!(!name_shown(&other).contains(&other), "{other}");
         }

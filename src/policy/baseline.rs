@@ -116,9 +116,8 @@ impl Baseline {
             let line = text[..written.span().start].matches('\n').count() + 1;
             let refused = |text: String| Problem::Entry { line, text };
             let EntrySyntax { path, rule, fingerprint, reason, author, expires, past } = written.into_inner();
-            let fingerprint = Fingerprint::parse(&fingerprint).ok_or_else(|| {
-                refused("fingerprint is not valid; expected `sha256-v1:` and 64 hex digits".into())
-            })?;
+            let fingerprint = Fingerprint::parse(&fingerprint)
+                .ok_or_else(|| refused("fingerprint is not valid; expected `sha256-v1:` and 64 hex digits".into()))?;
             let expires = expires.map(|day| {
                 day.parse().map_err(|_| refused("expires is not a valid date; expected one such as 2026-12-31".into()))
             });
@@ -224,7 +223,10 @@ impl Baseline {
         let place = format!("{}:{}", self.file.display(), entry.line);
         match entry.expires.filter(|day| *day < day_of(now)) {
             Some(day) => finding.expired = Some(format!("It was accepted at {place} until {day}.").into()),
-            None => finding.suppression = Some(Box::new(Suppression::Baseline { place, reason: hide_long_words(&entry.reason) })),
+            None => {
+                finding.suppression =
+                    Some(Box::new(Suppression::Baseline { place, reason: hide_long_words(&entry.reason) }))
+            }
         }
     }
 }

@@ -13,8 +13,8 @@
 use crate::detect::comment::{Comment, MARKERS};
 use crate::finding::location::Locations;
 use crate::finding::{Finding, Suppression};
-use crate::rule::RuleSet;
-use std::collections::HashMap;
+use crate::rule::{RuleId, RuleSet};
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// A comment, read.
@@ -86,34 +86,46 @@ impl Allow {
         Some(Self { line, target, rules, reason, is_own, span: comment.span.clone() })
     }
 
-    fn covers(&self, finding: &Finding) -> bool {
-        self.rules.is_empty() || self.rules.iter().any(|rule| rule == finding.rule.id.as_str())
+    fn covers(&self, id: &RuleId) -> bool {
+        self.rules.is_empty() || self.rules.iter().any(|rule| rule == id.as_str())
     }
 }
 
 /// Marks the findings that `allows` cover, and returns those of keyspill's own that cover none.
 pub fn apply(allows: Vec<Allow>, findings: &mut [Finding]) -> Vec<Allow> {
-    let mut by_line: HashMap<u32, Vec<usize>> = HashMap::new();
+    // By line and rule. There may be thousands of both on one line: each finding is marked once, by the first comment.
+    let mut by_line: HashMap<u32, HashMap<RuleId, Findings>> = HashMap::new();
+    let wanted: HashSet<u32> = allows.iter().map(|allow| allow.target).collect();
     for (index, finding) in findings.iter().enumerate() {
         if let Some(decisive) = finding.secret.as_ref().or(finding.id.as_ref()) {
             let lines = decisive.location.start_line..=decisive.location.end_line;
-            lines.for_each(|line| by_line.entry(line).or_default().push(index));
+            for line in lines.filter(|line| wanted.contains(line)) {
+                let rules = by_line.entry(line).or_default();
+                rules.entry(finding.rule.id.clone()).or_default().unmarked.push(index);
+            }
         }
     }
     let mut unused = allows;
     unused.retain(|allow| {
         let mut used = false;
-        for &index in by_line.get(&allow.target).into_iter().flatten() {
-            let finding = &mut findings[index];
-            if allow.covers(finding) {
-                used = true;
+        for (_, covered) in by_line.get_mut(&allow.target).into_iter().flatten().filter(|(rule, _)| allow.covers(rule))
+        {
+            used = true;
+            for index in std::mem::take(&mut covered.unmarked) {
                 let reason = || Box::new(Suppression::Inline { line: allow.line, reason: allow.reason.clone() });
-                finding.suppression.get_or_insert_with(reason);
+                findings[index].suppression.get_or_insert_with(reason);
             }
         }
         !used && allow.is_own
     });
     unused
+}
+
+/// Findings of one rule on one line.
+#[derive(Default)]
+struct Findings {
+    /// Those that no comment has marked yet.
+    unmarked: Vec<usize>,
 }
 
 #[cfg(test)]

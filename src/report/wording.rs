@@ -40,14 +40,17 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
     }
     let encodings: Vec<_> = finding.values().flat_map(|value| &value.encodings).collect();
     if let Some(encoding) = encodings.first() {
-        use crate::detect::decode::Encoding::{Base64, Escaped, Gzip, Hex, Utf16Be, Utf16Le, Utf32Be, Utf32Le};
+        use crate::detect::decode::Encoding::{
+            Base64, ByteArray, Compressed, Escaped, Gzip, Hex, Utf16Be, Utf16Le, Utf32Be, Utf32Le,
+        };
         let how = match encoding {
             Base64 => "in base64",
             Utf16Le | Utf16Be => "in UTF-16",
             Utf32Le | Utf32Be => "in UTF-32",
             Hex => "in hexadecimal",
-            Gzip => "compressed and in base64",
-            Escaped => "with escaped characters, or cut by a soft line break",
+            Gzip | Compressed => "compressed and in base64",
+            ByteArray => "as a list of bytes",
+            Escaped => "with escaped or invisible characters, or cut by a line break",
         };
         remarks.push(format!("It is written {how}."));
     }

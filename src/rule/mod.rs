@@ -8,8 +8,8 @@ pub mod check;
 pub mod example;
 pub mod syntax;
 
-use crate::detect::finder::literals::SHORTEST;
 use crate::config::explain;
+use crate::detect::finder::literals::SHORTEST;
 use crate::file;
 use crate::finding::mask::name_shown;
 use regex::bytes::{Regex, RegexBuilder};
@@ -316,7 +316,9 @@ fn validate(matcher: &RegexMatcher, keywords: &[String]) -> Result<(), String> {
 /// What is wrong with a regex that does not compile, without the regex: it may hold what it was made from.
 fn refusal(source: &str) -> String {
     match regex_syntax::Parser::new().parse(source) {
-        Err(regex_syntax::Error::Parse(error)) => format!("{}, at character {}", error.kind(), error.span().start.column),
+        Err(regex_syntax::Error::Parse(error)) => {
+            format!("{}, at character {}", error.kind(), error.span().start.column)
+        }
         Err(regex_syntax::Error::Translate(error)) => {
             format!("{}, at character {}", error.kind(), error.span().start.column)
         }

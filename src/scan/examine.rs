@@ -94,7 +94,7 @@ impl Examined {
 /// What was found in the parts of one file, up to [`MAX_HELD`].
 #[derive(Default)]
 struct Held {
-    /// Of the parts in which something was found.
+    /// Those in which something was found.
     parts: Vec<Part>,
     /// Of all parts, in bytes.
     weight: usize,
@@ -144,7 +144,11 @@ impl Held {
             self.cut();
             all.skips.push(Skip { path: path.clone(), cause: SkipCause::TooMany });
         }
-        self.parts.into_iter().for_each(|part| all.add(part.examined));
+        self.parts.sort_by(|a, b| a.order.cmp(&b.order));
+        for mut part in self.parts {
+            part.examined.findings.sort_by(|a, b| (a.location, &a.rule.id).cmp(&(b.location, &b.rule.id)));
+            all.add(part.examined);
+        }
         all
     }
 }
@@ -219,8 +223,6 @@ impl<'a> Examiner<'a> {
         Unpacker::new(&self.limits, size, self.size, self.archives, &take).open(format, &place, content);
         let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner).into_examined(path);
         let mut whole = whole.into_inner().unwrap_or_else(PoisonError::into_inner).into_examined(path);
-        found.findings.sort_by_cached_key(in_order);
-        whole.findings.sort_by_cached_key(in_order);
         let own = without_known(std::mem::take(&mut whole.findings), &found.findings);
         found.add(Examined { findings: own, ..whole });
         found
@@ -470,8 +472,4 @@ fn path_order(path: &BlobPath) -> PathOrder {
         (text.to_vec(), number)
     };
     path.inside().iter().map(number).collect()
-}
-
-fn in_order(finding: &Finding) -> (PathOrder, Location, String) {
-    (path_order(&finding.path), finding.location, finding.rule.id.to_string())
 }

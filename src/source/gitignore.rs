@@ -140,7 +140,8 @@ impl RepositoryRoot {
         if is_dir {
             name.push(b'/');
         }
-        let Tracked { files, dirs } = self.tracked.get_or_init(|| Tracked::read(&self.path)).as_ref().map_err(Clone::clone)?;
+        let Tracked { files, dirs } =
+            self.tracked.get_or_init(|| Tracked::read(&self.path)).as_ref().map_err(Clone::clone)?;
         let at = files.partition_point(|known| *known < name);
         let is_file = files.get(at).is_some_and(|known| if is_dir { known.starts_with(&name) } else { *known == name });
         Ok(is_file || dirs.iter().any(|dir| name.starts_with(dir) || is_dir && dir.starts_with(&name)))
@@ -183,7 +184,8 @@ fn git_dirs(root: &Path) -> Option<(PathBuf, PathBuf)> {
         let bytes = file::read(path, MAX_SETTINGS).ok()?;
         Some(PathBuf::from(String::from_utf8_lossy(&bytes).trim_end().to_owned()))
     };
-    let git_dir = if git.is_dir() { git } else { root.join(text(&git)?.to_str()?.strip_prefix("gitdir:")?.trim_start()) };
+    let git_dir =
+        if git.is_dir() { git } else { root.join(text(&git)?.to_str()?.strip_prefix("gitdir:")?.trim_start()) };
     let common_dir = text(&git_dir.join("commondir")).map_or_else(|| git_dir.clone(), |dir| git_dir.join(dir));
     Some((git_dir, common_dir))
 }

@@ -126,7 +126,10 @@ impl Message {
             });
             list.shrink_to_fit();
             for party in list {
-                *party = Party { name: cut(std::mem::take(&mut party.name)), address: cut(std::mem::take(&mut party.address)) };
+                *party = Party {
+                    name: cut(std::mem::take(&mut party.name)),
+                    address: cut(std::mem::take(&mut party.address)),
+                };
             }
         }
         for text in [&mut self.list_id, &mut self.date, &mut self.subject, &mut self.id] {

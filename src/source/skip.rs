@@ -175,7 +175,9 @@ impl fmt::Display for SkipCause {
             }
             Self::Encrypted => f.write_str("encrypted, so that it cannot be scanned; decrypt it first"),
             Self::Unsupported(words) => write!(f, "not scanned: keyspill cannot unpack it ({words})"),
-            Self::NoText(words) => write!(f, "not all of its text can be read ({words}); its bytes were scanned as they are"),
+            Self::NoText(words) => {
+                write!(f, "not all of its text can be read ({words}); its bytes were scanned as they are")
+            }
             Self::OverLimit { words, .. } => write!(f, "not scanned, or in part: {words}"),
             Self::MoreEntries { count, .. } => write!(f, "{count} more entries were not scanned"),
             Self::NotOpened => f.write_str("archives are left out, as was asked for"),

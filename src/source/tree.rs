@@ -94,7 +94,9 @@ impl Tree {
         let mut unknown = BTreeMap::new();
         for met in met {
             match met {
-                Met::LeftOut(path) => sink(Item::Skip(Skip { path: BlobPath::new(&path), cause: SkipCause::GitIgnored })),
+                Met::LeftOut(path) => {
+                    sink(Item::Skip(Skip { path: BlobPath::new(&path), cause: SkipCause::GitIgnored }))
+                }
                 Met::Unknown(repository, words) => _ = unknown.insert(repository, words),
             }
         }
@@ -113,7 +115,8 @@ impl Tree {
         met: std::sync::mpsc::Sender<Met>,
     ) -> impl Fn(&DirEntry) -> bool + Send + Sync + 'static {
         // A directory that git ignores and the user named is scanned with all that is in it.
-        let ignores = (!self.no_ignore).then(GitIgnores::default).filter(|git| git.ignores(&root.absolute, true) == Ignored::No);
+        let ignores =
+            (!self.no_ignore).then(GitIgnores::default).filter(|git| git.ignores(&root.absolute, true) == Ignored::No);
         let (given, absolute) = (root.given.clone(), root.absolute.clone());
         let named = named.clone();
         move |entry| {

@@ -1,14 +1,14 @@
 //! What an installed hook does.
 
 use super::Kind;
-use crate::cli::session::{self, Obeyed};
 use crate::cli::output;
+use crate::cli::session::{self, Obeyed};
 use anyhow::{Context, bail};
 use keyspill::report::Verdict;
 use keyspill::report::brief::{self, Deed};
 use keyspill::scan::{Pushed, Scan, Scope, Selection};
-use keyspill::source::git::oid::Oid;
 use keyspill::source::BlobPath;
+use keyspill::source::git::oid::Oid;
 use keyspill::source::git::repository::Repository;
 use keyspill::source::git::staged::staged_paths;
 use std::ffi::OsString;

@@ -23,7 +23,10 @@ pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
     // Most texts hold nothing that could begin an escape.
     let within = &text[range.clone()];
     let is_quoted = |at| matches!(&within[at + 1..], [b'\n' | b'\r', ..] | [b'2', b'B' | b'F', ..]);
-    if memchr::memchr3(b'%', b'\\', b'&', within).is_none() && !memchr::memchr_iter(b'=', within).any(is_quoted) {
+    if memchr::memchr3(b'%', b'\\', b'&', within).is_none()
+        && memchr::memchr2(0xe2, 0xc2, within).is_none()
+        && !memchr::memchr_iter(b'=', within).any(is_quoted)
+    {
         return found;
     }
     let mut at = range.start;
@@ -38,7 +41,7 @@ pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
         // Most characters are no escapes, and need no closer look.
         let unit = match text.get(at) {
             Some(&byte) if is_base64(byte) => Some(Unit { meaning: Meaning::Character(byte), length: 1 }),
-            Some(b'%' | b'\\' | b'&' | b'=') => unit(&text[at..]),
+            Some(b'%' | b'\\' | b'&' | b'=' | 0xe2 | 0xc2) => unit(&text[at..]),
             _ => None,
         };
         match unit {
@@ -97,7 +100,13 @@ fn unit(text: &[u8]) -> Option<Unit> {
     let character = |code, length| Some(Unit { meaning: Meaning::Character(code), length });
     match text {
         [byte, ..] if is_base64(*byte) => character(*byte, 1),
+        // Encoded twice, the `%` is encoded, too.
+        [b'%', b'2', b'5', a, b, ..] if hex(&[*a, *b]).is_some() => character(hex(&[*a, *b])?, 5),
         [b'%', a, b, ..] => character(hex(&[*a, *b])?, 3),
+        [0xe2 | 0xc2, ..] => {
+            let invisible = INVISIBLE.iter().find(|invisible| text.starts_with(invisible))?;
+            Some(Unit { meaning: Meaning::Nothing, length: invisible.len() })
+        }
         [b'\\', ..] => {
             // A text within a text has its backslashes escaped, too.
             let slashes = text.iter().take(MOST_BACKSLASHES).take_while(|&&b| b == b'\\').count();
@@ -113,11 +122,36 @@ fn unit(text: &[u8]) -> Option<Unit> {
         // Only these are in a secret or before one: what else follows a `=` is a value.
         [b'=', b'2', b'B', ..] => character(b'+', 3),
         [b'=', b'2', b'F', ..] => character(b'/', 3),
+        // Text that is quoted as a whole.
+        [b'=', a @ b'3'..=b'7', b @ (b'0'..=b'9' | b'A'..=b'F'), b'=', ..] => character(hex(&[*a, *b])?, 3),
         _ => None,
     }
 }
 
 const MOST_BACKSLASHES: usize = 8;
+
+/// Characters that nobody sees, and that web pages, chat and word processors put between others: zero-width space, non-joiner
+/// and joiner, word joiner, soft hyphen.
+pub const INVISIBLE: [&[u8]; 5] = [b"\xe2\x80\x8b", b"\xe2\x80\x8c", b"\xe2\x80\x8d", b"\xe2\x81\xa0", b"\xc2\xad"];
+
+/// The prefixes of ids that users and roles have, cut by such a character: as much of them as tells.
+pub fn cut_prefixes(invisible: &[u8]) -> Vec<Vec<u8>> {
+    let mut cuts = Vec::new();
+    for prefix in [b"AKIA", b"ASIA"] {
+        for at in 1..prefix.len() {
+            // The letter after it is only needed where the character is short.
+            let after = if invisible.len() > 2 { at } else { at + 1 };
+            let cut = [&prefix[at - 1..at], invisible, &prefix[at..after]].concat();
+            if !cuts.contains(&cut) {
+                cuts.push(cut);
+            }
+        }
+    }
+    cuts
+}
+
+/// Blanks that YAML leaves out where a line is folded.
+const MOST_INDENT: usize = 200;
 
 fn after_backslash(text: &[u8]) -> Option<Unit> {
     let character = |code, length| Some(Unit { meaning: Meaning::Character(code), length });
@@ -125,14 +159,23 @@ fn after_backslash(text: &[u8]) -> Option<Unit> {
         [b'/', ..] => character(b'/', 1),
         [b'u', b'0', b'0', a, b, ..] => character(hex(&[*a, *b])?, 5),
         [b'x', a, b, ..] => character(hex(&[*a, *b])?, 3),
+        // As `echo -e` and `printf '%b'` have it.
+        [b'0', a @ b'0'..=b'1', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] => {
+            character((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'), 4)
+        }
         [a @ b'0'..=b'1', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] => {
             character((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'), 3)
         }
         [b'n' | b't' | b'r' | b'f' | b'b', ..] => character(b'\n', 1),
-        [b'\n', ..] => Some(Unit { meaning: Meaning::Nothing, length: 1 }),
-        [b'\r', b'\n', ..] => Some(Unit { meaning: Meaning::Nothing, length: 2 }),
+        [b'\n', rest @ ..] => Some(Unit { meaning: Meaning::Nothing, length: 1 + indent(rest) }),
+        [b'\r', b'\n', rest @ ..] => Some(Unit { meaning: Meaning::Nothing, length: 2 + indent(rest) }),
         _ => None,
     }
+}
+
+/// How many blanks are at the start of a line.
+fn indent(line: &[u8]) -> usize {
+    line.iter().take(MOST_INDENT).take_while(|b| matches!(b, b' ' | b'\t')).count()
 }
 
 /// The character that an HTML entity without its `&` and `;` stands for.
@@ -184,6 +227,23 @@ pub fn unfold(text: &[u8], start: usize, length: usize) -> Option<(Vec<u8>, Rang
     (at - start > length).then_some((value, start..at))
 }
 
+/// A letter may have so many bytes of letters and invisible characters before it, and be within a prefix.
+const MOST_BEFORE: usize = 12;
+
+/// True if a key id's prefix starts at an offset, some of it escaped or cut.
+fn has_prefix(raw: &[u8], start: usize) -> bool {
+    let mut prefix = Vec::new();
+    let mut at = start;
+    while prefix.len() < 4 {
+        let Some(Unit { meaning, length }) = raw.get(at..).and_then(unit) else { return false };
+        if let Meaning::Character(character) = meaning {
+            prefix.push(character);
+        }
+        at += length;
+    }
+    crate::detect::key_id::PREFIXES.iter().any(|known| known.as_bytes() == prefix)
+}
+
 /// Text of which even letters are escaped, decoded.
 #[derive(Debug)]
 pub struct EscapedText {
@@ -196,18 +256,13 @@ impl EscapedText {
     /// How far to each side of an anchor text is decoded, in bytes.
     const REACH: usize = 4096;
 
-    /// Decodes the line around the escaped letter at offset `anchor`. `None` if a key id's prefix does not start there.
+    /// Decodes the line around the escaped or cut letter at offset `anchor`. `None` if a key id's prefix does not start
+    /// there, or with one of the few letters before it.
     pub fn around(raw: &[u8], anchor: usize) -> Option<Self> {
-        let mut prefix = Vec::new();
-        let mut at = anchor;
-        while prefix.len() < 4 {
-            let Unit { meaning: Meaning::Character(character), length } = unit(raw.get(at..)?)? else { return None };
-            prefix.push(character);
-            at += length;
-        }
-        if !crate::detect::key_id::PREFIXES.iter().any(|known| known.as_bytes() == prefix) {
-            return None;
-        }
+        let starts = (anchor.saturating_sub(MOST_BEFORE)..=anchor).rev();
+        let anchor = starts
+            .filter(|start| matches!(raw[*start], b'A' | b'%' | b'\\' | b'&' | b'='))
+            .find(|start| has_prefix(raw, *start))?;
         let from = anchor.saturating_sub(Self::REACH);
         let start = memchr::memrchr(b'\n', &raw[from..anchor]).map_or(from, |newline| from + newline + 1);
         let mut decoded = Self { text: Vec::new(), positions: Vec::new() };

@@ -1,9 +1,10 @@
 //! Text in another encoding, and the way back: every decoded byte knows where in the raw bytes it came from.
 
+pub mod array;
 pub mod base64;
 pub mod escape;
-pub mod gzip;
 pub mod hex;
+pub mod packed;
 pub mod run;
 pub mod wide;
 mod wrapped;
@@ -18,8 +19,12 @@ pub enum Encoding {
     Base64,
     /// Hexadecimal digits.
     Hex,
-    /// Compressed, and in base64.
+    /// Compressed by gzip, and in base64.
     Gzip,
+    /// Compressed in another way, and in base64.
+    Compressed,
+    /// Written as a list of bytes in source code.
+    ByteArray,
     /// UTF-16, low byte first.
     Utf16Le,
     /// UTF-16, high byte first.

@@ -1,7 +1,8 @@
 //! What a long run of base64 characters holds, by its first few: most are data of other kinds, and are left alone.
 
 use super::base64::sextet;
-use super::{escape, gzip};
+use super::escape;
+use super::packed::Compression;
 use crate::detect::finder::is_base64;
 use std::ops::Range;
 
@@ -13,7 +14,7 @@ pub enum Packed {
     /// In hexadecimal digits.
     Hex,
     /// Compressed, and in base64.
-    Gzip,
+    Compressed(Compression),
 }
 
 /// What is shorter holds no more than an id.
@@ -40,8 +41,8 @@ impl Packed {
             start += 2;
         }
         let head = text.get(start..start + TELLING).filter(|_| start + TELLING <= run.end)?;
-        if head.starts_with(gzip::ANCHOR.as_bytes()) {
-            return Some((Self::Gzip, start));
+        if let Some(compression) = Compression::of(head) {
+            return Some((Self::Compressed(compression), start));
         }
         if head[..TELLING_DIGITS].iter().all(u8::is_ascii_hexdigit) {
             let digit = |b: u8| char::from(b).to_digit(16).unwrap_or_default() as u8;
@@ -91,7 +92,10 @@ mod tests {
         assert_eq!(of(&BASE64.encode(once.as_bytes())), Some((Packed::Base64Twice, 0)));
         assert_eq!(of(&HEXLOWER.encode(plain)), Some((Packed::Hex, 0)));
         assert_eq!(of(&format!("0x{}", HEXLOWER.encode(plain))), Some((Packed::Hex, 2)));
-        assert_eq!(of("H4sIAAAAAAAAA0vMSy0uUUhNSlVIzs9NVShKBQBB8RQ3DwAAAA"), Some((Packed::Gzip, 0)));
+        assert_eq!(
+            of("H4sIAAAAAAAAA0vMSy0uUUhNSlVIzs9NVShKBQBB8RQ3DwAAAA"),
+            Some((Packed::Compressed(Compression::Gzip), 0))
+        );
         assert_eq!(of(&once), None);
         assert_eq!(of(&crate::rule::example::expand("{{hex:64}}").text), None);
         assert_eq!(of(&crate::rule::example::expand("{{base64:400}}").text), None);

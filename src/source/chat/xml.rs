@@ -1,7 +1,7 @@
 //! The elements around a place in XML, as Jira and Confluence export it.
 
-use super::record;
 use super::Visit;
+use super::record;
 use crate::json::{Around, MAX_AROUND, MAX_KEY, MAX_OBJECT, ParseBudget};
 use crate::source::message::Message;
 use quick_xml::Reader;

@@ -1,8 +1,8 @@
 //! Files that are compressed on their own.
 
 use super::{Content, Format, Place, Unpacker};
-use crate::source::SkipCause;
 use crate::file::Reason;
+use crate::source::SkipCause;
 use std::io::{self, BufRead, Read};
 
 /// The most memory that a file may ask for to be unpacked, in bytes: what the largest preset of xz asks for, with room.
@@ -28,7 +28,8 @@ pub(super) fn open(unpacker: &Unpacker, format: Format, place: &Place, content: 
     let mut source = Source::new(content.reader());
     match format {
         Format::Gzip | Format::Bzip2 => {
-            let mut members = Members { source: Some(source), decoder: None, is_bzip2: format == Format::Bzip2, count: 0, read: 0 };
+            let mut members =
+                Members { source: Some(source), decoder: None, is_bzip2: format == Format::Bzip2, count: 0, read: 0 };
             unpacker.unpacked(place, name, &mut budget.meter(&mut members))?;
             match members.source {
                 Some(mut rest) => after_the_end(unpacker, place, &mut rest),

@@ -68,7 +68,8 @@ impl Format {
 
     /// The format of all of `blob`: an archive may also be told by its end.
     pub fn of_all(blob: &[u8]) -> Option<Self> {
-        Self::of(&blob[..blob.len().min(mime::MAX_FIELDS)]).or_else(|| is_zip_after_something(blob).then_some(Self::Zip))
+        Self::of(&blob[..blob.len().min(mime::MAX_FIELDS)])
+            .or_else(|| is_zip_after_something(blob).then_some(Self::Zip))
     }
 
     /// True for what only packs one blob.

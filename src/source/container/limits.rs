@@ -110,7 +110,7 @@ impl<'a> Budget<'a> {
     }
 
     /// Counts bytes that came out of a decompressor.
-    fn unfold(&self, bytes: u64) -> bool {
+    pub(super) fn unfold(&self, bytes: u64) -> bool {
         let all = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         let Limits { bytes: limit, ratio, .. } = self.limits;
         if all > limit.most {

@@ -39,13 +39,17 @@ const LOOKS: [&str; 2] = ["rPr", "rPh"];
 /// Values of attributes that are shorter are not told.
 const SHORTEST_ATTRIBUTE: usize = 16;
 
-/// True for the names of parts that may hold text of a document.
-pub(super) fn is_text(name: &[u8]) -> bool {
-    name.ends_with(b".xml")
-}
-
-/// True for XML of an office document, by the namespaces that its first element declares: a name may be damaged, or another.
-pub(super) fn is_office(xml: &[u8]) -> bool {
+/// True for XML of an office document: by its name, or, as a name may be damaged or another one, by the namespaces that its
+/// first element declares.
+pub(super) fn is_text(name: &[u8], xml: &[u8]) -> bool {
+    let is_in = |dir: &[u8]| name.starts_with(dir);
+    if is_in(b"word/")
+        || is_in(b"xl/")
+        || is_in(b"ppt/")
+        || matches!(name, b"content.xml" | b"styles.xml" | b"meta.xml")
+    {
+        return true;
+    }
     const NAMESPACES: [&[u8]; 3] =
         [b"schemas.openxmlformats.org/", b"purl.oclc.org/ooxml/", b"urn:oasis:names:tc:opendocument:"];
     let head = &xml[..xml.len().min(4096)];

@@ -15,7 +15,9 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
         _ if budget.spent().is_some() => budget.damaged("over a limit"),
         Error::PasswordRequired | Error::MaybeBadPassword(_) => SkipCause::Encrypted,
         Error::UnsupportedCompressionMethod(_) => SkipCause::Unsupported("another compression method"),
-        Error::Unsupported(_) | Error::UnsupportedVersion { .. } => SkipCause::Unsupported("another kind of 7z archive"),
+        Error::Unsupported(_) | Error::UnsupportedVersion { .. } => {
+            SkipCause::Unsupported("another kind of 7z archive")
+        }
         _ => budget.damaged("it is not written as 7z archives are"),
     };
     let memory = usize::try_from(MOST_MEMORY >> 10).unwrap_or(usize::MAX);

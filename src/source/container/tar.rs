@@ -1,8 +1,8 @@
 //! Tar archives, read in one go.
 
 use super::{Content, Place, Unpacker};
-use crate::source::SkipCause;
 use crate::file::Reason;
+use crate::source::SkipCause;
 use std::io::{Read, Result as IoResult};
 
 /// Blocks of a tar archive, in bytes.

@@ -186,10 +186,10 @@ fn entry<R: Read>(unpacker: &Unpacker, place: &Place, file: &mut ZipFile<R>) {
         return;
     }
     let inner = place.within(file.name_raw());
-    let is_document = office::is_text(file.name_raw());
+    let name = file.name_raw().to_vec();
     let mut unfolded = unpacker.budget().meter(file);
-    let read = if is_document {
-        unpacker.read_all(&mut unfolded).map(|xml| match office::is_office(&xml) {
+    let read = if name.ends_with(b".xml") {
+        unpacker.read_all(&mut unfolded).map(|xml| match office::is_text(&name, &xml) {
             true => unpacker.leaf(&inner, &office::text(&xml)),
             false => unpacker.leaf(&inner, &xml),
         })

@@ -9,11 +9,11 @@
 //! Source: [gitformat-index](https://git-scm.com/docs/gitformat-index).
 
 use super::map::Map;
-use crate::file::describe;
-use sha1::{Digest, Sha1};
 use super::oid::Oid;
 use super::repository::Repository;
+use crate::file::describe;
 use gix_bitmap::ewah;
+use sha1::{Digest, Sha1};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -241,9 +241,9 @@ const DAMAGED: &str = "it is damaged";
 /// True if the file ends with the checksum of what is before it; or with zeros, as git writes it where `index.skipHash` is
 /// set.
 fn has_checksum(bytes: &[u8]) -> bool {
-    bytes.split_last_chunk::<{ Oid::LENGTH }>().is_some_and(|(content, checksum)| {
-        *checksum == [0; Oid::LENGTH] || Sha1::digest(content)[..] == checksum[..]
-    })
+    bytes
+        .split_last_chunk::<{ Oid::LENGTH }>()
+        .is_some_and(|(content, checksum)| *checksum == [0; Oid::LENGTH] || Sha1::digest(content)[..] == checksum[..])
 }
 
 /// The index that git names to its hooks, if this is the repository that the hook is of. A relative path starts at the top

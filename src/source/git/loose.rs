@@ -3,11 +3,11 @@
 //! Source: [gitrepository-layout](https://git-scm.com/docs/gitrepository-layout); the format is `KIND SIZE\0CONTENT`, as
 //! zlib makes it.
 
-use crate::file;
 use super::object::Kind;
 use super::oid::Oid;
 use super::pack::Damage;
 use super::pack::inflate::{self, Inflater};
+use crate::file;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -128,9 +128,8 @@ impl Repository {
     /// True if `core.hooksPath` is set for more than this repository.
     pub fn shares_hooks(&self) -> bool {
         let own = [git2::ConfigLevel::Local, git2::ConfigLevel::Worktree, git2::ConfigLevel::App];
-        let level = self.settings().ok().and_then(|config| {
-            config.get_entry("core.hooksPath").ok().map(|entry| entry.level())
-        });
+        let level =
+            self.settings().ok().and_then(|config| config.get_entry("core.hooksPath").ok().map(|entry| entry.level()));
         level.is_some_and(|level| !own.contains(&level))
     }
 
@@ -139,8 +138,7 @@ impl Repository {
     /// # Errors
     /// In words, if the settings cannot be read.
     pub fn hooks_dir(&self) -> Result<PathBuf, String> {
-        let config =
-            self.settings().map_err(|error| format!("git's settings cannot be read: {}", words(&error)))?;
+        let config = self.settings().map_err(|error| format!("git's settings cannot be read: {}", words(&error)))?;
         match config.get_path("core.hooksPath") {
             Ok(dir) => Ok(self.work_dir().unwrap_or(self.git_dir()).join(dir)),
             Err(_) => Ok(self.common_dir().join("hooks")),

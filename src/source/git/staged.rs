@@ -3,14 +3,14 @@
 //! The index notes which of its directories are as in a tree that exists (its "cache tree"). Those that are HEAD's are passed
 //! over at once, so that the work depends on what was staged and not on how many files there are.
 
-use crate::file;
-use crate::source::BlobPath;
 use super::changes::{Change, Directory, TreeReader};
 use super::index::{CachedTree, EntryKind, Index};
 use super::object::{MOST_DEPTH, Mode};
-use super::oid::Oid;
 use super::odb::Odb;
+use super::oid::Oid;
 use super::repository::Repository;
+use crate::file;
+use crate::source::BlobPath;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;

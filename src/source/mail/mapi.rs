@@ -3,9 +3,9 @@
 //! The numbers are those of [MS-OXPROPS]: <https://learn.microsoft.com/openspecs/exchange_server_protocols/ms-oxprops/>.
 
 use super::mime;
+use crate::source::SkipCause;
 use crate::source::container::{Place, Unpacker};
 use crate::source::message::{Medium, Message, Party};
-use crate::source::SkipCause;
 use mail_parser::MessageParser;
 use std::borrow::Cow;
 use std::collections::BTreeMap;

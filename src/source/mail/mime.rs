@@ -1,13 +1,15 @@
 //! One message as it is sent, RFC 5322 and MIME. It is parsed by `mail-parser`.
 
 use super::prepare;
+use crate::source::SkipCause;
 use crate::source::container::format::Format;
 use crate::source::container::{Content, Place, Unpacker};
 use crate::source::message::{Medium, Message, Party};
-use crate::source::SkipCause;
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::parsers::MessageStream;
-use mail_parser::{Address, ContentType, Encoding, HeaderName, HeaderValue, MessageParser, MessagePart, MimeHeaders, PartType};
+use mail_parser::{
+    Address, ContentType, Encoding, HeaderName, HeaderValue, MessageParser, MessagePart, MimeHeaders, PartType,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::catch_unwind;
 
@@ -84,7 +86,9 @@ pub(crate) fn recognize(head: &[u8]) -> Recognition {
             let is_cut = !line.ends_with(b"\n") && line.iter().all(is_name);
             return if is_cut { Recognition::Open } else { Recognition::Other };
         };
-        let find = |names: &[&'static str]| names.iter().find(|name| line[..colon].eq_ignore_ascii_case(name.as_bytes())).copied();
+        let find = |names: &[&'static str]| {
+            names.iter().find(|name| line[..colon].eq_ignore_ascii_case(name.as_bytes())).copied()
+        };
         let telling = find(&TELLING);
         has_telling |= telling.is_some();
         match (telling.or_else(|| find(&OTHERS)), known) {

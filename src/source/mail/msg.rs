@@ -29,7 +29,11 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(
     let opened = CompoundFile::open(Cursor::new(bytes));
     let mut file = opened.map_err(|error| {
         unpacker.whole(place, bytes);
-        SkipCause::NoText(if error.kind() == std::io::ErrorKind::UnexpectedEof { "it ends early" } else { "it is not written as compound files are" })
+        SkipCause::NoText(if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            "it ends early"
+        } else {
+            "it is not written as compound files are"
+        })
     })?;
     if file.exists(Path::new("/").join(PROPERTIES)) {
         let most = unpacker.size().bytes;

@@ -25,7 +25,9 @@ pub(super) fn is_digest(kind: &str, subtype: &str) -> bool {
 /// The message for the parser: with the same length, and every place where it was.
 pub(super) fn prepared(message: &[u8]) -> Cow<'_, [u8]> {
     let mut prepared = Cow::Borrowed(message);
-    for (name, change) in [(&b"content-type"[..], hide_messages as Change), (b"content-transfer-encoding", clean_encoding)] {
+    for (name, change) in
+        [(&b"content-type"[..], hide_messages as Change), (b"content-transfer-encoding", clean_encoding)]
+    {
         for field in fields(message, name) {
             change(&message[field.clone()], field.start, &mut prepared);
         }
@@ -96,9 +98,14 @@ mod tests {
     #[test]
     fn types_that_are_followed_are_renamed_wherever_the_parser_could_see_them() {
         assert_eq!(text("Content-Type: message/rfc822\n\nx"), "Content-Type: message/rfc82_\n\nx");
-        assert_eq!(text("A: b\ncontent-TYPE :(c)\n\tMessage/\n RFC822; a=b\n"), "A: b\ncontent-TYPE :(c)\n\tMessage/\n rfc82_; a=b\n");
+        assert_eq!(
+            text("A: b\ncontent-TYPE :(c)\n\tMessage/\n RFC822; a=b\n"),
+            "A: b\ncontent-TYPE :(c)\n\tMessage/\n rfc82_; a=b\n"
+        );
         assert_eq!(text("Content-Type: multipart/digest; boundary=x"), "Content-Type: multipart/diges_; boundary=x");
-        for same in ["Content-Type: text/plain\n\nmessage/rfc822", "X-Content-Type: message/rfc822", "a global digest", ""] {
+        for same in
+            ["Content-Type: text/plain\n\nmessage/rfc822", "X-Content-Type: message/rfc822", "a global digest", ""]
+        {
             assert!(matches!(prepared(same.as_bytes()), Cow::Borrowed(_)), "{same}");
         }
     }

@@ -19,10 +19,10 @@ pub mod index;
 pub mod inflate;
 pub mod walk;
 
-use crate::file::Reason;
 use super::map::Map;
 use super::object::Kind;
 use super::oid::Oid;
+use crate::file::Reason;
 use delta::Delta;
 use entry::{Content, Header};
 use index::PackIndex;

@@ -1,0 +1,344 @@
+//! What the codes of fonts stand for (ISO 32000-2, 9.6 to 9.10).
+
+use super::lexer::{Lexer, Token, memmem};
+use super::page::{Reader, address};
+use super::{MAX_CODES, MAX_FONTS, MAX_SPACES, MAX_UNITS, Unread};
+use lopdf::{Dictionary, Object, Stream};
+use std::cell::RefCell;
+use std::ops::Range;
+use std::rc::Rc;
+
+/// What codes stand for.
+#[derive(Default)]
+pub(super) struct CMap {
+    /// First and last code, and how many bytes they have.
+    pub spaces: Vec<(u8, u32, u32)>,
+    /// The same, and what the first stands for; sorted.
+    pub codes: Vec<(u8, u32, u32, Box<[u16]>)>,
+}
+
+impl CMap {
+    /// `None` if it has too many entries.
+    fn parse(bytes: &[u8], most: usize) -> Option<Self> {
+        let code = |text: &[u8]| {
+            let length = u8::try_from(text.len()).ok().filter(|length| (1..=4).contains(length))?;
+            Some((length, text.iter().fold(0, |code: u32, byte| code << 8 | u32::from(*byte))))
+        };
+        let units = |text: &[u8]| -> Box<[u16]> {
+            let one = |pair: &[u8]| pair.iter().fold(0, |unit: u16, byte| unit << 8 | u16::from(*byte));
+            text.chunks(2).take(MAX_UNITS).map(one).collect()
+        };
+        let mut cmap = Self::default();
+        let (mut section, mut items, mut listed) = (&b""[..], Vec::<Vec<u8>>::new(), None::<u32>);
+        for token in Lexer::new(bytes) {
+            if cmap.codes.len() + cmap.spaces.len() > most {
+                return None;
+            }
+            match token {
+                Token::Word(word) => {
+                    section = word.strip_prefix(b"begin").unwrap_or_default();
+                    items.clear();
+                    listed = None;
+                }
+                Token::Open(b'[') => listed = Some(0),
+                Token::Close(b'[') => {
+                    items.clear();
+                    listed = None;
+                }
+                Token::Text(text) => {
+                    if let (Some(index), b"bfrange", Some(from)) = (&mut listed, section, items.first()) {
+                        if let Some((length, from)) = code(from)
+                            && let Some(code) = from.checked_add(*index)
+                        {
+                            cmap.codes.push((length, code, code, units(&text)));
+                        }
+                        *index = index.saturating_add(1);
+                        continue;
+                    }
+                    items.push(text);
+                    match (section, &items[..]) {
+                        (b"codespacerange", [from, to]) => {
+                            if cmap.spaces.len() < MAX_SPACES
+                                && let (Some((length, from)), Some((_, to))) = (code(from), code(to))
+                            {
+                                cmap.spaces.push((length, from, to));
+                            }
+                            items.clear();
+                        }
+                        (b"bfchar", [from, to]) => {
+                            if let Some((length, from)) = code(from) {
+                                cmap.codes.push((length, from, from, units(to)));
+                            }
+                            items.clear();
+                        }
+                        (b"bfrange", [from, to, target]) => {
+                            if let (Some((length, from)), Some((_, to))) = (code(from), code(to)) {
+                                cmap.codes.push((length, from, to, units(target)));
+                            }
+                            items.clear();
+                        }
+                        (b"codespacerange" | b"bfchar" | b"bfrange", _) => {}
+                        _ => items.clear(),
+                    }
+                }
+                _ => {}
+            }
+        }
+        cmap.codes.sort_by_key(|(length, from, ..)| (*length, *from));
+        Some(cmap)
+    }
+
+    /// Appends what a code stands for, if that is known.
+    fn push(&self, length: usize, code: u32, text: &mut String) -> bool {
+        let length = length as u8;
+        let after = self.codes.partition_point(|(other, from, ..)| (*other, *from) <= (length, code));
+        let found = self.codes[..after].iter().rev().take(4).find(|(other, _, to, _)| *other == length && *to >= code);
+        let Some((_, from, _, units)) = found else { return false };
+        let Some((last, start)) = units.split_last() else { return false };
+        let last = last.wrapping_add((code - from) as u16);
+        let before = text.len();
+        text.extend(
+            char::decode_utf16(start.iter().copied().chain([last]))
+                .map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER)),
+        );
+        !text[before..].chars().all(|char| char == '\0' || char == char::REPLACEMENT_CHARACTER)
+    }
+
+    /// How many bytes the next code has.
+    fn length(&self, bytes: &[u8]) -> Option<usize> {
+        let is_in = |length: usize, from: u32, to: u32| {
+            (0..length).all(|index| {
+                let shift = 8 * (length - 1 - index);
+                let byte = bytes.get(index).map_or(256, |byte| u32::from(*byte));
+                (from >> shift & 255..=to >> shift & 255).contains(&byte)
+            })
+        };
+        let found = self.spaces.iter().find(|(length, from, to)| is_in(usize::from(*length), *from, *to));
+        found.map(|(length, ..)| usize::from(*length))
+    }
+}
+
+enum Codes {
+    /// One byte each; with what they stand for.
+    Bytes(Box<[Option<char>; 256]>),
+    Utf16,
+    /// Numbers of glyphs, mostly of two bytes.
+    Glyphs,
+}
+
+pub(super) struct Font {
+    cmap: Option<Rc<CMap>>,
+    codes: Codes,
+    /// How wide a code of one byte is, in thousandths.
+    widths: Option<(u8, Vec<f64>)>,
+    /// Which codes that are not known were shown, by their last byte.
+    unknown: RefCell<[bool; 256]>,
+}
+
+/// From so many codes on, of which a font does not say what they stand for, they are text.
+const MAX_SYMBOLS: usize = 8;
+/// Wide enough to rather join two pieces than to part them.
+pub(super) const UNKNOWN_WIDTH: f64 = 720.0;
+
+impl Font {
+    /// Appends text; returns how wide it is, in thousandths.
+    pub fn decode(&self, bytes: &[u8], text: &mut String) -> f64 {
+        let (mut width, mut rest) = (0.0, bytes);
+        while let Some(&first) = rest.first() {
+            let by_space = || self.cmap.as_ref().and_then(|cmap| cmap.length(rest));
+            let length = match &self.codes {
+                Codes::Bytes(_) => 1,
+                Codes::Utf16 => 2,
+                Codes::Glyphs => by_space().unwrap_or(2),
+            };
+            let (code, after) = rest.split_at(length.min(rest.len()));
+            rest = after;
+            let number = code.iter().fold(0, |number: u32, byte| number << 8 | u32::from(*byte));
+            let is_known = self.cmap.as_ref().is_some_and(|cmap| {
+                cmap.push(code.len(), number, text)
+                    // Some write the codes of a simple font with two bytes here.
+                    || matches!(self.codes, Codes::Bytes(_)) && cmap.push(2, number, text)
+            });
+            let char = match &self.codes {
+                Codes::Bytes(chars) => chars[usize::from(first)],
+                Codes::Utf16 => char::from_u32(number),
+                Codes::Glyphs => None,
+            };
+            if !is_known {
+                if char.is_none() {
+                    self.unknown.borrow_mut()[(number & 255) as usize] = true;
+                }
+                let guess = char::from_u32(number).filter(char::is_ascii_graphic);
+                text.push(char.or(guess).unwrap_or(char::REPLACEMENT_CHARACTER));
+            }
+            width += match &self.widths {
+                Some((from, widths)) => {
+                    first.checked_sub(*from).and_then(|index| widths.get(usize::from(index))).copied()
+                }
+                None => None,
+            }
+            .unwrap_or(UNKNOWN_WIDTH);
+        }
+        width
+    }
+
+    /// True if it shows text that is not read. A few symbols that have no name are none.
+    pub fn is_opaque(&self) -> bool {
+        self.unknown.borrow().iter().filter(|is_unknown| **is_unknown).count() >= MAX_SYMBOLS
+    }
+}
+
+/// Text outside of content streams.
+pub(super) fn text_string(bytes: &[u8]) -> String {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        String::from_utf16_lossy(&bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect::<Vec<_>>())
+    };
+    match bytes {
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
+        _ => match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => lopdf::decode_text_string(&Object::string_literal(bytes)).unwrap_or_default(),
+        },
+    }
+}
+
+impl<'d> Reader<'d, '_> {
+    pub(super) fn font(&mut self, dict: &'d Dictionary) -> Option<Rc<Font>> {
+        if let Some(font) = self.fonts.get(&address(dict)) {
+            return Some(font.clone());
+        }
+        if self.fonts.len() >= MAX_FONTS {
+            self.purse.unread.insert(Unread::TooLarge);
+            return None;
+        }
+        let cmap = match self.get(dict, b"ToUnicode") {
+            Some(Object::Stream(stream)) => self.cmap(stream),
+            _ => None,
+        };
+        let encoding = self.get(dict, b"Encoding");
+        let is_composite = dict.get(b"Subtype").and_then(Object::as_name).is_ok_and(|name| name == b"Type0");
+        let codes = if is_composite {
+            let name = encoding.and_then(|name| name.as_name().ok()).unwrap_or_default();
+            let is_utf16 = name.starts_with(b"Uni") && (memmem(name, b"UCS2").or(memmem(name, b"UTF16"))).is_some();
+            if is_utf16 { Codes::Utf16 } else { Codes::Glyphs }
+        } else {
+            Codes::Bytes(self.chars(dict, encoding))
+        };
+        let widths = (|| {
+            let from = u8::try_from(self.get(dict, b"FirstChar")?.as_i64().ok()?).ok()?;
+            let widths = self.get(dict, b"Widths")?.as_array().ok()?;
+            // Glyphs drawn by content streams have a scale of their own.
+            let is_drawn = dict.has(b"FontMatrix");
+            let width = |width| f64::from(self.deref(width).and_then(|width| width.as_float().ok()).unwrap_or(0.0));
+            (!is_drawn).then(|| (from, widths.iter().take(256).map(width).collect()))
+        })();
+        let font = Rc::new(Font { cmap, codes, widths, unknown: RefCell::new([false; 256]) });
+        self.fonts.insert(address(dict), font.clone());
+        Some(font)
+    }
+
+    fn cmap(&mut self, stream: &'d Stream) -> Option<Rc<CMap>> {
+        let id = address(stream);
+        if let Some(cmap) = self.cmaps.get(&id) {
+            return cmap.clone();
+        }
+        self.done.insert(id);
+        let bytes = self.purse.plain(self.document, stream);
+        let most = MAX_CODES.0.min(MAX_CODES.1.saturating_sub(self.codes));
+        let cmap = CMap::parse(&bytes, most).map(Rc::new);
+        match &cmap {
+            Some(cmap) => self.codes += cmap.codes.len() + cmap.spaces.len(),
+            None => _ = self.purse.unread.insert(Unread::Font),
+        }
+        self.cmaps.insert(id, cmap.clone());
+        cmap
+    }
+
+    /// What the codes of a simple font stand for.
+    fn chars(&mut self, font: &'d Dictionary, encoding: Option<&'d Object>) -> Box<[Option<char>; 256]> {
+        let base = match encoding {
+            Some(Object::Name(name)) => Some(&name[..]),
+            Some(Object::Dictionary(dict)) => self.get(dict, b"BaseEncoding").and_then(|name| name.as_name().ok()),
+            _ => None,
+        };
+        let descriptor = self.dict(font, b"FontDescriptor");
+        let flags = descriptor.and_then(|descriptor| self.get(descriptor, b"Flags")?.as_i64().ok()).unwrap_or(0);
+        let is_embedded = descriptor
+            .is_some_and(|font| [&b"FontFile"[..], b"FontFile2", b"FontFile3"].iter().any(|key| font.has(key)));
+        let mut chars = match base {
+            // Its codes are known to the font program alone.
+            None if flags & 4 != 0 && is_embedded => Box::new([None; 256]),
+            None => {
+                let (mut standard, windows) = (self.table(b"StandardEncoding"), self.table(b"WinAnsiEncoding"));
+                standard.iter_mut().zip(windows.iter()).for_each(|(char, other)| *char = char.or(*other));
+                standard
+            }
+            Some(name) => self.table(name),
+        };
+        let differences = match encoding {
+            Some(Object::Dictionary(dict)) => self.get(dict, b"Differences").and_then(|list| list.as_array().ok()),
+            _ => None,
+        };
+        let mut code = 0_usize;
+        for item in differences.into_iter().flatten() {
+            match self.deref(item) {
+                Some(Object::Integer(number)) => code = usize::try_from(*number).unwrap_or(256),
+                Some(Object::Name(name)) => {
+                    if let Some(char) = chars.get_mut(code) {
+                        *char = self.glyph(name);
+                    }
+                    code = code.saturating_add(1);
+                }
+                _ => {}
+            }
+        }
+        chars
+    }
+
+    /// What `lopdf` makes of each byte in a font with this encoding; it hands out its tables in no other way.
+    fn by_lopdf(&self, encoding: Object, bytes: Range<u16>) -> Vec<Option<char>> {
+        let mut font = Dictionary::new();
+        font.set("Type", Object::Name(b"Font".to_vec()));
+        font.set("Encoding", encoding);
+        let Ok(encoding) = font.get_font_encoding_with_limit(self.document, 0) else { return Vec::new() };
+        let char = |byte: u16| encoding.bytes_to_string(&[byte as u8]).ok()?.chars().next();
+        bytes.map(char).collect()
+    }
+
+    fn table(&mut self, name: &[u8]) -> Box<[Option<char>; 256]> {
+        const KNOWN: [&[u8]; 4] = [b"StandardEncoding", b"WinAnsiEncoding", b"MacRomanEncoding", b"MacExpertEncoding"];
+        let name = if KNOWN.contains(&name) { name } else { KNOWN[0] };
+        if let Some(table) = self.tables.get(name) {
+            return table.clone();
+        }
+        let mut table = Box::new([None; 256]);
+        let chars = self.by_lopdf(Object::Name(name.to_vec()), 0..256);
+        table.iter_mut().zip(chars).for_each(|(entry, char)| *entry = char);
+        self.tables.insert(name.to_vec(), table.clone());
+        table
+    }
+
+    fn glyph(&mut self, name: &[u8]) -> Option<char> {
+        if let Some(char) = self.glyphs.get(name) {
+            return *char;
+        }
+        let plain = name.split(|byte| *byte == b'.').next().unwrap_or_default();
+        let hex = plain
+            .strip_prefix(b"uni")
+            .filter(|hex| hex.len() == 4)
+            .or_else(|| plain.strip_prefix(b"u").filter(|hex| (4..=6).contains(&hex.len())));
+        let hex = hex.and_then(|hex| u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        let char = hex.and_then(char::from_u32).or_else(|| {
+            // An unknown name makes `lopdf` fall back to a table that has nothing at 0.
+            let mut dict = Dictionary::new();
+            dict.set("Differences", vec![Object::Integer(0), Object::Name(plain.to_vec())]);
+            self.by_lopdf(Object::Dictionary(dict), 0..1).first().copied().flatten()
+        });
+        if self.glyphs.len() < 1 << 16 {
+            self.glyphs.insert(name.to_vec(), char);
+        }
+        char
+    }
+}
