@@ -1,5 +1,6 @@
 //! What a blob is, told by its first bytes.
 
+use super::sqlite;
 use crate::source::mail::mime::Recognition;
 use crate::source::mail::{mbox, mime};
 
@@ -25,6 +26,8 @@ pub enum Format {
     SevenZip,
     /// ISO 32000.
     Pdf,
+    /// <https://www.sqlite.org/fileformat2.html>, and its write-ahead log.
+    Sqlite,
     /// A compound file ([MS-CFB]), as Outlook's messages are.
     Compound,
     /// Outlook's store ([MS-PST]).
@@ -52,6 +55,8 @@ impl Format {
             [b'P', b'K', 3, 4, ..] => Some(Self::Zip),
             [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Some(Self::SevenZip),
             [b'%', b'P', b'D', b'F', b'-', ..] => Some(Self::Pdf),
+            _ if head.starts_with(sqlite::MAGIC) => Some(Self::Sqlite),
+            [a, b, c, 0x82 | 0x83, ..] if [*a, *b, *c] == sqlite::LOG_MAGIC => Some(Self::Sqlite),
             [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, ..] => Some(Self::Compound),
             [b'!', b'B', b'D', b'N', ..] => Some(Self::Pst),
             _ if is_tar(head) => Some(Self::Tar),
@@ -84,7 +89,7 @@ impl Format {
 
     /// True for what can be read from its start to its end in little memory, or from a file in pieces.
     pub fn streams(self) -> bool {
-        !matches!(self, Self::Pdf | Self::Compound | Self::Mail)
+        !matches!(self, Self::Pdf | Self::Sqlite | Self::Compound | Self::Mail)
     }
 }
 

@@ -13,6 +13,7 @@ pub mod limits;
 mod office;
 mod pdf;
 mod seven_zip;
+mod sqlite;
 mod tar;
 mod tolerant;
 mod zip;
@@ -153,6 +154,7 @@ impl<'a> Unpacker<'a> {
             Format::SevenZip => seven_zip::open(self, place, content),
             Format::Pdf => pdf::open(self, place, &content.bytes(self)?),
             Format::Compound => msg::open(self, place, &content.bytes(self)?),
+            Format::Sqlite => sqlite::open(self, place, &content.bytes(self)?),
             Format::Pst => pst::open(self, place, content),
             Format::Mbox => mbox::open(self, place, content),
             Format::Mail => {

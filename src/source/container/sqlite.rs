@@ -1,0 +1,441 @@
+//! Databases of SQLite, and their write-ahead logs. In the file, the columns of a row adjoin without anything between them, so
+//! that an id and its secret look like one long word; here each row becomes a line. What was deleted and not overwritten yet
+//! is looked for, too.
+//!
+//! Source: <https://www.sqlite.org/fileformat2.html>.
+
+use super::{Place, Unpacker};
+use crate::source::SkipCause;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+/// The first bytes of a database.
+pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
+
+/// The first bytes of a write-ahead log, but for the lowest bit, which is the byte order of its checksums.
+pub(super) const LOG_MAGIC: [u8; 3] = [0x37, 0x7f, 0x06];
+
+/// Lengths of what is before the first page, and before each page of a log.
+const HEADER: usize = 100;
+const LOG_HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+
+/// Rows with more columns are not looked for among what was deleted.
+const MAX_COLUMNS: usize = 100;
+
+/// What was deleted is of interest from so many characters on: an id has 20.
+const MIN_TEXT: usize = 16;
+
+/// Types of pages that hold rows: of an index, with and without pages below, and of a table.
+const INNER_INDEX: u8 = 2;
+const INNER_TABLE: u8 = 5;
+const LEAF_INDEX: u8 = 10;
+const LEAF_TABLE: u8 = 13;
+
+/// Hands over the rows of each page.
+///
+/// # Errors
+/// If it is damaged; what could be read was handed over.
+pub(super) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(), SkipCause> {
+    unpacker.whole(place, bytes);
+    let budget = unpacker.budget();
+    let database = if bytes.starts_with(MAGIC) { Database::of_file(bytes) } else { Database::of_log(bytes) };
+    let Some(database) = database else { return Err(budget.damaged("its header is not that of a database")) };
+    let mut lost = 0;
+    for (number, page) in &database.pages {
+        let mut rows = Rows::default();
+        database.read_page(*number, page.clone(), &mut rows, &mut |length| budget.unfold(length));
+        lost += rows.lost;
+        for (index, file) in rows.files.iter().enumerate() {
+            budget.enter()?;
+            unpacker.entry_bytes(&place.within(format!("page {number} value {}", index + 1).as_bytes()), file);
+        }
+        if !rows.text.is_empty() {
+            budget.enter()?;
+            unpacker.leaf(&place.within(format!("page {number}").as_bytes()), &rows.text);
+        }
+        if let Some(cause) = budget.spent() {
+            return Err(cause.clone());
+        }
+    }
+    match lost {
+        _ if database.is_cut => Err(budget.damaged("it ends early")),
+        0 => Ok(()),
+        lost => Err(SkipCause::PartsLost(lost, "rows")),
+    }
+}
+
+/// A file as pages.
+struct Database<'a> {
+    bytes: &'a [u8],
+    /// Number of each page, and where it is; of a log all versions.
+    pages: Vec<(u32, Range<usize>)>,
+    by_number: HashMap<u32, Range<usize>>,
+    /// Bytes of a page that are used, from its start.
+    usable: usize,
+    encoding: Encoding,
+    /// True if it is shorter than its header says.
+    is_cut: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Encoding {
+    Utf8,
+    Utf16Le,
+    Utf16Be,
+}
+
+/// What a page holds.
+#[derive(Default)]
+struct Rows {
+    /// A line for each row, with tabs between columns.
+    text: Vec<u8>,
+    /// Values that are files of their own.
+    files: Vec<Vec<u8>>,
+    /// How many rows could not be read.
+    lost: usize,
+}
+
+impl<'a> Database<'a> {
+    fn of_file(bytes: &'a [u8]) -> Option<Self> {
+        let size = match u16::from_be_bytes([*bytes.get(16)?, *bytes.get(17)?]) {
+            1 => 1 << 16,
+            size => usize::from(size),
+        };
+        let header = bytes.get(..HEADER).filter(|_| size >= 512 && size.is_power_of_two())?;
+        let encoding = match header[59] {
+            2 => Encoding::Utf16Le,
+            3 => Encoding::Utf16Be,
+            _ => Encoding::Utf8,
+        };
+        let count = u32_at(header, 28)? as usize;
+        // Old versions did not count pages; then these two differ.
+        let is_counted = header[24..28] == header[92..96];
+        let pages: Vec<_> =
+            (0..bytes.len() / size).map(|index| (index as u32 + 1, index * size..(index + 1) * size)).collect();
+        let is_cut = bytes.len() % size != 0 || is_counted && count > pages.len();
+        let by_number = HashMap::new();
+        Some(Self { bytes, pages, by_number, usable: size.checked_sub(usize::from(header[20]))?, encoding, is_cut })
+    }
+
+    /// A log does not say how texts are encoded; where it is not UTF-8, that is seen from the texts.
+    fn of_log(bytes: &'a [u8]) -> Option<Self> {
+        let size = u32_at(bytes, 8)? as usize;
+        if !(512..=1 << 16).contains(&size) || !size.is_power_of_two() || bytes.len() < LOG_HEADER {
+            return None;
+        }
+        let frames = (LOG_HEADER..bytes.len()).step_by(FRAME_HEADER + size);
+        let page = |start: usize| {
+            let range = start + FRAME_HEADER..start + FRAME_HEADER + size;
+            (range.end <= bytes.len()).then(|| Some((u32_at(bytes, start)?, range))).flatten()
+        };
+        let pages: Vec<_> = frames.filter_map(page).collect();
+        let by_number = pages.iter().cloned().collect();
+        let is_cut = (bytes.len() - LOG_HEADER) % (FRAME_HEADER + size) != 0;
+        Some(Self { bytes, pages, by_number, usable: size, encoding: Encoding::Utf8, is_cut })
+    }
+
+    /// Where the page of that number is.
+    fn page(&self, number: u32) -> Option<Range<usize>> {
+        if let Some(page) = self.by_number.get(&number) {
+            return Some(page.clone());
+        }
+        let index = (number as usize).checked_sub(1)?;
+        self.pages.get(index).filter(|_| self.by_number.is_empty()).map(|(_, page)| page.clone())
+    }
+
+    fn read_page(&self, number: u32, range: Range<usize>, rows: &mut Rows, spend: &mut dyn FnMut(u64) -> bool) {
+        let page = &self.bytes[range.start..range.start + self.usable.min(range.len())];
+        let start = if number == 1 { HEADER } else { 0 };
+        // Where there are rows, as far as they are linked.
+        let mut taken = vec![];
+        let kind = page.get(start).copied().unwrap_or_default();
+        let has_rows = matches!(kind, INNER_INDEX | LEAF_INDEX | LEAF_TABLE);
+        if has_rows || kind == INNER_TABLE {
+            let header = if matches!(kind, INNER_INDEX | INNER_TABLE) { 12 } else { 8 };
+            let count = u16_at(page, start + 3).unwrap_or_default();
+            taken.push(0..start + header + 2 * count);
+            let mut seen = HashSet::new();
+            for cell in (0..count).map(|cell| u16_at(page, start + header + 2 * cell)) {
+                let cell = cell.filter(|at| *at >= start + header && seen.insert(*at));
+                match cell.filter(|_| has_rows).and_then(|at| self.read_cell(page, at, kind, rows, spend)) {
+                    Some(range) => taken.push(range),
+                    None => rows.lost += usize::from(has_rows),
+                }
+            }
+        }
+        taken.sort_unstable_by_key(|range| range.start);
+        let mut at = 0;
+        for range in taken.into_iter().chain([page.len()..page.len()]) {
+            if range.start > at + MIN_TEXT {
+                self.read_deleted(&page[at..range.start], rows);
+            }
+            at = at.max(range.end);
+        }
+    }
+
+    /// Reads the row at an offset of a page; where it stands there.
+    fn read_cell(
+        &self,
+        page: &[u8],
+        start: usize,
+        kind: u8,
+        rows: &mut Rows,
+        spend: &mut dyn FnMut(u64) -> bool,
+    ) -> Option<Range<usize>> {
+        let mut at = start + if kind == INNER_INDEX { 4 } else { 0 };
+        let length = usize::try_from(varint(page, &mut at)?).ok().filter(|length| *length <= self.bytes.len())?;
+        if kind == LEAF_TABLE {
+            varint(page, &mut at)?;
+        }
+        let local = self.local_length(length, kind);
+        let own = page.get(at..at + local)?;
+        if local == length {
+            self.read_record(own, rows).then_some(start..at + local)
+        } else {
+            let next = u32_at(page, at + local)?;
+            let record = self.with_overflow(own, length, next, spend)?;
+            self.read_record(&record, rows).then_some(start..at + local + 4)
+        }
+    }
+
+    /// How much of a row of that length is in its own page ("Cell Payload Overflow Pages").
+    fn local_length(&self, length: usize, kind: u8) -> usize {
+        let usable = self.usable;
+        let of_index = |part: usize| (usable.saturating_sub(12) * part / 255).saturating_sub(23);
+        let max = if kind == LEAF_TABLE { usable.saturating_sub(35) } else { of_index(64) };
+        if length <= max {
+            return length;
+        }
+        let min = of_index(32);
+        let rest = min + (length - min) % usable.saturating_sub(4).max(1);
+        if rest <= max { rest } else { min }
+    }
+
+    /// A row that goes on in other pages, each of which names the next.
+    fn with_overflow(
+        &self,
+        own: &[u8],
+        length: usize,
+        mut next: u32,
+        spend: &mut dyn FnMut(u64) -> bool,
+    ) -> Option<Vec<u8>> {
+        if !spend(length as u64) {
+            return None;
+        }
+        let mut record = own.to_vec();
+        while record.len() < length {
+            let page = self.page(next)?;
+            let page = &self.bytes[page.start..page.start + self.usable];
+            next = u32_at(page, 0)?;
+            record.extend(page[4..].iter().take(length - record.len()));
+        }
+        Some(record)
+    }
+
+    /// Appends a row; false if it is not written as one.
+    fn read_record(&self, record: &[u8], rows: &mut Rows) -> bool {
+        let mut at = 0;
+        let Some(end) = varint(record, &mut at).and_then(|end| usize::try_from(end).ok()) else { return false };
+        let Some(header) = record.get(..end) else { return false };
+        let mut types = vec![];
+        while at < end {
+            let Some(kind) = varint(header, &mut at) else { return false };
+            types.push(kind);
+        }
+        // All of a row is in its columns.
+        let length: u64 = types.iter().map(|kind| value_length(*kind)).fold(end as u64, u64::saturating_add);
+        if length != record.len() as u64 {
+            return false;
+        }
+        self.write_row(&types, &record[end..], rows);
+        true
+    }
+
+    fn write_row(&self, types: &[u64], mut values: &[u8], rows: &mut Rows) {
+        for kind in types {
+            let length = usize::try_from(value_length(*kind)).unwrap_or(usize::MAX);
+            let (value, rest) = values.split_at(length.min(values.len()));
+            values = rest;
+            match kind {
+                13.. if kind % 2 == 1 && self.encoding != Encoding::Utf8 => {
+                    let unit = |pair: &[u8; 2]| match self.encoding {
+                        Encoding::Utf16Be => u16::from_be_bytes(*pair),
+                        _ => u16::from_le_bytes(*pair),
+                    };
+                    let units = value.as_chunks::<2>().0.iter().map(unit);
+                    let text: String = char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect();
+                    rows.text.extend_from_slice(text.as_bytes());
+                }
+                12.. if super::Format::of(&value[..value.len().min(super::HEAD)]).is_some() => {
+                    rows.files.push(value.to_vec());
+                }
+                12.. => rows.text.extend_from_slice(value),
+                _ => {}
+            }
+            rows.text.push(b'\t');
+        }
+        if let Some(last) = rows.text.last_mut() {
+            *last = b'\n';
+        }
+    }
+
+    /// Appends the rows that are found where none is linked: deleted ones, and those of pages that are free.
+    fn read_deleted(&self, part: &[u8], rows: &mut Rows) {
+        let is_wide = self.encoding != Encoding::Utf8;
+        let mut at = 0;
+        while at + MIN_TEXT < part.len() {
+            // Of a row that was deleted the first four bytes are gone: mostly all before the types of its columns, and that of
+            // the first.
+            match whole_record(&part[at..], is_wide).or_else(|| headless_record(&part[at..], is_wide)) {
+                Some(Found { types, values, length }) => {
+                    self.write_row(&types, values, rows);
+                    at += length;
+                }
+                None => at += 1,
+            }
+        }
+    }
+}
+
+/// A row that was found where none is linked.
+struct Found<'a> {
+    types: Vec<u64>,
+    values: &'a [u8],
+    /// Up to its end.
+    length: usize,
+}
+
+/// A row with its header at the start of `part`, if that may well be one.
+fn whole_record(part: &[u8], is_wide: bool) -> Option<Found<'_>> {
+    let end = usize::from(*part.first().filter(|length| (2..=MAX_COLUMNS as u8).contains(length))?);
+    let header = part.get(..end)?;
+    let (mut types, mut at) = (vec![], 1);
+    while at < end {
+        types.push(varint(header, &mut at)?);
+    }
+    let length = usize::try_from(types.iter().map(|kind| value_length(*kind)).fold(0, u64::saturating_add)).ok()?;
+    let values = part.get(end..end.checked_add(length)?)?;
+    is_likely(&types, values, is_wide).then_some(Found { types, values, length: end + length })
+}
+
+/// Length of the header of a free block: where the next one is, and how long this one is.
+const FREE_HEADER: usize = 4;
+
+/// The length of a free block that starts with `part`, if that may well be one.
+fn freed_length(part: &[u8]) -> Option<usize> {
+    u16_at(part, 2).filter(|length| *length > FREE_HEADER + MIN_TEXT && *length <= part.len())
+}
+
+/// A row that was deleted, with the header of the free block that it became at the start of `part`: of it the types of its
+/// columns are left, and perhaps not that of the first, which then is a number or a text. Free blocks that adjoin are joined, and what
+/// was the header of the next one is left.
+fn headless_record(part: &[u8], is_wide: bool) -> Option<Found<'_>> {
+    const FIRST: [usize; 7] = [0, 1, 2, 3, 4, 6, 8];
+    let block = freed_length(part)?;
+    let (mut types, mut at) = (vec![], FREE_HEADER);
+    let mut best: Option<Found> = None;
+    while types.len() < MAX_COLUMNS {
+        let Some(kind) = varint(&part[..block], &mut at) else { break };
+        types.push(kind);
+        let length = types.iter().map(|kind| value_length(*kind)).fold(0, u64::saturating_add);
+        let Some(length) = usize::try_from(length).ok().filter(|length| at + length <= block) else { break };
+        for first in FIRST {
+            let (start, end) = (at + first, at + first + length);
+            let is_end = end == block || end < block && freed_length(&part[end..block]).is_some();
+            if is_end && is_likely(&types, &part[start..end], is_wide) {
+                let found = Found { types: types.clone(), values: &part[start..end], length: end };
+                if first == 0 && end == block {
+                    return Some(found);
+                }
+                best = Some(found);
+            }
+        }
+        let first = block - length - at;
+        let with_first: Vec<u64> = [13 + 2 * first as u64].into_iter().chain(types.iter().copied()).collect();
+        if best.is_none() && is_likely(&with_first, &part[at..block], is_wide) {
+            best = Some(Found { types: with_first, values: &part[at..block], length: block });
+        }
+    }
+    best
+}
+
+/// True if one of the columns is a text that may be a key, and all texts are text.
+fn is_likely(types: &[u64], mut values: &[u8], is_wide: bool) -> bool {
+    let is_control = |b: u8| b < b' ' && !b.is_ascii_whitespace() && !(is_wide && b == 0);
+    let mut has_text = false;
+    for kind in types {
+        let length = usize::try_from(value_length(*kind)).unwrap_or(usize::MAX);
+        let Some((value, rest)) = values.split_at_checked(length) else { return false };
+        values = rest;
+        if matches!(kind, 10 | 11) || *kind >= 13 && kind % 2 == 1 && value.iter().any(|b| is_control(*b)) {
+            return false;
+        }
+        has_text |= *kind >= 13 && kind % 2 == 1 && value.len() >= MIN_TEXT;
+    }
+    has_text
+}
+
+/// How many bytes a value of that type takes ("Serial Type Codes Of The Record Format").
+fn value_length(kind: u64) -> u64 {
+    match kind {
+        0 | 8..=11 => 0,
+        1..=4 => kind,
+        5 => 6,
+        6 | 7 => 8,
+        _ => (kind - 12) / 2,
+    }
+}
+
+/// The number at an offset, most significant byte first, seven bits a byte, and eight of the ninth.
+fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let mut value = 0;
+    for index in 0..9 {
+        let byte = *bytes.get(*at)?;
+        *at += 1;
+        if index == 8 {
+            return Some(value << 8 | u64::from(byte));
+        }
+        value = value << 7 | u64::from(byte & 0x7f);
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<usize> {
+    Some(usize::from(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?)))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_types_are_read_as_documented() {
+        let read = |bytes: &[u8]| varint(bytes, &mut 0);
+        assert_eq!(read(&[0x7f]), Some(127));
+        assert_eq!(read(&[0x81, 0]), Some(128));
+        assert_eq!(read(&[0xff; 9]), Some(u64::MAX));
+        assert_eq!(read(&[0x81]), None);
+        assert_eq!([0, 1, 5, 6, 9, 12, 13, 14, 53].map(value_length), [0, 1, 6, 8, 0, 0, 0, 1, 20]);
+    }
+
+    #[test]
+    fn rows_are_found_without_their_start() {
+        let record = [&[4, 0, 53, 93][..], &[b'A'; 20], &[b's'; 40]].concat();
+        let found = whole_record(&record, false).unwrap();
+        assert_eq!((found.types, found.length), (vec![0, 53, 93], record.len()));
+        // A free block: the next one, its length, and what is left of payload length, row id, header length and first type.
+        let freed = [&[0, 0, 0, 66][..], &record[2..]].concat();
+        assert_eq!(headless_record(&freed, false).unwrap().types, [53, 93]);
+        let joined = [&[0, 0, 0, 132][..], &record[2..], &freed].concat();
+        assert_eq!(headless_record(&joined, false).unwrap().types, [53, 93]);
+        assert!(whole_record(b"some text that is none of the kind", false).is_none());
+    }
+}
