@@ -1,6 +1,6 @@
 //! Hiding secrets in what is shown.
 
-use crate::detect::finder::is_base64;
+use crate::detect::finder::{SECRET_LEN, is_base64};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -46,6 +46,18 @@ pub fn hide_random_tokens(text: &mut [u8], spared: impl Fn(usize) -> bool) {
     let tokens: Vec<_> = random_tokens(text).collect();
     for at in tokens.into_iter().flatten().filter(|at| !spared(*at)) {
         text[at] = MASK as u8;
+    }
+}
+
+/// Hides in a name what has the length and the letters of a secret access key between other characters: nothing in a name
+/// says what it is, and most of a name must stay, so that people find what it is of.
+pub fn hide_secrets_in_name(name: &mut [u8]) {
+    let is_part = |b: &u8| b.is_ascii_alphanumeric() || *b == b'+';
+    for run in name.chunk_by_mut(|a, b| is_part(a) == is_part(b)) {
+        let has = |class: fn(&u8) -> bool| run.iter().any(class);
+        if run.len() == SECRET_LEN && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) {
+            run.fill(MASK as u8);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A key that was in the file before is no news: only what is new is reported, unless whole files are asked for.
 
-use super::examine::Examiner;
+use super::examine::{Examiner, NAME};
 use super::{Collected, Scan, hidden};
 use crate::credential::Fingerprint;
 use crate::detect::decode::wide::Wide;
@@ -137,6 +137,8 @@ impl ChangeScan<'_> {
         let added = added_lines(old, new);
         // What is in a container has no line of its own in the file.
         let old = findings.iter().any(|finding| !finding.path.inside().is_empty()).then(|| self.items_in(old));
+        // A file that was there had its name.
+        findings.retain(|finding| finding.path.inside().last().is_none_or(|name| **name != *NAME));
         findings.retain(|finding| match (&old, &added) {
             (Some(old), _) if !finding.path.inside().is_empty() => {
                 !old.contains(&(finding.rule.id.clone(), finding.fingerprint))

@@ -1,6 +1,6 @@
 //! Looking at one blob: what is found in it and in what it holds, where that is, and what speaks for and against it.
 
-use super::hidden;
+use super::{hidden, hidden_name};
 use crate::credential::signature::SignedRequest;
 use crate::detect::comment::Comment;
 use crate::detect::finder::SECRET_LEN;
@@ -29,6 +29,9 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// What stands for the name of something as a place of its own.
+pub const NAME: &[u8] = b"name";
 
 /// So much is held of what was found in one file, in bytes: a report of what an archive holds can be many times as large as
 /// the archive.
@@ -175,9 +178,27 @@ impl<'a> Examiner<'a> {
         self.detector
     }
 
-    /// What is in a blob, and in what it holds.
+    /// What is in the name of a directory.
+    pub fn directory(&self, path: &BlobPath) -> Examined {
+        let found = self.in_name(path);
+        if found.is_nothing() { found } else { self.without_secrets(found) }
+    }
+
+    /// What is in the last part of a name.
+    fn in_name(&self, path: &BlobPath) -> Examined {
+        let bytes = path.last_name();
+        // Nothing of interest is shorter, and most names are.
+        if bytes.len() < ID_LEN {
+            return Examined::default();
+        }
+        let path = path.within(NAME);
+        Self::guarded(&path, || self.alone(&Blob { path: path.clone(), bytes, context: None }))
+    }
+
+    /// What is in a blob, in its name, and in what it holds.
     pub fn blob(&self, blob: &Blob) -> Examined {
-        let outer = Self::guarded(&blob.path, || self.alone(blob));
+        let mut outer = Self::guarded(&blob.path, || self.alone(blob));
+        outer.add(self.in_name(&blob.path));
         let all = match Format::of_all(blob.bytes) {
             // As most are.
             None if outer.is_nothing() => return outer,
@@ -207,15 +228,19 @@ impl<'a> Examiner<'a> {
         };
         let take = |item: Item| match item {
             Item::Blob(inner) => {
-                let examined = Self::guarded(&inner.path, || self.alone(&inner));
+                let mut examined = Self::guarded(&inner.path, || self.alone(&inner));
+                examined.add(self.in_name(&inner.path));
                 add(&found, &inner.path, Examined { blobs: 1, bytes: inner.bytes.len() as u64, ..examined });
             }
-            Item::Whole(inner) => add(&whole, &inner.path, Self::guarded(&inner.path, || self.alone(&inner))),
+            Item::Whole(inner) => {
+                add(&found, &inner.path, self.in_name(&inner.path));
+                add(&whole, &inner.path, Self::guarded(&inner.path, || self.alone(&inner)));
+            }
             Item::Skip(skip) => {
                 let path = skip.path.clone();
                 add(&found, &path, Examined { skips: vec![skip], ..Examined::default() });
             }
-            Item::Container(..) => unreachable!("an unpacker opens what it meets"),
+            Item::Container(..) | Item::Directory(_) => unreachable!("an unpacker opens what it meets"),
         };
         // Bytes in memory are scanned as they are, too.
         let is_seen = matches!(content, Content::Bytes(_));
@@ -248,28 +273,26 @@ impl<'a> Examiner<'a> {
             _ => text.to_owned(),
         };
         let hide_name = |name: &[u8]| {
-            if name.len() < SECRET_LEN {
-                return name.to_vec();
-            }
-            let name = hidden(self.detector, name.to_vec(), false);
+            let name = hidden_name(self.detector, name);
             std::str::from_utf8(&name).map_or_else(|_| name.clone(), |text| hide(text).into_bytes())
         };
-        let is_long = |path: &BlobPath| path.inside().iter().any(|name| name.len() >= SECRET_LEN);
         let mut paths: HashMap<*const BlobPath, Arc<BlobPath>> = HashMap::new();
         let mut messages: HashMap<*const Message, Arc<Message>> = HashMap::new();
         // Both are shared by many findings.
         for finding in &mut examined.findings {
-            if is_long(&finding.path) {
-                let path = paths.entry(Arc::as_ptr(&finding.path));
-                finding.path = path.or_insert_with(|| Arc::new(finding.path.map_inside(hide_name))).clone();
-            }
+            let known = paths.entry(Arc::as_ptr(&finding.path)).or_insert_with(|| {
+                finding.path.map_long(SECRET_LEN, hide_name).map_or_else(|| finding.path.clone(), Arc::new)
+            });
+            finding.path = known.clone();
             if let Some(message) = finding.message.as_mut().filter(|_| !secrets.is_empty()) {
                 let shown = messages.entry(Arc::as_ptr(message)).or_insert_with(|| Arc::new(message.hide(&hide)));
                 *message = shown.clone();
             }
         }
-        for skip in examined.skips.iter_mut().filter(|skip| is_long(&skip.path)) {
-            skip.path = skip.path.map_inside(hide_name);
+        for skip in &mut examined.skips {
+            if let Some(path) = skip.path.map_long(SECRET_LEN, hide_name) {
+                skip.path = path;
+            }
         }
         examined
     }

@@ -9,9 +9,10 @@
 //! versions: what is shown of a key is made from one of them.
 
 use super::examine::Examiner;
-use super::{Collected, Scan, hidden};
+use super::{Collected, Scan, hidden, hidden_text};
 use crate::credential::Fingerprint;
 use crate::detect::Detector;
+use crate::detect::finder::SECRET_LEN;
 use crate::detect::prefilter::{Hits, Shared};
 use crate::finding::history::{Commit, Commits, Exposure, History, MOST_COMMITS};
 use crate::finding::{self, Finding};
@@ -67,6 +68,7 @@ impl HistoryScan<'_> {
         for (path, words) in errors {
             self.collected.skip(BlobPath::new(&path), SkipCause::Unreadable(words));
         }
+        self.examine_names(&mut refs);
         let objects = objects.expect("the scope waits for it");
         let inspector = ObjectInspector { scan: self, odb: &odb, found: Found::default() };
         let outline = objects.walk(&inspector);
@@ -109,6 +111,18 @@ impl HistoryScan<'_> {
         let told: Vec<_> = attribution.presences.into_par_iter().map(|presence| teller.occurrence(presence)).collect();
         occurrences.extend(told);
         self.findings(occurrences, &items, &odb)
+    }
+
+    /// Looks for keys in the names of branches and tags, and hides secrets in them: reports tell these names.
+    fn examine_names(&self, refs: &mut [Ref]) {
+        let names: Vec<&str> = refs.iter().map(|known| known.name.as_str()).collect();
+        let path = BlobPath::new(self.prefix).join(b".git/refs");
+        let names = names.join("\n");
+        let blob = Blob { path, bytes: names.as_bytes(), context: None };
+        self.collected.examined(self.examiner.blob(&blob));
+        for known in refs.iter_mut().filter(|known| known.name.len() >= SECRET_LEN) {
+            known.name = hidden_text(self.examiner.detector(), &known.name, self.scan.show_secrets);
+        }
     }
 
     /// Gives what no commit holds, and the index does, its path there.

@@ -6,6 +6,7 @@ mod history;
 
 use crate::config::Config;
 use crate::detect::Detector;
+use crate::detect::finder::SECRET_LEN;
 use crate::finding::{Finding, mask};
 use crate::judge::partner::{self, Clues};
 use crate::judge::{self, Surroundings};
@@ -160,7 +161,11 @@ impl Scan {
             // Worktrees of one repository share its history.
             if seen.insert(repository.common_dir().canonicalize().unwrap_or_default()) {
                 let name = BlobPath::new(prefix);
-                collected.repositories.lock().unwrap_or_else(PoisonError::into_inner).push((name, repository.facts()));
+                let mut facts = repository.facts();
+                let hide = |text: String| hidden_text(examiner.detector(), &text, self.show_secrets);
+                facts.branch = facts.branch.map(hide);
+                facts.url = facts.url.map(hide);
+                collected.repositories.lock().unwrap_or_else(PoisonError::into_inner).push((name, facts));
                 found.extend(HistoryScan { prefix, examiner, scan: self, collected }.run(repository));
             }
         }
@@ -224,6 +229,7 @@ impl Scan {
 fn take(item: Item, examiner: &Examiner, collected: &Collected) {
     match item {
         Item::Skip(skip) => collected.skip(skip.path, skip.cause),
+        Item::Directory(path) => collected.examined(examiner.directory(&path)),
         Item::Blob(blob) => {
             collected.count(blob.bytes.len() as u64);
             collected.examined(examiner.blob(&blob));
@@ -326,6 +332,22 @@ fn hidden(detector: &Detector, mut text: Vec<u8>, show_secrets: bool) -> Vec<u8>
     text
 }
 
+/// A name with everything hidden in it that is, or may well be, a secret.
+fn hidden_name(detector: &Detector, name: &[u8]) -> Vec<u8> {
+    let mut name = hidden(detector, name.to_vec(), false);
+    mask::hide_secrets_in_name(&mut name);
+    name
+}
+
+/// A name, with what a rule calls secret hidden in it.
+fn hidden_text(detector: &Detector, text: &str, show_secrets: bool) -> String {
+    if show_secrets {
+        text.to_owned()
+    } else {
+        String::from_utf8_lossy(&hidden_name(detector, text.as_bytes())).into_owned()
+    }
+}
+
 /// What all threads found, in no order.
 struct Collected<'a> {
     files: AtomicU64,
@@ -402,6 +424,11 @@ impl<'a> Collected<'a> {
         let policy = scan.policy();
         let mut findings = self.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut skips = self.skips.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for skip in skips.iter_mut().filter(|_| !scan.show_secrets) {
+            if let Some(path) = skip.path.map_long(SECRET_LEN, |name| hidden_name(detector, name)) {
+                skip.path = path;
+            }
+        }
         for finding in &mut findings {
             policy.grade(finding);
             finding.is_canary |= finding.account.is_some_and(|account| config.canary_accounts.contains(&account));

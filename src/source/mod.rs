@@ -46,6 +46,8 @@ pub enum Item<'a> {
     Whole(Blob<'a>),
     /// A container that is read in pieces, since it is large or comes through a pipe; of so many bytes, if that is known.
     Container(BlobPath, Format, Content<'a>, Option<u64>),
+    /// A directory, of which only the name is looked at.
+    Directory(BlobPath),
     /// Something that is not scanned.
     Skip(Skip),
 }

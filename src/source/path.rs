@@ -69,10 +69,20 @@ impl BlobPath {
         size_of::<Self>() + size_of_val(&self.inside[..]) + self.innermost().len()
     }
 
-    /// The same with every name inside changed.
-    #[must_use]
-    pub fn map_inside(&self, change: impl Fn(&[u8]) -> Vec<u8>) -> Self {
-        Self { file: self.file.clone(), inside: self.inside.iter().map(|name| change(name).into()).collect() }
+    /// The same with every name of at least `length` bytes changed; `None` if there is none.
+    pub fn map_long(&self, length: usize, change: impl Fn(&[u8]) -> Vec<u8>) -> Option<Self> {
+        let is_long = |name: &Arc<[u8]>| name.len() >= length;
+        if !is_long(&self.file) && !self.inside.iter().any(is_long) {
+            return None;
+        }
+        let change = |name: &Arc<[u8]>| if is_long(name) { change(name).into() } else { name.clone() };
+        Some(Self { file: change(&self.file), inside: self.inside.iter().map(change).collect() })
+    }
+
+    /// The last part of the innermost name: that of a file without its directories.
+    pub fn last_name(&self) -> &[u8] {
+        let name = self.innermost();
+        memchr::memrchr(b'/', name).map_or(name, |slash| &name[slash + 1..])
     }
 
     /// The path of the innermost: what the rules for some paths look at.

@@ -153,7 +153,7 @@ mod tests {
                 content.reader().read_to_end(&mut read).unwrap();
                 all.lock().unwrap().push((true, read));
             }
-            Item::Skip(_) | Item::Whole(_) => {}
+            Item::Skip(_) | Item::Whole(_) | Item::Directory(_) => {}
         };
         let mut reader = Reader { whole: 64, ..Reader::new(limit, true) };
         reader.file(&path, BlobPath::new(&path), &sink);

@@ -163,7 +163,7 @@ fn visit(entry: Result<DirEntry, ignore::Error>, reader: &mut Reader, sink: Sink
     };
     match entry.file_type() {
         Some(kind) if kind.is_file() => reader.file(entry.path(), BlobPath::new(entry.path()), sink),
-        Some(kind) if kind.is_dir() => {}
+        Some(kind) if kind.is_dir() => sink(Item::Directory(BlobPath::new(entry.path()))),
         Some(kind) if kind.is_symlink() && entry.depth() > 0 => skip(entry.path(), SkipCause::Symlink),
         _ if entry.depth() == 0 => {}
         _ => skip(entry.path(), SkipCause::Special),
