@@ -199,8 +199,9 @@ fn pre_push_to_an_empty_remote_looks_at_everything() {
     empty.git(&["init", "-q", "--bare", "."]);
     let url = empty.path().to_str().expect("UTF-8");
     assert_blocked(&sandbox.try_git(&["push", "-q", url, "HEAD:main"]), "push");
-    sandbox.write_bytes("keyspill.toml", b"fail_on = 3\n");
     sandbox.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    sandbox.write_bytes("keyspill.toml", b"fail_on = 3\n");
+    sandbox.git(&["add", "keyspill.toml"]);
     let broken = sandbox.try_git(&["push", "-q", url, "HEAD:main"]);
     assert!(
         broken.code != Some(0) && broken.stderr.contains("is not a valid configuration: line 1"),

@@ -287,8 +287,8 @@ fn indexes_that_are_wrong_are_told() {
         ("empty", &data, &[][..], "too short"),
         ("unsorted", &data, &unsorted, "not sorted"),
         ("version", &data, &version, "version that is not known"),
-        ("count", &count, &index, "the pack has 3 objects and its index 2"),
-        ("magic", &magic, &index, "no known version"),
+        ("count", &count, &index, "the pack and its index have different numbers of objects"),
+        ("magic", &magic, &index, "an unknown version"),
         ("short", &data[..20].to_vec(), &index, "too short"),
     ] {
         let sandbox = Sandbox::new();

@@ -54,12 +54,18 @@ fn bad_rule_files_are_refused_with_a_reason() {
     let sandbox = Sandbox::new();
     sandbox.write("key.txt", "{{akia}}\n");
     for (bad, message) in [
-        (OWN.replace("severity = \"error\"", "severity = \"bad\""), "unknown variant `bad`"),
-        (OWN.replace("keywords =", "keyword ="), "unknown field `keyword`"),
+        (
+            OWN.replace("severity = \"error\"", "severity = \"bad\""),
+            "line 8, column 12: unknown value, expected one of `note`, `warning`, `error`",
+        ),
+        (OWN.replace("keywords =", "keyword ="), "unknown key, expected one of `id`"),
         (OWN.replace("acme-token", "ACME"), "a rule id is words of a-z and 0-9"),
         (OWN.replace("acme-token", "aws-access-key-id"), "the id is taken"),
         (OWN.replace(r"\b(?<secret>acme_[a-z0-9]{20})\b", "(unclosed"), "`regex` is refused"),
-        (OWN.replace(r"\b(?<secret>acme_[a-z0-9]{20})\b", "(?:acme_\\w{50}){5000}"), "exceeds size limit"),
+        (
+            OWN.replace(r"\b(?<secret>acme_[a-z0-9]{20})\b", "(?:acme_\\w{50}){5000}"),
+            "`regex` is refused: compiled, it is larger than",
+        ),
         (OWN.replace(r"\b(?<secret>acme_[a-z0-9]{20})\b", "x*"), "matches the empty text"),
         (OWN.replace("[\"acme_\"]", "[\"ac\"]"), "a keyword has at least 4 bytes"),
         (OWN.replace("[\"acme_\"]", "[]"), "give `keywords`"),

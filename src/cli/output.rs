@@ -1,7 +1,7 @@
 //! Writing to standard output, standard error and report files.
 
 use anyhow::Context;
-use keyspill::sanitize::sanitize;
+use keyspill::sanitize::{sanitize, to_json};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -111,7 +111,7 @@ pub fn info(text: &str) {
 /// Writes a text for people to standard error.
 pub fn diagnostics(text: &str) {
     // Nobody can be told if standard error is gone.
-    _ = io::stderr().write_all(text.as_bytes());
+    text.lines().for_each(|line| _ = writeln!(io::stderr(), "{}", sanitize(line)));
 }
 
 /// Tells of an error on standard error.
@@ -128,7 +128,7 @@ fn say(level: &str, text: &str) {
     let lines: Vec<_> = text.lines().map(sanitize).collect();
     if let Some((LogFormat::Json, _)) = LOG.get() {
         let line = serde_json::json!({ "level": level, "message": lines.join("\n") });
-        _ = writeln!(io::stderr(), "{line}");
+        _ = writeln!(io::stderr(), "{}", to_json(&line).unwrap_or_default());
         return;
     }
     // Nobody can be told if standard error is gone.

@@ -11,8 +11,10 @@ use keyspill::policy::baseline::Baseline;
 use keyspill::report::uri::UriBase;
 use keyspill::report::{Options, Report, Verdict, csv, github, gitlab, html, json, junit, sarif, text};
 use keyspill::rule::{RuleSet, Severity};
+use keyspill::sanitize::one_line;
 use keyspill::scan::{Limit, Limits, Progress, Scan, Scope, Selection};
 use keyspill::source::SizeLimit;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -165,7 +167,7 @@ pub struct Args {
     #[arg(long, value_name = "DATE", value_parser = parse_moment, help_heading = "Report")]
     now: Option<i64>,
 
-    /// How many threads to use [default: one for each processor].
+    /// How many threads to use, up to four for each processor [default: one for each].
     #[arg(short = 'j', long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
 }
@@ -264,7 +266,10 @@ impl Args {
         let started = Instant::now();
         let targets = self.targets(matches)?;
         if self.threads > 0 {
-            rayon::ThreadPoolBuilder::new().num_threads(self.threads).build_global().context("cannot start threads")?;
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(self.threads())
+                .build_global()
+                .context("cannot start threads")?;
         }
         let (rules, rules_complete) = self.load_rules();
         let (config, config_complete) = self.load_config(&rules);
@@ -320,10 +325,17 @@ impl Args {
             config,
             baseline,
             limits: self.limits(),
-            threads: self.threads,
+            threads: self.threads(),
             show_secrets: self.show_secrets,
             now: self.moment(),
         }
+    }
+
+    /// How many threads are used: no more than the processors can have work for, since those that wait for some cost time.
+    fn threads(&self) -> usize {
+        const MAX_PER_PROCESSOR: usize = 4;
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        self.threads.min(MAX_PER_PROCESSOR * processors)
     }
 
     /// From when ages are told.
@@ -499,7 +511,7 @@ fn tell(report: &Report, targets: &[Target]) {
     let is_seen = targets.contains(&Target { format: Format::Text, output: None }) && output::both_on_terminal();
     if !is_seen {
         for skip in report.coverage.failures() {
-            output::error(&format!("{}: {}", skip.path.to_text(), skip.cause));
+            output::error(&format!("{}: {}", one_line(&skip.path.to_text()), one_line(&skip.cause.to_string())));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The line a finding stands on, cut to a readable length and free of secrets.
 
 use super::location::Locations;
-use super::mask::{MASK, hide_random_tokens};
+use super::mask::{MASK, hide_key_material};
 use crate::detect::decode::wide::{self, Wide};
 use crate::detect::{Candidate, Detection};
 use crate::sanitize::sanitize;
@@ -168,7 +168,7 @@ impl<'a> Excerpts<'a> {
         let spans: Vec<_> =
             values.iter().map(|(span, is_secret)| (place(span.start)..place(span.end), *is_secret)).collect();
         if !self.show_secrets {
-            hide_random_tokens(&mut bytes, |at| is_in_id(&spans, at));
+            hide_key_material(&mut bytes, |at| is_in_id(&spans, at));
         }
         assemble(self.locations.of(first).start_line, &bytes, spans.into_iter(), start > line_start)
     }
@@ -189,7 +189,7 @@ impl<'a> Excerpts<'a> {
             let (from, to) = (span.start.max(range.start), span.end.min(range.end));
             bytes[from - range.start..to - range.start].fill(MASK as u8);
         }
-        hide_random_tokens(&mut bytes, |at| is_in_id(values, range.start + at));
+        hide_key_material(&mut bytes, |at| is_in_id(values, range.start + at));
         if self.has_passwords {
             for (at, byte) in bytes.iter_mut().enumerate().filter(|(_, byte)| **byte != b',') {
                 if !is_in_id(values, range.start + at) && range.start + at > self.first_line_end() {

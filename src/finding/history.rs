@@ -105,7 +105,7 @@ impl Commit {
         let shown = |bytes: &[u8]| {
             let mut bytes = bytes.to_vec();
             if !show_secrets {
-                mask::hide_random_tokens(&mut bytes, |_| false);
+                mask::hide_secrets_in_name(&mut bytes);
             }
             one_line(&String::from_utf8_lossy(&bytes))
         };
@@ -113,7 +113,16 @@ impl Commit {
             let RawPerson { name, email, time } = RawPerson::read(header(text, name).unwrap_or_default());
             Person { name: shown(name), email: shown(email), time }
         };
-        Self { oid, author: person(b"author "), committer: person(b"committer "), subject: shown(subject(text)) }
+        Self {
+            oid,
+            author: person(b"author "),
+            committer: person(b"committer "),
+            subject: if show_secrets {
+                shown(subject(text))
+            } else {
+                one_line(&mask::without_key_material(subject(text)))
+            },
+        }
     }
 }
 

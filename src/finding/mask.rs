@@ -1,14 +1,14 @@
 //! Hiding secrets in what is shown.
 
 use crate::detect::finder::{SECRET_LEN, is_base64};
+use crate::detect::key_id::{ID_LEN, PREFIXES};
 use std::borrow::Cow;
 use std::ops::Range;
 
 /// What stands for a hidden character.
 pub const MASK: char = '*';
 
-/// Texts of letters and digits of at least this length are hidden in excerpts if they look random, whether or not a
-/// rule speaks of them: a line with one secret often holds another.
+/// Longer runs are hidden in reasons.
 const LONG: usize = 24;
 
 /// A value with every character hidden. Its length is kept, so that it still lines up with columns.
@@ -41,12 +41,69 @@ pub fn redact<'a>(text: &str, secrets: impl Iterator<Item = &'a str>) -> String 
     out + rest
 }
 
-/// Hides what looks like a random token, but for the bytes that are `spared`.
-pub fn hide_random_tokens(text: &mut [u8], spared: impl Fn(usize) -> bool) {
-    let tokens: Vec<_> = random_tokens(text).collect();
-    for at in tokens.into_iter().flatten().filter(|at| !spared(*at)) {
+/// Hides in a line of scanned text all that could be a part of a key, but for the bytes that are `spared`: whoever cuts a
+/// secret in pieces (`"…20 characters" + "…20 more"`) writes pieces that no rule knows. Words, as people write them and put
+/// them together in names, and short numbers stay.
+pub fn hide_key_material(text: &mut [u8], spared: impl Fn(usize) -> bool) {
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'+';
+    let mut end = 0;
+    let hidden: Vec<Range<usize>> = text
+        .chunk_by(|a, b| is_part(*a) == is_part(*b))
+        .filter_map(|chunk| {
+            let start = end;
+            end += chunk.len();
+            (is_part(chunk[0]) && !is_word(chunk)).then_some(start..end)
+        })
+        .collect();
+    for at in hidden.into_iter().flatten().filter(|at| !spared(*at)) {
         text[at] = MASK as u8;
     }
+}
+
+/// A text of which ids and words are shown, and nothing else that could be a part of a key.
+pub fn without_key_material(text: &[u8]) -> String {
+    let mut shown = text.to_vec();
+    let ids: Vec<usize> =
+        PREFIXES.iter().flat_map(|prefix| memchr::memmem::find_iter(text, prefix.as_bytes())).collect();
+    hide_key_material(&mut shown, |at| ids.iter().any(|id| (*id..*id + ID_LEN).contains(&at)));
+    String::from_utf8_lossy(&shown).into_owned()
+}
+
+/// True for what is no part of a key: too short, a number as of an account, or words with a short number after them.
+fn is_word(run: &[u8]) -> bool {
+    /// Of three characters of a secret nobody makes anything.
+    const SHORT: usize = 3;
+    /// An account has twelve digits.
+    const MAX_NUMBER: usize = 12;
+    /// `sha256`, `user2026`.
+    const MAX_SUFFIX: usize = 4;
+    /// Of random letters, these are hardly ever all of one case.
+    const MAX_LETTERS: usize = 24;
+    if run.len() <= SHORT || run.len() <= MAX_NUMBER && run.iter().all(u8::is_ascii_digit) {
+        return true;
+    }
+    let digits = run.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let letters = &run[..run.len() - digits];
+    digits <= MAX_SUFFIX
+        && letters.iter().all(u8::is_ascii_alphabetic)
+        && letters.len() <= MAX_LETTERS
+        && are_words(letters)
+}
+
+/// True for letters in the case of words: `secret`, `Secret`, `SECRET`, `accessKeyId`, `BasicAWSCredentials`. A word in it has
+/// three letters at least, or two at its end (`Id`, `Of`).
+fn are_words(letters: &[u8]) -> bool {
+    // A capital after a small letter starts a word, and so does one before a small letter.
+    let starts = (1..letters.len()).filter(|at| {
+        let is_upper = |at: usize| letters.get(at).is_some_and(u8::is_ascii_uppercase);
+        is_upper(*at) && (!is_upper(at - 1) || letters.get(at + 1).is_some_and(u8::is_ascii_lowercase))
+    });
+    let ends: Vec<usize> = starts.chain([letters.len()]).collect();
+    let mut start = 0;
+    ends.iter().all(|end| {
+        let length = end - std::mem::replace(&mut start, *end);
+        length >= 3 || length == 2 && *end == letters.len()
+    })
 }
 
 /// Hides in a name what has the length and the letters of a secret access key between other characters: nothing in a name
@@ -59,29 +116,6 @@ pub fn hide_secrets_in_name(name: &mut [u8]) {
             run.fill(MASK as u8);
         }
     }
-}
-
-/// The stretches of `text` that look like random tokens.
-pub fn random_tokens(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    let is_token = |b: u8| is_base64(b) || matches!(b, b'_' | b'-' | b'%' | b'.' | b'~' | b'!');
-    let mut end = 0;
-    text.chunk_by(move |a, b| is_token(*a) == is_token(*b)).filter_map(move |chunk| {
-        let start = end;
-        end += chunk.len();
-        // Padding and a full stop are not part of it.
-        let length = chunk.iter().rposition(u8::is_ascii_alphanumeric).map_or(0, |last| last + 1);
-        let long = length >= LONG && is_token(chunk[0]);
-        (long && looks_random(&chunk[..length])).then_some(start..start + length)
-    })
-}
-
-fn looks_random(token: &[u8]) -> bool {
-    let has = |class: fn(&u8) -> bool| token.iter().any(class);
-    let digit = has(u8::is_ascii_digit);
-    let hex = token.iter().all(u8::is_ascii_hexdigit);
-    digit
-        && (hex || has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase))
-        && crate::detect::dummy::entropy(token) > 3.5
 }
 
 /// A text that comes from a scanned file without long words in it: no name is as long, and a secret is.
@@ -146,14 +180,31 @@ mod tests {
     }
 
     #[test]
-    fn random_tokens_are_found_and_words_are_not() {
-        let text =
-            expand("password = {{base62:30}} in https://example.com/some/long/path/of/words_and_names x{{hex:40}}")
-                .text;
-        let found: Vec<_> = random_tokens(text.as_bytes()).map(|range| range.len()).collect();
-        assert_eq!(found, [30]);
-        let hash = expand("commit {{hex:40}}.").text;
-        assert_eq!(random_tokens(hash.as_bytes()).count(), 1);
+    fn parts_of_keys_are_hidden_and_words_are_not() {
+        let shown = |text: &str| {
+            let mut bytes = text.as_bytes().to_vec();
+            hide_key_material(&mut bytes, |_| false);
+            String::from_utf8(bytes).unwrap()
+        };
+        for words in [
+            "aws_secret_access_key = ",
+            "new BasicAWSCredentials(id, accessKeyId) // for us-east-1, 2026-01-31 and 111122223333",
+            "export AWS_ACCESS_KEY_ID; sha256 of user2026 in /etc/some/path.d/10-file.conf",
+        ] {
+            assert_eq!(shown(words), words);
+        }
+        // Pieces of any length of random secrets: what stays is some words that they happen to be like.
+        let (mut all, mut left) = (0, 0);
+        for number in 0..200 {
+            let secret = expand(&format!("{{{{secret n{number}}}}}")).text;
+            for length in [8, 13, 20, 24] {
+                let (first, second) = secret.split_at(length);
+                let pieces = shown(&format!("\"{first}\" + \"{second}\""));
+                all += secret.len();
+                left += pieces.bytes().filter(|b| b.is_ascii_alphanumeric()).count();
+            }
+        }
+        assert!(left * 100 < all * 6, "{left} of {all} characters stay");
     }
 
     #[test]

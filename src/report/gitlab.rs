@@ -140,7 +140,7 @@ pub fn write(report: &Report, base: &UriBase) -> String {
             .map(|(finding, number)| vulnerability(finding, number, report, base))
             .collect(),
     };
-    serde_json::to_string_pretty(&document).expect("the document has text keys only") + "\n"
+    crate::sanitize::to_json_pretty(&document).expect("the document has text keys only") + "\n"
 }
 
 fn vulnerability<'a>(finding: &'a Finding, number: usize, report: &Report, base: &UriBase) -> Vulnerability<'a> {

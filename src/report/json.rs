@@ -29,7 +29,7 @@ pub fn write(report: &Report, options: &Options) -> String {
         skipped: report.coverage.skips.iter().map(SkipRecord::of).collect(),
         summary: Summary::of(report, options),
     };
-    serde_json::to_string_pretty(&document).expect("the document has text keys only") + "\n"
+    crate::sanitize::to_json_pretty(&document).expect("the document has text keys only") + "\n"
 }
 
 /// The report as lines: a finding each (suppressed ones if asked for), a credential each, a skipped path each, and the
@@ -47,7 +47,7 @@ pub fn write_lines(report: &Report, options: &Options) -> String {
 }
 
 fn line(line: Line) -> String {
-    serde_json::to_string(&line).expect("a line has text keys only") + "\n"
+    crate::sanitize::to_json(&line).expect("a line has text keys only") + "\n"
 }
 
 #[derive(Serialize)]

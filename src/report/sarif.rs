@@ -46,7 +46,7 @@ pub fn write(report: &Report, options: &Options, base: &UriBase) -> String {
         runs.push(run(report, options, base, Category::Past));
     }
     let sarif = Sarif::builder().schema(SCHEMA).version(json!("2.1.0")).runs(runs).build();
-    serde_json::to_string_pretty(&sarif).expect("the document has text keys only") + "\n"
+    crate::sanitize::to_json_pretty(&sarif).expect("the document has text keys only") + "\n"
 }
 
 /// Which findings a run is of.

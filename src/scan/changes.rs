@@ -12,7 +12,7 @@ use crate::rule::RuleId;
 use crate::source::container::Content;
 use crate::source::container::format::Format;
 use crate::source::git::attribute::graph::Reach;
-use crate::source::git::changes::{Change, TreeReader};
+use crate::source::git::changes::{Change, Changes, TreeReader};
 use crate::source::git::index::Index;
 use crate::source::git::object::{Kind, MAX_COMMIT, Mode};
 use crate::source::git::odb::Odb;
@@ -26,6 +26,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// More places, paths with a value in them, are not told of: a few trees can stand for any number of paths.
+const MAX_PLACES: usize = 50_000;
 
 /// Scans changes in one repository.
 pub(super) struct ChangeScan<'a> {
@@ -53,7 +56,10 @@ impl ChangeScan<'_> {
         let odb = self.open(repository);
         let trees = TreeReader::new(&odb);
         let head = repository.head()?.map(|head| odb.tree_of(head)).transpose()?;
-        let changes = staged::changes(&Index::read(repository)?, &trees, head)?;
+        let Changes { list: changes, is_cut, .. } = staged::changes(&Index::read(repository)?, &trees, head)?;
+        if is_cut {
+            self.collected.skip(BlobPath::new(self.prefix), SkipCause::TooManyPaths);
+        }
         // A file that was only renamed brings in nothing.
         let gone: HashSet<Oid> =
             changes.iter().filter(|change| change.new.is_none()).flat_map(|change| change.old.clone()).collect();
@@ -83,8 +89,7 @@ impl ChangeScan<'_> {
         let trees = TreeReader::new(&odb);
         let shallow = repository.shallow_commits();
         let ledger = Ledger { scan: self, odb: &odb, trees: &trees, known: Mutex::default() };
-        let news: Vec<News> =
-            selected.commits.par_iter().map(|commit| ledger.news(commit, &shallow)).collect::<Result<_, _>>()?;
+        let news = ledger.all_news(&selected.commits, &shallow)?;
         let tips = selected.tips.iter().map(|tip| odb.tree_of(*tip)).collect::<Result<Vec<_>, _>>()?;
         let head = repository.head()?;
         let reach = if selected.tips.iter().all(|tip| Some(*tip) == head) { Reach::Head } else { Reach::Refs };
@@ -201,6 +206,8 @@ struct News {
     gained: Vec<(Vec<u8>, Item, Oid)>,
     /// Items that a path had in all parents and has no more.
     lost: Vec<(Vec<u8>, Item)>,
+    /// True if there are more paths or places than are looked at.
+    is_cut: bool,
 }
 
 /// What a blob holds, once somebody has looked.
@@ -229,16 +236,47 @@ struct Ledger<'a> {
 }
 
 impl Ledger<'_> {
+    /// What all commits change, up to [`MAX_PLACES`]. Some at a time, in order, so that what is beyond does not depend on
+    /// threads, and is not kept.
+    fn all_news(&self, commits: &[Selected], shallow: &BTreeSet<Oid>) -> Result<Vec<News>, String> {
+        let mut all = Vec::with_capacity(commits.len());
+        let (mut left, mut is_cut) = (MAX_PLACES, false);
+        for some in commits.chunks(4 * rayon::current_num_threads()) {
+            let found: Vec<News> =
+                some.par_iter().map(|commit| self.news(commit, shallow)).collect::<Result<_, _>>()?;
+            for mut news in found {
+                is_cut |= news.is_cut || news.gained.len() > left;
+                news.gained.truncate(left);
+                left -= news.gained.len();
+                all.push(news);
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        if is_cut {
+            self.scan.collected.skip(BlobPath::new(self.scan.prefix), SkipCause::TooManyPaths);
+        }
+        Ok(all)
+    }
+
     fn news(&self, commit: &Selected, shallow: &BTreeSet<Oid>) -> Result<News, String> {
         let parents = commit.parents.iter().filter(|_| !shallow.contains(&commit.oid));
         let parents = parents.map(|parent| self.odb.tree_of(*parent)).collect::<Result<Vec<_>, _>>()?;
         let mut news = News::default();
-        for Change { path, new, old } in self.trees.changes(&parents, Some(commit.tree))? {
+        let changes = self.trees.changes(&parents, Some(commit.tree))?;
+        news.is_cut = changes.is_cut;
+        for Change { path, new, old } in changes.list {
             let before: Vec<_> = old.iter().map(|oid| self.items(*oid, &path)).collect();
             let now = new.map(|oid| (oid, self.items(oid, &path)));
             if let Some((oid, now)) = &now {
                 let is_new = |item: &&Item| self.scan.whole_files || !before.iter().any(|old| old.contains(item));
-                news.gained.extend(now.iter().filter(is_new).map(|item| (path.clone(), item.clone(), *oid)));
+                let gained: Vec<_> = now.iter().filter(is_new).map(|item| (path.clone(), item.clone(), *oid)).collect();
+                if news.gained.len() + gained.len() > MAX_PLACES {
+                    news.is_cut = true;
+                    return Ok(news);
+                }
+                news.gained.extend(gained);
             }
             if let Some((first, others)) = before.split_first().filter(|_| before.len() == parents.len()) {
                 let is_lost = |item: &&Item| {

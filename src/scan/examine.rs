@@ -348,7 +348,7 @@ impl<'a> Examiner<'a> {
     /// Tells in whose message each finding is, if it is in one.
     fn attach_messages(&self, blob: &Blob, findings: &mut [Finding]) {
         if let Some(Context::Message(message)) = &blob.context {
-            let message = message.shown(&|text| self.hide(text));
+            let message = message.shown(&|message| self.shown(message));
             findings.iter_mut().for_each(|finding| finding.message = Some(message.clone()));
             return;
         }
@@ -367,7 +367,7 @@ impl<'a> Examiner<'a> {
                 let weight = message.weight();
                 // Beyond what a report holds of a file, findings are let go anyway.
                 left = left.saturating_sub(weight);
-                let shown = Arc::new(message.hide(&|text: &str| self.hide(text)));
+                let shown = Arc::new(self.shown(&message));
                 last = (left > 0).then_some((message, shown));
             }
             findings[number].message = last.as_ref().map(|(_, shown)| shown.clone());
@@ -378,9 +378,17 @@ impl<'a> Examiner<'a> {
         }
     }
 
-    /// A text of a message without the secrets that stand in it.
-    fn hide(&self, text: &str) -> String {
-        String::from_utf8_lossy(&hidden(self.detector, text.as_bytes().to_vec(), self.show_secrets)).into_owned()
+    /// A message without the secrets that stand in what is told of it.
+    fn shown(&self, message: &Message) -> Message {
+        let hide = |text: &str| {
+            String::from_utf8_lossy(&hidden(self.detector, text.as_bytes().to_vec(), self.show_secrets)).into_owned()
+        };
+        let mut shown = message.hide(&hide);
+        if !self.show_secrets {
+            // People write whatever they like there.
+            shown.subject = mask::without_key_material(shown.subject.as_bytes());
+        }
+        shown
     }
 
     /// The tables of the export that a day's file is in, if it is in a directory that Slack's export was unpacked to.

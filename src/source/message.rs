@@ -211,11 +211,11 @@ impl Enclosing {
         Self { message: message.bounded(), outer, shown: OnceLock::new() }
     }
 
-    /// The message with every text passed through `hide`, and so those that it is in. `hide` is asked once.
-    pub fn shown(&self, hide: &impl Fn(&str) -> String) -> &Arc<Message> {
+    /// What `show` makes of the message, and of those that it is in. It is asked once.
+    pub fn shown(&self, show: &impl Fn(&Message) -> Message) -> &Arc<Message> {
         self.shown.get_or_init(|| {
-            let outer = self.outer.as_ref().map(|outer| outer.shown(hide).clone());
-            Arc::new(Message { outer, ..self.message.hide(hide) })
+            let outer = self.outer.as_ref().map(|outer| outer.shown(show).clone());
+            Arc::new(Message { outer, ..show(&self.message) })
         })
     }
 }

@@ -159,9 +159,7 @@ impl fmt::Display for SkipCause {
             }
             Self::NoRepository(words) | Self::NoCommits(words) => f.write_str(words),
             Self::MoreUnreadable(count) => write!(f, "{count} more objects cannot be read"),
-            Self::TooManyPaths => {
-                f.write_str("scanned, but not told in full where it was when: its trees stand for too many paths")
-            }
+            Self::TooManyPaths => f.write_str("not told in full: its trees stand for too many paths"),
             Self::NotFetched(count) => {
                 write!(f, "a partial clone: {count} objects were never fetched; scan a full clone to see them")
             }

@@ -9,6 +9,42 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Trees that were read are kept up to this many bytes in all.
 const MOST_KEPT: usize = 64 << 20;
 
+/// So many entries of directories are compared for one commit: a few small trees can stand for more paths than there are
+/// atoms. The largest repositories have some million files.
+const MAX_ENTRIES: usize = 4_000_000;
+
+/// The changes that are found are no more than this.
+const MAX_CHANGES: usize = 1_000_000;
+
+/// What a comparison has found so far.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// By path.
+    pub list: Vec<Change>,
+    /// How many entries were looked at.
+    entries: usize,
+    /// True if there are more.
+    pub is_cut: bool,
+}
+
+impl Changes {
+    /// Adds one, if there is room.
+    pub fn push(&mut self, change: Change) {
+        if self.list.len() < MAX_CHANGES {
+            self.list.push(change);
+        } else {
+            self.is_cut = true;
+        }
+    }
+
+    /// Counts one more entry; false if it is one too many.
+    fn enter(&mut self) -> bool {
+        self.entries += 1;
+        self.is_cut |= self.entries > MAX_ENTRIES || self.list.len() >= MAX_CHANGES;
+        !self.is_cut
+    }
+}
+
 /// A file that is not as it was in any of the older versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -69,8 +105,8 @@ impl<'a> TreeReader<'a> {
     ///
     /// # Errors
     /// If a tree cannot be read.
-    pub fn changes(&self, old: &[Oid], new: Option<Oid>) -> Result<Vec<Change>, String> {
-        let mut changes = Vec::new();
+    pub fn changes(&self, old: &[Oid], new: Option<Oid>) -> Result<Changes, String> {
+        let mut changes = Changes::default();
         self.compare(&mut Vec::new(), old, new, 0, &mut changes)?;
         Ok(changes)
     }
@@ -82,7 +118,7 @@ impl<'a> TreeReader<'a> {
         old: &[Oid],
         new: Option<Oid>,
         depth: usize,
-        changes: &mut Vec<Change>,
+        changes: &mut Changes,
     ) -> Result<(), String> {
         if new.is_some_and(|new| old.contains(&new)) {
             return Ok(());
@@ -95,6 +131,9 @@ impl<'a> TreeReader<'a> {
         let gone = olds.iter().flat_map(|directory| directory.keys()).filter(|name| !new.contains_key(*name));
         let names: std::collections::BTreeSet<_> = new.keys().chain(gone).cloned().collect();
         for name in names {
+            if !changes.enter() {
+                break;
+            }
             let entries = || olds.iter().filter_map(|directory| directory.get(&name));
             let of = |wanted: Mode| entries().filter(move |(mode, _)| *mode == wanted).map(|(_, oid)| *oid);
             let entry = new.get(&name).copied();

@@ -3,7 +3,7 @@
 //! The index notes which of its directories are as in a tree that exists (its "cache tree"). Those that are HEAD's are passed
 //! over at once, so that the work depends on what was staged and not on how many files there are.
 
-use super::changes::{Change, Directory, TreeReader};
+use super::changes::{Change, Changes, Directory, TreeReader};
 use super::index::{CachedTree, EntryKind, Index};
 use super::object::{MOST_DEPTH, Mode};
 use super::odb::Odb;
@@ -20,8 +20,8 @@ use std::path::Path;
 ///
 /// # Errors
 /// If a tree cannot be read.
-pub fn changes(index: &Index, trees: &TreeReader, head: Option<Oid>) -> Result<Vec<Change>, String> {
-    let mut changes = Vec::new();
+pub fn changes(index: &Index, trees: &TreeReader, head: Option<Oid>) -> Result<Changes, String> {
+    let mut changes = Changes::default();
     let walk = Walk { index, trees };
     walk.compare(&mut Vec::new(), 0..index.entry_count(), head, index.cached_tree(), 0, &mut changes)?;
     Ok(changes)
@@ -35,7 +35,7 @@ pub fn staged_paths(repository: &Repository) -> Result<HashSet<Vec<u8>>, String>
     let odb = Odb::open(&repository.object_dirs(&mut vec![]));
     let head = repository.head()?.map(|head| odb.tree_of(head)).transpose()?;
     let changes = changes(&Index::read(repository)?, &TreeReader::new(&odb), head)?;
-    Ok(changes.into_iter().map(|change| change.path).collect())
+    Ok(changes.list.into_iter().map(|change| change.path).collect())
 }
 
 /// True if a file of a working tree is in the index with the content that it has. Line ends may differ: git may be told to
@@ -71,7 +71,7 @@ impl Walk<'_> {
         tree: Option<Oid>,
         cached: Option<&CachedTree>,
         depth: usize,
-        changes: &mut Vec<Change>,
+        changes: &mut Changes,
     ) -> Result<(), String> {
         let as_cached = cached.filter(|cached| cached.entry_count == entries.len()).and_then(|cached| cached.oid);
         if tree.is_some() && as_cached == tree {
