@@ -47,7 +47,7 @@ pub fn redact<'a>(text: &str, secrets: impl Iterator<Item = &'a str>) -> String 
 pub fn hide_key_material(text: &mut [u8], spared: impl Fn(usize) -> bool) {
     let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'+';
     let mut end = 0;
-    let hidden: Vec<Range<usize>> = text
+    let mut hidden: Vec<Range<usize>> = text
         .chunk_by(|a, b| is_part(*a) == is_part(*b))
         .filter_map(|chunk| {
             let start = end;
@@ -55,6 +55,11 @@ pub fn hide_key_material(text: &mut [u8], spared: impl Fn(usize) -> bool) {
             (is_part(chunk[0]) && !is_word(chunk)).then_some(start..end)
         })
         .collect();
+    // A slash beside such a part is a part of it.
+    for part in &mut hidden {
+        part.start -= usize::from(part.start > 0 && text[part.start - 1] == b'/');
+        part.end += usize::from(text.get(part.end) == Some(&b'/'));
+    }
     for at in hidden.into_iter().flatten().filter(|at| !spared(*at)) {
         text[at] = MASK as u8;
     }

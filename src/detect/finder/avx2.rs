@@ -151,8 +151,9 @@ impl Buckets {
         for place in 0..WINDOW {
             let bytes = load(chunk(span, offset + place));
             let high_nibbles = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(0x0f));
-            // A shuffle index with its top bit set gives 0: literals are ASCII, so nothing is lost.
-            let low = _mm256_shuffle_epi8(self.low[place], bytes);
+            // A shuffle index with its top bit set gives 0, and some literals are not ASCII.
+            let low_nibbles = _mm256_and_si256(bytes, _mm256_set1_epi8(0x0f));
+            let low = _mm256_shuffle_epi8(self.low[place], low_nibbles);
             let high = _mm256_shuffle_epi8(self.high[place], high_nibbles);
             buckets = _mm256_and_si256(buckets, _mm256_and_si256(low, high));
         }

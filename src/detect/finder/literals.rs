@@ -1,8 +1,8 @@
 //! A search for some dozens of short literals at once.
 //!
-//! On AVX2 this is the algorithm called Teddy (from Hyperscan): each literal is known by four of its bytes, the
+//! On AVX2 and NEON this is the algorithm called Teddy (from Hyperscan): each literal is known by four of its bytes, the
 //! literals are put into eight buckets, and for each position two table look-ups a byte tell in which buckets a
-//! literal may stand there. Unlike the one in `aho-corasick`, which stands in where there is no AVX2 and is the
+//! literal may stand there. Unlike the one in `aho-corasick`, which stands in elsewhere and is the
 //! specification, it takes the four rarest bytes of a literal rather than its first, and any number of literals.
 //! Measured, for the same literals, in `benches/README.md`.
 
@@ -20,7 +20,7 @@ pub(super) const WINDOW: usize = 4;
 #[derive(Debug)]
 pub struct Literals {
     texts: Vec<Vec<u8>>,
-    /// Made when it is needed: where there is AVX2, never.
+    /// Made when it is needed: where a search is vectorised, never.
     automaton: OnceLock<AhoCorasick>,
     fingerprints: Fingerprints,
 }
@@ -59,6 +59,13 @@ impl Literals {
             found[before..].sort_unstable();
             return;
         }
+        #[cfg(target_arch = "aarch64")]
+        {
+            let before = found.len();
+            super::neon::literals(self, haystack, found);
+            found[before..].sort_unstable();
+        }
+        #[cfg(not(target_arch = "aarch64"))]
         self.find_scalar(haystack, found);
     }
 
@@ -192,8 +199,8 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(1000))]
         #[test]
         fn both_searches_agree(
-            texts in prop::collection::btree_set("[abA\\x00]{4,7}", 1..60),
-            haystack in "[abA\\x00]{0,400}",
+            texts in prop::collection::btree_set("[abA\\x00\u{ad}\u{200b}]{4,7}", 1..60),
+            haystack in "[abA\\x00\u{ad}\u{200b}]{0,400}",
             pieces in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
         ) {
             let texts: Vec<Vec<u8>> = texts.into_iter().map(String::into_bytes).collect();

@@ -1,12 +1,17 @@
 //! The two byte-level searches everything else hangs on: for literals and for long base64 runs.
 //!
-//! They run over every byte of every blob, so they are vectorised where the machine allows it
-//! (AVX2). The scalar twins are the specification: property tests hold them equal.
+//! They run over every byte of every blob, so they are vectorised where the machine allows it: both with AVX2, that for
+//! literals with NEON. The scalar twins are the specification: property tests hold them equal.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
-#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "parts of it serve the vectorised search alone"))]
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    expect(dead_code, reason = "parts of it serve the vectorised searches alone")
+)]
 pub mod literals;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "parts of it serve the vectorised search alone"))]
 pub mod scalar;
 
