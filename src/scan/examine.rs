@@ -200,9 +200,16 @@ impl<'a> Examiner<'a> {
         let mut outer = Self::guarded(&blob.path, || self.alone(blob));
         outer.add(self.in_name(&blob.path));
         let all = match Format::of_all(blob.bytes) {
-            // As most are.
-            None if outer.is_nothing() => return outer,
-            None => outer,
+            None => {
+                if let Some(cause) = Format::problem_by_name(blob.path.innermost(), blob.bytes) {
+                    outer.skips.push(Skip { path: blob.path.clone(), cause });
+                }
+                // As most are.
+                if outer.is_nothing() {
+                    return outer;
+                }
+                outer
+            }
             Some(format) => {
                 let size = Some(blob.bytes.len() as u64);
                 let mut all = self.inside(&blob.path, format, Content::Bytes(blob.bytes), size);

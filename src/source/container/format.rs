@@ -1,6 +1,7 @@
 //! What a blob is, told by its first bytes.
 
 use super::sqlite;
+use crate::source::SkipCause;
 use crate::source::mail::mime::Recognition;
 use crate::source::mail::{mbox, mime};
 
@@ -77,6 +78,23 @@ impl Format {
             .or_else(|| is_zip_after_something(blob).then_some(Self::Zip))
     }
 
+    /// What is wrong with a blob of no known format, if its name says that it has one: its start is damaged.
+    pub fn problem_by_name(name: &[u8], blob: &[u8]) -> Option<SkipCause> {
+        let dot = memchr::memrchr(b'.', name)?;
+        let extension = std::str::from_utf8(&name[dot + 1..]).ok().filter(|extension| extension.len() <= 7)?;
+        match extension.to_ascii_lowercase().as_str() {
+            "gz" | "tgz" | "bz2" | "tbz2" | "xz" | "txz" | "zst" | "tzst" | "tar" | "zip" | "jar" | "war" | "ear"
+            | "whl" | "apk" | "docx" | "xlsx" | "pptx" | "odt" | "ods" | "odp" | "7z" | "pdf" | "msg" | "pst"
+            | "ost" | "sqlite" | "sqlite3"
+                if is_binary(blob) =>
+            {
+                Some(SkipCause::Damaged("its start is not that of a file with such a name"))
+            }
+            "eml" | "mbox" if !blob.is_empty() => Some(SkipCause::NoText("it does not start as mail does")),
+            _ => None,
+        }
+    }
+
     /// True for what only packs one blob.
     pub fn is_compression(self) -> bool {
         matches!(self, Self::Gzip | Self::Bzip2 | Self::Xz | Self::Zstd)
@@ -91,6 +109,14 @@ impl Format {
     pub fn streams(self) -> bool {
         !matches!(self, Self::Pdf | Self::Sqlite | Self::Compound | Self::Mail)
     }
+}
+
+/// True for what is not text, as far as its start tells. A file that only has the name of an archive, as what git LFS leaves
+/// in its place, is text.
+fn is_binary(blob: &[u8]) -> bool {
+    let head = &blob[..blob.len().min(HEAD)];
+    let is_cut = |error: &std::str::Utf8Error| error.error_len().is_none();
+    head.contains(&0) || std::str::from_utf8(head).is_err_and(|error| !is_cut(&error))
 }
 
 fn first_line(head: &[u8]) -> &[u8] {

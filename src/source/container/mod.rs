@@ -219,7 +219,11 @@ impl<'a> Unpacker<'a> {
         match Format::of_all(bytes) {
             Some(format) if self.opens(format) => return self.open(format, place, Content::Bytes(bytes)),
             Some(_) => self.skip(&place.path, SkipCause::NotOpened),
-            None => {}
+            None => {
+                if let Some(cause) = Format::problem_by_name(place.path.innermost(), bytes) {
+                    self.skip(&place.path, cause);
+                }
+            }
         }
         self.leaf(place, bytes);
     }

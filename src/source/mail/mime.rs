@@ -155,6 +155,9 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) 
             *number += 1;
             if *number > 1 { format!("{kind} {number}") } else { kind.to_owned() }
         };
+        if let Some(words) = problem(parsed, part) {
+            unpacker.skip(&place.path, SkipCause::Damaged(words));
+        }
         let kind = part.content_type();
         let is_message = kind.map_or(in_digests.contains(&(number as u32)), |kind| is_of(kind, prepare::is_message));
         match &part.body {
@@ -175,7 +178,10 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) 
                         undecoded(parsed, part).filter(|_| memchr::memmem::find(text, "\u{fffd}".as_bytes()).is_some());
                     unpacker.entry_bytes(&place, bytes.as_deref().unwrap_or(text));
                 } else {
-                    unpacker.leaf(&place, text);
+                    // In a charset that is not known: what it is may be seen from the bytes.
+                    let bytes =
+                        undecoded(parsed, part).filter(|_| memchr::memmem::find(text, "\u{fffd}".as_bytes()).is_some());
+                    unpacker.leaf(&place, bytes.as_deref().unwrap_or(text));
                 }
             }
             PartType::Binary(bytes) | PartType::InlineBinary(bytes) => {
@@ -203,6 +209,37 @@ fn headers(parsed: &mail_parser::Message, message: &[u8]) -> String {
         text += &format!("{}: {value}\n", header.name.as_str());
     }
     text
+}
+
+/// What is wrong with a part, so that it may not have been read as it was meant.
+fn problem(parsed: &mail_parser::Message, part: &MessagePart) -> Option<&'static str> {
+    /// Names that people and programs give to no encoding at all.
+    const PLAIN: [&str; 8] = ["7bit", "8bit", "binary", "7-bit", "8-bit", "none", "utf-8", "us-ascii"];
+    if part.is_encoding_problem {
+        return Some("a part is not encoded as it says");
+    }
+    let raw = parsed.raw_message.get(part.offset_body as usize..part.offset_end as usize).unwrap_or_default();
+    let kind = part.content_type();
+    let boundary = kind.filter(|kind| kind.ctype() == "multipart").and_then(|kind| kind.attribute("boundary"));
+    if kind.is_some_and(|kind| kind.ctype() == "multipart") {
+        // Of the outermost all that follows is its own, whatever the parser made of it.
+        let raw = parsed.raw_message.get(part.offset_body as usize..).unwrap_or_default();
+        let delimiter = format!("--{}", boundary.unwrap_or_default());
+        let count = memchr::memmem::find_iter(raw, delimiter.as_bytes()).take(2).count();
+        return match (boundary, &part.body) {
+            (Some(_), PartType::Multipart(_)) if count > 1 => {
+                let last = format!("{delimiter}--");
+                memchr::memmem::find(raw, last.as_bytes()).is_none().then_some("its last part has no end")
+            }
+            _ => Some("it has several parts, and they cannot be told apart"),
+        };
+    }
+    let named = part.content_transfer_encoding().map(|name| name.trim().to_ascii_lowercase()).unwrap_or_default();
+    let is_known = part.encoding != Encoding::None || named.is_empty() || PLAIN.contains(&named.as_str());
+    // Some put anything there, and write plain text.
+    let is_packed = |line: &[u8]| line.len() >= 60 && line.iter().all(|&b| crate::detect::finder::is_base64(b));
+    let mut lines = raw.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
+    (!is_known && lines.any(is_packed)).then_some("a part is in an encoding of an unknown name")
 }
 
 /// The bytes of a part that was attached as text and is none.

@@ -1,6 +1,10 @@
-//! Outlook's stores of folders and messages ([MS-PST]). They are parsed by Microsoft's `outlook-pst`.
+//! Outlook's stores of folders and messages ([MS-PST]). They are parsed by Microsoft's `outlook-pst`, which takes much that
+//! it cannot read for nothing. So all checksums are verified before (`check.rs`), and what of the messages that the store
+//! lists was not met in any folder is read on its own.
 //!
 //! <https://learn.microsoft.com/openspecs/office_file_formats/ms-pst/>
+
+mod check;
 
 use super::mapi::{ATTACH_DATA, Attachment, Item, Properties, Value};
 use crate::source::SkipCause;
@@ -40,19 +44,37 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
     let mut head = [0; 12];
     source.read_exact(&mut head).map_err(damaged)?;
     let size = source.seek(io::SeekFrom::End(0)).map_err(damaged)?;
+    let checked = check::check(&mut source).map_err(damaged)?;
+    if checked.misbuilt > 0 {
+        return Err(unpacker.budget().damaged("its structure is not that of a store"));
+    }
     source.rewind().map_err(damaged)?;
-    let whole = |end: u64| if end > size { Err(SkipCause::Damaged("it ends early")) } else { Ok(()) };
+    let whole = |end: u64| match checked.damaged {
+        _ if end > size => Err(SkipCause::Damaged("it ends early")),
+        0 => Ok(()),
+        damaged => Err(SkipCause::PartsLost(damaged, "pages and blocks")),
+    };
+    let messages = messages(&checked.nodes);
     if u16::from_le_bytes([head[10], head[11]]) >= 23 {
         let file = UnicodePstFile::read_from(source).map_err(damaged)?;
         let end = file.header().root().file_eof_index().index();
         let store = UnicodeStore::read(Rc::new(file)).map_err(damaged)?;
-        Walk { unpacker, store, seen: BTreeSet::new(), lost: 0 }.run(place).and(whole(end))
+        Walk { unpacker, store, messages, seen: BTreeSet::new(), lost: 0 }.run(place).and(whole(end))
     } else {
         let file = AnsiPstFile::read_from(source).map_err(damaged)?;
         let end = u64::from(file.header().root().file_eof_index().index());
         let store = AnsiStore::read(Rc::new(file)).map_err(damaged)?;
-        Walk { unpacker, store, seen: BTreeSet::new(), lost: 0 }.run(place).and(whole(end))
+        Walk { unpacker, store, messages, seen: BTreeSet::new(), lost: 0 }.run(place).and(whole(end))
     }
+}
+
+/// The numbers of all messages that a store lists: normal and associated ones ([MS-PST] 2.2.2.1).
+fn messages(nodes: &[check::Node]) -> BTreeSet<u32> {
+    const NORMAL_MESSAGE: u32 = 0x04;
+    const ASSOCIATED_MESSAGE: u32 = 0x08;
+    const TYPE: u32 = 0x1f;
+    let is_message = |id: &u32| matches!(id & TYPE, NORMAL_MESSAGE | ASSOCIATED_MESSAGE);
+    nodes.iter().filter(|node| node.data != 0).map(|node| node.id).filter(is_message).collect()
 }
 
 /// The two kinds of stores, which differ in the width of their numbers.
@@ -107,6 +129,9 @@ kind!(AnsiStore, AnsiFolder, AnsiMessage, AnsiAttachment);
 struct Walk<'a, 'b, S> {
     unpacker: &'a Unpacker<'b>,
     store: Rc<S>,
+    /// Messages that were not met yet.
+    messages: BTreeSet<u32>,
+    /// Folders that were.
     seen: BTreeSet<u32>,
     /// How many folders, messages and attachments could not be read.
     lost: usize,
@@ -115,6 +140,10 @@ struct Walk<'a, 'b, S> {
 impl<S: Kind> Walk<'_, '_, S> {
     fn run(mut self, place: &Place) -> Result<(), SkipCause> {
         self.folder(place, ROOT_FOLDER, 0)?;
+        // What no folder leads to.
+        for node in std::mem::take(&mut self.messages) {
+            self.message(&place.within(format!("message {node:#x}").as_bytes()), node)?;
+        }
         match self.lost {
             0 => Ok(()),
             lost => Err(SkipCause::PartsLost(lost, "folders, messages and attachments")),
@@ -123,6 +152,7 @@ impl<S: Kind> Walk<'_, '_, S> {
 
     fn folder(&mut self, place: &Place, node: u32, depth: usize) -> Result<(), SkipCause> {
         if depth > DEEPEST || !self.seen.insert(node) {
+            self.lost += 1;
             return Ok(());
         }
         let id = self.store.properties().make_entry_id(NodeId::from(node));
@@ -136,22 +166,27 @@ impl<S: Kind> Walk<'_, '_, S> {
         let place = Place { depth: place.depth.min(1), ..place };
         for table in [folder.contents_table(), folder.associated_table()].into_iter().flatten() {
             for (number, row) in rows(&**table).into_iter().enumerate() {
-                self.unpacker.budget().enter()?;
-                let place = place.within(format!("message {}", number + 1).as_bytes());
-                let id = self.store.properties().make_entry_id(NodeId::from(row));
-                match id.and_then(|id| S::item(&self.store, &id)) {
-                    Ok((item, lost)) => {
-                        self.lost += lost;
-                        item.hand_over(self.unpacker, &place);
-                    }
-                    Err(_) => self.lost += 1,
-                }
+                self.message(&place.within(format!("message {}", number + 1).as_bytes()), row)?;
             }
         }
         if let Some(table) = folder.hierarchy_table() {
             for row in rows(&**table) {
                 self.folder(&place, row, depth + 1)?;
             }
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, place: &Place, node: u32) -> Result<(), SkipCause> {
+        self.unpacker.budget().enter()?;
+        self.messages.remove(&node);
+        let id = self.store.properties().make_entry_id(NodeId::from(node));
+        match id.and_then(|id| S::item(&self.store, &id)) {
+            Ok((item, lost)) => {
+                self.lost += lost;
+                item.hand_over(self.unpacker, place);
+            }
+            Err(_) => self.lost += 1,
         }
         Ok(())
     }
