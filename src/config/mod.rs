@@ -138,12 +138,15 @@ impl Config {
         }
         let dir = file.parent().unwrap_or(Path::new("")).to_owned();
         for include in &written.include {
-            let include = dir.join(include);
+            let path = dir.join(include);
+            let failed = |error| {
+                let shown = hide_long_words(&include.display().to_string());
+                refused(Problem::Value(format!("include: {shown} cannot be read: {}", describe(&error))))
+            };
             // Once is enough, and files may include each other.
-            if include.canonicalize().is_ok_and(|include| self.pending.contains(&include)) {
-                continue;
+            if !self.pending.contains(&path.canonicalize().map_err(failed)?) {
+                self.add(&path, rules, root)?;
             }
-            self.add(&include, rules, root)?;
         }
         self.merge(written, &text, file, &dir, rules).map_err(refused)?;
         self.files.push(file.to_owned());

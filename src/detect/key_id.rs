@@ -55,8 +55,9 @@ pub fn legacy_near(text: &[u8], secret: &Range<usize>) -> Option<(Range<usize>, 
     });
     const LINES: usize = 3;
     const REACH: usize = 300;
-    let start = memchr::memrchr_iter(b'\n', &text[..secret.start]).nth(LINES).map_or(0, |newline| newline + 1);
-    let start = start.max(secret.start.saturating_sub(REACH));
+    let from = secret.start.saturating_sub(REACH);
+    let above = memchr::memrchr_iter(b'\n', &text[from..secret.start]).nth(LINES);
+    let start = above.map_or(from, |newline| from + newline + 1);
     let after = &text[secret.end..text.len().min(secret.end + REACH)];
     let end = memchr::memchr_iter(b'\n', after).nth(LINES).unwrap_or(after.len());
     let found = NAMED.captures(&text[start..secret.end + end])?.get(1)?;

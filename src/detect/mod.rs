@@ -150,10 +150,10 @@ impl Detector {
     }
 
     fn combine(&self, blob: &[u8], path: Option<&[u8]>, mut tokens: Tokens) -> Detection {
-        if tokens.is_empty() {
-            return Detection::default();
-        }
         let is_cut = tokens.is_cut;
+        if tokens.is_empty() {
+            return Detection { is_cut, ..Detection::default() };
+        }
         let sensitive = tokens.secrets.iter().map(|token| token.part.span.clone());
         let sensitive = sensitive.chain(tokens.smtp_passwords.iter().map(|token| token.part.span.clone())).collect();
         let mut candidates = std::mem::take(&mut tokens.matches);

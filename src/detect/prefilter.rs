@@ -114,6 +114,12 @@ impl Prefilter {
                 add(anchor, Mark::Base64 { phase });
             }
         }
+        // As PowerShell takes its commands.
+        for word in ["A\0K\0I\0A\0", "A\0S\0I\0A\0", "e\0c\0r\0e\0t\0", "E\0C\0R\0E\0T\0"] {
+            for (anchor, phase) in base64::anchors(word.as_bytes()) {
+                add(anchor, Mark::Base64 { phase });
+            }
+        }
         for wide in ["\0I\0A", "\0C\0A", "\0c\0r\0e", "\0C\0R\0E"] {
             add(wide.into(), Mark::Utf16);
         }

@@ -72,7 +72,7 @@ pub struct Tokens {
     pub smtp_passwords: Vec<SmtpPassword>,
     pub matches: Vec<Candidate>,
     pub comments: Vec<Comment>,
-    /// True if there were more than [`MOST_TOKENS`].
+    /// True if something was left out: tokens beyond [`MOST_TOKENS`], or text in too many layers or too large.
     pub is_cut: bool,
 }
 
@@ -81,8 +81,9 @@ impl Tokens {
     fn has_room(&mut self) -> bool {
         let count =
             self.ids.len() + self.secrets.len() + self.smtp_passwords.len() + self.matches.len() + self.comments.len();
-        self.is_cut |= count >= MOST_TOKENS;
-        !self.is_cut
+        let has_room = count < MOST_TOKENS;
+        self.is_cut |= !has_room;
+        has_room
     }
 
     pub fn is_empty(&self) -> bool {
@@ -188,12 +189,6 @@ impl<'a> Tokenizer<'a> {
                     self.tokens.comments.push(Comment::read(layered.text, at, |marker| layered.raw(marker)));
                 }
                 Mark::AllowComment => {}
-                // It is said that there is more.
-                Mark::Base64 { .. } | Mark::Utf16 | Mark::Escape | Mark::Array
-                    if layered.layers.len() >= MAX_LAYERS =>
-                {
-                    self.tokens.is_cut = true;
-                }
                 Mark::Base64 { phase } => {
                     if let Some(inner) = decoded.base64(layered.text, at, phase) {
                         self.read_inner(layered, inner);
@@ -435,7 +430,13 @@ impl<'a> Tokenizer<'a> {
         }
     }
 
+    /// Reads decoded text. In too many layers it is not read, and that is said if it speaks of keys.
     fn read_inner(&mut self, layered: &Layered, inner: &dyn Decoded) {
+        if layered.layers.len() >= MAX_LAYERS {
+            let speaks = |(_, mark): &(usize, Mark)| matches!(mark, Mark::KeyId | Mark::SecretWord);
+            self.tokens.is_cut |= self.prefilter.search(inner.text()).marks.iter().any(speaks);
+            return;
+        }
         let layers: Vec<&dyn Decoded> = layered.layers.iter().copied().chain([inner]).collect();
         self.read_layered(&Layered { text: inner.text(), layers: &layers, file: layered.file });
     }

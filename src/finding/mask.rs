@@ -55,6 +55,7 @@ pub fn hide_key_material(text: &mut [u8], spared: impl Fn(usize) -> bool) {
             (is_part(chunk[0]) && !is_word(chunk)).then_some(start..end)
         })
         .collect();
+    hidden.retain(|part| !part.clone().all(&spared));
     // A slash beside such a part is a part of it.
     for part in &mut hidden {
         part.start -= usize::from(part.start > 0 && text[part.start - 1] == b'/');

@@ -196,10 +196,13 @@ fn is_called_root(text: &[u8], span: &Range<usize>) -> bool {
         Regex::new(r"(?im-u)(?:#|//|;|--|<!--|/\*)[^\n]*\broot[ -](?:account|user|key|credential)")
             .expect("a valid regex")
     });
-    let start = memchr::memrchr_iter(b'\n', &text[..span.start]).nth(NEAR).map_or(0, |newline| newline + 1);
-    let start = start.max(span.start.saturating_sub(600));
-    let lines = memchr::memchr_iter(b'\n', &text[span.end..text.len().min(span.end + 600)]);
-    let end = lines.take(NEAR + 1).last().map_or(text.len().min(span.end + 600), |newline| span.end + newline);
+    // Lines may be of any length.
+    const REACH: usize = 600;
+    let from = span.start.saturating_sub(REACH);
+    let above = memchr::memrchr_iter(b'\n', &text[from..span.start]).nth(NEAR);
+    let start = above.map_or(from, |newline| from + newline + 1);
+    let lines = memchr::memchr_iter(b'\n', &text[span.end..text.len().min(span.end + REACH)]);
+    let end = lines.take(NEAR + 1).last().map_or(text.len().min(span.end + REACH), |newline| span.end + newline);
     // Making the regexes takes longer than most scans of one file.
     let around = &text[start..end];
     let is_root = |at: usize| around.get(at..at + 4).is_some_and(|word| word.eq_ignore_ascii_case(b"root"));

@@ -53,7 +53,7 @@ pub struct Entry {
 
 /// Why a file was refused.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {problem}", file.display())]
+#[error("{}: {problem}", hide_long_words(&file.display().to_string()))]
 pub struct BaselineError {
     file: PathBuf,
     problem: Problem,

@@ -19,7 +19,7 @@ pub fn write(report: &Report) -> String {
         suite.add_test_case(case);
     }
     for finding in worst_first(report) {
-        let place = format!("{}:{}", finding.path.to_text(), finding.location.start_line);
+        let place = one_line(&format!("{}:{}", finding.path.to_text(), finding.location.start_line));
         let mut text = format!("{place}:{}", finding.location.start_column);
         let reasons = finding.judgement.iter().flat_map(|judgement| judgement.reasons.iter().cloned());
         for sentence in reasons.chain(remarks(finding)).chain([first_sentence(&remedy(finding)).to_owned()]) {

@@ -33,9 +33,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What stands for the name of something as a place of its own.
 pub const NAME: &[u8] = b"name";
 
-/// So much is held of what was found in one file, in bytes: a report of what an archive holds can be many times as large as
-/// the archive.
-const MAX_HELD: usize = 128 << 20;
+/// So much is kept of what was found in one file, in bytes: what is told of each finding (names of archives in archives,
+/// everybody that a mail went to) can be many thousand times as long as what was read.
+const MAX_HELD: usize = 64 << 20;
 
 /// What one file holds.
 #[derive(Debug, Default)]
@@ -69,29 +69,40 @@ impl Examined {
         self.secrets.extend(other.secrets);
     }
 
-    /// What it takes in memory, in bytes, so far as it can be many times what was read.
+    /// What a report tells of it, in bytes.
     fn weight(&self) -> usize {
-        let mut seen: HashSet<*const ()> = HashSet::new();
-        let mut is_new = |at: *const ()| seen.insert(at);
-        let mut weight = 0;
-        for finding in &self.findings {
-            let excerpts = finding.excerpts.iter().map(|excerpt| size_of_val(excerpt) + excerpt.text.len());
-            weight += size_of::<Finding>() + excerpts.sum::<usize>();
-            if is_new(Arc::as_ptr(&finding.path).cast()) {
-                weight += finding.path.weight();
-            }
-            let mut message = finding.message.as_ref();
-            while let Some(known) = message.filter(|message| is_new(Arc::as_ptr(message).cast())) {
-                weight += known.weight();
-                message = known.outer.as_ref();
-            }
-        }
-        weight + self.skips.iter().map(|skip| size_of_val(skip) + skip.path.weight()).sum::<usize>()
+        self.findings.iter().map(weight).sum::<usize>() + self.skips.iter().map(weight_of_skip).sum::<usize>()
+    }
+
+    /// Lets go of what is beyond so many bytes.
+    fn truncate(&mut self, mut room: usize) {
+        let mut fits = |weight: usize| {
+            let rest = room.checked_sub(weight);
+            room = rest.unwrap_or(0);
+            rest.is_some()
+        };
+        let skips = self.skips.iter().take_while(|skip| fits(weight_of_skip(skip))).count();
+        self.skips.truncate(skips);
+        self.findings.sort_by(|a, b| (a.location, &a.rule.id).cmp(&(b.location, &b.rule.id)));
+        let findings = self.findings.iter().take_while(|finding| fits(weight(finding))).count();
+        self.findings.truncate(findings);
     }
 
     fn skipped(path: BlobPath, cause: SkipCause) -> Self {
         Self { skips: vec![Skip { path, cause }], ..Self::default() }
     }
+}
+
+/// What a report tells of a finding, in bytes: what several findings share in memory counts for each.
+fn weight(finding: &Finding) -> usize {
+    let excerpts = finding.excerpts.iter().map(|excerpt| size_of_val(excerpt) + excerpt.text.len());
+    let messages = std::iter::successors(finding.message.as_ref(), |message| message.outer.as_ref());
+    let messages = messages.map(|message| message.weight());
+    size_of::<Finding>() + finding.path.weight() + excerpts.sum::<usize>() + messages.sum::<usize>()
+}
+
+fn weight_of_skip(skip: &Skip) -> usize {
+    size_of_val(skip) + skip.path.weight()
 }
 
 /// What was found in the parts of one file, up to [`MAX_HELD`].
@@ -133,10 +144,15 @@ impl Held {
     fn cut(&mut self) {
         self.is_cut = true;
         self.parts.sort_by(|a, b| a.order.cmp(&b.order));
-        let mut kept = 0;
-        self.parts.retain(|part| {
-            kept += part.weight;
-            kept <= MAX_HELD
+        let mut room = MAX_HELD;
+        self.parts.retain_mut(|part| {
+            if part.weight > room {
+                part.examined.truncate(room);
+                part.weight = part.examined.weight();
+                room = 0;
+            }
+            room -= part.weight.min(room);
+            !part.examined.is_nothing()
         });
         self.weight = self.parts.iter().map(|part| part.weight).sum();
     }
@@ -191,14 +207,18 @@ impl<'a> Examiner<'a> {
         if bytes.len() < ID_LEN {
             return Examined::default();
         }
+        // An extension is no part of a value.
+        let words: Vec<u8> = bytes.iter().map(|b| if *b == b'.' { b' ' } else { *b }).collect();
         let path = path.within(NAME);
-        Self::guarded(&path, || self.alone(&Blob { path: path.clone(), bytes, context: None }))
+        Self::guarded(&path, || self.alone(&Blob { path: path.clone(), bytes: &words, context: None }))
     }
 
     /// What is in a blob, in its name, and in what it holds.
     pub fn blob(&self, blob: &Blob) -> Examined {
-        let mut outer = Self::guarded(&blob.path, || self.alone(blob));
-        outer.add(self.in_name(&blob.path));
+        let mut outer = Held::default();
+        outer.add(&blob.path, Self::guarded(&blob.path, || self.alone(blob)));
+        outer.add(&blob.path, self.in_name(&blob.path));
+        let mut outer = outer.into_examined(&blob.path);
         let all = match Format::of_all(blob.bytes) {
             None => {
                 if let Some(cause) = Format::problem_by_name(blob.path.innermost(), blob.bytes) {
@@ -313,8 +333,9 @@ impl<'a> Examiner<'a> {
     fn alone(&self, blob: &Blob) -> Examined {
         let Blob { path, bytes, .. } = blob;
         let detection = self.detector.detect(bytes, Some(path.innermost()));
+        let cut = detection.is_cut.then(|| Skip { path: path.clone(), cause: SkipCause::TooMany });
         if detection.candidates.is_empty() && detection.comments.is_empty() {
-            return Examined::default();
+            return Examined { skips: cut.into_iter().collect(), ..Examined::default() };
         }
         let path = Arc::new(path.clone());
         let comments = detection.comments.iter().map(|comment| comment.span.clone());
@@ -347,7 +368,6 @@ impl<'a> Examiner<'a> {
         note_signs(blob, &mut findings);
         let clues = clues(&detection, &findings, blob, &path);
         self.attach_messages(blob, &mut findings);
-        let cut = detection.is_cut.then(|| Skip { path: (*path).clone(), cause: SkipCause::TooMany });
         let secrets = secrets.into_iter().map(|secret| secret.value.clone()).collect();
         Examined { findings, skips: cut.into_iter().collect(), clues, secrets, ..Examined::default() }
     }
@@ -368,11 +388,11 @@ impl<'a> Examiner<'a> {
         };
         // Most of a file's findings are in the same message as the one before.
         let mut last: Option<(Message, Arc<Message>)> = None;
-        let mut left = MAX_HELD;
+        let mut left = 2 * MAX_HELD;
         let mut attach = |number: usize, message: Message| {
             if last.as_ref().is_none_or(|(known, _)| *known != message) {
                 let weight = message.weight();
-                // Beyond what a report holds of a file, findings are let go anyway.
+                // What is beyond is let go with its findings.
                 left = left.saturating_sub(weight);
                 let shown = Arc::new(self.shown(&message));
                 last = (left > 0).then_some((message, shown));

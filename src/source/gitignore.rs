@@ -4,6 +4,7 @@
 //! would know what was left out, and a file that is tracked in spite of a pattern (a `.env` that was committed all the
 //! same) would be lost: git does not call that ignored.
 
+use super::git::guard;
 use super::git::index::{EntryKind, Index};
 use crate::file;
 use foldhash::HashMap;
@@ -96,7 +97,8 @@ impl GitIgnores {
         let git = dir.join(".git");
         if git.exists() {
             let exclude = git_dirs(dir).map_or(git, |(_, common_dir)| common_dir).join("info/exclude");
-            let (global, _) = GitignoreBuilder::new(dir).build_global();
+            let may_read = guard::check_user_settings().is_ok();
+            let global = if may_read { GitignoreBuilder::new(dir).build_global().0 } else { Gitignore::empty() };
             let rules =
                 [read(dir, &dir.join(".gitignore")), read(dir, &exclude), Some(global)].into_iter().flatten().collect();
             let repository = Arc::new(RepositoryRoot { path: dir.to_owned(), tracked: OnceLock::new() });
@@ -152,7 +154,8 @@ impl Tracked {
     /// Reads the index of the repository whose working tree is at `root`. Whose repository it is, does not matter: nothing
     /// in it is obeyed.
     fn read(root: &Path) -> Result<Self, String> {
-        let (git_dir, common_dir) = git_dirs(root).ok_or("its .git leads nowhere")?;
+        let dirs = git_dirs(root).filter(|(git_dir, common_dir)| git_dir.is_dir() && common_dir.is_dir());
+        let (git_dir, common_dir) = dirs.ok_or("its .git leads nowhere")?;
         let settings = file::read(&common_dir.join("config"), MAX_SETTINGS).unwrap_or_default().to_ascii_lowercase();
         if [&b"objectformat"[..], b"sha256"].iter().all(|word| memchr::memmem::find(&settings, word).is_some()) {
             return Err("its objects are named by SHA-256, which is not supported yet".into());

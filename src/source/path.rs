@@ -64,9 +64,9 @@ impl BlobPath {
         &self.inside
     }
 
-    /// What it takes in memory, in bytes, beside what it shares with its container.
+    /// What a report tells of it, in bytes.
     pub fn weight(&self) -> usize {
-        size_of::<Self>() + size_of_val(&self.inside[..]) + self.innermost().len()
+        self.file.len() + self.inside.iter().map(|name| INSIDE.len() + name.len()).sum::<usize>()
     }
 
     /// The same with every name of at least `length` bytes changed; `None` if there is none.

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes the cases beside it, with other libraries than those that keyspill reads them with.
 
-    pip install Aspose.Email-for-Python-via-NET extract-msg fpdf2 odfpy openpyxl py7zr python-docx python-pptx reportlab zstandard
+    pip install Aspose.Email-for-Python-via-NET extract-msg fpdf2 odfpy openpyxl pikepdf py7zr python-docx python-pptx reportlab
+        zstandard
     tests/containers/make.py
 
 The key in all of them is the example of AWS's documentation, so that a scan of this repository counts none.
@@ -15,9 +16,11 @@ import lzma
 import mailbox
 import os
 import shutil
+import sqlite3
 import struct
 import subprocess
 import tarfile
+import tempfile
 import zipfile
 from email import policy
 from email.message import EmailMessage
@@ -29,6 +32,7 @@ import fpdf
 import odf.opendocument
 import odf.text
 import openpyxl
+import pikepdf
 import pptx
 import py7zr
 import reportlab.pdfgen.canvas
@@ -86,7 +90,8 @@ def archives():
     write("tar/ustar.tar", tarred({"etc/app.env": ENV}, format=tarfile.USTAR_FORMAT))
     for kind in ("gz", "bz2", "xz"):
         write(f"tar/app.tar.{kind}", tarred({"etc/app.env": ENV}, f"w:{kind}"))
-    write("tar/app.tar.zst", zstandard.compress(tarred({"etc/app.env": ENV})))
+    # As the program zstd writes it.
+    write("tar/app.tar.zst", zstandard.ZstdCompressor(write_checksum=True).compress(tarred({"etc/app.env": ENV})))
     write("compressed/app.env.gz", gzip.compress(b"# first member\n") + gzip.compress(ENV.encode()))
     write("compressed/app.env.bz2", bz2.compress(ENV.encode()))
     write("compressed/app.env.xz", lzma.compress(ENV.encode()))
@@ -140,6 +145,44 @@ def documents():
     canvas.drawString(50, 700, f"aws_access_key_id={ID}")
     canvas.drawString(50, 680, f"aws_secret_access_key={SECRET}")
     canvas.save()
+    canvas = reportlab.pdfgen.canvas.Canvas(str(cases / "document/form.pdf"))
+    canvas.beginForm("box")
+    canvas.drawString(50, 700, f"aws_access_key_id={ID}")
+    canvas.drawString(50, 680, f"aws_secret_access_key={SECRET}")
+    canvas.endForm()
+    canvas.doForm("box")
+    canvas.save()
+    pdf = pikepdf.new()
+    pdf.add_blank_page()
+    pdf.attachments["app.zip"] = pikepdf.AttachedFileSpec(pdf, zipped({"app.env": ENV}))
+    pdf.save(cases / "document/embedded.pdf", object_stream_mode=pikepdf.ObjectStreamMode.generate)
+
+
+def databases():
+    def make(name, encoding="UTF-8", count=1, after=()):
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "app.db"
+            connection = sqlite3.connect(path)
+            connection.execute("PRAGMA secure_delete = OFF")
+            connection.execute(f"PRAGMA encoding = '{encoding}'")
+            connection.execute("PRAGMA page_size = 512")
+            # What is not written back stays beside the file.
+            connection.execute(f"PRAGMA journal_mode = {'WAL' if name.endswith('-wal') else 'DELETE'}")
+            connection.execute("CREATE TABLE keys (number INTEGER PRIMARY KEY, name TEXT, id TEXT, secret TEXT)")
+            for number in range(count):
+                connection.execute("INSERT INTO keys (name, id, secret) VALUES (?, ?, ?)", (f"user {number}", ID, SECRET))
+            connection.commit()
+            for statement in after:
+                connection.execute(statement)
+                connection.commit()
+            write(f"database/{name}", path.with_name("app.db" + ("-wal" if name.endswith("-wal") else "")).read_bytes())
+            connection.close()
+
+    make("rows.db")
+    make("utf-16.sqlite", encoding="UTF-16le")
+    make("deleted.db", count=3, after=["DELETE FROM keys"])
+    make("dropped.db", count=20, after=["DROP TABLE keys"])
+    make("log.db-wal")
 
 
 def message(body=PROSE, cte=None, charset="utf-8", to="Bob <bob@partner.example>"):
@@ -323,7 +366,7 @@ if __name__ == "__main__":
     shutil.rmtree(cases, ignore_errors=True)
     for directory in ("document", "mail"):
         (cases / directory).mkdir(parents=True)
-    for make in (archives, images, documents, notebooks, mails, patches, chats):
+    for make in (archives, images, databases, documents, notebooks, mails, patches, chats):
         make()
     outlook()
     store()

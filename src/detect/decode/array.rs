@@ -5,7 +5,20 @@ use crate::detect::key_id::PREFIXES;
 use std::ops::Range;
 
 /// What a list of the bytes of a key id starts with, as programs and people write it.
-pub const ANCHORS: [&str; 8] = ["0x41, 0x", "0x41,0x", "65, 75, ", "65,75,", "65, 83, ", "65,83,", "'A', '", "'A','"];
+pub const ANCHORS: [&str; 12] = [
+    "0x41, 0x",
+    "0x41,0x",
+    "0x41, (byt",
+    "0x41,(byt",
+    "65, 75, ",
+    "65,75,",
+    "65, 83, ",
+    "65,83,",
+    "65, (byt",
+    "65,(byt",
+    "'A', '",
+    "'A','",
+];
 
 /// Shorter lists are left as they are: they hold neither an id nor a secret.
 const SHORTEST: usize = 16;

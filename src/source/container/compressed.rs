@@ -1,5 +1,6 @@
 //! Files that are compressed on their own.
 
+use super::format::is_binary;
 use super::{Content, Format, Place, Unpacker};
 use crate::file::Reason;
 use crate::source::SkipCause;
@@ -59,8 +60,13 @@ fn after_the_end(unpacker: &Unpacker, place: &Place, rest: &mut dyn BufRead) -> 
         }
         match bytes.iter().position(|&b| b != 0) {
             Some(at) => {
+                let place = place.within(b"after the end");
+                if Format::of(&bytes[at..]).is_none() && is_binary(&bytes[at..]) {
+                    unpacker
+                        .skip(&place.path, SkipCause::NoText("it follows compressed data and is in no known format"));
+                }
                 rest.consume(at);
-                return unpacker.entry(&place.within(b"after the end"), &mut Plain(rest));
+                return unpacker.entry(&place, &mut Plain(rest));
             }
             None => {
                 let length = bytes.len();

@@ -1,6 +1,6 @@
 //! What a blob is, told by its first bytes.
 
-use super::sqlite;
+use super::{sqlite, zip};
 use crate::source::SkipCause;
 use crate::source::mail::mime::Recognition;
 use crate::source::mail::{mbox, mime};
@@ -56,7 +56,7 @@ impl Format {
             [b'P', b'K', 3, 4, ..] => Some(Self::Zip),
             [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Some(Self::SevenZip),
             [b'%', b'P', b'D', b'F', b'-', ..] => Some(Self::Pdf),
-            _ if head.starts_with(sqlite::MAGIC) => Some(Self::Sqlite),
+            _ if sqlite::is_database(head) => Some(Self::Sqlite),
             [a, b, c, 0x82 | 0x83, ..] if [*a, *b, *c] == sqlite::LOG_MAGIC => Some(Self::Sqlite),
             [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, ..] => Some(Self::Compound),
             [b'!', b'B', b'D', b'N', ..] => Some(Self::Pst),
@@ -90,6 +90,9 @@ impl Format {
             {
                 Some(SkipCause::Damaged("its start is not that of a file with such a name"))
             }
+            "db" | "db3" | "db-wal" | "sqlite-wal" if is_binary(blob) => {
+                Some(SkipCause::NoText("it does not start as a database of SQLite does"))
+            }
             "eml" | "mbox" if !blob.is_empty() => Some(SkipCause::NoText("it does not start as mail does")),
             _ => None,
         }
@@ -113,7 +116,7 @@ impl Format {
 
 /// True for what is not text, as far as its start tells. A file that only has the name of an archive, as what git LFS leaves
 /// in its place, is text.
-fn is_binary(blob: &[u8]) -> bool {
+pub(super) fn is_binary(blob: &[u8]) -> bool {
     let head = &blob[..blob.len().min(HEAD)];
     let is_cut = |error: &std::str::Utf8Error| error.error_len().is_none();
     head.contains(&0) || std::str::from_utf8(head).is_err_and(|error| !is_cut(&error))
@@ -144,24 +147,20 @@ pub(super) fn has_checksum(header: &[u8]) -> bool {
 
 /// A program that unpacks itself, a jar with a script before it: the directory of a zip archive is at its end.
 fn is_zip_after_something(blob: &[u8]) -> bool {
-    /// Without a comment.
-    const END: usize = 22;
-    const LONGEST_COMMENT: usize = 0xffff;
-    let is_end = |end: &[u8]| {
-        end.len() >= END
-            && end.starts_with(b"PK\x05\x06")
-            && end[10..12] != [0, 0]
-            && usize::from(u16::from_le_bytes([end[20], end[21]])) == end.len() - END
-    };
-    if is_end(&blob[blob.len().saturating_sub(END)..]) {
+    if zip::is_end(&blob[blob.len().saturating_sub(zip::END)..]) {
         return true;
     }
-    // With a comment; only looked for in what may well be a program or a script.
-    if !matches!(blob, [b'M', b'Z', ..] | [b'#', b'!', ..] | [0x7f, b'E', b'L', b'F', ..]) {
-        return false;
-    }
-    let tail = &blob[blob.len().saturating_sub(END + LONGEST_COMMENT)..];
-    memchr::memmem::find_iter(tail, b"PK\x05\x06").any(|at| is_end(&tail[at..]))
+    // Programs that unpack themselves are padded and signed, and pictures are written before archives to hide them.
+    let may_hold_one = matches!(
+        blob,
+        [b'M', b'Z', ..]
+            | [b'#', b'!', ..]
+            | [0x7f, b'E', b'L', b'F', ..]
+            | [0x89, b'P', b'N', b'G', ..]
+            | [0xff, 0xd8, 0xff, ..]
+            | [b'G', b'I', b'F', b'8', ..]
+    );
+    may_hold_one && zip::end_of_last(blob).is_some()
 }
 
 #[cfg(test)]

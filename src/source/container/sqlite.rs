@@ -10,7 +10,21 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// The first bytes of a database.
-pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
+const MAGIC: &[u8] = b"SQLite format 3\0";
+
+/// True for the start of a database, also if its first bytes are damaged: others of its header never change.
+pub(super) fn is_database(head: &[u8]) -> bool {
+    let has_fractions = || head.get(21..24) == Some(&[64, 32, 32]);
+    let has_versions = || head.get(18..20).is_some_and(|versions| versions.iter().all(|v| matches!(v, 1 | 2)));
+    head.starts_with(MAGIC) || has_fractions() && has_versions() && page_size(head).is_some()
+}
+
+/// The size of a page, if the header says a possible one.
+fn page_size(header: &[u8]) -> Option<usize> {
+    let size = usize::from(u16::from_be_bytes([*header.get(16)?, *header.get(17)?]));
+    let size = if size == 1 { 1 << 16 } else { size };
+    (size >= 512 && size.is_power_of_two()).then_some(size)
+}
 
 /// The first bytes of a write-ahead log, but for the lowest bit, which is the byte order of its checksums.
 pub(super) const LOG_MAGIC: [u8; 3] = [0x37, 0x7f, 0x06];
@@ -26,6 +40,10 @@ const MAX_COLUMNS: usize = 100;
 /// What was deleted is of interest from so many characters on: an id has 20.
 const MIN_TEXT: usize = 16;
 
+/// Looking for what was deleted takes so many steps for each byte of a page; more is only needed where somebody tries to make
+/// it take long.
+const MAX_STEPS: usize = 256;
+
 /// Types of pages that hold rows: of an index, with and without pages below, and of a table.
 const INNER_INDEX: u8 = 2;
 const INNER_TABLE: u8 = 5;
@@ -39,7 +57,7 @@ const LEAF_TABLE: u8 = 13;
 pub(super) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(), SkipCause> {
     unpacker.whole(place, bytes);
     let budget = unpacker.budget();
-    let database = if bytes.starts_with(MAGIC) { Database::of_file(bytes) } else { Database::of_log(bytes) };
+    let database = if is_database(bytes) { Database::of_file(bytes) } else { Database::of_log(bytes) };
     let Some(database) = database else { return Err(budget.damaged("its header is not that of a database")) };
     let mut lost = 0;
     for (number, page) in &database.pages {
@@ -60,6 +78,9 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(
     }
     match lost {
         _ if database.is_cut => Err(budget.damaged("it ends early")),
+        _ if is_database(bytes) && !bytes.starts_with(MAGIC) => {
+            Err(budget.damaged("its first bytes are not those of a database"))
+        }
         0 => Ok(()),
         lost => Err(SkipCause::PartsLost(lost, "rows")),
     }
@@ -98,11 +119,8 @@ struct Rows {
 
 impl<'a> Database<'a> {
     fn of_file(bytes: &'a [u8]) -> Option<Self> {
-        let size = match u16::from_be_bytes([*bytes.get(16)?, *bytes.get(17)?]) {
-            1 => 1 << 16,
-            size => usize::from(size),
-        };
-        let header = bytes.get(..HEADER).filter(|_| size >= 512 && size.is_power_of_two())?;
+        let size = page_size(bytes)?;
+        let header = bytes.get(..HEADER)?;
         let encoding = match header[59] {
             2 => Encoding::Utf16Le,
             3 => Encoding::Utf16Be,
@@ -258,7 +276,8 @@ impl<'a> Database<'a> {
             let (value, rest) = values.split_at(length.min(values.len()));
             values = rest;
             match kind {
-                13.. if kind % 2 == 1 && self.encoding != Encoding::Utf8 => {
+                // Where the header is damaged, it may be as it is all the same.
+                13.. if kind % 2 == 1 && self.encoding != Encoding::Utf8 && !is_narrow(value) => {
                     let unit = |pair: &[u8; 2]| match self.encoding {
                         Encoding::Utf16Be => u16::from_be_bytes(*pair),
                         _ => u16::from_le_bytes(*pair),
@@ -282,19 +301,36 @@ impl<'a> Database<'a> {
 
     /// Appends the rows that are found where none is linked: deleted ones, and those of pages that are free.
     fn read_deleted(&self, part: &[u8], rows: &mut Rows) {
-        let is_wide = self.encoding != Encoding::Utf8;
-        let mut at = 0;
-        while at + MIN_TEXT < part.len() {
-            // Of a row that was deleted the first four bytes are gone: mostly all before the types of its columns, and that of
-            // the first.
-            match whole_record(&part[at..], is_wide).or_else(|| headless_record(&part[at..], is_wide)) {
-                Some(Found { types, values, length }) => {
-                    self.write_row(&types, values, rows);
-                    at += length;
-                }
-                None => at += 1,
+        let mut search = Search { is_wide: self.encoding != Encoding::Utf8, steps: part.len() * MAX_STEPS };
+        // Those that are whole come first: the middle of one may look like what is left of another.
+        for gap in self.find_rows(part, rows, &mut search, Search::whole_record) {
+            self.find_rows(&part[gap], rows, &mut search, Search::headless_record);
+        }
+        rows.lost += usize::from(search.steps == 0);
+    }
+
+    /// Appends the rows that `find` finds at the start of what is left of `part`; where there are none.
+    fn find_rows<'p>(
+        &self,
+        part: &'p [u8],
+        rows: &mut Rows,
+        search: &mut Search,
+        find: fn(&mut Search, &'p [u8]) -> Option<Found<'p>>,
+    ) -> Vec<Range<usize>> {
+        let mut gaps = vec![];
+        let (mut start, mut at) = (0, 0);
+        while at + MIN_TEXT < part.len() && search.steps > 0 {
+            if let Some(Found { types, values, length }) = find(search, &part[at..]) {
+                self.write_row(&types, values, rows);
+                gaps.push(start..at);
+                at += length;
+                start = at;
+            } else {
+                at += 1;
             }
         }
+        gaps.push(start..part.len());
+        gaps
     }
 }
 
@@ -306,19 +342,6 @@ struct Found<'a> {
     length: usize,
 }
 
-/// A row with its header at the start of `part`, if that may well be one.
-fn whole_record(part: &[u8], is_wide: bool) -> Option<Found<'_>> {
-    let end = usize::from(*part.first().filter(|length| (2..=MAX_COLUMNS as u8).contains(length))?);
-    let header = part.get(..end)?;
-    let (mut types, mut at) = (vec![], 1);
-    while at < end {
-        types.push(varint(header, &mut at)?);
-    }
-    let length = usize::try_from(types.iter().map(|kind| value_length(*kind)).fold(0, u64::saturating_add)).ok()?;
-    let values = part.get(end..end.checked_add(length)?)?;
-    is_likely(&types, values, is_wide).then_some(Found { types, values, length: end + length })
-}
-
 /// Length of the header of a free block: where the next one is, and how long this one is.
 const FREE_HEADER: usize = 4;
 
@@ -327,53 +350,92 @@ fn freed_length(part: &[u8]) -> Option<usize> {
     u16_at(part, 2).filter(|length| *length > FREE_HEADER + MIN_TEXT && *length <= part.len())
 }
 
-/// A row that was deleted, with the header of the free block that it became at the start of `part`: of it the types of its
-/// columns are left, and perhaps not that of the first, which then is a number or a text. Free blocks that adjoin are joined, and what
-/// was the header of the next one is left.
-fn headless_record(part: &[u8], is_wide: bool) -> Option<Found<'_>> {
-    const FIRST: [usize; 7] = [0, 1, 2, 3, 4, 6, 8];
-    let block = freed_length(part)?;
-    let (mut types, mut at) = (vec![], FREE_HEADER);
-    let mut best: Option<Found> = None;
-    while types.len() < MAX_COLUMNS {
-        let Some(kind) = varint(&part[..block], &mut at) else { break };
-        types.push(kind);
-        let length = types.iter().map(|kind| value_length(*kind)).fold(0, u64::saturating_add);
-        let Some(length) = usize::try_from(length).ok().filter(|length| at + length <= block) else { break };
-        for first in FIRST {
-            let (start, end) = (at + first, at + first + length);
-            let is_end = end == block || end < block && freed_length(&part[end..block]).is_some();
-            if is_end && is_likely(&types, &part[start..end], is_wide) {
-                let found = Found { types: types.clone(), values: &part[start..end], length: end };
-                if first == 0 && end == block {
-                    return Some(found);
-                }
-                best = Some(found);
-            }
-        }
-        let first = block - length - at;
-        let with_first: Vec<u64> = [13 + 2 * first as u64].into_iter().chain(types.iter().copied()).collect();
-        if best.is_none() && is_likely(&with_first, &part[at..block], is_wide) {
-            best = Some(Found { types: with_first, values: &part[at..block], length: block });
-        }
-    }
-    best
+/// A search for rows that are linked nowhere.
+struct Search {
+    /// True if texts are in UTF-16.
+    is_wide: bool,
+    /// So many steps may still be made.
+    steps: usize,
 }
 
-/// True if one of the columns is a text that may be a key, and all texts are text.
-fn is_likely(types: &[u64], mut values: &[u8], is_wide: bool) -> bool {
-    let is_control = |b: u8| b < b' ' && !b.is_ascii_whitespace() && !(is_wide && b == 0);
-    let mut has_text = false;
-    for kind in types {
-        let length = usize::try_from(value_length(*kind)).unwrap_or(usize::MAX);
-        let Some((value, rest)) = values.split_at_checked(length) else { return false };
-        values = rest;
-        if matches!(kind, 10 | 11) || *kind >= 13 && kind % 2 == 1 && value.iter().any(|b| is_control(*b)) {
-            return false;
+impl Search {
+    /// A row with its header at the start of `part`, if that may well be one.
+    fn whole_record<'p>(&mut self, part: &'p [u8]) -> Option<Found<'p>> {
+        let end = usize::from(*part.first().filter(|length| (2..=MAX_COLUMNS as u8).contains(length))?);
+        let header = part.get(..end)?;
+        let (mut types, mut at) = (vec![], 1);
+        while at < end {
+            types.push(varint(header, &mut at)?);
         }
-        has_text |= *kind >= 13 && kind % 2 == 1 && value.len() >= MIN_TEXT;
+        let length = usize::try_from(types.iter().map(|kind| value_length(*kind)).fold(0, u64::saturating_add)).ok()?;
+        let values = part.get(end..end.checked_add(length)?)?;
+        self.is_likely(&types, values).then_some(Found { types, values, length: end + length })
     }
-    has_text
+
+    /// A row that was deleted, with the header of the free block that it became at the start of `part`: of it the types of its
+    /// columns are left, and perhaps not that of the first, which then is a number or a text. Free blocks that adjoin are
+    /// joined, and what was the header of the next one is left.
+    fn headless_record<'p>(&mut self, part: &'p [u8]) -> Option<Found<'p>> {
+        const FIRST: [usize; 7] = [0, 1, 2, 3, 4, 6, 8];
+        let block = freed_length(part)?;
+        let (mut types, mut at) = (vec![], FREE_HEADER);
+        let mut length = 0u64;
+        let mut best: Option<Found> = None;
+        while types.len() < MAX_COLUMNS {
+            let Some(kind) = varint(&part[..block], &mut at) else { break };
+            types.push(kind);
+            length = length.saturating_add(value_length(kind));
+            let Some(length) = usize::try_from(length).ok().filter(|length| at + length <= block) else { break };
+            for first in FIRST {
+                let (start, end) = (at + first, at + first + length);
+                let is_end = end == block || end < block && freed_length(&part[end..block]).is_some();
+                if is_end && self.is_likely(&types, &part[start..end]) {
+                    let found = Found { types: types.clone(), values: &part[start..end], length: end };
+                    if first == 0 && end == block {
+                        return Some(found);
+                    }
+                    best = Some(found);
+                }
+            }
+            let first = block - length - at;
+            let with_first: Vec<u64> = [13 + 2 * first as u64].into_iter().chain(types.iter().copied()).collect();
+            if best.is_none() && self.is_likely(&with_first, &part[at..block]) {
+                best = Some(Found { types: with_first, values: &part[at..block], length: block });
+            }
+            if self.steps == 0 {
+                break;
+            }
+        }
+        best
+    }
+
+    /// True if one of the columns is a text that may be a key, and all texts are text.
+    fn is_likely(&mut self, types: &[u64], mut values: &[u8]) -> bool {
+        let is_control = |b: u8| b < b' ' && !b.is_ascii_whitespace() && !(self.is_wide && b == 0);
+        let mut has_text = false;
+        let mut steps = types.len();
+        let mut are_texts = true;
+        for kind in types {
+            let length = usize::try_from(value_length(*kind)).unwrap_or(usize::MAX);
+            let Some((value, rest)) = values.split_at_checked(length) else { return false };
+            values = rest;
+            let is_text = *kind >= 13 && kind % 2 == 1;
+            let plain = if is_text { value.iter().take_while(|b| !is_control(**b)).count() } else { length };
+            steps += if is_text { plain } else { 0 };
+            are_texts = plain == length && !matches!(kind, 10 | 11);
+            if !are_texts {
+                break;
+            }
+            has_text |= is_text && length >= MIN_TEXT;
+        }
+        self.steps = self.steps.saturating_sub(steps);
+        has_text && are_texts
+    }
+}
+
+/// True for ASCII in bytes, which makes other characters if it is taken for UTF-16.
+fn is_narrow(text: &[u8]) -> bool {
+    text.iter().all(|b| matches!(b, b' '..=b'~' | b'\n' | b'\r' | b'\t'))
 }
 
 /// How many bytes a value of that type takes ("Serial Type Codes Of The Record Format").
@@ -429,13 +491,14 @@ mod tests {
     #[test]
     fn rows_are_found_without_their_start() {
         let record = [&[4, 0, 53, 93][..], &[b'A'; 20], &[b's'; 40]].concat();
-        let found = whole_record(&record, false).unwrap();
+        let mut search = Search { is_wide: false, steps: 10_000 };
+        let found = search.whole_record(&record).unwrap();
         assert_eq!((found.types, found.length), (vec![0, 53, 93], record.len()));
         // A free block: the next one, its length, and what is left of payload length, row id, header length and first type.
         let freed = [&[0, 0, 0, 66][..], &record[2..]].concat();
-        assert_eq!(headless_record(&freed, false).unwrap().types, [53, 93]);
+        assert_eq!(search.headless_record(&freed).unwrap().types, [53, 93]);
         let joined = [&[0, 0, 0, 132][..], &record[2..], &freed].concat();
-        assert_eq!(headless_record(&joined, false).unwrap().types, [53, 93]);
-        assert!(whole_record(b"some text that is none of the kind", false).is_none());
+        assert_eq!(search.headless_record(&joined).unwrap().types, [53, 93]);
+        assert!(search.whole_record(b"some text that is none of the kind").is_none());
     }
 }

@@ -24,14 +24,48 @@ const MAX_DESCRIPTOR: u64 = 24;
 /// <https://source.android.com/docs/security/features/apksigning/v2>.
 const APK_SIGNATURES: &[u8] = b"APK Sig Block 42";
 
+/// Length of what is at the end of an archive, without a comment (APPNOTE.TXT, 4.3.16).
+pub(super) const END: usize = 22;
+
+/// The first bytes of the end.
+const END_MAGIC: &[u8] = b"PK\x05\x06";
+
+/// The first bytes of the list of entries (APPNOTE.TXT, 4.3.12).
+const LIST_MAGIC: &[u8] = b"PK\x01\x02";
+
+/// True for the end of an archive that is not empty, and nothing else.
+pub(super) fn is_end(end: &[u8]) -> bool {
+    end.len() >= END && end.starts_with(END_MAGIC) && end[10..12] != [0, 0] && end.len() == END + comment_length(end)
+}
+
+fn comment_length(end: &[u8]) -> usize {
+    usize::from(u16::from_le_bytes([end[20], end[21]]))
+}
+
+/// Offset after the last archive in `blob` whose list of entries is where its end says.
+pub(super) fn end_of_last(blob: &[u8]) -> Option<usize> {
+    let end = |at: usize| {
+        let end = blob.get(at..at + END).filter(|end| end[10..12] != [0, 0])?;
+        let length = u32::from_le_bytes([end[12], end[13], end[14], end[15]]) as usize;
+        let list = blob.get(at.checked_sub(length)?..at)?;
+        list.starts_with(LIST_MAGIC).then(|| blob.len().min(at + END + comment_length(end)))
+    };
+    memchr::memmem::find_iter(blob, END_MAGIC).filter_map(end).last()
+}
+
 /// Hands over the files in a zip archive, and in those that were written before it into the same file.
 ///
 /// # Errors
 /// If it is damaged, or over a limit; what could be read was handed over.
 pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Result<(), SkipCause> {
     let budget = unpacker.budget();
+    let padded_end = match &content {
+        Content::Bytes(bytes) if !is_end(&bytes[bytes.len().saturating_sub(END)..]) => end_of_last(bytes),
+        _ => None,
+    };
     let mut source = content.seekable(unpacker)?;
     let mut end = source.seek(SeekFrom::End(0)).map_err(|error| budget.cause(&error))?;
+    end = padded_end.map_or(end, |padded_end| padded_end as u64);
     let mut problem = None;
     for number in 0..MAX_ARCHIVES {
         let start = match ZipArchive::new(Part { source: &mut source, at: 0, end }) {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 /// The largest of git's own text files that libgit2 may read, in bytes.
 const MAX_TEXT: u64 = 64 << 20;
 
-/// The largest list of packed refs, in bytes: a million refs have some 80 MB.
-const MAX_PACKED_REFS: u64 = 1 << 30;
+/// The largest index or list of packed refs, in bytes: a million entries have some 100 MB.
+const MAX_LIST: u64 = 1 << 30;
 
 /// As many files may include each other in a row; git stops there, too.
 const MAX_INCLUDES: usize = 10;
@@ -17,32 +17,37 @@ const MAX_INCLUDES: usize = 10;
 /// Directories of refs, logs and objects are not nested deeper.
 const MAX_DEPTH: usize = 64;
 
-/// What libgit2 reads of a repository when it opens it.
-const READ_AT_START: [&str; 10] = [
-    "HEAD",
-    "config",
-    "config.worktree",
-    "commondir",
-    "gitdir",
-    "index",
-    "shallow",
-    "info/attributes",
-    "info/exclude",
-    "objects/info/alternates",
-];
+/// Directories of a repository of which libgit2 reads files when it opens it, or asks for settings and attributes. Which
+/// files depends on its version, so that all of them must be regular ones.
+const READ_AT_START: [&str; 3] = ["", "info", "objects/info"];
+
+/// Checks the files of settings that the user has for all repositories.
+///
+/// # Errors
+/// As [`before_open`].
+pub fn check_user_settings() -> Result<(), String> {
+    let named = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let home = std::env::home_dir();
+    let xdg = std::env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let xdg = xdg.or_else(|| Some(home.as_ref()?.join(".config")));
+    let usual = [home.map(|dir| dir.join(".gitconfig")), xdg.map(|dir| dir.join("git/config"))];
+    // To name the device that is empty is the usual way to have no settings.
+    let is_empty = |file: &PathBuf| file.as_path() == Path::new("/dev/null");
+    named.chain(usual.into_iter().flatten()).filter(|file| !is_empty(file)).try_for_each(|file| check(&file, MAX_TEXT))
+}
 
 /// Checks what is read when the repository that `start`, a directory, is in is opened.
 ///
 /// # Errors
 /// In words that name the file which is not a regular one, or too large.
 pub fn before_open(start: &Path) -> Result<(), String> {
+    check_user_settings()?;
     let Some(git_dir) = find(start) else { return Ok(()) };
     let common_dir = common_dir(&git_dir);
     for dir in [&git_dir, &common_dir] {
-        for name in READ_AT_START {
-            check(&dir.join(name), MAX_TEXT)?;
+        for part in READ_AT_START {
+            check_files(&dir.join(part))?;
         }
-        check(&dir.join("packed-refs"), MAX_PACKED_REFS)?;
         for name in ["config", "config.worktree"] {
             check_includes(&dir.join(name), 0)?;
         }
@@ -112,16 +117,26 @@ fn check(path: &Path, max: u64) -> Result<(), String> {
 /// what the files are.
 fn check_includes(config: &Path, depth: usize) -> Result<(), String> {
     let Some(text) = text(config).filter(|_| depth < MAX_INCLUDES) else { return Ok(()) };
-    for line in text.lines() {
+    // A line goes on after a backslash, and quotes may stand anywhere in a value.
+    for line in text.replace("\\\r\n", "").replace("\\\n", "").replace('"', "").lines() {
         let Some((key, value)) = line.split_once('=') else { continue };
         if !key.trim_end().to_ascii_lowercase().ends_with("path") {
             continue;
         }
-        let value = value.split(['#', ';']).next().unwrap_or_default().trim().trim_matches('"');
+        let value = value.split(['#', ';']).next().unwrap_or_default().trim();
         let below_home = value.strip_prefix("~/").and_then(|rest| Some(std::env::home_dir()?.join(rest)));
         let path = below_home.unwrap_or_else(|| config.parent().unwrap_or(Path::new("")).join(value));
         check(&path, MAX_TEXT)?;
         check_includes(&path, depth + 1)?;
+    }
+    Ok(())
+}
+
+/// Checks the files in a directory, not those below it.
+fn check_files(dir: &Path) -> Result<(), String> {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let is_list = entry.file_name() == "index" || entry.file_name() == "packed-refs";
+        check(&entry.path(), if is_list { MAX_LIST } else { MAX_TEXT })?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@
 
 pub mod attribute;
 pub mod changes;
-mod guard;
+pub(in crate::source) mod guard;
 pub mod history;
 pub mod index;
 pub mod loose;

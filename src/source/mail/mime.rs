@@ -155,8 +155,8 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) 
             *number += 1;
             if *number > 1 { format!("{kind} {number}") } else { kind.to_owned() }
         };
-        if let Some(words) = problem(parsed, part) {
-            unpacker.skip(&place.path, SkipCause::Damaged(words));
+        if let Some(cause) = problem(parsed, part) {
+            unpacker.skip(&place.path, cause);
         }
         let kind = part.content_type();
         let is_message = kind.map_or(in_digests.contains(&(number as u32)), |kind| is_of(kind, prepare::is_message));
@@ -181,12 +181,36 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) 
                     // In a charset that is not known: what it is may be seen from the bytes.
                     let bytes =
                         undecoded(parsed, part).filter(|_| memchr::memmem::find(text, "\u{fffd}".as_bytes()).is_some());
-                    unpacker.leaf(&place, bytes.as_deref().unwrap_or(text));
+                    let text = bytes.as_deref().unwrap_or(text);
+                    unpacker.leaf(&place, text);
+                    parts_in_text(unpacker, &place, text);
                 }
             }
             PartType::Binary(bytes) | PartType::InlineBinary(bytes) => {
-                unpacker.entry_bytes(&place.within(name("attachment").as_bytes()), bytes);
+                let place = place.within(name("attachment").as_bytes());
+                unpacker.entry_bytes(&place, bytes);
+                // A type that is damaged makes it that of nothing that is known.
+                if Format::of_all(bytes).is_none() {
+                    parts_in_text(unpacker, &place, bytes);
+                }
             }
+        }
+    }
+}
+
+/// Hands over the encoded parts of messages that stand in a text as they were sent: who sends back what could not be
+/// delivered quotes it, and where a header is damaged, all that follows is text.
+fn parts_in_text(unpacker: &Unpacker, place: &Place, text: &[u8]) {
+    for (number, range) in prepare::encoded_parts(text).into_iter().enumerate() {
+        let place = place.within(format!("part {}", number + 1).as_bytes());
+        if let Err(cause) = unpacker.budget().descend(place.depth) {
+            return unpacker.skip(&place.path, cause);
+        }
+        let part = prepare::prepared(&text[range]);
+        match catch_unwind(|| MessageParser::default().parse(&part[..])) {
+            Ok(Some(parsed)) => hand_over(unpacker, &place, &parsed),
+            Ok(None) => {}
+            Err(_) => unpacker.skip(&place.path, SkipCause::Damaged("it is not written as mail is")),
         }
     }
 }
@@ -212,34 +236,43 @@ fn headers(parsed: &mail_parser::Message, message: &[u8]) -> String {
 }
 
 /// What is wrong with a part, so that it may not have been read as it was meant.
-fn problem(parsed: &mail_parser::Message, part: &MessagePart) -> Option<&'static str> {
+fn problem(parsed: &mail_parser::Message, part: &MessagePart) -> Option<SkipCause> {
     /// Names that people and programs give to no encoding at all.
     const PLAIN: [&str; 8] = ["7bit", "8bit", "binary", "7-bit", "8-bit", "none", "utf-8", "us-ascii"];
     if part.is_encoding_problem {
-        return Some("a part is not encoded as it says");
+        return Some(SkipCause::Damaged("a part is not encoded as it says"));
     }
     let raw = parsed.raw_message.get(part.offset_body as usize..part.offset_end as usize).unwrap_or_default();
-    let kind = part.content_type();
-    let boundary = kind.filter(|kind| kind.ctype() == "multipart").and_then(|kind| kind.attribute("boundary"));
-    if kind.is_some_and(|kind| kind.ctype() == "multipart") {
+    if let Some(kind) = part.content_type().filter(|kind| kind.ctype() == "multipart") {
         // Of the outermost all that follows is its own, whatever the parser made of it.
         let raw = parsed.raw_message.get(part.offset_body as usize..).unwrap_or_default();
+        let boundary = kind.attribute("boundary");
         let delimiter = format!("--{}", boundary.unwrap_or_default());
         let count = memchr::memmem::find_iter(raw, delimiter.as_bytes()).take(2).count();
         return match (boundary, &part.body) {
             (Some(_), PartType::Multipart(_)) if count > 1 => {
                 let last = format!("{delimiter}--");
-                memchr::memmem::find(raw, last.as_bytes()).is_none().then_some("its last part has no end")
+                let has_end = memchr::memmem::find(raw, last.as_bytes()).is_some();
+                (!has_end).then_some(SkipCause::Damaged("its last part has no end"))
             }
-            _ => Some("it has several parts, and they cannot be told apart"),
+            _ => Some(SkipCause::Damaged("it has several parts, and they cannot be told apart")),
         };
     }
     let named = part.content_transfer_encoding().map(|name| name.trim().to_ascii_lowercase()).unwrap_or_default();
-    let is_known = part.encoding != Encoding::None || named.is_empty() || PLAIN.contains(&named.as_str());
-    // Some put anything there, and write plain text.
-    let is_packed = |line: &[u8]| line.len() >= 60 && line.iter().all(|&b| crate::detect::finder::is_base64(b));
-    let mut lines = raw.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
-    (!is_known && lines.any(is_packed)).then_some("a part is in an encoding of an unknown name")
+    let is_base64 = |line: &[u8]| line.iter().all(|&b| crate::detect::finder::is_base64(b) || b == b'=');
+    let mut lines = raw.split(|&b| b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).peekable();
+    let is_long = |line: &[u8]| line.len() >= 60;
+    if part.encoding != Encoding::None || PLAIN.contains(&named.as_str()) {
+        None
+    } else if named.is_empty() {
+        // Nobody writes like that by hand.
+        let is_packed = lines.peek().is_some_and(|line| is_long(line)) && lines.all(is_base64);
+        is_packed.then_some(SkipCause::NoText("a part looks like base64 and does not say so"))
+    } else {
+        // Some put anything there, and write plain text.
+        let is_packed = lines.any(|line| is_long(line) && is_base64(line));
+        is_packed.then_some(SkipCause::Damaged("a part is in an encoding of an unknown name"))
+    }
 }
 
 /// The bytes of a part that was attached as text and is none.

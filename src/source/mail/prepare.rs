@@ -60,6 +60,58 @@ fn clean_encoding(value: &[u8], start: usize, prepared: &mut Cow<[u8]>) {
     }
 }
 
+/// Where in a text there are parts of messages that are in base64 or quoted-printable: from the first field of each up to
+/// the next.
+pub(super) fn encoded_parts(text: &[u8]) -> Vec<Range<usize>> {
+    let mut starts: Vec<usize> = vec![];
+    for value in fields(text, b"content-transfer-encoding") {
+        let name = text[value.clone()].trim_ascii();
+        let is_encoding = [&b"base64"[..], b"quoted-printable"]
+            .iter()
+            .any(|known| name.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known)));
+        let start = first_field(text, value.start);
+        if is_encoding && starts.last().is_none_or(|last| *last < start) {
+            starts.push(start);
+        }
+    }
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    starts.iter().copied().zip(ends).map(|(start, end)| start..end_of_part(text, start, end)).collect()
+}
+
+/// Where a part ends whose fields start at `start`: at the line that parts it from the next one, if there is such a line
+/// before it.
+fn end_of_part(text: &[u8], start: usize, end: usize) -> usize {
+    /// A boundary has at most 70 characters (RFC 2046, 5.1.1).
+    const MAX_DELIMITER: usize = 72;
+    let before = text[..start].trim_ascii_end();
+    let before = &before[before.len().saturating_sub(MAX_DELIMITER + 1)..];
+    let delimiter = memchr::memrchr(b'\n', before).map_or(before, |newline| &before[newline + 1..]);
+    if !delimiter.starts_with(b"--") || delimiter.len() <= 2 {
+        return end;
+    }
+    let mut ends = memmem::find_iter(&text[start..end], delimiter).map(|at| start + at);
+    ends.find(|at| text[at - 1] == b'\n').unwrap_or(end)
+}
+
+/// Where the fields start of which one is at an offset, so far as they are not too many.
+fn first_field(text: &[u8], at: usize) -> usize {
+    const MAX_FIELDS: usize = 20;
+    let line_start = |at: usize| memchr::memrchr(b'\n', &text[..at]).map_or(0, |newline| newline + 1);
+    let mut start = line_start(at);
+    for _ in 0..MAX_FIELDS {
+        let Some(end) = start.checked_sub(1) else { break };
+        let line = &text[line_start(end)..end];
+        let is_name = |b: &u8| b.is_ascii_graphic() && *b != b':';
+        let name = line.iter().take_while(|b| is_name(b)).count();
+        let is_continued = matches!(line.first(), Some(b' ' | b'\t')) && !line.trim_ascii().is_empty();
+        if !is_continued && (name == 0 || line.get(name) != Some(&b':')) {
+            break;
+        }
+        start = line_start(end);
+    }
+    start
+}
+
 /// The values of all fields of that name, in lower case, with their continued lines: of the message and of everything that
 /// looks like a part of it.
 fn fields<'a>(message: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = Range<usize>> + 'a {
@@ -108,6 +160,17 @@ mod tests {
         {
             assert!(matches!(prepared(same.as_bytes()), Cow::Borrowed(_)), "{same}");
         }
+    }
+
+    #[test]
+    fn encoded_parts_are_found_in_text() {
+        let first = "Content-Type: text/plain;\n charset=x\nContent-Transfer-Encoding: BASE64\n\nAAAA\n";
+        let second = "content-transfer-encoding: quoted-printable\nX: y\n\na=3Db\n";
+        let text = format!("Content-Transfer-Encoding: 7bit\n\nreturned:\n\n--b\n{first}--b\n{second}");
+        let parts: Vec<_> = encoded_parts(text.as_bytes()).into_iter().map(|range| &text[range]).collect();
+        assert_eq!(parts, [first, second]);
+        let many = "Content-Transfer-Encoding: base64\n".repeat(1000);
+        assert!(encoded_parts(many.as_bytes()).len() <= 1000);
     }
 
     #[test]

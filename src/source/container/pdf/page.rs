@@ -374,7 +374,7 @@ impl<'d, 'c> Reader<'d, 'c> {
             }
         }
         // Data that is no content stream, as when the name of its filter is damaged.
-        if lexer.is_cut || unknown > 2 && unknown > known / 8 {
+        if lexer.is_cut || unknown > known / 8 && (unknown > 2 || known == 0) {
             self.purse.unread.insert(Unread::Stream);
         }
     }
@@ -435,8 +435,9 @@ impl<'d, 'c> Reader<'d, 'c> {
             }
             b"Do" => {
                 let name = std::mem::take(&mut pen.name);
-                if let Some(Object::Stream(form)) = self.look_up(resources, b"XObject", &name) {
-                    self.form(form, resources, pen, out);
+                match self.look_up(resources, b"XObject", &name) {
+                    Some(Object::Stream(form)) => self.form(form, resources, pen, out),
+                    _ => _ = self.purse.unread.insert(Unread::Object),
                 }
             }
             // What was read for another operator.

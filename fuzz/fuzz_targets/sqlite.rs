@@ -1,0 +1,7 @@
+//! Databases of SQLite and their logs.
+
+#![no_main]
+
+use keyspill::source::container::format::Format;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| keyspill_fuzz::open(Format::Sqlite, bytes));

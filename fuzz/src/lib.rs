@@ -1,0 +1,57 @@
+//! What the targets have in common.
+
+use keyspill::detect::Detector;
+use keyspill::rule::RuleSet;
+use keyspill::scan::examine::{Examined, Examiner};
+use keyspill::scan::{Limit, Limits};
+use keyspill::source::container::Content;
+use keyspill::source::container::format::Format;
+use keyspill::source::{Blob, BlobPath, SizeLimit, SkipCause};
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+/// All built-in rules.
+pub static DETECTOR: LazyLock<Detector> = LazyLock::new(|| Detector::new(Arc::new(RuleSet::built_in())));
+
+/// So much may come out of what is compressed.
+const MAX_UNPACKED: u64 = 32 << 20;
+
+/// Looks into a file, told by its first bytes: no parser panics, and no limit is passed.
+pub fn scan(bytes: &[u8]) {
+    let blob = Blob { path: path(), bytes, context: None };
+    check(&examiner().blob(&blob), bytes);
+}
+
+/// Looks into a container of a format, whatever its first bytes are.
+pub fn open(format: Format, bytes: &[u8]) {
+    let examined = examiner().container(&path(), format, Content::Bytes(bytes), Some(bytes.len() as u64));
+    check(&examined, bytes);
+}
+
+fn path() -> BlobPath {
+    BlobPath::new(Path::new("fuzz"))
+}
+
+fn examiner() -> Examiner<'static> {
+    let most = |most| Limit { most, is_chosen: false };
+    let limits = Limits { bytes: most(MAX_UNPACKED), entries: most(1000), ..Limits::default() };
+    Examiner::new(&DETECTOR, false, limits, SizeLimit { bytes: 8 << 20, is_chosen: false }, true)
+}
+
+fn check(examined: &Examined, bytes: &[u8]) {
+    assert!(examined.bytes <= 4 * MAX_UNPACKED + 64 * bytes.len() as u64, "a limit was passed");
+    assert!(examined.skips.iter().all(|skip| skip.cause != SkipCause::Internal), "a parser panicked");
+}
+
+/// Writes a file of settings and has `read` read it. What it says is wrong must quote nothing long from the file.
+pub fn settings<T, E: ToString>(text: &[u8], read: impl FnOnce(&Path) -> Result<T, E>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("s.toml");
+    std::fs::write(&file, text).expect("a file");
+    let Err(error) = read(&file) else { return };
+    let message = error.to_string();
+    let words = text.split(|b| !b.is_ascii_alphanumeric()).filter(|word| word.len() >= 40);
+    for word in words.filter_map(|word| std::str::from_utf8(word).ok()) {
+        assert!(!message.contains(word), "{message}");
+    }
+}

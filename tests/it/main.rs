@@ -1,0 +1,22 @@
+//! All integration tests, as modules of one program: each program would link everything anew. Data that the cases are made
+//! of lies beside this directory.
+
+mod support;
+
+mod changes;
+mod ci;
+mod clean;
+mod containers;
+mod evidence;
+mod gate;
+mod history;
+mod hooks;
+mod hostile;
+mod judge;
+mod mutations;
+mod page;
+mod policy;
+mod reports;
+mod rules;
+mod shapes;
+mod walk;
