@@ -41,6 +41,9 @@ impl ParseBudget {
     }
 }
 
+/// A parsed object, shared by the places in it.
+type Object = Rc<Map<String, Value>>;
+
 /// An object around a place, and under which key of it the place lies.
 pub(crate) struct Around {
     pub object: Rc<Map<String, Value>>,
@@ -67,7 +70,7 @@ type Window = Vec<(usize, Range<usize>)>;
 pub(crate) fn around(text: &[u8], offsets: &[usize], visit: &mut dyn FnMut(usize, &[&Around])) {
     let (windows, ends) = windows(text, offsets);
     let mut budget = ParseBudget::new(text.len());
-    let mut known: Vec<(usize, Option<Rc<Map<String, Value>>>)> = Vec::new();
+    let mut known: Vec<(usize, Option<Object>)> = Vec::new();
     for (number, window) in windows.iter().enumerate() {
         let mut objects = Vec::new();
         let mut used = Vec::new();

@@ -26,6 +26,7 @@ pub mod credential;
 pub mod detect;
 pub mod file;
 pub mod finding;
+pub mod foreign;
 mod json;
 pub mod judge;
 pub mod policy;

@@ -138,6 +138,9 @@ fn say(level: &str, text: &str) {
 /// Makes a panic tell its place and not its message, which may quote the text that brought it about, and so a secret.
 pub fn keep_panics_quiet() {
     std::panic::set_hook(Box::new(|panic| {
+        if keyspill::foreign::is_running() {
+            return;
+        }
         let place = panic.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
         error(&format!("internal error{place}; please report it"));
     }));

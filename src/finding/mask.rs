@@ -207,7 +207,7 @@ mod tests {
                 let (first, second) = secret.split_at(length);
                 let pieces = shown(&format!("\"{first}\" + \"{second}\""));
                 all += secret.len();
-                left += pieces.bytes().filter(|b| b.is_ascii_alphanumeric()).count();
+                left += pieces.bytes().filter(u8::is_ascii_alphanumeric).count();
             }
         }
         assert!(left * 100 < all * 6, "{left} of {all} characters stay");

@@ -225,7 +225,7 @@ impl Baseline {
             Some(day) => finding.expired = Some(format!("It was accepted at {place} until {day}.").into()),
             None => {
                 finding.suppression =
-                    Some(Box::new(Suppression::Baseline { place, reason: hide_long_words(&entry.reason) }))
+                    Some(Box::new(Suppression::Baseline { place, reason: hide_long_words(&entry.reason) }));
             }
         }
     }

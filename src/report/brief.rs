@@ -28,11 +28,12 @@ pub enum Deed {
 }
 
 impl Deed {
-    fn noun(self) -> &'static str {
+    /// What the hook says that it did, as the start of a sentence.
+    fn what(self) -> &'static str {
         match self {
-            Self::Commit => "commit",
-            Self::Push | Self::Receive => "push",
-            Self::Check => "check",
+            Self::Commit => "keyspill stopped the commit",
+            Self::Push | Self::Receive => "keyspill stopped the push",
+            Self::Check => "keyspill checked these files",
         }
     }
 
@@ -55,14 +56,14 @@ pub fn write(report: &Report, deed: Deed, fail_on: Severity, command: &str) -> S
     counted.retain(|finding| seen.insert(finding.credential()));
     let failures: Vec<_> = report.coverage.failures().collect();
     let mut out = String::new();
-    let noun = deed.noun();
+    let what = deed.what();
     match (counted.len(), failures.len()) {
         (0, 0) => return out,
-        (0, _) => _ = writeln!(out, "keyspill stopped the {noun}: not all of it could be scanned"),
+        (0, _) => _ = writeln!(out, "{what}: not all of it could be scanned"),
         // Code that mails a key is none.
-        (1, _) if !counted[0].is_of_key() => _ = writeln!(out, "keyspill stopped the {noun}: see what is in it"),
-        (1, _) => _ = writeln!(out, "keyspill stopped the {noun}: there is an AWS key in it"),
-        (n, _) => _ = writeln!(out, "keyspill stopped the {noun}: there are AWS keys in it, {n} of them"),
+        (1, _) if !counted[0].is_of_key() => _ = writeln!(out, "{what}: see what is in it"),
+        (1, _) => _ = writeln!(out, "{what}: there is an AWS key in it"),
+        (n, _) => _ = writeln!(out, "{what}: there are AWS keys in it, {n} of them"),
     }
     for finding in counted.iter().take(MOST_KEYS) {
         let place = format!("{}:{}", one_line(&finding.path.to_text()), finding.location.start_line);
@@ -79,7 +80,7 @@ pub fn write(report: &Report, deed: Deed, fail_on: Severity, command: &str) -> S
         let is_key = first.is_of_key();
         out.push_str(if !is_key {
             super::wording::first_sentence(first.rule.remedy.trim())
-        } else if deed == Deed::Commit {
+        } else if matches!(deed, Deed::Commit | Deed::Check) {
             "Take it out of the file, and keep it where code can get it (a profile, a secrets manager)."
         } else {
             "Take it out of every commit that is pushed (git rebase -i), not only out of the file."

@@ -95,7 +95,7 @@ impl Tree {
         for met in met {
             match met {
                 Met::LeftOut(path) => {
-                    sink(Item::Skip(Skip { path: BlobPath::new(&path), cause: SkipCause::GitIgnored }))
+                    sink(Item::Skip(Skip { path: BlobPath::new(&path), cause: SkipCause::GitIgnored }));
                 }
                 Met::Unknown(repository, words) => _ = unknown.insert(repository, words),
             }

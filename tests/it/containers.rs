@@ -700,7 +700,7 @@ fn parts_of_mail_in_text_are_decoded() {
 fn several_archives_and_what_is_written_around_them() {
     let one = zipped(&[("key.env", &env())]);
     let other = zipped(&[("README", b"nothing")]);
-    let noise: Vec<u8> = (0..5000u32).map(|n| (n * n >> 3) as u8).collect();
+    let noise: Vec<u8> = (0..5000u32).map(|n| ((n * n) >> 3) as u8).collect();
     for (name, bytes) in [
         ("two.zip", [&one[..], &other].concat()),
         ("three.zip", [&other[..], &one, &other].concat()),

@@ -146,7 +146,8 @@ fn with_ignored_files(format: &[&str]) -> Sandbox {
 
 #[test]
 fn where_tracking_cannot_be_told_ignored_files_are_scanned() {
-    let damages: [(&str, &[&str], &dyn Fn(&Sandbox)); 5] = [
+    type Damage<'a> = (&'a str, &'a [&'a str], &'a dyn Fn(&Sandbox));
+    let damages: [Damage; 5] = [
         ("damaged", &[], &|sandbox| {
             let file = sandbox.path().join(".git/index");
             let mut bytes = std::fs::read(&file).expect("an index");

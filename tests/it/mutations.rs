@@ -77,6 +77,10 @@ impl Case {
         if !name.contains('.') {
             kept.push(0..16);
         }
+        // What is in an image has no names that say what it is.
+        if name.starts_with("image-") {
+            kept.extend(memchr::memmem::find_iter(&bytes, b"\x1f\x8b\x08").map(|at| at..at + 3));
+        }
         // Mail has no checksums: lines of base64 hold the key, if nothing else does.
         if [".eml", ".mbox", ".patch"].iter().any(|end| name.ends_with(end)) {
             let mut at = 0;
@@ -145,12 +149,11 @@ fn repaired(name: &str, mut bytes: Vec<u8>) -> Vec<u8> {
     if is_even {
         return bytes;
     }
-    if name.ends_with(".tar") {
-        repair_tar(&mut bytes);
-    } else if name.ends_with(".7z") {
-        repair_seven_zip(&mut bytes);
-    } else if name.ends_with(".pst") {
-        repair_pst(&mut bytes);
+    match name.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("tar") => repair_tar(&mut bytes),
+        Some("7z") => repair_seven_zip(&mut bytes),
+        Some("pst") => repair_pst(&mut bytes),
+        _ => {}
     }
     bytes
 }
@@ -171,14 +174,14 @@ fn repair_seven_zip(bytes: &mut [u8]) {
     let (offset, length) = (number(bytes, 12), number(bytes, 20));
     let start = 32usize.saturating_add(offset);
     if let Some(header) = bytes.get(start..start.saturating_add(length)) {
-        let sum = flate2_crc(header);
+        let sum = crc32(header);
         bytes[28..32].copy_from_slice(&sum.to_le_bytes());
-        let sum = flate2_crc(&bytes[12..32]);
+        let sum = crc32(&bytes[12..32]);
         bytes[8..12].copy_from_slice(&sum.to_le_bytes());
     }
 }
 
-fn flate2_crc(bytes: &[u8]) -> u32 {
+fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();
     crc.update(bytes);
     crc.sum()
@@ -187,6 +190,10 @@ fn flate2_crc(bytes: &[u8]) -> u32 {
 /// The checksums of the header and of all pages and blocks: those whose trailers say that they start where they do.
 fn repair_pst(bytes: &mut [u8]) {
     const PAGE: usize = 512;
+    const HEADER: usize = 564;
+    if bytes.len() < HEADER {
+        return;
+    }
     let sum = pst_crc(&bytes[8..479]);
     bytes[4..8].copy_from_slice(&sum.to_le_bytes());
     if bytes[10] >= 23 {
@@ -220,7 +227,7 @@ fn repair_pst(bytes: &mut [u8]) {
 fn pst_crc(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0u32, |mut crc, byte| {
         crc ^= u32::from(*byte);
-        (0..8).for_each(|_| crc = crc >> 1 ^ (crc & 1) * 0xedb8_8320);
+        (0..8).for_each(|_| crc = (crc >> 1) ^ ((crc & 1) * 0xedb8_8320));
         crc
     })
 }

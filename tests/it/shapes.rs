@@ -243,7 +243,8 @@ fn check_pair(name: &str, write: impl Fn(&str, &str) -> String) {
 fn as_lists_of_bytes() {
     let list =
         |text: &str, write: fn(u8) -> String, comma: &str| text.bytes().map(write).collect::<Vec<_>>().join(comma);
-    let ways: [(&str, fn(u8) -> String); 6] = [
+    type Way = (&'static str, fn(u8) -> String);
+    let ways: [Way; 6] = [
         ("c", |b| format!("0x{b:02x}")),
         ("upper case", |b| format!("0x{b:02X}")),
         ("go", |b| b.to_string()),

@@ -53,16 +53,16 @@ impl ArrayText {
         let mut at = start;
         while at < end {
             // A list starts after a bracket, or with what was asked for.
-            let list = if at == anchor || at > 0 && matches!(raw[at - 1], b'{' | b'[' | b'(') {
+            let elements = if at == anchor || at > 0 && matches!(raw[at - 1], b'{' | b'[' | b'(') {
                 list(raw, at)
             } else {
                 vec![]
             };
-            match list.last() {
-                Some(last) if list.len() >= SHORTEST => {
-                    decoded.text.extend(list.iter().map(|element| element.byte));
-                    decoded.positions.extend(list.iter().map(|element| element.start));
-                    at = last.end;
+            match elements.last() {
+                Some(end) if elements.len() >= SHORTEST => {
+                    decoded.text.extend(elements.iter().map(|element| element.byte));
+                    decoded.positions.extend(elements.iter().map(|element| element.start));
+                    at = end.end;
                 }
                 _ => {
                     decoded.text.push(raw[at]);

@@ -123,9 +123,8 @@ fn unit(text: &[u8]) -> Option<Unit> {
         [b'=', b'2', b'B', ..] => character(b'+', 3),
         [b'=', b'2', b'F', ..] => character(b'/', 3),
         // Text that is quoted as a whole.
-        [b'=', a @ (b'0' | b'2'..=b'7'), b @ (b'0'..=b'9' | b'A'..=b'F'), rest @ ..]
-            if matches!(rest, [] | [b'=' | b'\n' | b'\r', ..]) =>
-        {
+        [b'=', a @ (b'0' | b'2'..=b'7'), b @ (b'0'..=b'9' | b'A'..=b'F')]
+        | [b'=', a @ (b'0' | b'2'..=b'7'), b @ (b'0'..=b'9' | b'A'..=b'F'), b'=' | b'\n' | b'\r', ..] => {
             character(hex(&[*a, *b])?, 3)
         }
         _ => None,

@@ -139,7 +139,7 @@ impl BufRead for Source<'_> {
 
 /// One stream of a file.
 enum Decoder<'a> {
-    Gzip(flate2::bufread::GzDecoder<Source<'a>>),
+    Gzip(Box<flate2::bufread::GzDecoder<Source<'a>>>),
     Bzip2(bzip2::bufread::BzDecoder<Source<'a>>),
 }
 
@@ -173,11 +173,15 @@ impl<'a> Members<'a> {
             }
             self.decoder = Some(Decoder::Bzip2(bzip2::bufread::BzDecoder::new(source)));
         } else {
-            if !source.peek(2)?.starts_with(b"\x1f\x8b") {
+            let start = source.peek(2)?;
+            if start == b"\x1f" {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if !start.starts_with(b"\x1f\x8b") {
                 self.source = Some(source);
                 return Ok(false);
             }
-            self.decoder = Some(Decoder::Gzip(flate2::bufread::GzDecoder::new(source)));
+            self.decoder = Some(Decoder::Gzip(Box::new(flate2::bufread::GzDecoder::new(source))));
         }
         Ok(true)
     }

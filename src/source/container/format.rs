@@ -85,10 +85,12 @@ impl Format {
         match extension.to_ascii_lowercase().as_str() {
             "gz" | "tgz" | "bz2" | "tbz2" | "xz" | "txz" | "zst" | "tzst" | "tar" | "zip" | "jar" | "war" | "ear"
             | "whl" | "apk" | "docx" | "xlsx" | "pptx" | "odt" | "ods" | "odp" | "7z" | "pdf" | "msg" | "pst"
-            | "ost" | "sqlite" | "sqlite3"
-                if is_binary(blob) =>
-            {
-                Some(SkipCause::Damaged("its start is not that of a file with such a name"))
+            | "ost" | "sqlite" | "sqlite3" => {
+                const WORDS: &str = "its first bytes do not match its name";
+                // What git LFS leaves in the place of a file is text.
+                let is_text = !is_binary(blob);
+                let cause = if is_text { SkipCause::NoText(WORDS) } else { SkipCause::Damaged(WORDS) };
+                (!blob.is_empty()).then_some(cause)
             }
             "db" | "db3" | "db-wal" | "sqlite-wal" if is_binary(blob) => {
                 Some(SkipCause::NoText("it does not start as a database of SQLite does"))

@@ -1,4 +1,4 @@
-//! Databases of SQLite, and their write-ahead logs. In the file, the columns of a row adjoin without anything between them, so
+//! Databases of `SQLite`, and their write-ahead logs. In the file, the columns of a row adjoin without anything between them, so
 //! that an id and its secret look like one long word; here each row becomes a line. What was deleted and not overwritten yet
 //! is looked for, too.
 //!
@@ -6,6 +6,7 @@
 
 use super::{Place, Unpacker};
 use crate::source::SkipCause;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -131,7 +132,7 @@ impl<'a> Database<'a> {
         let is_counted = header[24..28] == header[92..96];
         let pages: Vec<_> =
             (0..bytes.len() / size).map(|index| (index as u32 + 1, index * size..(index + 1) * size)).collect();
-        let is_cut = bytes.len() % size != 0 || is_counted && count > pages.len();
+        let is_cut = !bytes.len().is_multiple_of(size) || is_counted && count > pages.len();
         let by_number = HashMap::new();
         Some(Self { bytes, pages, by_number, usable: size.checked_sub(usize::from(header[20]))?, encoding, is_cut })
     }
@@ -149,7 +150,7 @@ impl<'a> Database<'a> {
         };
         let pages: Vec<_> = frames.filter_map(page).collect();
         let by_number = pages.iter().cloned().collect();
-        let is_cut = (bytes.len() - LOG_HEADER) % (FRAME_HEADER + size) != 0;
+        let is_cut = !(bytes.len() - LOG_HEADER).is_multiple_of(FRAME_HEADER + size);
         Some(Self { bytes, pages, by_number, usable: size, encoding: Encoding::Utf8, is_cut })
     }
 
@@ -276,16 +277,7 @@ impl<'a> Database<'a> {
             let (value, rest) = values.split_at(length.min(values.len()));
             values = rest;
             match kind {
-                // Where the header is damaged, it may be as it is all the same.
-                13.. if kind % 2 == 1 && self.encoding != Encoding::Utf8 && !is_narrow(value) => {
-                    let unit = |pair: &[u8; 2]| match self.encoding {
-                        Encoding::Utf16Be => u16::from_be_bytes(*pair),
-                        _ => u16::from_le_bytes(*pair),
-                    };
-                    let units = value.as_chunks::<2>().0.iter().map(unit);
-                    let text: String = char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect();
-                    rows.text.extend_from_slice(text.as_bytes());
-                }
+                13.. if kind % 2 == 1 => rows.text.extend_from_slice(&self.text(value)),
                 12.. if super::Format::of(&value[..value.len().min(super::HEAD)]).is_some() => {
                     rows.files.push(value.to_vec());
                 }
@@ -297,6 +289,27 @@ impl<'a> Database<'a> {
         if let Some(last) = rows.text.last_mut() {
             *last = b'\n';
         }
+    }
+
+    /// A text as UTF-8. How it is written is seen from ASCII in it, as the header, which says so, may be damaged.
+    fn text<'v>(&self, value: &'v [u8]) -> Cow<'v, [u8]> {
+        let zeros = |first: usize| value.iter().skip(first).step_by(2).all(|b| *b == 0);
+        let encoding = match value.first() {
+            Some(0) if zeros(0) => Encoding::Utf16Be,
+            Some(_) if value.len() > 1 && zeros(1) => Encoding::Utf16Le,
+            _ if is_narrow(value) => Encoding::Utf8,
+            _ => self.encoding,
+        };
+        if encoding == Encoding::Utf8 {
+            return value.into();
+        }
+        let unit = |pair: &[u8; 2]| match encoding {
+            Encoding::Utf16Be => u16::from_be_bytes(*pair),
+            _ => u16::from_le_bytes(*pair),
+        };
+        let units = value.as_chunks::<2>().0.iter().map(unit);
+        let text: String = char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect();
+        text.into_bytes().into()
     }
 
     /// Appends the rows that are found where none is linked: deleted ones, and those of pages that are free.

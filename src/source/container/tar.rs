@@ -26,7 +26,8 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
         let kind = entry.header().entry_type();
         // What is of no known kind is a file, says POSIX.
         let holds_nothing = kind.is_hard_link() || kind.is_symlink() || kind.is_dir() || kind.is_fifo();
-        if holds_nothing || kind.is_character_special() || kind.is_block_special() || kind.is_pax_global_extensions() {
+        let holds_nothing = holds_nothing || kind.is_character_special() || kind.is_block_special();
+        if holds_nothing && entry.size() == 0 || kind.is_pax_global_extensions() {
             continue;
         }
         let inner = place.within(&entry.path_bytes());
@@ -34,7 +35,12 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
         let read = if kind.is_gnu_sparse() {
             unpacker.entry(&inner, &mut budget.meter(&mut entry))
         } else {
-            unpacker.entry(&inner, &mut entry)
+            let mut watched = Watched::new(&mut entry);
+            let read = unpacker.entry(&inner, &mut watched);
+            if watched.holds_headers() {
+                unpacker.skip(&inner.path, SkipCause::NoText("it holds what looks like entries of an archive"));
+            }
+            read
         };
         if let Err(cause) = read {
             // One that is too large, or damaged inside, is no reason not to read the next.
@@ -45,6 +51,56 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
         }
     }
     Ok(())
+}
+
+/// Where in a header its magic bytes are ([pax(1)](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html)).
+const MAGIC: &[u8] = b"ustar";
+const MAGIC_AT: usize = 257;
+
+/// Passes an entry through, and sees whether headers are in it: where the size of an entry is damaged, those that follow are
+/// taken for a part of it.
+struct Watched<R> {
+    source: R,
+    /// How many bytes have passed.
+    at: usize,
+    /// How many bytes of the magic have passed in this block.
+    matched: usize,
+    /// True if it is an archive itself, where there must be headers.
+    is_archive: bool,
+    has_headers: bool,
+}
+
+impl<R: Read> Watched<R> {
+    fn new(source: R) -> Self {
+        Self { source, at: 0, matched: 0, is_archive: false, has_headers: false }
+    }
+
+    fn holds_headers(&self) -> bool {
+        self.has_headers && !self.is_archive
+    }
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
+        let length = self.source.read(buffer)?;
+        let mut rest = 0;
+        while rest < length {
+            let place = (self.at + rest) % BLOCK;
+            if place < MAGIC_AT || place >= MAGIC_AT + MAGIC.len() {
+                self.matched = 0;
+                rest += (MAGIC_AT + BLOCK - place) % BLOCK;
+                continue;
+            }
+            self.matched += usize::from(buffer[rest] == MAGIC[place - MAGIC_AT]);
+            if self.matched == MAGIC.len() {
+                self.is_archive |= self.at + rest < BLOCK;
+                self.has_headers = true;
+            }
+            rest += 1;
+        }
+        self.at += length;
+        Ok(length)
+    }
 }
 
 /// Passes an archive through, and fails where a header announces a name of a size that no name has.

@@ -222,10 +222,17 @@ fn entry<R: Read>(unpacker: &Unpacker, place: &Place, file: &mut ZipFile<R>) {
     let inner = place.within(file.name_raw());
     let name = file.name_raw().to_vec();
     let mut unfolded = unpacker.budget().meter(file);
-    let read = if name.ends_with(b".xml") {
-        unpacker.read_all(&mut unfolded).map(|xml| match office::is_text(&name, &xml) {
-            true => unpacker.leaf(&inner, &office::text(&xml)),
-            false => unpacker.leaf(&inner, &xml),
+    // Its name may be another one, or damaged.
+    const XML: &[u8] = b"<?xml";
+    let mut head = Vec::with_capacity(XML.len());
+    // What is wrong is seen again by who reads on.
+    _ = (&mut unfolded).take(XML.len() as u64).read_to_end(&mut head);
+    let is_xml = name.ends_with(b".xml") || head == XML;
+    let mut unfolded = io::Cursor::new(head).chain(unfolded);
+    let read = if is_xml {
+        unpacker.read_all(&mut unfolded).map(|xml| {
+            let is_text = office::is_text(&name, &xml);
+            unpacker.leaf(&inner, if is_text { office::text(&xml) } else { xml }.as_slice());
         })
     } else {
         unpacker.entry(&inner, &mut unfolded)

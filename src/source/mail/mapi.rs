@@ -3,13 +3,13 @@
 //! The numbers are those of [MS-OXPROPS]: <https://learn.microsoft.com/openspecs/exchange_server_protocols/ms-oxprops/>.
 
 use super::mime;
+use crate::foreign::guarded;
 use crate::source::SkipCause;
 use crate::source::container::{Place, Unpacker};
 use crate::source::message::{Medium, Message, Party};
 use mail_parser::MessageParser;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::panic::catch_unwind;
 
 const SUBJECT: u16 = 0x0037;
 const CLIENT_SUBMIT_TIME: u16 = 0x0039;
@@ -75,6 +75,14 @@ impl Properties {
     }
 }
 
+impl Properties {
+    /// True if something is attached by value or embedded ([MS-OXCMSG] 2.2.2.9), so that there must be data.
+    pub fn holds_attachment(&self) -> bool {
+        const ATTACH_METHOD: u16 = 0x3705;
+        matches!(self.0.get(&ATTACH_METHOD), Some(Value::Number(1 | 5)))
+    }
+}
+
 /// Rich text, unpacked ([MS-OXRTFCP]). The library trusts the sizes in its header, so they are looked at first.
 fn rich_text(packed: &[u8]) -> Option<Cow<'_, [u8]>> {
     const HEADER: usize = 16;
@@ -85,8 +93,8 @@ fn rich_text(packed: &[u8]) -> Option<Cow<'_, [u8]>> {
     match &header[8..12] {
         b"MELA" => Some(Cow::Borrowed(&packed[HEADER..])),
         b"LZFu" if size <= packed.len() * MOST_TIMES => {
-            let unpacked = catch_unwind(|| compressed_rtf::decompress_rtf(packed));
-            Some(Cow::Owned(unpacked.ok()?.ok()?.into_bytes()))
+            let unpacked = guarded(|| compressed_rtf::decompress_rtf(packed));
+            Some(Cow::Owned(unpacked?.ok()?.into_bytes()))
         }
         _ => None,
     }

@@ -1,6 +1,7 @@
 //! One message as it is sent, RFC 5322 and MIME. It is parsed by `mail-parser`.
 
 use super::prepare;
+use crate::foreign::guarded;
 use crate::source::SkipCause;
 use crate::source::container::format::Format;
 use crate::source::container::{Content, Place, Unpacker};
@@ -11,7 +12,6 @@ use mail_parser::{
     Address, ContentType, Encoding, HeaderName, HeaderValue, MessageParser, MessagePart, MimeHeaders, PartType,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::catch_unwind;
 
 /// Fields of which one at least is in every message.
 const TELLING: [&str; 8] =
@@ -119,7 +119,7 @@ pub(super) fn open_one(unpacker: &Unpacker, place: &Place, bytes: &[u8], is_patc
     let bytes = without_prefix(bytes);
     let prepared = prepare::prepared(bytes);
     // One message that the parser fails on must not cost the mailbox.
-    let Ok(parsed) = catch_unwind(|| MessageParser::default().parse(&prepared[..])) else {
+    let Some(parsed) = guarded(|| MessageParser::default().parse(&prepared[..])) else {
         unpacker.skip(&place.path, SkipCause::Damaged("it is not written as mail is"));
         return unpacker.leaf(place, bytes);
     };
@@ -207,10 +207,10 @@ fn parts_in_text(unpacker: &Unpacker, place: &Place, text: &[u8]) {
             return unpacker.skip(&place.path, cause);
         }
         let part = prepare::prepared(&text[range]);
-        match catch_unwind(|| MessageParser::default().parse(&part[..])) {
-            Ok(Some(parsed)) => hand_over(unpacker, &place, &parsed),
-            Ok(None) => {}
-            Err(_) => unpacker.skip(&place.path, SkipCause::Damaged("it is not written as mail is")),
+        match guarded(|| MessageParser::default().parse(&part[..])) {
+            Some(Some(parsed)) => hand_over(unpacker, &place, &parsed),
+            Some(None) => {}
+            None => unpacker.skip(&place.path, SkipCause::Damaged("it is not written as mail is")),
         }
     }
 }
@@ -243,6 +243,12 @@ fn problem(parsed: &mail_parser::Message, part: &MessagePart) -> Option<SkipCaus
         return Some(SkipCause::Damaged("a part is not encoded as it says"));
     }
     let raw = parsed.raw_message.get(part.offset_body as usize..part.offset_end as usize).unwrap_or_default();
+    let is_base64 = |line: &[u8]| line.iter().all(|&b| crate::detect::finder::is_base64(b) || b == b'=');
+    let is_long = |line: &[u8]| line.len() >= 60;
+    let header = parsed.raw_message.get(part.offset_header as usize..part.offset_body as usize).unwrap_or_default();
+    if header.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_end).any(|line| is_long(line) && is_base64(line)) {
+        return Some(SkipCause::Damaged("the header of a part has no end"));
+    }
     if let Some(kind) = part.content_type().filter(|kind| kind.ctype() == "multipart") {
         // Of the outermost all that follows is its own, whatever the parser made of it.
         let raw = parsed.raw_message.get(part.offset_body as usize..).unwrap_or_default();
@@ -259,9 +265,7 @@ fn problem(parsed: &mail_parser::Message, part: &MessagePart) -> Option<SkipCaus
         };
     }
     let named = part.content_transfer_encoding().map(|name| name.trim().to_ascii_lowercase()).unwrap_or_default();
-    let is_base64 = |line: &[u8]| line.iter().all(|&b| crate::detect::finder::is_base64(b) || b == b'=');
     let mut lines = raw.split(|&b| b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).peekable();
-    let is_long = |line: &[u8]| line.len() >= 60;
     if part.encoding != Encoding::None || PLAIN.contains(&named.as_str()) {
         None
     } else if named.is_empty() {

@@ -154,7 +154,7 @@ impl Purse<'_> {
         let is_empty = content.is_empty();
         let unread = match Stream::new(dict, content).decompressed_content_with_limit(MAX_PART) {
             Ok(output) => {
-                if output.is_empty() && !is_empty && name == b"LZWDecode" {
+                if output.is_empty() && !is_empty {
                     self.unread.insert(Unread::Stream);
                 }
                 self.spend(output.len());

@@ -10,6 +10,7 @@ pub(super) const DEFERRED: &[u8] = b"ObjStm, not yet read";
 
 /// Keeps `lopdf` from unfolding object streams itself: it would not count the bytes, fail as a whole if one is too
 /// large, and pass over damage. It ignores what is returned for objects of the file but for `None`.
+#[allow(clippy::unnecessary_wraps, reason = "the library asks for it")]
 fn defer(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
     if let Object::Stream(stream) = object
         && stream.dict.has_type(b"ObjStm")

@@ -3,7 +3,7 @@
 
 use super::font::text_string;
 use super::load::DEFERRED;
-use super::page::{Out, Pen, Reader, address, is_form};
+use super::page::{Out, Pen, Reader, address, flush, is_form};
 use super::{EMBEDDED, Unread};
 use lopdf::{Dictionary, Object, Stream};
 use std::collections::HashSet;
@@ -84,7 +84,7 @@ impl<'d> Reader<'d, '_> {
         for (_, file) in files {
             match self.deref(file) {
                 Some(Object::Stream(stream)) => {
-                    self.hand_over_stream(&format!("{EMBEDDED}{}", name.as_deref().unwrap_or_default()), stream)
+                    self.hand_over_stream(&format!("{EMBEDDED}{}", name.as_deref().unwrap_or_default()), stream);
                 }
                 _ => _ = self.purse.unread.insert(Unread::Object),
             }
@@ -120,7 +120,7 @@ impl<'d> Reader<'d, '_> {
                 let mut out = Out { name: format!("drawing of object {}", id.0), ..Out::default() };
                 let mut pen = Pen::new();
                 self.content(stream, self.dict(dict, b"Resources"), &mut pen, &mut out);
-                self.flush(&mut pen, &mut out);
+                flush(&mut pen, &mut out);
                 self.hand_over(&mut out, true);
                 continue;
             }

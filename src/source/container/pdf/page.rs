@@ -204,7 +204,7 @@ impl<'d, 'c> Reader<'d, 'c> {
                 self.content(stream, resources, &mut pen, &mut out);
             }
         }
-        self.flush(&mut pen, &mut out);
+        flush(&mut pen, &mut out);
         self.hand_over(&mut out, true);
         if read < all {
             self.purse.unread.insert(Unread::Page);
@@ -355,9 +355,10 @@ impl<'d, 'c> Reader<'d, 'c> {
                             }
                         }
                         _ => {
-                            match OPERATORS.contains(&word) {
-                                true => known += 1,
-                                false => unknown += 1,
+                            if OPERATORS.contains(&word) {
+                                known += 1;
+                            } else {
+                                unknown += 1;
                             }
                             self.operator(word, resources, pen, out);
                         }
@@ -366,7 +367,7 @@ impl<'d, 'c> Reader<'d, 'c> {
                 }
             }
             if pen.pending.len() > PIECE {
-                self.flush(pen, out);
+                flush(pen, out);
                 self.hand_over(out, false);
             }
             if self.purse.is_spent {
@@ -394,7 +395,8 @@ impl<'d, 'c> Reader<'d, 'c> {
     }
 
     fn operator(&mut self, word: &[u8], resources: Option<&'d Dictionary>, pen: &mut Pen, out: &mut Out) {
-        let [a, b, _, d, e, f] = pen.numbers;
+        // `a b c d e f Tm`, say; an operator with fewer operands takes the last.
+        let [a, b, _, d, before_last, last] = pen.numbers;
         match word {
             b"Tj" | b"TJ" => show(pen, out),
             b"'" | b"\"" => {
@@ -402,20 +404,20 @@ impl<'d, 'c> Reader<'d, 'c> {
                 show(pen, out);
             }
             b"Tf" => {
-                pen.state.size = f;
+                pen.state.size = last;
                 let name = std::mem::take(&mut pen.name);
                 let font = self.look_up(resources, b"Font", &name).and_then(|font| font.as_dict().ok());
                 pen.state.font_id = font.map_or(0, address);
                 pen.state.font = font.and_then(|font| self.font(font));
             }
             b"Td" | b"TD" => {
-                pen.at.0 += e * pen.scale;
-                pen.at.1 += f;
+                pen.at.0 += before_last * pen.scale;
+                pen.at.1 += last;
             }
             b"Tm" => {
                 pen.scale = if a == 0.0 { b.abs().max(d.abs()) } else { a.abs() };
                 // Along the line and across, if it is not level.
-                pen.at = if a == 0.0 && b != 0.0 { (f * b.signum(), e) } else { (e, f) };
+                pen.at = if a == 0.0 && b != 0.0 { (last * b.signum(), before_last) } else { (before_last, last) };
             }
             b"T*" => pen.is_line_over = true,
             b"BT" => {
@@ -441,7 +443,7 @@ impl<'d, 'c> Reader<'d, 'c> {
                 }
             }
             // What was read for another operator.
-            _ if !pen.pending.is_empty() => self.flush(pen, out),
+            _ if !pen.pending.is_empty() => flush(pen, out),
             _ => {}
         }
     }
@@ -454,26 +456,26 @@ impl<'d, 'c> Reader<'d, 'c> {
             self.purse.unread.insert(Unread::Depth);
             return;
         }
-        self.flush(pen, out);
+        flush(pen, out);
         let own = self.dict(&form.dict, b"Resources");
         let mut inner = Pen { state: pen.state.clone(), is_line_over: true, ..Pen::new() };
         // What it looks up in resources of its own does not depend on who draws it.
         let noted = own.is_some().then(|| self.used.last().cloned()).flatten();
         self.content(form, own.or(resources), &mut inner, out);
-        self.flush(&mut inner, out);
+        flush(&mut inner, out);
         if let (Some(noted), Some(last)) = (noted, self.used.last_mut()) {
             *last = noted;
         }
         pen.is_line_over = true;
     }
+}
 
-    /// Text that no operator shows, on a line of its own.
-    pub(super) fn flush(&mut self, pen: &mut Pen, out: &mut Out) {
-        if !pen.pending.is_empty() {
-            pen.is_line_over = true;
-            show(pen, out);
-            pen.is_line_over = true;
-        }
+/// Appends text that no operator shows, on a line of its own.
+pub(super) fn flush(pen: &mut Pen, out: &mut Out) {
+    if !pen.pending.is_empty() {
+        pen.is_line_over = true;
+        show(pen, out);
+        pen.is_line_over = true;
     }
 }
 

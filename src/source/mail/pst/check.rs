@@ -42,7 +42,7 @@ pub fn check<S: Read + Seek>(source: &mut S) -> io::Result<Checked> {
     if check.wide {
         // dwCRCFull (Unicode only) covers 516 bytes from offset 8.
         let head = check.bytes(0, 564)?.unwrap_or_default();
-        check.found.damaged += usize::from(!head.get(8..524).is_some_and(|part| number(&head, 524, 4) == crc(part)));
+        check.found.damaged += usize::from(head.get(8..524).is_none_or(|part| number(&head, 524, 4) != crc(part)));
     }
     // ROOT, 2.2.2.5: BREFNBT and BREFBBT, each a BID and an IB (2.2.2.4).
     let (roots, word) = if check.wide { (216, 8) } else { (184, 4) };

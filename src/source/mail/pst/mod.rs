@@ -7,6 +7,7 @@
 mod check;
 
 use super::mapi::{ATTACH_DATA, Attachment, Item, Properties, Value};
+use crate::foreign::guarded;
 use crate::source::SkipCause;
 use crate::source::container::{Content, Place, Unpacker};
 use outlook_pst::ltp::prop_context::PropertyValue;
@@ -94,8 +95,7 @@ macro_rules! kind {
 
             fn item(store: &Rc<Self>, id: &EntryId) -> io::Result<(Item, usize)> {
                 let message = <$message>::read(store.clone(), id, None)?;
-                let mut item = item_of(&*message);
-                let mut lost = 0;
+                let (mut item, mut lost) = item_of(&*message);
                 for node in attachment_nodes(&*message) {
                     let Ok(attachment) = <$attachment>::read(message.clone(), node, None) else {
                         lost += 1;
@@ -111,9 +111,11 @@ macro_rules! kind {
                         Some(AttachmentData::Message(message)) => {
                             // What is attached to it in turn cannot be asked for.
                             lost += attachment_nodes(&**message).len();
-                            inner = Some(Box::new(item_of(&**message)));
+                            let (item, lost_of_it) = item_of(&**message);
+                            lost += lost_of_it;
+                            inner = Some(Box::new(item));
                         }
-                        None => {}
+                        None => lost += usize::from(properties.holds_attachment()),
                     }
                     item.attachments.push(Attachment { properties, message: inner });
                 }
@@ -155,40 +157,47 @@ impl<S: Kind> Walk<'_, '_, S> {
             self.lost += 1;
             return Ok(());
         }
-        let id = self.store.properties().make_entry_id(NodeId::from(node));
-        let Ok(folder) = id.and_then(|id| S::folder(&self.store, &id)) else {
+        let read = self.read(node, |store, id| {
+            let folder = S::folder(store, id)?;
+            let name = folder.properties().display_name().unwrap_or_default();
+            let tables = [folder.contents_table(), folder.associated_table(), folder.hierarchy_table()];
+            Ok((name, tables.map(|table| table.map_or(vec![], |table| rows(&**table)))))
+        });
+        let Some((name, [contents, associated, folders])) = read else {
             self.lost += 1;
             return Ok(());
         };
-        let name = folder.properties().display_name().unwrap_or_default();
         let place = if depth == 0 { place.clone() } else { place.within(name.as_bytes()) };
         // Folders do not count as containers in containers.
         let place = Place { depth: place.depth.min(1), ..place };
-        for table in [folder.contents_table(), folder.associated_table()].into_iter().flatten() {
-            for (number, row) in rows(&**table).into_iter().enumerate() {
+        for table in [contents, associated] {
+            for (number, row) in table.into_iter().enumerate() {
                 self.message(&place.within(format!("message {}", number + 1).as_bytes()), row)?;
             }
         }
-        if let Some(table) = folder.hierarchy_table() {
-            for row in rows(&**table) {
-                self.folder(&place, row, depth + 1)?;
-            }
-        }
-        Ok(())
+        folders.into_iter().try_for_each(|row| self.folder(&place, row, depth + 1))
     }
 
     fn message(&mut self, place: &Place, node: u32) -> Result<(), SkipCause> {
         self.unpacker.budget().enter()?;
         self.messages.remove(&node);
-        let id = self.store.properties().make_entry_id(NodeId::from(node));
-        match id.and_then(|id| S::item(&self.store, &id)) {
-            Ok((item, lost)) => {
+        match self.read(node, S::item) {
+            Some((item, lost)) => {
                 self.lost += lost;
                 item.hand_over(self.unpacker, place);
             }
-            Err(_) => self.lost += 1,
+            None => self.lost += 1,
         }
         Ok(())
+    }
+
+    /// What `read` makes of a node; `None` if the library cannot read it, or panics over it.
+    fn read<T>(&self, node: u32, read: impl FnOnce(&Rc<S>, &EntryId) -> io::Result<T>) -> Option<T> {
+        let read = || {
+            let id = self.store.properties().make_entry_id(NodeId::from(node))?;
+            read(&self.store, &id)
+        };
+        guarded(read)?.ok()
     }
 }
 
@@ -196,21 +205,27 @@ fn rows(table: &dyn TableContext) -> Vec<u32> {
     table.rows_matrix().map(|row| u32::from(row.id())).collect()
 }
 
-fn item_of(message: &dyn Message) -> Item {
+/// A message without its attachments, and how many of its recipients could not be read.
+fn item_of(message: &dyn Message) -> (Item, usize) {
     let own = message.properties().iter().map(|(id, value)| (*id, value));
+    let mut lost = 0;
     let recipients = message.recipient_table().map(|table| {
-        let read = |row: &outlook_pst::ltp::table_context::TableRowData| {
+        let mut read = |row: &outlook_pst::ltp::table_context::TableRowData| {
             let columns = table.context().columns();
-            let values = row.columns(table.context()).unwrap_or_default();
-            let read = columns.iter().zip(values).filter_map(|(column, value)| {
-                Some((column.prop_id(), table.read_column(&value?, column.prop_type()).ok()?))
-            });
-            let read: Vec<_> = read.collect();
-            properties(read.iter().map(|(id, value)| (*id, value)))
+            let Ok(values) = row.columns(table.context()) else {
+                lost += 1;
+                return properties(std::iter::empty());
+            };
+            let present = columns.iter().zip(values).filter_map(|(column, value)| Some((column, value?)));
+            let read: Vec<_> = present
+                .map(|(column, value)| Some((column.prop_id(), table.read_column(&value, column.prop_type()).ok()?)))
+                .collect();
+            lost += usize::from(read.iter().any(Option::is_none));
+            properties(read.iter().flatten().map(|(id, value)| (*id, value)))
         };
-        table.rows_matrix().map(read).collect()
+        table.rows_matrix().map(&mut read).collect()
     });
-    Item { properties: properties(own), recipients: recipients.unwrap_or_default(), attachments: vec![] }
+    (Item { properties: properties(own), recipients: recipients.unwrap_or_default(), attachments: vec![] }, lost)
 }
 
 fn attachment_nodes(message: &dyn Message) -> Vec<NodeId> {
