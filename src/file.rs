@@ -15,6 +15,18 @@ pub const MAX_SETTINGS: u64 = 256 << 20;
 /// # Errors
 /// The system's, and a [`Reason`] for a directory, pipe, socket or device: none is waited for.
 pub fn open(path: &Path) -> io::Result<File> {
+    let file = open_unchecked(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(NOT_REGULAR.into()) }
+}
+
+/// What is wrong with what [`open`] refuses.
+pub const NOT_REGULAR: Reason = Reason("not a regular file");
+
+/// The same for who looks at the metadata anyway, and must see there that the file is a regular one.
+///
+/// # Errors
+/// The system's.
+pub fn open_unchecked(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -23,8 +35,7 @@ pub fn open(path: &Path) -> io::Result<File> {
         // Without it, to open a pipe waits until somebody writes to it. Regular files are not affected.
         options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
     }
-    let file = options.open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(Reason("not a regular file").into()) }
+    options.open(path)
 }
 
 /// Reads all of a regular file of at most `max` bytes.

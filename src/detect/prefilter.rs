@@ -115,7 +115,7 @@ impl Prefilter {
             }
         }
         // As PowerShell takes its commands.
-        for word in ["A\0K\0I\0A\0", "A\0S\0I\0A\0", "e\0c\0r\0e\0t\0", "E\0C\0R\0E\0T\0"] {
+        for word in ["A\0K\0I\0A\0", "A\0S\0I\0A\0"] {
             for (anchor, phase) in base64::anchors(word.as_bytes()) {
                 add(anchor, Mark::Base64 { phase });
             }

@@ -32,16 +32,16 @@ impl Reader {
     /// Hands the file at `path` to `sink`, under the name `name`.
     pub fn file(&mut self, path: &Path, name: BlobPath, sink: Sink) {
         // It was a regular file when it was met.
-        self.opened(file::open(path), name, sink);
+        self.opened(file::open_unchecked(path), true, name, sink);
     }
 
     /// The same for a path that a user named, and which may be a pipe: a shell makes those of `<(command)`.
     pub fn named(&mut self, path: &Path, name: BlobPath, sink: Sink) {
-        self.opened(File::open(path), name, sink);
+        self.opened(File::open(path), false, name, sink);
     }
 
-    fn opened(&mut self, file: io::Result<File>, name: BlobPath, sink: Sink) {
-        match file.map_err(unreadable).and_then(|file| self.read_file(file, &name, sink)) {
+    fn opened(&mut self, file: io::Result<File>, must_be_regular: bool, name: BlobPath, sink: Sink) {
+        match file.map_err(unreadable).and_then(|file| self.read_file(file, must_be_regular, &name, sink)) {
             Ok(Some(bytes)) => sink(Item::Blob(Blob { path: name, bytes, context: None })),
             Ok(None) => {}
             Err(cause) => sink(Item::Skip(Skip { path: name, cause })),
@@ -52,10 +52,19 @@ impl Reader {
     }
 
     /// The content of a file; `None` if it is a container that was handed over as such.
-    fn read_file(&mut self, mut file: File, name: &BlobPath, sink: Sink) -> Result<Option<&[u8]>, SkipCause> {
+    fn read_file(
+        &mut self,
+        mut file: File,
+        must_be_regular: bool,
+        name: &BlobPath,
+        sink: Sink,
+    ) -> Result<Option<&[u8]>, SkipCause> {
         let metadata = file.metadata().map_err(unreadable)?;
         if metadata.is_dir() {
             return Err(SkipCause::Unreadable("is a directory".into()));
+        }
+        if must_be_regular && !metadata.is_file() {
+            return Err(unreadable(file::NOT_REGULAR.into()));
         }
         let size = metadata.len();
         if metadata.is_file() && size > 0 {

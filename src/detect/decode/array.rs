@@ -48,6 +48,10 @@ impl ArrayText {
         if !PREFIXES.iter().any(|known| known.as_bytes() == prefix) {
             return None;
         }
+        // A list that is left as it is would be asked for again in what is decoded.
+        if list(raw, anchor).len() < SHORTEST {
+            return None;
+        }
         let (start, end) = (anchor.saturating_sub(REACH), raw.len().min(anchor + REACH));
         let mut decoded = Self { text: Vec::new(), positions: Vec::new() };
         let mut at = start;
@@ -176,6 +180,7 @@ mod tests {
             assert!(decoded.reads(16) && text[raw.clone()].contains(['K', '7', '4']), "{raw:?} of {text}");
         }
         assert!(ArrayText::around(b"{65, 75, 1, 2}", 1).is_none());
+        assert!(ArrayText::around(b"{'A', 'K', 'I', 'A', '5'}", 1).is_none());
         assert!(ArrayText::around(b"0x41, 0x", 0).is_none());
     }
 }

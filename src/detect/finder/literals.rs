@@ -132,23 +132,48 @@ impl Fingerprints {
         let mut windows: Vec<_> = texts.iter().enumerate().map(rarest_window).collect();
         // The common ones first, so that each starts a bucket, and the rare ones join where they cost least.
         windows.sort_by_key(|(_, _, window)| Reverse(window.iter().map(|&b| commonness(b)).sum::<u32>()));
-        let mut sets = [Bucket::default(); 8];
-        let mut chances = [0.0; 8];
-        let mut fingerprints = Self { low: [[0; 16]; WINDOW], high: [[0; 16]; WINDOW], buckets: Default::default() };
-        for (literal, offset, window) in windows {
-            let with = sets.map(|set| set.with(window).chance());
-            let cost = |bucket: usize| with[bucket] - chances[bucket];
-            let best = (0..8).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(0);
+        let mut buckets: [Vec<Known>; 8] = Default::default();
+        let (mut sets, mut chances) = ([Bucket::default(); 8], [0.0; 8]);
+        let add = |sets: &mut [Bucket; 8], chances: &mut [f64; 8], window| {
+            let best = cheapest(sets, chances, window);
             sets[best] = sets[best].with(window);
-            chances[best] = with[best];
-            fingerprints.buckets[best].push(Known { window, literal, offset });
-            for (place, &byte) in window.iter().enumerate() {
-                fingerprints.low[place][usize::from(byte & 15)] |= 1 << best;
-                fingerprints.high[place][usize::from(byte >> 4)] |= 1 << best;
+            chances[best] = sets[best].chance();
+            best
+        };
+        for (literal, offset, window) in windows {
+            let best = add(&mut sets, &mut chances, window);
+            buckets[best].push(Known { window, literal, offset });
+        }
+        // Those that came early did not know who would join them.
+        for _ in 0..IMPROVEMENTS {
+            for from in 0..buckets.len() {
+                for index in (0..buckets[from].len()).rev() {
+                    let known = buckets[from].swap_remove(index);
+                    sets[from] = buckets[from].iter().fold(Bucket::default(), |set, known| set.with(known.window));
+                    chances[from] = sets[from].chance();
+                    let best = add(&mut sets, &mut chances, known.window);
+                    buckets[best].push(known);
+                }
+            }
+        }
+        let mut fingerprints = Self { low: [[0; 16]; WINDOW], high: [[0; 16]; WINDOW], buckets };
+        for (bucket, known) in fingerprints.buckets.iter().enumerate() {
+            for (place, &byte) in known.iter().flat_map(|known| known.window.iter().enumerate()) {
+                fingerprints.low[place][usize::from(byte & 15)] |= 1 << bucket;
+                fingerprints.high[place][usize::from(byte >> 4)] |= 1 << bucket;
             }
         }
         fingerprints
     }
+}
+
+/// So often all literals are asked again which bucket they would rather be in.
+const IMPROVEMENTS: usize = 4;
+
+/// The bucket in which a window costs least.
+fn cheapest(sets: &[Bucket; 8], chances: &[f64; 8], window: [u8; WINDOW]) -> usize {
+    let cost: [f64; 8] = std::array::from_fn(|bucket| sets[bucket].with(window).chance() - chances[bucket]);
+    (0..sets.len()).min_by(|&a, &b| cost[a].total_cmp(&cost[b])).unwrap_or(0)
 }
 
 /// The nibbles that occur in a bucket at each place of a window, a bit each.
@@ -169,23 +194,39 @@ impl Bucket {
 
     /// How often text matches the bucket, as a relative figure.
     fn chance(&self) -> f64 {
-        let bits = |set: u16| (0..16u8).filter(move |bit| set >> bit & 1 == 1);
         let place = |(&low, &high): (&u16, &u16)| {
-            let bytes = bits(high).flat_map(|high| bits(low).map(move |low| high << 4 | low));
-            bytes.map(|byte| f64::from(commonness(byte))).sum::<f64>()
+            let rows = COMMONNESS.iter().enumerate().filter(|(nibble, _)| high >> nibble & 1 == 1);
+            let sums = rows.map(|(_, [first, second])| first[usize::from(low & 0xff)] + second[usize::from(low >> 8)]);
+            f64::from(sums.sum::<u32>())
         };
         self.low.iter().zip(&self.high).map(place).product()
     }
 }
 
+/// The sums of [`commonness`] of the bytes with a high nibble and any of a set of low ones: for its first and its last eight,
+/// a bit each. They are looked up thousands of times at each start.
+static COMMONNESS: [[[u32; 256]; 2]; 16] = {
+    let mut sums = [[[0; 256]; 2]; 16];
+    let mut index = 0;
+    while index < 16 * 2 * 256 * 8 {
+        let (high, half, set, bit) = (index >> 12, index >> 11 & 1, index >> 3 & 255, index & 7);
+        if set >> bit & 1 == 1 {
+            sums[high][half][set] += commonness((high << 4 | half << 3 | bit) as u8);
+        }
+        index += 1;
+    }
+    sums
+};
+
 /// How common a byte is in text and code, roughly.
-fn commonness(byte: u8) -> u32 {
+const fn commonness(byte: u8) -> u32 {
     match byte {
         b' ' => 60,
         b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 40,
         b'a'..=b'z' => 15,
         b'\n' | b'\t' | b'_' | b'.' | b',' | b'(' | b')' | b'"' | b'=' | b':' | b'/' | b'-' | b'0' | b'1' => 10,
         b'A'..=b'Z' | b'0'..=b'9' => 5,
+        0x80.. => 0,
         _ => 1,
     }
 }
