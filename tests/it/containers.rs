@@ -436,6 +436,18 @@ fn what_a_parser_fails_on_is_told_and_costs_itself() {
     }
 }
 
+/// What fuzzing has found: files on which a library ended the process.
+#[test]
+fn no_file_ends_the_process() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/containers/aborts");
+    for entry in std::fs::read_dir(dir).expect("the cases") {
+        let path = entry.expect("an entry").path();
+        let run = Sandbox::new().run(&["scan", path.to_str().expect("a plain name")]);
+        assert_eq!(run.code, Some(2), "{path:?}: {} {}", run.stdout, run.stderr);
+        assert!(run.stdout.contains("damaged") && !run.stdout.contains("internal"), "{path:?}: {}", run.stdout);
+    }
+}
+
 #[test]
 fn what_was_packed_together_shares_its_limits() {
     // Each message of a packed mailbox holds a packed megabyte: together they are over the limit, none of them is alone.
