@@ -435,6 +435,7 @@ impl<'a> Collected<'a> {
         }
         findings.par_sort_unstable_by(|a, b| a.order(b));
         skips.sort();
+        skips.dedup();
         let mut used = BTreeSet::new();
         policy.apply(&mut findings, &mut used);
         let mut unused = policy.accept(&mut findings, detector.rules());

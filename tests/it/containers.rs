@@ -716,6 +716,7 @@ fn several_archives_and_what_is_written_around_them() {
     for (name, bytes) in [
         ("two.zip", [&one[..], &other].concat()),
         ("three.zip", [&other[..], &one, &other].concat()),
+        ("followed.pdf", [&b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"[..], &one].concat()),
         ("padded.exe", [b"MZ", &noise[..], &one, &[0; 4000]].concat()),
         ("signed.exe", [b"MZ", &noise[..], &one, &noise].concat()),
         ("picture.png", [b"\x89PNG\r\n\x1a\n", &noise[..], &one, b"\0\0"].concat()),

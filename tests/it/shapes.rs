@@ -218,6 +218,20 @@ fn files_that_are_compressed_in_other_ways_and_in_base64() {
     }
 }
 
+/// As programs write archives that cannot go back in what they write, and JSON with lines in it.
+#[test]
+fn streamed_archives_and_escaped_lines_in_base64() {
+    let mut archive = zip::ZipWriter::new_stream(vec![]);
+    archive.start_file("a.env", zip::write::SimpleFileOptions::default()).expect("a file");
+    archive.write_all(expand("{{akia}} {{secret}}\n").text.as_bytes()).expect("memory");
+    let base64 = data_encoding::BASE64_MIME.encode(&archive.finish().expect("memory").into_inner());
+    for text in [base64.clone(), base64.replace("\r\n", "\\n").replace('/', "\\/"), base64.replace("\r\n", "\\r\\n")] {
+        let sandbox = Sandbox::new();
+        sandbox.write_bytes("a.json", format!("{{\"data\": \"{text}\"}}\n").as_bytes());
+        assert_eq!(findings_in(&sandbox.json(&["."]), "a.json").len(), 1, "{text}");
+    }
+}
+
 /// As PowerShell takes its commands.
 #[test]
 fn in_utf16_and_in_base64() {

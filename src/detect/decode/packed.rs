@@ -3,7 +3,7 @@
 use super::base64::{ALPHABET, sextet};
 use super::{Decoded, Encoding};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::ops::Range;
 
 /// How text is compressed.
@@ -57,18 +57,34 @@ impl Compression {
                 decoder.take(most as u64).read_to_end(text)
             }
             Self::Zip => {
-                while let Ok(Some(file)) = zip::read::read_zipfile_from_stream(packed) {
-                    let left = most.saturating_sub(text.len());
-                    file.take(left as u64).read_to_end(text)?;
-                    text.push(b'\n');
-                    if left == 0 {
-                        break;
-                    }
-                }
-                Ok(text.len())
+                let mut bytes = Vec::new();
+                packed.take(most as u64).read_to_end(&mut bytes)?;
+                unpack_zip(&bytes, text, most)
             }
         }
     }
+}
+
+/// Unpacks the files that an archive lists or, if its list is cut off, those that follow each other.
+fn unpack_zip(bytes: &[u8], text: &mut Vec<u8>, most: usize) -> std::io::Result<usize> {
+    let mut add = |file: &mut dyn Read| {
+        let left = most.saturating_sub(text.len());
+        let read = file.take(left as u64).read_to_end(text);
+        text.push(b'\n');
+        read
+    };
+    if let Ok(mut archive) = zip::ZipArchive::new(Cursor::new(bytes)) {
+        for index in 0..archive.len() {
+            // One that is damaged costs itself.
+            _ = archive.by_index(index).map(|mut file| add(&mut file));
+        }
+    } else {
+        let mut rest = bytes;
+        while let Ok(Some(mut file)) = zip::read::read_zipfile_from_stream(&mut rest) {
+            add(&mut file)?;
+        }
+    }
+    Ok(text.len())
 }
 
 /// Compressed text, unpacked.
@@ -116,7 +132,7 @@ impl Decoded for PackedText {
     }
 }
 
-/// The bytes that base64 characters stand for, up to what is neither one nor white space.
+/// The bytes that base64 characters stand for, up to what is neither one nor white space, escaped or not.
 struct Base64Reader<'a> {
     raw: &'a [u8],
     at: usize,
@@ -137,6 +153,9 @@ impl Read for Base64Reader<'_> {
                     buffer[written] = (self.bits >> self.count) as u8;
                     written += 1;
                 }
+            } else if byte == b'\\' && matches!(self.raw.get(self.at + 1), Some(b'n' | b'r' | b'/')) {
+                // In a text of JSON, line ends and slashes are escaped.
+                self.at += usize::from(self.raw[self.at + 1] != b'/');
             } else if !matches!(byte, b'\n' | b'\r' | b' ' | b'\t') {
                 break;
             }

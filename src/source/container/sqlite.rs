@@ -281,7 +281,10 @@ impl<'a> Database<'a> {
                 12.. if super::Format::of(&value[..value.len().min(super::HEAD)]).is_some() => {
                     rows.files.push(value.to_vec());
                 }
-                12.. => rows.text.extend_from_slice(value),
+                // Beside what is no text, a text would look as if somebody had named it.
+                12.. if std::str::from_utf8(value).is_ok_and(|text| !text.contains(|c: char| c.is_control())) => {
+                    rows.text.extend_from_slice(value);
+                }
                 _ => {}
             }
             rows.text.push(b'\t');

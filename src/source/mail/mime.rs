@@ -274,7 +274,7 @@ fn problem(parsed: &mail_parser::Message, part: &MessagePart) -> Option<SkipCaus
         is_packed.then_some(SkipCause::NoText("a part looks like base64 and does not say so"))
     } else {
         // Some put anything there, and write plain text.
-        let is_packed = lines.any(|line| is_long(line) && is_base64(line));
+        let is_packed = lines.any(|line| is_long(line) && is_base64(line) || line.starts_with(b"begin "));
         is_packed.then_some(SkipCause::Damaged("a part is in an encoding of an unknown name"))
     }
 }

@@ -16,7 +16,7 @@ mod load;
 mod other;
 mod page;
 
-use super::{Place, Unpacker};
+use super::{Content, Format, Place, Unpacker, zip};
 use crate::source::SkipCause;
 use filter::Purse;
 use page::Reader;
@@ -119,6 +119,9 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(
         }
     };
     let unread = read(bytes, give, &mut |length| budget.unfold(length));
+    if zip::end_of_last(bytes).is_some() {
+        unpacker.open(Format::Zip, &place.within(b"after the end"), Content::Bytes(bytes));
+    }
     if let Some(spent) = budget.spent() {
         return Err(spent.clone());
     }
