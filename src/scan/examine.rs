@@ -200,9 +200,10 @@ impl<'a> Examiner<'a> {
         if found.is_nothing() { found } else { self.without_secrets(found) }
     }
 
-    /// What is in the last part of a name.
+    /// What is in the last part of the name of a file, of which the directories are looked at on their own; in all of the name
+    /// of what is in a container.
     fn in_name(&self, path: &BlobPath) -> Examined {
-        let bytes = path.last_name();
+        let bytes = if path.inside().is_empty() { path.last_name() } else { path.innermost() };
         // Nothing of interest is shorter, and most names are.
         if bytes.len() < ID_LEN {
             return Examined::default();

@@ -67,7 +67,7 @@ impl Format {
         }
     }
 
-    /// True if more than [`HEAD`] bytes must be seen, up to [`mime::MAX_FIELDS`].
+    /// True if more than [`HEAD`] bytes must be seen, up to `mime::MAX_FIELDS`.
     pub fn needs_more(head: &[u8]) -> bool {
         mime::recognize(head) == Recognition::Open
     }
