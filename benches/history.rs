@@ -6,17 +6,17 @@
 
 use keyspill::detect::Detector;
 use keyspill::detect::prefilter::{Hits, Shared};
+use keyspill::finding::object::ObjectKind;
+use keyspill::git::map::Map;
+use keyspill::git::odb::Odb;
+use keyspill::git::pack::delta::Copied;
+use keyspill::git::pack::entry::Header;
+use keyspill::git::pack::forest::Forest;
+use keyspill::git::pack::inflate::Inflater;
+use keyspill::git::pack::walk::{Visit, Visitor, Walk};
+use keyspill::git::pack::{Damage, Pack};
+use keyspill::git::repository::Repository;
 use keyspill::rule::RuleSet;
-use keyspill::source::git::map::Map;
-use keyspill::source::git::object::Kind;
-use keyspill::source::git::odb::Odb;
-use keyspill::source::git::pack::delta::Copied;
-use keyspill::source::git::pack::entry::Header;
-use keyspill::source::git::pack::forest::Forest;
-use keyspill::source::git::pack::inflate::Inflater;
-use keyspill::source::git::pack::walk::{Visit, Visitor, Walk};
-use keyspill::source::git::pack::{Damage, Pack};
-use keyspill::source::git::repository::Repository;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -56,7 +56,7 @@ fn inflate(data: &[u8], forest: &Forest) {
     let mut inflater = Inflater::new();
     let mut out = Vec::new();
     let roots = (0..).map_while(|number| forest.portion(number)).flatten();
-    for root in roots.filter(|root| root.kind == Kind::Blob) {
+    for root in roots.filter(|root| root.kind == ObjectKind::Blob) {
         for entry in forest.descendants(root.entry) {
             let (start, end) = forest.extent(entry);
             let bytes = &data[start as usize..data.len().min(end as usize)];
@@ -71,7 +71,7 @@ fn inflate(data: &[u8], forest: &Forest) {
 
 fn walk(pack: &Pack, forest: &Forest, detector: Option<&Detector>) -> u64 {
     let mut matcher = Matcher(detector, 0);
-    Walk::new(pack, forest, &[Kind::Blob], 1 << 30).work(&mut matcher);
+    Walk::new(pack, forest, &[ObjectKind::Blob], 1 << 30).work(&mut matcher);
     matcher.1
 }
 

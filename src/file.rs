@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 /// The largest file of settings that is read, in bytes: a baseline may accept a million findings.
 pub const MAX_SETTINGS: u64 = 256 << 20;
@@ -87,6 +87,19 @@ pub fn describe(error: &io::Error) -> String {
     let mut characters = text.chars();
     // The system may speak any language.
     characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+}
+
+/// Without `.` and `..`, by the text alone.
+pub fn normalise(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => _ = out.pop(),
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 #[cfg(test)]

@@ -21,17 +21,18 @@
 //! assert!(found.candidates[0].dummy.is_some(), "it is an example from AWS's documentation");
 //! ```
 
+pub mod cli;
 pub mod config;
 pub mod credential;
 pub mod detect;
 pub mod file;
 pub mod finding;
 pub mod foreign;
-mod json;
+pub mod git;
 pub mod judge;
 pub mod policy;
 pub mod report;
 pub mod rule;
-pub mod sanitize;
 pub mod scan;
 pub mod source;
+pub mod text;

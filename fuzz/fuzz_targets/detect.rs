@@ -6,7 +6,7 @@ use keyspill::report::uri::UriBase;
 use keyspill::report::{Coverage, Options, Report, html, json, sarif, text};
 use keyspill::scan::Limits;
 use keyspill::scan::examine::Examiner;
-use keyspill::source::{Blob, BlobPath, SizeLimit};
+use keyspill::{finding::BlobPath, source::{Blob, SizeLimit}};
 use keyspill_fuzz::DETECTOR;
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
@@ -46,7 +46,7 @@ fuzz_target!(|bytes: &[u8]| {
         sarif::write(&report, &options, &base),
         html::write(&report),
     ];
-    let secrets = clear.iter().filter_map(|finding| finding.secret.as_ref());
+    let secrets = clear.iter().filter_map(|finding| finding.secret());
     for secret in secrets.map(|secret| &secret.text[..]).filter(|secret| secret.len() >= 40) {
         assert!(outputs.iter().all(|output| !output.contains(secret)), "a secret is shown");
     }

@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use keyspill::source::git::index::Index;
+use keyspill::git::index::Index;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

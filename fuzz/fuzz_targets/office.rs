@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use keyspill::source::container::format::Format;
+use keyspill::source::unpack::format::Format;
 use std::io::{Cursor, Write};
 use zip::write::{SimpleFileOptions, ZipWriter};
 

@@ -5,12 +5,12 @@
 
 #![no_main]
 
-use keyspill::source::git::attribute::graph::{Graph, Reach};
-use keyspill::source::git::attribute::trees::Trees;
-use keyspill::source::git::attribute::{self, Wanted};
-use keyspill::source::git::history::{History, Inspector, Object, Progress};
-use keyspill::source::git::odb::Odb;
-use keyspill::source::git::pack::delta::Copied;
+use keyspill::git::attribute::graph::{Graph, Reach};
+use keyspill::git::attribute::trees::Trees;
+use keyspill::git::attribute::{self, Wanted};
+use keyspill::git::history::{History, Inspector, Object, Progress};
+use keyspill::git::odb::Odb;
+use keyspill::git::pack::delta::Copied;
 use libfuzzer_sys::fuzz_target;
 use sirocco::{Format, deflate::Level};
 use std::sync::Mutex;

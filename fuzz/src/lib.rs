@@ -4,9 +4,9 @@ use keyspill::detect::Detector;
 use keyspill::rule::RuleSet;
 use keyspill::scan::examine::{Examined, Examiner};
 use keyspill::scan::{Limit, Limits};
-use keyspill::source::container::Content;
-use keyspill::source::container::format::Format;
-use keyspill::source::{Blob, BlobPath, SizeLimit, SkipCause};
+use keyspill::source::unpack::Content;
+use keyspill::source::unpack::format::Format;
+use keyspill::{finding::BlobPath, source::{Blob, SizeLimit, SkipCause}};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 

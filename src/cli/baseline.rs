@@ -4,16 +4,16 @@ use super::{
     output,
     session::{Obeyed, Session},
 };
+use crate::config::{BASELINE_NAME, Config};
+use crate::finding::{Finding, Suppression};
+use crate::policy::baseline::{Baseline, Entry};
+use crate::policy::migrate::{self, Accepted};
+use crate::policy::place::Places;
+use crate::report::{Report, Verdict};
+use crate::rule::RuleSet;
+use crate::scan::Scope;
+use crate::text::mask::hide_long_words;
 use anyhow::{Context, bail};
-use keyspill::config::{BASELINE_NAME, Config};
-use keyspill::finding::mask::hide_long_words;
-use keyspill::finding::{Finding, Suppression};
-use keyspill::policy::baseline::{Baseline, Entry};
-use keyspill::policy::migrate::{self, Accepted};
-use keyspill::policy::place::Places;
-use keyspill::report::{Report, Verdict};
-use keyspill::rule::RuleSet;
-use keyspill::scan::Scope;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -120,7 +120,7 @@ impl What {
 
     /// True if what an entry is of would have been met.
     fn scans(&self, baseline: &Baseline, entry: &Entry, places: &Places) -> bool {
-        let file = entry.path.split(keyspill::source::INSIDE).next().unwrap_or_default();
+        let file = entry.path.split(crate::finding::path::INSIDE).next().unwrap_or_default();
         let dir = baseline.file.parent().unwrap_or(Path::new(""));
         let file = places.of_file(&dir.join(file));
         let is_below = |root: &PathBuf| file.starts_with(root.canonicalize().unwrap_or_else(|_| places.of_file(root)));
@@ -129,7 +129,7 @@ impl What {
 
     /// The entries for findings that can be accepted: a judgement goes with what it is of.
     fn entries<'a>(&self, baseline: &Baseline, findings: impl Iterator<Item = &'a Finding>) -> Vec<Entry> {
-        let accepted = findings.filter(|finding| finding.judgement.is_none() && !finding.is_of_comment());
+        let accepted = findings.filter(|finding| finding.judgement().is_none() && !finding.is_unused_allow());
         let entry = |finding: &Finding| Entry {
             reason: self.reason.clone().unwrap_or_default(),
             author: self.author.clone().unwrap_or_default(),
@@ -238,7 +238,7 @@ fn show(given: Option<PathBuf>) -> anyhow::Result<Verdict> {
         if let Some(day) = expires {
             line += &format!("  until {day}");
         }
-        output::stdout(&(keyspill::sanitize::one_line(&hide_long_words(&line)) + "\n"))?;
+        output::stdout(&(crate::text::sanitize::one_line(&hide_long_words(&line)) + "\n"))?;
     }
     Ok(Verdict::Clean)
 }

@@ -1,9 +1,9 @@
 //! `keyspill config`.
 
 use super::output;
-use keyspill::config::Config;
-use keyspill::report::Verdict;
-use keyspill::rule::RuleSet;
+use crate::config::Config;
+use crate::report::Verdict;
+use crate::rule::RuleSet;
 use std::path::{Path, PathBuf};
 
 /// Subcommands of `config`.
@@ -34,7 +34,7 @@ impl Command {
         };
         let config = Config::read(&file, &RuleSet::built_in())?;
         if show {
-            output::stdout(&keyspill::finding::mask::hide_long_words(&config.to_toml()))?;
+            output::stdout(&crate::text::mask::hide_long_words(&config.to_toml()))?;
             return Ok(Verdict::Clean);
         }
         output::stdout(&format!("{}: everything is known and makes sense\n", file.display()))?;

@@ -1,10 +1,10 @@
 //! `keyspill completions` and `keyspill man`: made from the one definition of the command line.
 
 use super::{Cli, output};
+use crate::report::Verdict;
 use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
-use keyspill::report::Verdict;
 use std::path::PathBuf;
 
 /// Arguments of `completions`.

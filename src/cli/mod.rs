@@ -10,8 +10,8 @@ mod rules;
 mod scan;
 mod session;
 
+use crate::report::Verdict;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use keyspill::report::Verdict;
 use std::process::ExitCode;
 
 /// Find leaked AWS keys.

@@ -1,7 +1,7 @@
 //! Writing to standard output, standard error and report files.
 
+use crate::text::sanitize::{sanitize, to_json};
 use anyhow::Context;
-use keyspill::sanitize::{sanitize, to_json};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -138,7 +138,7 @@ fn say(level: &str, text: &str) {
 /// Makes a panic tell its place and not its message, which may quote the text that brought it about, and so a secret.
 pub fn keep_panics_quiet() {
     std::panic::set_hook(Box::new(|panic| {
-        if keyspill::foreign::is_running() {
+        if crate::foreign::is_running() {
             return;
         }
         let place = panic.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));

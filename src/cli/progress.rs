@@ -1,7 +1,7 @@
 //! The progress bar on standard error.
 
+use crate::scan::Progress;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use keyspill::scan::Progress;
 use std::io::{self, IsTerminal};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};

@@ -1,9 +1,10 @@
 //! `keyspill rules`.
 
 use super::output;
+use crate::detect::check;
+use crate::report::Verdict;
+use crate::rule::{Matcher, Rule, RuleSet, example};
 use anyhow::bail;
-use keyspill::report::Verdict;
-use keyspill::rule::{Matcher, Rule, RuleSet, check, example};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;

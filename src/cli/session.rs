@@ -1,14 +1,14 @@
 //! What is in force where keyspill runs: configuration, accepted findings, threshold; and a scan under it.
 
 use super::output;
-use keyspill::config::Config;
-use keyspill::detect::Detector;
-use keyspill::policy::baseline::Baseline;
-use keyspill::report::{Report, Verdict};
-use keyspill::rule::{RuleSet, Severity};
-use keyspill::scan::{Limits, Progress, Scan, Scope};
-use keyspill::source::SizeLimit;
-use keyspill::source::git::staged::is_staged;
+use crate::config::Config;
+use crate::detect::Detector;
+use crate::git::staged::is_staged;
+use crate::policy::baseline::Baseline;
+use crate::report::{Report, Verdict};
+use crate::rule::{RuleSet, Severity};
+use crate::scan::{Limits, Progress, Scan, Scope};
+use crate::source::SizeLimit;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -1,13 +1,15 @@
 //! `keyspill.toml`: what a team tells of itself, and what of the findings does not count for it. A file only adds to what
 //! keyspill does by itself; it cannot turn a rule off without saying where or why.
 
+pub mod allow;
 pub mod syntax;
 
+use crate::config::allow::{Allow, Paths};
 use crate::credential::{AccountId, Fingerprint};
 use crate::file::{self, describe};
-use crate::finding::mask::{hide_long_words, name_shown};
-use crate::policy::allow::{Allow, Paths};
 use crate::rule::{RuleSet, Severity};
+use crate::text::mask::{hide_long_words, name_shown};
+use crate::text::toml::explain;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -269,33 +271,6 @@ fn parse(text: &str) -> Result<ConfigFile, Problem> {
         }
     }
     toml::from_str(text).map_err(|error| Problem::Syntax(explain(text, &error)))
-}
-
-/// What is wrong and where, without what stands there: it may be of another file, and a secret.
-pub(crate) fn explain(text: &str, error: &toml::de::Error) -> String {
-    let at = error.span().map_or(0, |span| span.start.min(text.len()));
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    format!("line {line}, column {column}: {}", expected(error.message()))
-}
-
-/// What the library's message says that is not quoted from the file: which field is missing, and what was expected.
-fn expected(message: &str) -> String {
-    if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
-        return format!("missing field {}", name_shown(field));
-    }
-    // What is quoted comes first.
-    match message.rsplit_once(", expected ") {
-        Some((before, expected)) if before.starts_with("unknown variant") => {
-            format!("unknown value, expected {}", hide_long_words(expected))
-        }
-        Some((before, expected)) if before.starts_with("unknown field") => {
-            format!("unknown key, expected {}", hide_long_words(expected))
-        }
-        Some((_, expected)) => format!("expected {}", hide_long_words(expected)),
-        None => "not valid TOML".into(),
-    }
 }
 
 fn known_keys(table: &toml::Table, known: &[&str], place: &str) -> Result<(), Problem> {

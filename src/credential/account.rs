@@ -5,7 +5,7 @@
 //! was published by researchers (Tal Be'ery, "A short note on AWS KEY ID", 2023), and `aws sts get-access-key-info`
 //! gives the same answer online.
 
-use crate::detect::finder::is_base64;
+use crate::text::alphabet::is_base64;
 use std::fmt;
 
 /// A 12-digit AWS account number.

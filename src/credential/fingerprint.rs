@@ -13,7 +13,7 @@ pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// Of an id, a secret or both.
-    pub fn of(id: Option<&str>, secret: Option<&str>) -> Self {
+    pub fn new(id: Option<&str>, secret: Option<&str>) -> Self {
         let colon = if id.is_some() && secret.is_some() { ":" } else { "" };
         let hash = Sha256::new()
             .chain_update(id.unwrap_or_default())
@@ -51,10 +51,10 @@ mod tests {
     #[test]
     fn it_is_the_sha256_of_the_value() {
         let hash = "sha256-v1:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(Fingerprint::of(None, Some("abc")).to_string(), hash);
-        assert_eq!(Fingerprint::parse(hash), Some(Fingerprint::of(None, Some("abc"))));
+        assert_eq!(Fingerprint::new(None, Some("abc")).to_string(), hash);
+        assert_eq!(Fingerprint::parse(hash), Some(Fingerprint::new(None, Some("abc"))));
         assert_eq!(Fingerprint::parse("sha256-v1:00"), None);
-        assert_eq!(Fingerprint::of(Some("abc"), None).to_string(), hash);
-        assert_eq!(Fingerprint::of(Some("a"), Some("b")), Fingerprint::of(None, Some("a:b")));
+        assert_eq!(Fingerprint::new(Some("abc"), None).to_string(), hash);
+        assert_eq!(Fingerprint::new(Some("a"), Some("b")), Fingerprint::new(None, Some("a:b")));
     }
 }

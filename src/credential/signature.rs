@@ -51,6 +51,14 @@ impl SignedRequest {
         Self::read_url(text, id).or_else(|| Self::read_header(text, id))
     }
 
+    /// How much memory it takes, in bytes.
+    pub fn weight(&self) -> usize {
+        let texts = match &self.signature {
+            Signature::V4 { texts, .. } | Signature::V2 { texts, .. } => texts,
+        };
+        size_of::<Self>() + texts.iter().map(String::len).sum::<usize>()
+    }
+
     /// True if `secret` made the signature.
     pub fn is_by(&self, secret: &str) -> bool {
         match &self.signature {

@@ -1,9 +1,7 @@
 //! Comments in scanned text that allow a finding: found here, read and judged by [`crate::policy::inline`].
 
+use crate::text::markers::MARKERS;
 use std::ops::Range;
-
-/// What such a comment holds: keyspill's own marker first, then those of gitleaks and detect-secrets.
-pub const MARKERS: [&str; 3] = ["keyspill:allow", "gitleaks:allow", "pragma: allowlist"];
 
 /// How much of the line before and after the marker is kept, in bytes.
 const KEPT_BEFORE: usize = 40;

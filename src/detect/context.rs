@@ -1,6 +1,6 @@
 //! Does the text around a value call it an AWS secret?
 
-use super::finder::SECRET_LEN;
+use crate::text::alphabet::SECRET_LEN;
 use std::ops::Range;
 
 /// How far before a value words are looked for, in bytes: on its own line, and on the line above.

@@ -2,28 +2,9 @@
 //!
 //! They are recognised so that they can be *said*: counted, and shown on request, but never a failure.
 
+use crate::finding::Dummy;
 use aho_corasick::AhoCorasick;
 use std::sync::LazyLock;
-
-/// Why a value is not a real credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Dummy {
-    /// An example of AWS's documentation: it holds the word `EXAMPLE`.
-    Documented,
-    /// A value that someone wrote to stand for a key: repeated or counted-up characters, words.
-    Placeholder,
-}
-
-impl Dummy {
-    /// In a report: "this is …".
-    pub fn describe(self) -> &'static str {
-        match self {
-            Self::Documented => "an example from AWS documentation",
-            Self::Placeholder => "a placeholder",
-        }
-    }
-}
 
 /// Longest stretch of equal or counted-up characters that chance allows (about 1 in 10⁶ over 40 characters).
 const LONGEST_CHANCE: usize = 5;

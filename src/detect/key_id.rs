@@ -1,24 +1,12 @@
 //! Access key ids: is this spelling of one a real id, a made-up one, or part of something else?
 
 use super::decode::escape;
-use super::dummy::{self, Dummy};
-use super::finder::is_base64;
+use super::dummy;
+use crate::finding::Dummy;
+use crate::text::alphabet::{ID_LEN, is_base64};
 use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
-
-/// Length in bytes of an access key id: a 4-letter prefix and 16 characters of base32
-/// ([IAM unique identifiers](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids)).
-pub const ID_LEN: usize = 20;
-
-/// Of ids that belong to a credential: long-term, temporary, bearer token, context-specific. Users, roles, groups and
-/// policies have ids too, with other prefixes, and they are nothing to hide.
-pub const PREFIXES: [&str; 4] = ["AKIA", "ASIA", "ABIA", "ACCA"];
-
-/// True if `id` is that of a long-term key: of a user or root user, or of an account from before there were users.
-pub fn is_long_term(id: &str) -> bool {
-    id.len() == ID_LEN && (id.starts_with("AKIA") || !PREFIXES.iter().any(|prefix| id.starts_with(prefix)))
-}
 
 /// A real id's 16 random characters of 32 have less entropy than this, in bits per character, once in a million.
 const MIN_ENTROPY: f64 = 2.4;

@@ -6,12 +6,12 @@
 //!     └──── decode ◄────────┘   text in base64 or UTF-16 goes round once more
 //! ```
 
+pub mod check;
 pub mod comment;
 pub mod context;
 pub mod decode;
 pub mod dummy;
 pub mod finder;
-pub mod ini;
 pub mod key_id;
 pub mod observe;
 mod pair;
@@ -20,11 +20,11 @@ mod secret;
 mod token;
 
 use crate::credential::AccountId;
+use crate::finding::{Dummy, Encoding};
 use crate::rule::{Finder, Matcher, Rule, RuleSet, Severity};
+use crate::text::wide::Wide;
 use comment::Comment;
-use decode::Encoding;
-use decode::wide::{Wide, WideText};
-use dummy::Dummy;
+use decode::wide::WideText;
 use prefilter::{Hits, Prefilter, Shared};
 use secrecy::SecretString;
 use std::ops::Range;

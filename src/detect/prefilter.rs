@@ -8,8 +8,9 @@ use super::decode::{array, base64, escape};
 use super::finder;
 use super::finder::literals::Literals;
 use super::observe::credential_report;
-use super::{key_id, secret};
+use super::secret;
 use crate::rule::RuleSet;
+use crate::text::alphabet::is_base64;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -143,13 +144,13 @@ impl Prefilter {
         for start in array::ANCHORS {
             add(start.into(), Mark::Array);
         }
-        for prefix in key_id::PREFIXES {
+        for prefix in crate::text::alphabet::PREFIXES {
             add(prefix.into(), Mark::KeyId);
         }
         for word in ["ecret", "ECRET"] {
             add(word.into(), Mark::SecretWord);
         }
-        for comment in super::comment::MARKERS {
+        for comment in crate::text::markers::MARKERS {
             add(comment.into(), Mark::AllowComment);
         }
         let (texts, marks): (Vec<_>, Vec<_>) = meanings.into_iter().unzip();
@@ -210,10 +211,10 @@ impl Prefilter {
             if end <= done {
                 continue;
             }
-            while start > done && finder::is_base64(text[start - 1]) {
+            while start > done && is_base64(text[start - 1]) {
                 start -= 1;
             }
-            while end < text.len() && finder::is_base64(text[end]) {
+            while end < text.len() && is_base64(text[end]) {
                 end += 1;
             }
             match windows.last_mut() {

@@ -7,7 +7,7 @@
 use super::context::Context;
 use super::decode::escape;
 use super::dummy::entropy;
-use super::finder::SECRET_LEN;
+use crate::text::alphabet::SECRET_LEN;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -102,7 +102,7 @@ pub fn in_block(text: &[u8], run: &Range<usize>) -> bool {
         let body = &line[..line.len() - padding];
         // Shorter than this it may be a key id, or a word.
         let is_long = body.len() > 20 || padding > 0;
-        is_long && body.iter().all(|&b| super::finder::is_base64(b)) || line.starts_with(b"-----")
+        is_long && body.iter().all(|&b| crate::text::alphabet::is_base64(b)) || line.starts_with(b"-----")
     };
     let last_line = above.rsplit(|&b| b == b'\n').next().unwrap_or_default();
     let first_line = below.split(|&b| b == b'\n').next().unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use super::comment::Comment;
 use super::context::{self, Context};
+use super::decode::Decoded;
 use super::decode::array::ArrayText;
 use super::decode::base64::Base64Text;
 use super::decode::escape::{self, EscapedText};
@@ -9,13 +10,14 @@ use super::decode::hex::HexText;
 use super::decode::packed::{Compression, PackedText};
 use super::decode::run::Packed;
 use super::decode::wide::WideText;
-use super::decode::{Decoded, Encoding};
-use super::dummy::{self, Dummy};
-use super::finder::SECRET_LEN;
-use super::key_id::{self, ID_LEN, IdKind};
+use super::dummy;
+use super::key_id::{self, IdKind};
 use super::prefilter::{Hits, Mark, Prefilter};
 use super::{Candidate, Part, observe, secret};
+use crate::finding::{Dummy, Encoding};
 use crate::rule::{Matcher, Observer, RegexMatcher, Rule, RuleSet};
+use crate::text::alphabet::ID_LEN;
+use crate::text::alphabet::SECRET_LEN;
 use secrecy::{ExposeSecret, SecretString};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
@@ -339,7 +341,7 @@ impl<'a> Tokenizer<'a> {
         }
         let Ok(inner) = data_encoding::BASE64.decode(&layered.text[run.start..run.end + padding]) else { return };
         let value = inner.trim_ascii();
-        if value.len() == SECRET_LEN && value.iter().all(|&b| super::finder::is_base64(b)) {
+        if value.len() == SECRET_LEN && value.iter().all(|&b| crate::text::alphabet::is_base64(b)) {
             self.push_secret(layered, run.start..run.end + padding, value, Some(Encoding::Base64));
         }
     }

@@ -1,10 +1,6 @@
 //! When and through whom a finding came into a repository, and whether it is still there.
 
-use super::mask;
-use crate::sanitize::one_line;
-use crate::source::git::attribute::graph::Reach;
-use crate::source::git::object::{Kind, Person as RawPerson, header, subject};
-use crate::source::git::oid::Oid;
+use super::object::{ObjectKind, Oid};
 use std::sync::Arc;
 
 /// So many commits are named one by one; beyond, they are counted.
@@ -16,7 +12,7 @@ pub struct History {
     /// The object in which it was found.
     pub object: Oid,
     /// A blob, or a commit or tag whose text it is in.
-    pub kind: Kind,
+    pub kind: ObjectKind,
     /// From where that can be reached.
     pub reach: Reach,
     /// True if it is in the commit that is checked out.
@@ -44,6 +40,21 @@ impl History {
     pub fn is_past(&self) -> bool {
         !self.is_at_head && !self.is_in_tree
     }
+}
+
+/// From where an object can be reached; the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reach {
+    /// From the commit that is checked out.
+    Head,
+    /// From a branch, tag or another ref.
+    Refs,
+    /// From the index: it is staged, and in no commit yet.
+    Index,
+    /// Only from a reflog: from what a ref once pointed to.
+    Reflog,
+    /// From nowhere: it is there until git cleans up.
+    Unreachable,
 }
 
 /// Some commits and how many there are.
@@ -99,46 +110,9 @@ impl Exposure {
     }
 }
 
-impl Commit {
-    /// Reads a commit's text.
-    pub fn read(oid: Oid, text: &[u8], show_secrets: bool) -> Self {
-        let shown = |bytes: &[u8]| {
-            let mut bytes = bytes.to_vec();
-            if !show_secrets {
-                mask::hide_secrets_in_name(&mut bytes);
-            }
-            one_line(&String::from_utf8_lossy(&bytes))
-        };
-        let person = |name: &[u8]| {
-            let RawPerson { name, email, time } = RawPerson::read(header(text, name).unwrap_or_default());
-            Person { name: shown(name), email: shown(email), time }
-        };
-        Self {
-            oid,
-            author: person(b"author "),
-            committer: person(b"committer "),
-            subject: if show_secrets {
-                shown(subject(text))
-            } else {
-                one_line(&mask::without_key_material(subject(text)))
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::example::expand;
-
-    #[test]
-    fn secrets_in_a_subject_are_masked() {
-        let secret = expand("{{secret}}").text;
-        let text = format!("tree x\nauthor A <a@b> 1 +0000\n\nuse {secret} \u{1b}[31m\nmore");
-        let commit = Commit::read(Oid::new([1; 20]), text.as_bytes(), false);
-        assert_eq!(commit.subject, format!("use {} \u{fffd}[31m", "*".repeat(40)));
-        assert_eq!(commit.author, Person { name: "A".into(), email: "a@b".into(), time: 1 });
-    }
 
     #[test]
     fn days_are_whole_and_not_negative() {

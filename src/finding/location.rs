@@ -1,6 +1,6 @@
 //! Lines and columns.
 
-use crate::detect::decode::wide::{self, Wide};
+use crate::text::wide::{self, Wide};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::ops::Range;

@@ -1,14 +1,15 @@
 //! Is it a key of an account that is not the organisation's?
 
+use super::Verdict;
 use super::inventory::Credential;
-use super::{Grade, Surroundings, Verdict};
-use crate::rule::Finder;
+use crate::config::Config;
+use crate::rule::{Finder, Grade};
 
-pub(super) fn judge<'a>(key: &Credential<'a>, around: &Surroundings) -> Option<Verdict<'a>> {
-    let own = &around.config.org_accounts;
+pub(super) fn judge<'a>(key: &Credential<'a>, config: &Config) -> Option<Verdict<'a>> {
+    let own = &config.org_accounts;
     let account = key.occurrences.iter().find_map(|finding| finding.account)?;
     // A tripwire belongs to who made it, and is told as such.
-    let is_canary = account.is_canary() || around.config.canary_accounts.contains(&account);
+    let is_canary = account.is_canary() || config.canary_accounts.contains(&account);
     if own.is_empty() || own.contains(&account) || is_canary {
         return None;
     }

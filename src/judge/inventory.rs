@@ -1,7 +1,7 @@
 //! All keys of a report: one entry for each, however often it occurs.
 
 use crate::finding::Finding;
-use crate::source::message::{Message, Party};
+use crate::finding::message::{Message, Party};
 use foldhash::HashMap;
 use std::collections::BTreeSet;
 
@@ -21,19 +21,19 @@ impl<'a> Credential<'a> {
     pub fn all(findings: &'a [Box<Finding>]) -> Vec<Self> {
         let mut places = HashMap::default();
         let mut all: Vec<Self> = Vec::new();
-        for finding in findings.iter().filter(|finding| finding.is_of_key()) {
+        for finding in findings.iter().filter(|finding| finding.key().is_some()) {
             let place = *places.entry(finding.credential()).or_insert_with_key(|name| {
                 all.push(Self { name: name.to_string(), occurrences: vec![], judgements: vec![] });
                 all.len() - 1
             });
             let credential = &mut all[place];
             let list =
-                if finding.judgement.is_some() { &mut credential.judgements } else { &mut credential.occurrences };
+                if finding.judgement().is_some() { &mut credential.judgements } else { &mut credential.occurrences };
             list.push(finding);
         }
         for credential in &mut all {
             credential.judgements.sort_by_key(|finding| {
-                let grade = finding.judgement.as_ref().map(|judgement| judgement.grade);
+                let grade = finding.judgement().map(|judgement| judgement.grade);
                 (std::cmp::Reverse(grade), finding.rule.id.clone())
             });
         }
@@ -42,13 +42,13 @@ impl<'a> Credential<'a> {
 
     /// True if its secret was found, too.
     pub fn has_secret(&self) -> bool {
-        self.occurrences.iter().any(|finding| finding.secret.is_some())
+        self.occurrences.iter().any(|finding| finding.secret().is_some())
     }
 
     /// True if a signature proves that id and secret belong together.
     pub fn is_proven(&self) -> bool {
-        let by_link = |finding: &Finding| finding.partner.as_ref().is_some_and(|partner| partner.is_proven);
-        self.occurrences.iter().any(|finding| finding.proof.is_some() || by_link(finding))
+        let by_link = |finding: &Finding| finding.link().is_some_and(|link| link.is_proven);
+        self.occurrences.iter().any(|finding| finding.proof().is_some() || by_link(finding))
     }
 
     /// How many files, and parts of them, it is in.

@@ -1,17 +1,17 @@
 //! Was the key mailed, to whom, and was that outside?
 
 use super::inventory::Credential;
-use super::{Grade, Surroundings, Verdict, list};
+use super::{Verdict, list};
 use crate::config::Config;
 use crate::finding::Finding;
-use crate::rule::Finder;
-use crate::source::message::{Medium, Message, Party};
+use crate::finding::message::{Medium, Message, Party};
+use crate::rule::{Finder, Grade};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// The worst of all mails that the key is in.
-pub(super) fn judge<'a>(key: &Credential<'a>, around: &Surroundings) -> Option<Verdict<'a>> {
-    let mailed = key.occurrences.iter().filter_map(|finding| Some((*finding, grade(finding, around.config)?)));
+pub(super) fn judge<'a>(key: &Credential<'a>, config: &Config) -> Option<Verdict<'a>> {
+    let mailed = key.occurrences.iter().filter_map(|finding| Some((*finding, grade(finding, config)?)));
     let mut mailed: Vec<_> = mailed.collect();
     mailed.sort_by_key(|(_, (grade, _))| Reverse(*grade));
     let (_, (grade, reasons)) = mailed.first()?.clone();
@@ -36,7 +36,7 @@ fn grade(finding: &Finding, config: &Config) -> Option<(Grade, Vec<String>)> {
     let from = names(&mut sent.iter().flat_map(|message| &message.from));
     let to = names(&mut sent.iter().flat_map(|message| message.addressees()));
     let mut reasons = vec![format!("It was mailed by {} to {}.", list(&from, 2), list(&to, 3))];
-    if finding.secret.is_none() {
+    if finding.secret().is_none() {
         return Some((Grade::Low, reasons));
     }
     let people: Vec<&Party> = sent.iter().flat_map(|message| everyone(message)).collect();

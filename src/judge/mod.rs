@@ -3,60 +3,20 @@
 
 mod foreign;
 pub mod inventory;
+pub mod link;
 mod mailed;
-pub mod owner;
-pub mod partner;
 mod profile;
 pub mod root;
 mod shared;
 
 use crate::config::Config;
-use crate::finding::location::Location;
-use crate::finding::{Finding, Judgement};
-use crate::rule::{Finder, RuleSet, Severity};
-use crate::source::BlobPath;
+use crate::finding::{Finding, Judgement, Kind, Occurrence};
+use crate::rule::{Finder, Grade, RuleSet};
 use inventory::Credential;
 use rayon::prelude::*;
-use std::sync::Arc;
 
-/// How bad a judgement is, in four steps; reports have three.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Grade {
-    /// To be known.
-    Low,
-    /// To be looked at.
-    Medium,
-    /// To be acted on.
-    High,
-    /// To be acted on at once.
-    Critical,
-}
-
-impl Grade {
-    /// The severity that stands for it.
-    pub fn severity(self) -> Severity {
-        match self {
-            Self::Low => Severity::Note,
-            Self::Medium => Severity::Warning,
-            Self::High | Self::Critical => Severity::Error,
-        }
-    }
-}
-
-/// A place that a judgement stands on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence {
-    /// The file, and what is in it.
-    pub path: Arc<BlobPath>,
-    /// Where in it.
-    pub location: Location,
-    /// Where in the file, if that is another place.
-    pub outer: Option<Location>,
-}
-
-/// So many places are named in one judgement.
-const MOST_EVIDENCE: usize = 100;
+/// The maximum number of occurrences listed in one judgement.
+const MAX_OCCURRENCES: usize = 100;
 
 /// What speaks for a judgement.
 struct Verdict<'a> {
@@ -68,25 +28,15 @@ struct Verdict<'a> {
     findings: Vec<&'a Finding>,
 }
 
-/// What can be told beyond the findings.
-pub struct Surroundings<'a> {
-    /// What the team tells of itself.
-    pub config: &'a Config,
-    /// Of a path: the repository it is in.
-    pub repository: &'a (dyn Fn(&BlobPath) -> Option<Arc<str>> + Sync),
-    /// Of a file: its mode, where files have one.
-    pub mode: &'a (dyn Fn(&BlobPath) -> Option<u32> + Sync),
-}
-
 /// Judges all keys of `findings`, which are in the order of the report, and none of which is suppressed.
-pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, around: &Surroundings) -> Vec<Finding> {
+pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, config: &Config) -> Vec<Finding> {
     let keys = Credential::all(findings);
     let known = root::Known::of(findings);
     let verdicts = keys.par_iter().flat_map_iter(|key| {
         let root = root::judge(key, &known);
         let is_root = root.as_ref().is_some_and(|verdict| verdict.grade == Grade::Critical);
-        let mailed = mailed::judge(key, around);
-        let others = mailed.into_iter().chain(shared::judge(key, around)).map(move |mut verdict| {
+        let mailed = mailed::judge(key, config);
+        let others = mailed.into_iter().chain(shared::judge(key, config)).map(move |mut verdict| {
             // A root user's key is the worst to let anyone have.
             if is_root && verdict.finder != Finder::CopiedKey && verdict.grade >= Grade::Medium {
                 verdict.grade =
@@ -95,8 +45,8 @@ pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, around: &Surroundings) 
             }
             verdict
         });
-        let kept = profile::judge(key, around);
-        root.into_iter().chain(others).chain(foreign::judge(key, around)).chain(kept).collect::<Vec<_>>()
+        let kept = profile::judge(key);
+        root.into_iter().chain(others).chain(foreign::judge(key, config)).chain(kept).collect::<Vec<_>>()
     });
     verdicts.filter_map(|verdict| finding(&verdict, rules)).collect()
 }
@@ -105,14 +55,35 @@ pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, around: &Surroundings) 
 fn finding(verdict: &Verdict, rules: &RuleSet) -> Option<Finding> {
     let rule = rules.of_finder(verdict.finder)?.clone();
     let first = verdict.findings.first()?;
-    let evidence = verdict.findings.iter().take(MOST_EVIDENCE).map(|finding| Evidence {
+    let Kind::Key(key) = &first.kind else { return None };
+    let occurrences = verdict.findings.iter().take(MAX_OCCURRENCES).map(|finding| Occurrence {
         path: finding.path.clone(),
         location: finding.location,
         outer: finding.outer.as_deref().copied(),
     });
-    let judgement = Judgement { grade: verdict.grade, reasons: verdict.reasons.clone(), evidence: evidence.collect() };
-    let severity = verdict.grade.severity();
-    Some(Finding { rule, severity, judgement: Some(Arc::new(judgement)), ..Finding::clone(first) })
+    let Finding { path, location, outer, fingerprint, account, is_canary, excerpts, message, history, expired, .. } =
+        first;
+    Some(Finding {
+        rule,
+        severity: verdict.grade.severity(),
+        path: path.clone(),
+        location: *location,
+        outer: outer.clone(),
+        fingerprint: *fingerprint,
+        account: *account,
+        is_canary: *is_canary,
+        excerpts: excerpts.clone(),
+        message: message.clone(),
+        history: history.clone(),
+        expired: expired.clone(),
+        suppression: None,
+        kind: Kind::Judgement(Box::new(Judgement {
+            grade: verdict.grade,
+            reasons: verdict.reasons.clone(),
+            occurrences: occurrences.collect(),
+            key: key.clone(),
+        })),
+    })
 }
 
 /// `a`, `b` and 3 more.

@@ -1,26 +1,22 @@
 //! How a key is kept on a machine: in the profile that everything uses, readable by others, without its token.
 
+use super::Verdict;
 use super::inventory::Credential;
-use super::{Grade, Surroundings, Verdict};
 use crate::finding::Finding;
-use crate::rule::Finder;
+use crate::rule::{Finder, Grade};
 
-/// Files in which tools keep keys, and which they demand or advise to be the user's own.
-const KEPT_IN: [&str; 7] =
-    [".aws/credentials", ".aws/config", "/.boto", "/.s3cfg", "/.passwd-s3fs", "/rclone.conf", "/.rclone.conf"];
-
-pub(super) fn judge<'a>(key: &Credential<'a>, around: &Surroundings) -> Vec<Verdict<'a>> {
+pub(super) fn judge<'a>(key: &Credential<'a>) -> Vec<Verdict<'a>> {
     let with_secret: Vec<&Finding> =
-        key.occurrences.iter().filter(|finding| finding.secret.is_some()).copied().collect();
-    [default_profile(&with_secret), readable(&with_secret, around), without_token(&with_secret)]
-        .into_iter()
-        .flatten()
-        .collect()
+        key.occurrences.iter().filter(|finding| finding.secret().is_some()).copied().collect();
+    [default_profile(&with_secret), readable(&with_secret), without_token(&with_secret)].into_iter().flatten().collect()
 }
 
 fn default_profile<'a>(findings: &[&'a Finding]) -> Option<Verdict<'a>> {
     let is_default = |finding: &&&Finding| {
-        let owner = finding.owner.as_deref().filter(|owner| owner.is_profile && owner.name == "default");
+        let owner = finding
+            .evidence()
+            .and_then(|found| found.owner.as_deref())
+            .filter(|owner| owner.is_profile && owner.name == "default");
         owner.is_some() && is_of(finding, "AKIA")
     };
     let found: Vec<_> = findings.iter().filter(is_default).copied().collect();
@@ -33,12 +29,10 @@ fn default_profile<'a>(findings: &[&'a Finding]) -> Option<Verdict<'a>> {
     })
 }
 
-fn readable<'a>(findings: &[&'a Finding], around: &Surroundings) -> Option<Verdict<'a>> {
+fn readable<'a>(findings: &[&'a Finding]) -> Option<Verdict<'a>> {
     let mode = |finding: &Finding| {
-        let path = format!("/{}", String::from_utf8_lossy(finding.path.file()));
         let is_now = finding.history.as_ref().is_none_or(|history| !history.is_past());
-        let is_kept = finding.path.inside().is_empty() && KEPT_IN.iter().any(|name| path.ends_with(name));
-        let mode = (is_now && is_kept).then(|| (around.mode)(&finding.path)).flatten()?;
+        let mode = finding.evidence()?.file_mode.filter(|_| is_now)?;
         (mode & 0o044 != 0).then_some(mode)
     };
     let found: Vec<(&Finding, u32)> = findings.iter().filter_map(|finding| Some((*finding, mode(finding)?))).collect();
@@ -50,7 +44,11 @@ fn readable<'a>(findings: &[&'a Finding], around: &Surroundings) -> Option<Verdi
 
 fn without_token<'a>(findings: &[&'a Finding]) -> Option<Verdict<'a>> {
     let lacks = |finding: &&&Finding| {
-        finding.owner.as_deref().is_some_and(|owner| owner.is_profile && !owner.has_token) && is_of(finding, "ASIA")
+        finding
+            .evidence()
+            .and_then(|found| found.owner.as_deref())
+            .is_some_and(|owner| owner.is_profile && !owner.has_token)
+            && is_of(finding, "ASIA")
     };
     let found: Vec<_> = findings.iter().filter(lacks).copied().collect();
     let reasons = vec!["It is a temporary key, and its session token is not in its profile.".into()];
@@ -63,5 +61,5 @@ fn without_token<'a>(findings: &[&'a Finding]) -> Option<Verdict<'a>> {
 }
 
 fn is_of(finding: &Finding, prefix: &str) -> bool {
-    finding.id.as_ref().is_some_and(|id| id.text.starts_with(prefix))
+    finding.id().is_some_and(|id| id.text.starts_with(prefix))
 }

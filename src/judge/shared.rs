@@ -1,46 +1,45 @@
 //! Is the key where more people have it than should: in several repositories, by several authors, outside, in several files?
 
 use super::inventory::Credential;
-use super::{Grade, Surroundings, Verdict, list};
+use super::{Verdict, list};
+use crate::config::Config;
 use crate::finding::Finding;
 use crate::finding::history::Person;
-use crate::rule::Finder;
-use crate::source::message::Medium;
+use crate::finding::message::Medium;
+use crate::rule::{Finder, Grade};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub(super) fn judge<'a>(key: &Credential<'a>, around: &Surroundings) -> Vec<Verdict<'a>> {
+pub(super) fn judge<'a>(key: &Credential<'a>, config: &Config) -> Vec<Verdict<'a>> {
     let mut repositories: BTreeMap<Arc<str>, BTreeSet<&[u8]>> = BTreeMap::new();
-    for finding in key.occurrences.iter().filter(|finding| finding.secret.is_some()) {
+    for finding in key.occurrences.iter().filter(|finding| finding.secret().is_some()) {
         let is_now = finding.history.as_ref().is_none_or(|history| !history.is_past());
-        if let Some(repository) = (around.repository)(&finding.path) {
+        if let Some(repository) = finding.evidence().and_then(|found| found.repository.clone()) {
             let files = repositories.entry(repository).or_default();
             if is_now {
                 files.insert(finding.path.file());
             }
         }
     }
-    [outside(key, around), inside(key, around, &repositories), copied(key, &repositories)]
+    [outside(key, config), inside(key, config, &repositories), copied(key, &repositories)]
         .into_iter()
         .flatten()
         .collect()
 }
 
 /// In a channel that others read, or committed by somebody from outside.
-fn outside<'a>(key: &Credential<'a>, around: &Surroundings) -> Option<Verdict<'a>> {
+fn outside<'a>(key: &Credential<'a>, config: &Config) -> Option<Verdict<'a>> {
     let mut reasons = Vec::new();
     let mut findings: Vec<&Finding> = Vec::new();
     for finding in &key.occurrences {
         let chat = finding.message.as_deref().filter(|message| matches!(message.medium, Medium::Chat | Medium::Ticket));
         let channel = chat.and_then(|message| message.channel.as_ref()).filter(|channel| channel.is_external);
         let guest = chat.filter(|message| message.is_from_outside).and_then(|message| message.from.first());
-        let from_outside = |party: &&crate::source::message::Party| {
-            !around.config.org_domains.is_empty()
-                && party.address.contains('@')
-                && !around.config.is_inside(&party.address)
+        let from_outside = |party: &&crate::finding::message::Party| {
+            !config.org_domains.is_empty() && party.address.contains('@') && !config.is_inside(&party.address)
         };
         let stranger = chat.and_then(|message| message.from.iter().chain(&message.to).find(from_outside));
-        let committer = strangers(finding, around).into_iter().next();
+        let committer = strangers(finding, config).into_iter().next();
         let reason = if let Some(channel) = channel {
             format!("It is in {}, which is shared with other organisations.", channel.name)
         } else if let Some(guest) = guest.or(stranger) {
@@ -55,17 +54,17 @@ fn outside<'a>(key: &Credential<'a>, around: &Surroundings) -> Option<Verdict<'a
         }
         findings.push(finding);
     }
-    let grade = if findings.iter().any(|finding| finding.secret.is_some()) { Grade::Critical } else { Grade::Medium };
+    let grade = if findings.iter().any(|finding| finding.secret().is_some()) { Grade::Critical } else { Grade::Medium };
     (!findings.is_empty()).then_some(Verdict { finder: Finder::SharedKey, grade, reasons, findings })
 }
 
 /// People who brought a finding in and are not of the organisation.
-fn strangers<'a>(finding: &'a Finding, around: &Surroundings) -> Vec<&'a Person> {
-    if around.config.org_domains.is_empty() {
+fn strangers<'a>(finding: &'a Finding, config: &Config) -> Vec<&'a Person> {
+    if config.org_domains.is_empty() {
         return vec![];
     }
     let people = authors(finding).filter(|person| person.email.contains('@'));
-    people.filter(|person| !around.config.is_inside(&person.email) && !is_a_machine(&person.email)).collect()
+    people.filter(|person| !config.is_inside(&person.email) && !is_a_machine(&person.email)).collect()
 }
 
 /// Addresses that code hosts give to people who keep theirs private say nothing of where they belong.
@@ -82,15 +81,15 @@ fn authors(finding: &Finding) -> impl Iterator<Item = &Person> {
 /// In several repositories, or brought in by several authors.
 fn inside<'a>(
     key: &Credential<'a>,
-    around: &Surroundings,
+    config: &Config,
     repositories: &BTreeMap<Arc<str>, BTreeSet<&[u8]>>,
 ) -> Option<Verdict<'a>> {
     if !key.has_secret() {
         return None;
     }
-    let is_trusted = |name: &str| around.config.trusted_repos.iter().any(|part| name.contains(part.as_str()));
+    let is_trusted = |name: &str| config.trusted_repos.iter().any(|part| name.contains(part.as_str()));
     let names: Vec<String> = repositories.keys().filter(|name| !is_trusted(name)).map(ToString::to_string).collect();
-    let of_secret = || key.occurrences.iter().filter(|finding| finding.secret.is_some());
+    let of_secret = || key.occurrences.iter().filter(|finding| finding.secret().is_some());
     let people: BTreeSet<String> = of_secret()
         .filter_map(|finding| finding.history.as_deref())
         .flat_map(|history| &history.introduced.listed)
@@ -105,10 +104,8 @@ fn inside<'a>(
     if people.len() > 1 {
         reasons.push(format!("It was brought in by {} authors: {}.", people.len(), list(&people, 3)));
     }
-    let owners: BTreeSet<(bool, String)> = of_secret()
-        .filter_map(|finding| finding.owner.as_deref())
-        .map(|owner| (owner.is_profile, owner.name.clone()))
-        .collect();
+    let owners: BTreeSet<(bool, String)> =
+        of_secret().filter_map(|finding| finding.owner()).map(|owner| (owner.is_profile, owner.name.clone())).collect();
     for (is_profile, noun) in [(true, "profiles"), (false, "users")] {
         let names: Vec<String> =
             owners.iter().filter(|owner| owner.0 == is_profile).map(|owner| owner.1.clone()).collect();
@@ -128,6 +125,6 @@ fn copied<'a>(key: &Credential<'a>, repositories: &BTreeMap<Arc<str>, BTreeSet<&
     let shown: Vec<String> = files.iter().map(|file| String::from_utf8_lossy(file).into_owned()).collect();
     let reasons = vec![format!("It is in {} files of {name}: {}.", files.len(), list(&shown, 3))];
     let findings =
-        key.occurrences.iter().filter(|finding| finding.secret.is_some() && files.contains(finding.path.file()));
+        key.occurrences.iter().filter(|finding| finding.secret().is_some() && files.contains(finding.path.file()));
     Some(Verdict { finder: Finder::CopiedKey, grade: Grade::Low, reasons, findings: findings.copied().collect() })
 }

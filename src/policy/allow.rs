@@ -1,102 +1,22 @@
-//! What a team's configuration allows.
+//! What an `[[allow]]` table of the configuration makes of findings.
 
 use super::place::Places;
-use crate::credential::{AccountId, Fingerprint};
-use crate::finding::mask::hide_long_words;
+use crate::config::allow::Allow;
+use crate::credential::AccountId;
 use crate::finding::{Finding, Suppression};
-use crate::report::uri::normalise;
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use crate::text::mask::hide_long_words;
 
-/// Patterns of paths, as in `.gitignore`.
-#[derive(Debug, Clone)]
-pub struct Paths {
-    dir: PathBuf,
-    patterns: Vec<String>,
-    matcher: Gitignore,
+/// True if a table applies to a finding: all that it gives must hold.
+pub fn covers(allow: &Allow, finding: &Finding, places: &Places) -> bool {
+    let is_one = |account: AccountId| allow.accounts.contains(&account);
+    (allow.rules.is_empty() || allow.rules.iter().any(|rule| rule == finding.rule.id.as_str()))
+        && (allow.fingerprints.is_empty() || allow.fingerprints.contains(&finding.fingerprint))
+        && (allow.accounts.is_empty() || finding.account.is_some_and(is_one))
+        && allow.paths.as_ref().is_none_or(|paths| paths.contain(&places.of(&finding.path)))
 }
 
-impl PartialEq for Paths {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.dir, &self.patterns) == (&other.dir, &other.patterns)
-    }
-}
-
-impl Eq for Paths {}
-
-impl Paths {
-    /// Those that match one of `patterns`, below `dir`.
-    ///
-    /// # Errors
-    /// If one is not a valid pattern: which.
-    pub fn new(dir: &Path, patterns: &[String]) -> Result<Self, String> {
-        let here = std::env::current_dir().map_err(|error| crate::file::describe(&error))?.join(dir);
-        let dir = here.canonicalize().unwrap_or_else(|_| normalise(&here));
-        let mut builder = GitignoreBuilder::new(&dir);
-        for (number, pattern) in patterns.iter().enumerate() {
-            let problem = |_| format!("paths: entry {} is not a valid pattern", number + 1);
-            builder.add_line(None, pattern).map_err(problem)?;
-        }
-        let matcher = builder.build().map_err(|_| "paths: the patterns are too many")?;
-        Ok(Self { dir, patterns: patterns.to_vec(), matcher })
-    }
-
-    /// The patterns as written.
-    pub fn patterns(&self) -> &[String] {
-        &self.patterns
-    }
-
-    /// True if a file, as [`Places`] tell it, is one of them.
-    pub fn contain(&self, file: &Path) -> bool {
-        file.starts_with(&self.dir) && self.matcher.matched_path_or_any_parents(file, false).is_ignore()
-    }
-}
-
-/// An `[[allow]]` table. All that is given must hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Allow {
-    /// The file it is in.
-    pub file: PathBuf,
-    /// Its line there, 1-based.
-    pub line: usize,
-    /// Where.
-    pub paths: Option<Paths>,
-    /// Of which rules; of all if empty.
-    pub rules: Vec<String>,
-    /// Which values; any if empty.
-    pub fingerprints: Vec<Fingerprint>,
-    /// Of which accounts; of any if empty.
-    pub accounts: BTreeSet<AccountId>,
-    /// Why.
-    pub reason: String,
-    /// The last day on which it holds.
-    pub expires: Option<jiff::civil::Date>,
-}
-
-impl Allow {
-    /// True if it is no longer in force at `now`, in seconds since 1970.
-    pub fn is_expired(&self, now: i64) -> bool {
-        self.expires.is_some_and(|day| day < day_of(now))
-    }
-
-    /// True if it speaks of this finding.
-    pub fn covers(&self, finding: &Finding, places: &Places) -> bool {
-        let is_one = |account: AccountId| self.accounts.contains(&account);
-        (self.rules.is_empty() || self.rules.iter().any(|rule| rule == finding.rule.id.as_str()))
-            && (self.fingerprints.is_empty() || self.fingerprints.contains(&finding.fingerprint))
-            && (self.accounts.is_empty() || finding.account.is_some_and(is_one))
-            && self.paths.as_ref().is_none_or(|paths| paths.contain(&places.of(&finding.path)))
-    }
-
-    /// What it makes of a finding.
-    pub fn suppression(&self) -> Suppression {
-        let place = format!("{}:{}", self.file.display(), self.line);
-        Suppression::Allowlist { place, reason: hide_long_words(&self.reason) }
-    }
-}
-
-/// The day of a moment, in UTC.
-pub fn day_of(now: i64) -> jiff::civil::Date {
-    jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_second(now).unwrap_or_default()).date()
+/// What a table makes of a finding that it covers.
+pub fn suppression(allow: &Allow) -> Suppression {
+    let place = format!("{}:{}", allow.file.display(), allow.line);
+    Suppression::Allowlist { place, reason: hide_long_words(&allow.reason) }
 }

@@ -3,14 +3,14 @@
 //! An entry names a value by its fingerprint, its rule and its file, not its line or commit: it survives edits, rebases and
 //! squashes. A file that is moved is followed; a copy is a new finding, and so is another value in the same line.
 
-use super::allow::day_of;
 use super::place::Places;
-use crate::config::explain;
+use crate::config::allow::day_of;
 use crate::credential::Fingerprint;
 use crate::file;
-use crate::finding::mask::hide_long_words;
+use crate::finding::BlobPath;
 use crate::finding::{Finding, Suppression};
-use crate::source::BlobPath;
+use crate::text::mask::hide_long_words;
+use crate::text::toml::explain;
 use jiff::civil::Date;
 use serde::Deserialize;
 use std::collections::{BTreeSet, HashMap};
@@ -206,7 +206,7 @@ impl Baseline {
         let dir = self.dir(places);
         for (index, numbers) in left {
             let is_gone = |number: &&usize| {
-                let file = self.entries[**number].path.split(crate::source::INSIDE).next().unwrap_or_default();
+                let file = self.entries[**number].path.split(crate::finding::path::INSIDE).next().unwrap_or_default();
                 !self.entries[**number].is_past && !live.contains(*number) && !dir.join(file).exists()
             };
             if let Some(number) = numbers.iter().find(is_gone).copied() {
@@ -240,7 +240,7 @@ mod tests {
         let entry = |path: &str, reason: &str| Entry {
             path: path.into(),
             rule: "aws-access-key-id".into(),
-            fingerprint: Fingerprint::of(Some(path), None),
+            fingerprint: Fingerprint::new(Some(path), None),
             reason: reason.into(),
             author: String::new(),
             expires: (!reason.is_empty()).then(|| "2026-12-31".parse().unwrap()),

@@ -10,10 +10,11 @@
 //!
 //! A secret's own line decides over a finding of id and secret: an allowed id does not let its secret through.
 
-use crate::detect::comment::{Comment, MARKERS};
+use crate::detect::comment::Comment;
 use crate::finding::location::Locations;
 use crate::finding::{Finding, Suppression};
 use crate::rule::{RuleId, RuleSet};
+use crate::text::markers::MARKERS;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -97,7 +98,7 @@ pub fn apply(allows: Vec<Allow>, findings: &mut [Finding]) -> Vec<Allow> {
     let mut by_line: HashMap<u32, HashMap<RuleId, Findings>> = HashMap::new();
     let wanted: HashSet<u32> = allows.iter().map(|allow| allow.target).collect();
     for (index, finding) in findings.iter().enumerate() {
-        if let Some(decisive) = finding.secret.as_ref().or(finding.id.as_ref()) {
+        if let Some(decisive) = finding.secret().or(finding.id()) {
             let lines = decisive.location.start_line..=decisive.location.end_line;
             for line in lines.filter(|line| wanted.contains(line)) {
                 let rules = by_line.entry(line).or_default();

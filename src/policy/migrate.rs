@@ -112,7 +112,7 @@ impl Accepted {
         let path = finding.path.to_text();
         let path = path.strip_prefix("./").unwrap_or(&path);
         let is_hashed = || {
-            let hash = finding.id.as_ref().map(|id| data_encoding::HEXLOWER.encode(&Sha1::digest(id.text.as_bytes())));
+            let hash = finding.id().map(|id| data_encoding::HEXLOWER.encode(&Sha1::digest(id.text.as_bytes())));
             self.hash.is_some() && hash == self.hash
         };
         let on_line = || finding.values().any(|value| value.location.start_line == self.line);

@@ -5,13 +5,15 @@ pub mod baseline;
 pub mod inline;
 pub mod migrate;
 pub mod place;
+pub mod unused;
 
 use crate::config::Config;
-use crate::finding::excerpt::Excerpt;
+use crate::finding::BlobPath;
+use crate::finding::Excerpt;
+use crate::finding::Finding;
 use crate::finding::location::Locations;
-use crate::finding::{self, Finding, mask};
 use crate::rule::{Finder, RuleSet};
-use crate::source::BlobPath;
+use crate::text::mask;
 use baseline::Baseline;
 use place::Places;
 use std::collections::BTreeSet;
@@ -62,7 +64,7 @@ impl Policy<'_> {
                 continue;
             }
             for (number, allow) in self.config.allows.iter().enumerate() {
-                if !allow.covers(finding, &self.places) {
+                if !allow::covers(allow, finding, &self.places) {
                     continue;
                 }
                 used.insert(number);
@@ -71,7 +73,7 @@ impl Policy<'_> {
                     let text = format!("It was allowed at {}:{} until {day}.", allow.file.display(), allow.line);
                     finding.expired = Some(text.into());
                 } else {
-                    finding.suppression = Some(Box::new(allow.suppression()));
+                    finding.suppression = Some(Box::new(allow::suppression(allow)));
                     break;
                 }
             }
@@ -110,11 +112,11 @@ fn without_effect(file: &Path, lines: impl Iterator<Item = usize>, rules: &RuleS
     let finding = |line: &Range<usize>| {
         let location = locations.of(&without_indent(line));
         // What is made safe to show may be longer.
-        let safe = crate::sanitize::one_line(&mask::hide_long_words(&text[line.clone()]));
+        let safe = crate::text::sanitize::one_line(&mask::hide_long_words(&text[line.clone()]));
         let indent = safe.len() - safe.trim_start().len();
         let id = Some(indent as u32..safe.len() as u32);
         let excerpt = Excerpt { line: location.start_line, text: safe.into(), id, secret: None };
-        finding::unused(rule, &path, location, [excerpt].into())
+        unused::unused(rule, &path, location, [excerpt].into())
     };
     lines.iter().map(finding).collect()
 }

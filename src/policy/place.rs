@@ -1,7 +1,8 @@
 //! Where a scanned file really is: a policy's paths are those of its own directory, however a scan got there.
 
-use crate::report::uri::{normalise, to_path};
-use crate::source::BlobPath;
+use crate::file::normalise;
+use crate::finding::BlobPath;
+use crate::finding::path::to_path;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use super::Report;
 use super::wording::{headline, steps};
 use crate::finding::Finding;
 use crate::rule::{Finder, Matcher, Severity};
-use crate::sanitize::one_line;
+use crate::text::sanitize::one_line;
 use std::collections::HashSet;
 use std::fmt::Write;
 
@@ -51,7 +51,7 @@ impl Deed {
 pub fn write(report: &Report, deed: Deed, fail_on: Severity, command: &str) -> String {
     let mut counted: Vec<&Finding> = report.findings().filter(|finding| finding.severity >= fail_on).collect();
     // Judgements tell more of keys that are listed anyway.
-    counted.sort_by_key(|finding| (finding.judgement.is_some(), std::cmp::Reverse(finding.severity)));
+    counted.sort_by_key(|finding| (finding.judgement().is_some(), std::cmp::Reverse(finding.severity)));
     let mut seen = HashSet::new();
     counted.retain(|finding| seen.insert(finding.credential()));
     let failures: Vec<_> = report.coverage.failures().collect();
@@ -61,7 +61,7 @@ pub fn write(report: &Report, deed: Deed, fail_on: Severity, command: &str) -> S
         (0, 0) => return out,
         (0, _) => _ = writeln!(out, "{what}: not all of it could be scanned"),
         // Code that mails a key is none.
-        (1, _) if !counted[0].is_of_key() => _ = writeln!(out, "{what}: see what is in it"),
+        (1, _) if counted[0].key().is_none() => _ = writeln!(out, "{what}: see what is in it"),
         (1, _) => _ = writeln!(out, "{what}: there is an AWS key in it"),
         (n, _) => _ = writeln!(out, "{what}: there are AWS keys in it, {n} of them"),
     }
@@ -77,7 +77,7 @@ pub fn write(report: &Report, deed: Deed, fail_on: Severity, command: &str) -> S
         _ = writeln!(out, "  … and {more} more: {command}");
     }
     if let Some(first) = counted.first() {
-        let is_key = first.is_of_key();
+        let is_key = first.key().is_some();
         out.push_str(if !is_key {
             super::wording::first_sentence(first.rule.remedy.trim())
         } else if matches!(deed, Deed::Commit | Deed::Check) {
@@ -91,11 +91,11 @@ pub fn write(report: &Report, deed: Deed, fail_on: Severity, command: &str) -> S
             is_root && finding.credential() == first.credential()
         });
         match steps(first, is_root).first() {
-            Some(step) if first.secret.is_some() => _ = writeln!(out, "If it was anywhere else before: {step}"),
+            Some(step) if first.secret().is_some() => _ = writeln!(out, "If it was anywhere else before: {step}"),
             _ => {}
         }
         let doubt = if is_key { "If it is no key" } else { "If it is meant to be so" };
-        _ = writeln!(out, "{doubt}: end its line with a comment `{} REASON`.", crate::detect::comment::MARKERS[0]);
+        _ = writeln!(out, "{doubt}: end its line with a comment `{} REASON`.", crate::text::markers::MARKERS[0]);
         if !deed.way_round().is_empty() {
             _ = writeln!(out, "Just this once: {}", deed.way_round());
         }

@@ -3,8 +3,8 @@
 use super::Report;
 use super::wording::{headline, moment};
 use crate::finding::Finding;
-use crate::sanitize::one_line;
 use crate::source::Skip;
+use crate::text::sanitize::one_line;
 
 const HEADER: [&str; 21] = [
     "rule",
@@ -48,8 +48,8 @@ fn row(finding: &Finding) -> [String; 21] {
     let history = finding.history.as_ref();
     let exposure = history.and_then(|history| history.exposure);
     let first = history.and_then(|history| history.introduced.listed.first());
-    let grade = finding.judgement.as_ref().map(|judgement| format!("{:?}", judgement.grade).to_lowercase());
-    let details = finding.judgement.iter().flat_map(|judgement| judgement.reasons.iter().cloned());
+    let grade = finding.judgement().map(|judgement| judgement.grade.to_string());
+    let details = finding.judgement().into_iter().flat_map(|judgement| judgement.reasons.iter().cloned());
     let details: Vec<_> = details.chain(super::wording::remarks(finding)).collect();
     let row = [
         finding.rule.id.to_string(),
@@ -60,11 +60,11 @@ fn row(finding: &Finding) -> [String; 21] {
         place.start_column.to_string(),
         place.end_line.to_string(),
         place.end_column.to_string(),
-        finding.id.as_ref().map(|id| id.text.to_string()).unwrap_or_default(),
+        finding.id().map(|id| id.text.to_string()).unwrap_or_default(),
         finding.account.map(|account| account.to_string()).unwrap_or_default(),
         finding.credential().into_owned(),
         finding.fingerprint.to_string(),
-        finding.owner.as_ref().map(|owner| owner.name.clone()).unwrap_or_default(),
+        finding.owner().map(|owner| owner.name.clone()).unwrap_or_default(),
         history.is_none_or(|history| !history.is_past()).to_string(),
         exposure.map(|exposure| moment(exposure.since)).unwrap_or_default(),
         exposure.and_then(|exposure| exposure.until).map(moment).unwrap_or_default(),

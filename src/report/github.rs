@@ -8,7 +8,7 @@ use super::wording::{first_sentence, headline, remarks, remedy};
 use super::{Report, worst_first};
 use crate::finding::Finding;
 use crate::rule::Severity;
-use crate::sanitize::one_line;
+use crate::text::sanitize::one_line;
 use std::fmt::Write;
 
 /// The report as workflow commands, one a line.
@@ -58,7 +58,7 @@ fn text(finding: &Finding, has_line: bool) -> String {
     if !has_line {
         text += &format!(" It is in {}:{}.", finding.path.to_text(), finding.location.start_line);
     }
-    let reasons = finding.judgement.iter().flat_map(|judgement| judgement.reasons.iter().cloned());
+    let reasons = finding.judgement().into_iter().flat_map(|judgement| judgement.reasons.iter().cloned());
     for sentence in reasons.chain(remarks(finding)) {
         text += &format!(" {sentence}");
     }

@@ -6,9 +6,9 @@ use super::uri::UriBase;
 use super::wording::{first_sentence, headline, moment, remarks, remedy};
 use super::{Report, worst_first};
 use crate::finding::Finding;
-use crate::judge::Grade;
+use crate::rule::Grade;
 use crate::rule::Severity;
-use crate::sanitize::one_line;
+use crate::text::sanitize::one_line;
 use serde::Serialize;
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -140,7 +140,7 @@ pub fn write(report: &Report, base: &UriBase) -> String {
             .map(|(finding, number)| vulnerability(finding, number, report, base))
             .collect(),
     };
-    crate::sanitize::to_json_pretty(&document).expect("the document has text keys only") + "\n"
+    crate::text::sanitize::to_json_pretty(&document).expect("the document has text keys only") + "\n"
 }
 
 fn vulnerability<'a>(finding: &'a Finding, number: usize, report: &Report, base: &UriBase) -> Vulnerability<'a> {
@@ -148,7 +148,7 @@ fn vulnerability<'a>(finding: &'a Finding, number: usize, report: &Report, base:
     let file = base.relative_text(&finding.path);
     let place = finding.location;
     let name = format!("{}\n{}\n{}\n{}", rule.id, finding.fingerprint, finding.path.to_text(), number);
-    let reasons = finding.judgement.iter().flat_map(|judgement| judgement.reasons.iter().cloned());
+    let reasons = finding.judgement().into_iter().flat_map(|judgement| judgement.reasons.iter().cloned());
     let mut description = format!("{}.", headline(finding));
     for sentence in reasons.chain(remarks(finding)) {
         description = format!("{description} {sentence}");
@@ -182,7 +182,7 @@ fn vulnerability<'a>(finding: &'a Finding, number: usize, report: &Report, base:
 
 /// GitLab's words, in which a judgement's grade is told as it is.
 fn severity(finding: &Finding) -> &'static str {
-    let grade = finding.judgement.as_ref().map(|judgement| judgement.grade);
+    let grade = finding.judgement().map(|judgement| judgement.grade);
     match (grade, finding.severity) {
         (Some(grade), severity) if grade.severity() == severity => match grade {
             Grade::Critical => "Critical",

@@ -2,16 +2,17 @@
 
 use super::wording::{headline, moment, suppressed_by_reason};
 use super::{Options, Report};
-use crate::detect::decode::Encoding;
+use crate::finding::BlobPath;
+use crate::finding::Encoding;
+use crate::finding::history::Reach;
 use crate::finding::history::{Commit, Commits, History, Person};
 use crate::finding::location::Location;
+use crate::finding::message::{Message, Party};
 use crate::finding::{Finding, Judgement, Suppression, Value};
-use crate::judge::Grade;
 use crate::judge::inventory::Credential;
+use crate::rule::Grade;
 use crate::rule::Severity;
-use crate::source::git::attribute::graph::Reach;
-use crate::source::message::{Message, Party};
-use crate::source::{BlobPath, Skip};
+use crate::source::Skip;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +30,7 @@ pub fn write(report: &Report, options: &Options) -> String {
         skipped: report.coverage.skips.iter().map(SkipRecord::of).collect(),
         summary: Summary::of(report, options),
     };
-    crate::sanitize::to_json_pretty(&document).expect("the document has text keys only") + "\n"
+    crate::text::sanitize::to_json_pretty(&document).expect("the document has text keys only") + "\n"
 }
 
 /// The report as lines: a finding each (suppressed ones if asked for), a credential each, a skipped path each, and the
@@ -47,7 +48,7 @@ pub fn write_lines(report: &Report, options: &Options) -> String {
 }
 
 fn line(line: Line) -> String {
-    crate::sanitize::to_json(&line).expect("a line has text keys only") + "\n"
+    crate::text::sanitize::to_json(&line).expect("a line has text keys only") + "\n"
 }
 
 #[derive(Serialize)]
@@ -129,7 +130,7 @@ impl CredentialRecord {
         let all = || credential.occurrences.iter().chain(&credential.judgements);
         let people = |people: BTreeSet<String>| people.into_iter().take(MOST_PEOPLE).collect();
         let verdict = |finding: &&Finding| {
-            let judgement = finding.judgement.as_deref()?;
+            let judgement = finding.judgement()?;
             let rule = finding.rule.id.to_string();
             Some(VerdictRecord { rule, grade: judgement.grade, reasons: judgement.reasons.clone() })
         };
@@ -210,24 +211,21 @@ impl<'a> FindingRecord<'a> {
             path: PathRecord::of(&finding.path),
             location: finding.location,
             outer_location: finding.outer.as_deref().copied(),
-            id: finding.id.as_ref().map(ValueRecord::of),
-            secret: finding.secret.as_ref().map(ValueRecord::of),
+            id: finding.id().map(ValueRecord::of),
+            secret: finding.secret().map(ValueRecord::of),
             account: finding.account.map(|account| account.to_string()),
             canary: finding.is_canary,
             fingerprint: finding.fingerprint.to_string(),
-            note: finding.note.as_deref(),
-            owner: finding.owner.as_deref().map(|owner| OwnerRecord {
+            note: finding.observation(),
+            owner: finding.owner().map(|owner| OwnerRecord {
                 name: &owner.name,
                 kind: if owner.is_profile { "profile" } else { "user" },
             }),
-            partner: finding
-                .partner
-                .as_deref()
-                .map(|partner| PartnerRecord { id: &partner.id, reason: &partner.reason }),
-            proof: finding.proof.as_deref(),
+            partner: finding.link().map(|link| PartnerRecord { id: &link.id, reason: &link.reason }),
+            proof: finding.proof(),
             excerpts: excerpts.collect(),
             suppression: finding.suppression.as_deref().map(SuppressionRecord::of),
-            judgement: finding.judgement.as_deref().map(JudgementRecord::of),
+            judgement: finding.judgement().map(JudgementRecord::of),
             message_context: finding.message.as_deref().map(MessageRecord::of),
             history: finding.history.as_deref().map(HistoryRecord::of),
         }
@@ -266,7 +264,7 @@ struct EvidenceRecord<'a> {
 
 impl<'a> JudgementRecord<'a> {
     fn of(judgement: &'a Judgement) -> Self {
-        let evidence = judgement.evidence.iter().map(|place| EvidenceRecord {
+        let evidence = judgement.occurrences.iter().map(|place| EvidenceRecord {
             path: PathRecord::of(&place.path),
             location: place.location,
             outer_location: place.outer,
@@ -517,7 +515,7 @@ enum SuppressionRecord<'a> {
 
 impl<'a> SuppressionRecord<'a> {
     fn of(suppression: &'a Suppression) -> Self {
-        use crate::detect::dummy::Dummy;
+        use crate::finding::Dummy;
         match suppression {
             Suppression::Dummy(Dummy::Documented) => Self::Documented,
             Suppression::Dummy(Dummy::Placeholder) => Self::Placeholder,

@@ -5,7 +5,7 @@
 
 use super::wording::{first_sentence, headline, remarks, remedy};
 use super::{Report, worst_first};
-use crate::sanitize::one_line;
+use crate::text::sanitize::one_line;
 use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
 
 /// The report as XML.
@@ -21,11 +21,11 @@ pub fn write(report: &Report) -> String {
     for finding in worst_first(report) {
         let place = one_line(&format!("{}:{}", finding.path.to_text(), finding.location.start_line));
         let mut text = format!("{place}:{}", finding.location.start_column);
-        let reasons = finding.judgement.iter().flat_map(|judgement| judgement.reasons.iter().cloned());
+        let reasons = finding.judgement().into_iter().flat_map(|judgement| judgement.reasons.iter().cloned());
         for sentence in reasons.chain(remarks(finding)).chain([first_sentence(&remedy(finding)).to_owned()]) {
             text = format!("{text}\n{}", one_line(&sentence));
         }
-        for excerpt in &finding.excerpts {
+        for excerpt in finding.excerpts.iter() {
             text = format!("{text}\n{:>5} | {}", excerpt.line, excerpt.text);
         }
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);

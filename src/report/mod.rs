@@ -12,11 +12,12 @@ pub mod text;
 pub mod uri;
 mod wording;
 
+use crate::finding::BlobPath;
 use crate::finding::Finding;
-use crate::judge::Grade;
+use crate::git::repository::Facts;
+use crate::rule::Grade;
 use crate::rule::{RuleSet, Severity};
-use crate::source::git::repository::Facts;
-use crate::source::{BlobPath, Skip};
+use crate::source::Skip;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,7 +132,7 @@ pub struct Options {
 fn worst_first(report: &Report) -> Vec<&Finding> {
     let mut findings: Vec<&Finding> = report.findings().collect();
     findings.sort_by_key(|finding| {
-        let grade = finding.judgement.as_ref().map(|judgement| judgement.grade);
+        let grade = finding.judgement().map(|judgement| judgement.grade);
         let security = (finding.rule.security_severity * 10.0) as u32;
         std::cmp::Reverse((finding.severity, grade == Some(Grade::Critical), security))
     });

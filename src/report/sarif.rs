@@ -8,12 +8,14 @@
 use super::uri::UriBase;
 use super::wording::{chronicle, correspondence, headline, remarks, remedy, secret_noun};
 use super::{Options, Report, worst_first};
+use crate::finding::BlobPath;
 use crate::finding::history::Commits;
 use crate::finding::location::Location as Place;
+use crate::finding::path::INSIDE;
 use crate::finding::{Finding, Judgement, Suppression as Reason};
+use crate::git::repository::Facts;
 use crate::rule::{Rule, Severity};
-use crate::source::git::repository::Facts;
-use crate::source::{BlobPath, INSIDE, Skip};
+use crate::source::Skip;
 use serde_json::json;
 use serde_sarif::sarif::{
     ArtifactLocation, Invocation, Location, LogicalLocation, Message, MultiformatMessageString, Notification,
@@ -46,7 +48,7 @@ pub fn write(report: &Report, options: &Options, base: &UriBase) -> String {
         runs.push(run(report, options, base, Category::Past));
     }
     let sarif = Sarif::builder().schema(SCHEMA).version(json!("2.1.0")).runs(runs).build();
-    crate::sanitize::to_json_pretty(&sarif).expect("the document has text keys only") + "\n"
+    crate::text::sanitize::to_json_pretty(&sarif).expect("the document has text keys only") + "\n"
 }
 
 /// Which findings a run is of.
@@ -192,7 +194,7 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
         text = format!("{text} It is in {}, line {}.", names.join(INSIDE), finding.location.start_line);
     }
     let mut related = Vec::new();
-    if let (Some(_), Some(secret)) = (&finding.id, &finding.secret) {
+    if let (Some(_), Some(secret)) = (finding.id(), finding.secret()) {
         let noun = secret_noun(finding);
         text = format!("{text} Its [{noun}](1) is on line {}.", secret.location.start_line);
         related.push(numbered(
@@ -201,7 +203,7 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
             noun,
         ));
     }
-    if let Some(judgement) = &finding.judgement {
+    if let Some(judgement) = finding.judgement() {
         return judged(finding, judgement, report, base);
     }
     let (others, count) = occurrences.other_than(finding);
@@ -223,9 +225,9 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
         .chain(finding.message.iter().map(|message| correspondence(message)))
         .chain(finding.history.iter().flat_map(|history| chronicle(history)))
     {
-        text = format!("{text} {}", crate::sanitize::one_line(&remark));
+        text = format!("{text} {}", crate::text::sanitize::one_line(&remark));
     }
-    if finding.suppression.is_none() && finding.id.is_some() {
+    if finding.suppression.is_none() && finding.id().is_some() {
         text = format!("{text} {}", super::wording::first_sentence(&remedy(finding)));
     }
     let mut result = bare(finding, &text, related, report, base);
@@ -275,10 +277,10 @@ fn bare(finding: &Finding, text: &str, related: Vec<Location>, report: &Report, 
 fn judged(finding: &Finding, judgement: &Judgement, report: &Report, base: &UriBase) -> Result {
     let mut text = format!("{}.", headline(finding));
     for reason in &judgement.reasons {
-        text = format!("{text} {}", crate::sanitize::one_line(reason));
+        text = format!("{text} {}", crate::text::sanitize::one_line(reason));
     }
     let mut related = Vec::new();
-    let places = judgement.evidence.iter().take(MOST_OCCURRENCES).map(|place| {
+    let places = judgement.occurrences.iter().take(MOST_OCCURRENCES).map(|place| {
         let number = related.len() as i64 + 1;
         let at = location(&place.path, Some(&place.location), place.outer.as_ref(), base);
         related.push(numbered(number, at, "the key"));
@@ -348,7 +350,7 @@ fn invocation(report: &Report, options: &Options, base: &UriBase, left_out: usiz
 
 fn notification(skip: &Skip, base: &UriBase) -> Notification {
     let level = if skip.cause.is_failure() { "error" } else { "note" };
-    let text = format!("{}: {}.", crate::sanitize::one_line(&skip.path.to_text()), skip.cause);
+    let text = format!("{}: {}.", crate::text::sanitize::one_line(&skip.path.to_text()), skip.cause);
     Notification::builder()
         .level(json!(level))
         .message(message(&text))
@@ -401,13 +403,13 @@ fn numbered(id: i64, mut location: Location, text: &str) -> Location {
 
 /// A path as the text of a link in a message: brackets and backslashes would end it.
 fn link_text(path: &BlobPath) -> String {
-    let text = crate::sanitize::one_line(&path.to_text());
+    let text = crate::text::sanitize::one_line(&path.to_text());
     text.replace('\\', r"\\").replace('[', r"\[").replace(']', r"\]")
 }
 
 /// A name of something in a container.
 fn shown(name: &[u8]) -> String {
-    crate::sanitize::one_line(&String::from_utf8_lossy(name))
+    crate::text::sanitize::one_line(&String::from_utf8_lossy(name))
 }
 
 fn message(text: &str) -> Message {
@@ -440,7 +442,7 @@ struct Occurrences<'a>(HashMap<Cow<'a, str>, Vec<&'a Finding>>);
 impl<'a> Occurrences<'a> {
     fn of(report: &'a Report) -> Self {
         let mut map: HashMap<Cow<str>, Vec<&Finding>> = HashMap::new();
-        for finding in report.findings().filter(|finding| finding.judgement.is_none()) {
+        for finding in report.findings().filter(|finding| finding.judgement().is_none()) {
             map.entry(finding.credential()).or_default().push(finding);
         }
         Self(map)

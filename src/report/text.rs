@@ -6,7 +6,7 @@ use super::wording::{
 use super::{Options, Report};
 use crate::finding::Finding;
 use crate::rule::{Finder, Matcher, Severity};
-use crate::sanitize::one_line;
+use crate::text::sanitize::one_line;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use rayon::prelude::*;
 use std::cmp::Reverse;
@@ -33,7 +33,7 @@ pub fn write(report: &Report, options: &Options, colour: bool) -> String {
     if report.coverage.skips.iter().any(|skip| !skip.cause.is_of_many()) {
         out.push('\n');
     }
-    let is_key = |credential: &&Vec<&Finding>| credential[0].is_of_key();
+    let is_key = |credential: &&Vec<&Finding>| credential[0].key().is_some();
     summary(&mut out, report, credentials.iter().filter(is_key).count(), options);
     out
 }
@@ -45,9 +45,9 @@ fn by_credential(findings: &[Box<Finding>]) -> Vec<Vec<&Finding>> {
         let is_past = finding.history.as_ref().is_some_and(|history| history.is_past());
         // What is judged comes after what it is judged of.
         let worth = (
-            finding.judgement.is_none(),
+            finding.judgement().is_none(),
             finding.severity,
-            finding.id.is_some() && finding.secret.is_some(),
+            finding.id().is_some() && finding.secret().is_some(),
             security,
             !is_past,
         );
@@ -87,16 +87,16 @@ fn place(finding: &Finding) -> String {
 
 fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
     let (judgements, findings): (Vec<&Finding>, Vec<&Finding>) =
-        findings.iter().partition(|finding| finding.judgement.is_some());
+        findings.iter().partition(|finding| finding.judgement().is_some());
     let worst = findings[0];
     let severity = judgements.iter().map(|finding| finding.severity).max().unwrap_or(worst.severity);
     let title = level(severity.max(worst.severity)).primary_title(headline(worst)).id(worst.rule.id.as_str());
     let mut group = Group::with_title(title).element(snippet(worst));
     for finding in &judgements {
-        let reasons = finding.judgement.iter().flat_map(|judgement| &judgement.reasons);
+        let reasons = finding.judgement().into_iter().flat_map(|judgement| &judgement.reasons);
         let reasons: Vec<_> = reasons.map(|reason| one_line(reason)).collect();
         // What it stands on, if that is somewhere else.
-        let evidence = finding.judgement.iter().filter_map(|judgement| judgement.evidence.first());
+        let evidence = finding.judgement().into_iter().filter_map(|judgement| judgement.occurrences.first());
         let elsewhere: String = evidence
             .filter(|evidence| evidence.path != worst.path)
             .map(|evidence| format!(" ({}:{})", one_line(&evidence.path.to_text()), evidence.location.start_line))
@@ -110,7 +110,7 @@ fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
     if let Some(message) = &worst.message {
         group = group.element(Level::NOTE.message(one_line(&correspondence(message))));
     }
-    if let Some(owner) = &worst.owner {
+    if let Some(owner) = worst.owner() {
         let kind = if owner.is_profile { "profile" } else { "user" };
         group = group.element(Level::NOTE.message(format!("It is that of the {kind} {}.", one_line(&owner.name))));
     }
@@ -137,7 +137,7 @@ fn advice(worst: &Finding, judgements: &[&Finding]) -> String {
     });
     let steps = steps(worst, root.is_some());
     let first = first_sentence(&remedy(root.unwrap_or(&worst))).to_owned();
-    if steps.is_empty() || worst.secret.is_none() && root.is_none() {
+    if steps.is_empty() || worst.secret().is_none() && root.is_none() {
         return first;
     }
     let numbered = (1..).zip(&steps).map(|(n, step)| format!("{n}. {step}"));
@@ -176,14 +176,14 @@ fn snippet(finding: &Finding) -> Snippet<'_, Annotation<'_>> {
     let mut annotations = Vec::new();
     let mut line = first_line;
     let mut all_known = true;
-    for excerpt in &finding.excerpts {
+    for excerpt in finding.excerpts.iter() {
         all_known &= excerpt.line <= line + 1;
         // Far apart, the number of the second line counts, not how many lines there are between.
         source.extend(std::iter::repeat_n('\n', (excerpt.line - line) as usize));
         line = excerpt.line;
         for (mark, is_secret) in excerpt.marks() {
             let span = source.len() + mark.start..source.len() + mark.end;
-            let is_main = is_secret || finding.secret.is_none();
+            let is_main = is_secret || finding.secret().is_none();
             let kind = if is_main { AnnotationKind::Primary } else { AnnotationKind::Context };
             annotations.push(kind.span(span).label(noun(finding, is_secret)));
         }
@@ -193,7 +193,7 @@ fn snippet(finding: &Finding) -> Snippet<'_, Annotation<'_>> {
 }
 
 fn noun(finding: &Finding, is_secret: bool) -> &'static str {
-    match (&finding.rule.matcher, &finding.id) {
+    match (&finding.rule.matcher, finding.id()) {
         (Matcher::Finder(Finder::UnusedAllow), _) => "allows nothing",
         (Matcher::Finder(Finder::MailsKey), _) => "sends it",
         (Matcher::Finder(Finder::RootUsage), _) => "the root user",

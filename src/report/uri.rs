@@ -1,8 +1,10 @@
 //! Names of files as URIs, relative to the root of what was scanned.
 
-use crate::source::BlobPath;
+use crate::file::normalise;
+use crate::finding::BlobPath;
+use crate::finding::path::to_path;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// What stays as it is in a URI's path: RFC 3986's unreserved characters and `/`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -51,32 +53,6 @@ fn file_uri(absolute: &Path) -> String {
 
 fn encode(path: &Path) -> String {
     percent_encode(BlobPath::new(path).file(), ENCODED).to_string()
-}
-
-/// The file of the file system that a blob is, or is in.
-#[cfg(unix)]
-pub(crate) fn to_path(path: &BlobPath) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(path.file()))
-}
-
-/// The file of the file system that a blob is, or is in.
-#[cfg(not(unix))]
-pub(crate) fn to_path(path: &BlobPath) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(path.file()).into_owned())
-}
-
-/// Without `.` and `..`, by the text alone.
-pub(crate) fn normalise(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => _ = out.pop(),
-            part => out.push(part),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

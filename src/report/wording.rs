@@ -1,25 +1,25 @@
 //! Sentences that all formats share.
 
 use super::Report;
+use crate::finding::history::Reach;
 use crate::finding::history::{Commit, Exposure, History};
+use crate::finding::message::{Medium, Message, Party};
+use crate::finding::object::ObjectKind;
 use crate::finding::{Finding, Suppression};
 use crate::rule::{Finder, Matcher};
-use crate::sanitize::one_line;
-use crate::source::git::attribute::graph::Reach;
-use crate::source::git::object::Kind;
-use crate::source::message::{Medium, Message, Party};
+use crate::text::sanitize::one_line;
 
 /// What was found, as the title of a diagnostic: no full stop.
 pub fn headline(finding: &Finding) -> String {
     let mut text = finding.rule.name.clone();
-    if let Some(id) = finding.id.as_ref().filter(|_| finding.judgement.is_some()) {
+    if let Some(id) = finding.id().filter(|_| finding.judgement().is_some()) {
         text = format!("{text}: {}", id.text);
-    } else if let Some(id) = finding.id.as_ref().filter(|_| finding.note.is_some()) {
+    } else if let Some(id) = finding.id().filter(|_| finding.observation().is_some()) {
         text = format!("{text}: {}", one_line(&id.text));
         // The name tells it.
         return text;
-    } else if let Some(id) = &finding.id {
-        let with_secret = is_temporary(finding) && finding.secret.is_some();
+    } else if let Some(id) = finding.id() {
+        let with_secret = is_temporary(finding) && finding.secret().is_some();
         text = format!("{text} {}{}", id.text, if with_secret { " with its secret" } else { "" });
     }
     if let Some(account) = finding.account {
@@ -30,9 +30,9 @@ pub fn headline(finding: &Finding) -> String {
 
 /// What there is to know besides, in sentences.
 pub fn remarks(finding: &Finding) -> Vec<String> {
-    let mut remarks: Vec<String> = finding.note.iter().cloned().collect();
-    remarks.extend(finding.proof.as_deref().map(str::to_owned));
-    remarks.extend(finding.partner.as_ref().map(|partner| partner.reason.clone()));
+    let mut remarks: Vec<String> = finding.observation().map(str::to_owned).into_iter().collect();
+    remarks.extend(finding.proof().map(str::to_owned));
+    remarks.extend(finding.link().map(|partner| partner.reason.clone()));
     if finding.is_canary {
         let text = "The account belongs to a service for canary tokens: this key was planted as a tripwire. Do not try it: \
                     using it raises an alarm.";
@@ -40,7 +40,7 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
     }
     let encodings: Vec<_> = finding.values().flat_map(|value| &value.encodings).collect();
     if let Some(encoding) = encodings.first() {
-        use crate::detect::decode::Encoding::{
+        use crate::finding::Encoding::{
             Base64, ByteArray, Compressed, Escaped, Gzip, Hex, Utf16Be, Utf16Le, Utf32Be, Utf32Le,
         };
         let how = match encoding {
@@ -122,7 +122,7 @@ pub fn chronicle(history: &History) -> Vec<String> {
     let mut sentences = Vec::new();
     if let Some(first) = history.introduced.listed.first() {
         let verb = match history.kind {
-            Kind::Commit => "It is in the text of commit",
+            ObjectKind::Commit => "It is in the text of commit",
             _ => "It was brought in by commit",
         };
         let others = match history.introduced.count - 1 {
@@ -156,7 +156,7 @@ pub fn chronicle(history: &History) -> Vec<String> {
             sentences
                 .push("No ref leads there any more, only a reflog: it was amended, rebased, reset or dropped.".into());
         }
-        (Reach::Unreachable, Kind::Blob) if history.introduced.count == 0 => {
+        (Reach::Unreachable, ObjectKind::Blob) if history.introduced.count == 0 => {
             sentences.push("No commit holds it: it was staged and never committed, or its commit is gone.".into());
         }
         (Reach::Unreachable, _) => {
@@ -208,7 +208,7 @@ pub fn date(seconds: i64) -> String {
 pub fn remedy(finding: &Finding) -> String {
     let remedy = finding.rule.remedy.trim();
     // Of what a report says, the user is known and not the key.
-    let user = finding.id.as_ref().filter(|_| finding.note.is_some()).and_then(|id| id.text.rsplit_once(":user/"));
+    let user = finding.id().filter(|_| finding.observation().is_some()).and_then(|id| id.text.rsplit_once(":user/"));
     match (finding.key_id(), user) {
         (Some(id), _) => remedy.replace("--access-key-id ID", &format!("--access-key-id {id}")),
         (None, Some((_, user))) if is_plain(user) => remedy.replace("--user-name USER", &format!("--user-name {user}")),
@@ -221,7 +221,7 @@ pub fn remedy(finding: &Finding) -> String {
 /// Sources: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html>,
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user_manage_delete-key.html>.
 pub fn steps(finding: &Finding, is_root: bool) -> Vec<String> {
-    let Some(id) = finding.key_id().filter(|_| finding.is_of_key() && !finding.is_canary) else { return vec![] };
+    let Some(id) = finding.key_id().filter(|_| finding.key().is_some() && !finding.is_canary) else { return vec![] };
     let id = one_line(id);
     let events = format!(
         "aws cloudtrail lookup-events --lookup-attributes AttributeKey=AccessKeyId,AttributeValue={id}  (in every region)"
@@ -237,7 +237,7 @@ pub fn steps(finding: &Finding, is_root: bool) -> Vec<String> {
     if !id.starts_with("AKIA") {
         return vec![];
     }
-    let user = match finding.owner.as_deref().filter(|owner| !owner.is_profile && is_plain(&owner.name)) {
+    let user = match finding.owner().filter(|owner| !owner.is_profile && is_plain(&owner.name)) {
         Some(owner) => format!(" --user-name {}", owner.name),
         None => String::new(),
     };
@@ -274,7 +274,7 @@ fn is_temporary(finding: &Finding) -> bool {
 
 /// How many findings do not count, by reason: AWS's examples, placeholders, inline comments, the configuration, the baseline.
 pub fn suppressed_by_reason(report: &Report) -> [(usize, &'static str); 5] {
-    use crate::detect::dummy::Dummy;
+    use crate::finding::Dummy;
     let count = |wanted: fn(&Suppression) -> bool| {
         report
             .suppressed

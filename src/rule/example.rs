@@ -14,7 +14,7 @@
 //! A word after a blank tells two apart: `{{akia one}}` and `{{akia two}}` differ. What is made can be written in another
 //! way: `{{secret | percent}}`, and likewise `base64` and `json` (with `\/`).
 
-use crate::detect::comment::MARKERS;
+use crate::text::markers::MARKERS;
 use data_encoding::BASE64;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};

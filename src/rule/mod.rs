@@ -4,48 +4,29 @@
 //! rules of a run. The built-in rules are `rules/aws.toml`, embedded in the binary; [`RuleSet::add`] adds a user's own,
 //! which extend the built-in ones and can never replace one of them.
 
-pub mod check;
 pub mod example;
+mod severity;
 pub mod syntax;
 
-use crate::config::explain;
-use crate::detect::finder::literals::SHORTEST;
 use crate::file;
-use crate::finding::mask::name_shown;
+use crate::text::mask::name_shown;
+use crate::text::toml::explain;
 use regex::bytes::{Regex, RegexBuilder};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+pub use severity::{Grade, Severity};
 pub use syntax::{Finder, Observer, Precision};
 
 /// The built-in rules, as written.
 const BUILT_IN: &str = include_str!("../../rules/aws.toml");
 
+/// Shortest keyword of a rule, in bytes: the prefilter tells literals by their first four.
+pub const MIN_KEYWORD: usize = 4;
+
 /// Largest compiled size of one regex, in bytes. A rule over it is refused, so that a rule file cannot exhaust memory.
 pub const REGEX_SIZE_LIMIT: usize = 1 << 20;
-
-/// How bad a finding is; the words and order are SARIF's result levels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Worth knowing; never fails a run by default.
-    Note,
-    /// Should be looked at: part of a credential, or one that has probably expired.
-    Warning,
-    /// A usable credential in clear.
-    Error,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        })
-    }
-}
 
 /// A rule's name: kebab-case and stable for ever.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -299,9 +280,9 @@ fn validate(matcher: &RegexMatcher, keywords: &[String]) -> Result<(), String> {
             "give `keywords`: literal texts of which one stands in every match, so that other files are passed over";
         return Err(text.into());
     }
-    if let Some(short) = keywords.iter().position(|keyword| keyword.len() < SHORTEST || !keyword.is_ascii()) {
+    if let Some(short) = keywords.iter().position(|keyword| keyword.len() < MIN_KEYWORD || !keyword.is_ascii()) {
         let number = short + 1;
-        return Err(format!("keyword {number} is refused: a keyword has at least {SHORTEST} bytes and is ASCII"));
+        return Err(format!("keyword {number} is refused: a keyword has at least {MIN_KEYWORD} bytes and is ASCII"));
     }
     let regex = compile(&matcher.source).map_err(|_| format!("`regex` is refused: {}", refusal(&matcher.source)))?;
     if regex.is_match(b"") {

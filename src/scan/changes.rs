@@ -2,25 +2,27 @@
 //!
 //! A key that was in the file before is no news: only what is new is reported, unless whole files are asked for.
 
-use super::examine::{Examiner, NAME};
-use super::{Collected, Scan, hidden};
+use super::examine::{Examiner, NAME, fingerprint};
+use super::{Collected, Scan, commit, hidden};
 use crate::credential::Fingerprint;
-use crate::detect::decode::wide::Wide;
-use crate::finding::history::{Commit, Commits, Exposure, History};
-use crate::finding::{self, Finding};
+use crate::finding::BlobPath;
+use crate::finding::Finding;
+use crate::finding::history::Reach;
+use crate::finding::history::{Commits, Exposure, History, MOST_COMMITS};
+use crate::finding::object::ObjectKind;
+use crate::finding::object::Oid;
+use crate::git::changes::{Change, Changes, TreeReader};
+use crate::git::index::Index;
+use crate::git::object::{MAX_COMMIT, Mode};
+use crate::git::odb::Odb;
+use crate::git::range::{Selected, Selection};
+use crate::git::repository::Repository;
+use crate::git::staged;
 use crate::rule::RuleId;
-use crate::source::container::Content;
-use crate::source::container::format::Format;
-use crate::source::git::attribute::graph::Reach;
-use crate::source::git::changes::{Change, Changes, TreeReader};
-use crate::source::git::index::Index;
-use crate::source::git::object::{Kind, MAX_COMMIT, Mode};
-use crate::source::git::odb::Odb;
-use crate::source::git::oid::Oid;
-use crate::source::git::range::{Selected, Selection};
-use crate::source::git::repository::Repository;
-use crate::source::git::staged;
-use crate::source::{Blob, BlobPath, SkipCause};
+use crate::source::unpack::Content;
+use crate::source::unpack::format::Format;
+use crate::source::{Blob, SkipCause};
+use crate::text::wide::Wide;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -158,14 +160,14 @@ impl ChangeScan<'_> {
         let Some(format) = Format::of_all(bytes) else { return BTreeSet::new() };
         let size = bytes.len() as u64;
         let examined = self.examiner.container(&self.path(path), format, Content::Bytes(bytes), Some(size));
-        let findings = self.collected.told(examined).into_iter().filter(|finding| !finding.is_of_comment());
+        let findings = self.collected.told(examined).into_iter().filter(|finding| !finding.is_unused_allow());
         findings.map(|finding| (finding.rule.id.clone(), finding.fingerprint)).collect()
     }
 
     /// What is in a file and in what it holds. What cannot be scanned of it is not told.
     fn items_in(&self, bytes: &[u8]) -> BTreeSet<Item> {
         let examined = self.examiner.blob(&Blob { path: self.path(b""), bytes, context: None });
-        let findings = examined.findings.into_iter().filter(|finding| !finding.is_of_comment());
+        let findings = examined.findings.into_iter().filter(|finding| !finding.is_unused_allow());
         findings.map(|finding| (finding.rule.id.clone(), finding.fingerprint)).collect()
     }
 
@@ -302,7 +304,7 @@ impl Ledger<'_> {
             self.scan.collected.skip(self.scan.path(path), SkipCause::TooMany);
         }
         let candidates = detection.candidates.iter();
-        let own = candidates.map(|candidate| (candidate.rule.id.clone(), finding::fingerprint(candidate)));
+        let own = candidates.map(|candidate| (candidate.rule.id.clone(), fingerprint(candidate)));
         own.chain(self.scan.inside(&bytes, path)).collect()
     }
 
@@ -348,7 +350,7 @@ impl Ledger<'_> {
             let until = removed.iter().map(|commit| commit.time).max().filter(|_| at_tip.is_none());
             let history = Arc::new(History {
                 object: blob,
-                kind: Kind::Blob,
+                kind: ObjectKind::Blob,
                 reach: if is_at_head { Reach::Head } else { ends.reach },
                 is_at_head,
                 is_in_tree: false,
@@ -363,7 +365,6 @@ impl Ledger<'_> {
             // It was read before, and what was wrong with it was told then.
             let Ok((_, bytes)) = self.odb.read(&blob, self.scan.scan.limit.of_objects()) else { continue };
             let examined = self.scan.examiner.blob(&Blob { path: self.scan.path(path), bytes: &bytes, context: None });
-            self.scan.collected.keep(examined.clues);
             let found = examined.findings;
             let is_it = |finding: &Finding| (finding.rule.id.clone(), finding.fingerprint) == *item;
             findings.extend(found.into_iter().filter(is_it).map(|mut finding| {
@@ -384,7 +385,7 @@ impl Ledger<'_> {
         }
         let history = Arc::new(History {
             object: commit.oid,
-            kind: Kind::Commit,
+            kind: ObjectKind::Commit,
             reach,
             is_at_head: reach == Reach::Head,
             is_in_tree: false,
@@ -403,16 +404,13 @@ impl Ledger<'_> {
     fn shown(&self, commits: &[&Selected]) -> Commits {
         let read = |commit: &&Selected| {
             let text = self.odb.read(&commit.oid, MAX_COMMIT).map(|(_, text)| text).unwrap_or_default();
-            Arc::new(Commit::read(
+            Arc::new(commit::read(
                 commit.oid,
                 &hidden(self.scan.examiner.detector(), text, self.scan.scan.show_secrets),
                 self.scan.scan.show_secrets,
             ))
         };
-        Commits {
-            listed: commits.iter().take(finding::history::MOST_COMMITS).map(read).collect(),
-            count: commits.len(),
-        }
+        Commits { listed: commits.iter().take(MOST_COMMITS).map(read).collect(), count: commits.len() }
     }
 
     /// The blob at a path below a tree.

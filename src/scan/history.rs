@@ -8,28 +8,30 @@
 //! Of each version of a file only the names of what it holds are kept, so that memory does not grow with the number of
 //! versions: what is shown of a key is made from one of them.
 
-use super::examine::Examiner;
-use super::{Collected, Scan, hidden, hidden_text};
+use super::examine::{Examiner, fingerprint};
+use super::{Collected, Scan, commit, hidden, hidden_text};
 use crate::credential::Fingerprint;
 use crate::detect::Detector;
-use crate::detect::finder::SECRET_LEN;
 use crate::detect::prefilter::{Hits, Shared};
+use crate::finding::BlobPath;
+use crate::finding::Finding;
+use crate::finding::history::Reach;
 use crate::finding::history::{Commit, Commits, Exposure, History, MOST_COMMITS};
-use crate::finding::{self, Finding};
+use crate::finding::object::ObjectKind;
+use crate::finding::object::Oid;
+use crate::git::attribute::graph::{CommitId, Graph};
+use crate::git::attribute::trees::Trees;
+use crate::git::attribute::{self, ItemId, MOST_REFS, Presence, RefTip, Wanted};
+use crate::git::history::{History as Objects, Inspector, Object, Outline};
+use crate::git::index::Index;
+use crate::git::odb::{Node, Odb};
+use crate::git::pack::delta::Copied;
+use crate::git::repository::{Ref, Repository};
 use crate::rule::RuleId;
-use crate::source::container::Content;
-use crate::source::container::format::Format;
-use crate::source::git::attribute::graph::{CommitId, Graph, Reach};
-use crate::source::git::attribute::trees::Trees;
-use crate::source::git::attribute::{self, ItemId, MOST_REFS, Presence, RefTip, Wanted};
-use crate::source::git::history::{History as Objects, Inspector, Object, Outline};
-use crate::source::git::index::Index;
-use crate::source::git::object::Kind;
-use crate::source::git::odb::{Node, Odb};
-use crate::source::git::oid::Oid;
-use crate::source::git::pack::delta::Copied;
-use crate::source::git::repository::{Ref, Repository};
-use crate::source::{Blob, BlobPath, SkipCause};
+use crate::source::unpack::Content;
+use crate::source::unpack::format::Format;
+use crate::source::{Blob, SkipCause};
+use crate::text::alphabet::SECRET_LEN;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -83,7 +85,7 @@ impl HistoryScan<'_> {
         if held.is_empty() {
             return Vec::new();
         }
-        let blobs = held.iter().filter(|(_, (kind, _))| *kind == Kind::Blob);
+        let blobs = held.iter().filter(|(_, (kind, _))| *kind == ObjectKind::Blob);
         let blobs: Vec<_> = blobs.map(|(node, (_, items))| Wanted { node: *node, items: items.clone() }).collect();
         let mut attribution = attribute::attribute(&objects, &trees, &graph, &tips, &blobs);
         self.find_staged(repository, &odb, &mut attribution.presences);
@@ -102,7 +104,7 @@ impl HistoryScan<'_> {
             detector: self.examiner.detector(),
             commits: Mutex::default(),
         };
-        let texts = held.iter().filter(|(_, (kind, _))| *kind != Kind::Blob);
+        let texts = held.iter().filter(|(_, (kind, _))| *kind != ObjectKind::Blob);
         let texts = texts.flat_map(|(node, (kind, items))| {
             let history = Arc::new(teller.history_of_text(*node, *kind));
             items.iter().map(move |item| Occurrence { node: *node, path: None, item: *item, history: history.clone() })
@@ -202,7 +204,6 @@ impl HistoryScan<'_> {
             let path = path.map_or_else(|| self.path_of(kind, oid), |path| self.prefixed(&path));
             // What could not be scanned of it was told when it was looked at first.
             let examined = self.examiner.blob(&Blob { path, bytes: &bytes, context: None });
-            self.collected.keep(examined.clues);
             let mut findings = examined.findings;
             // What a rule finds only in other paths, and comments that allow nothing, are not in the list.
             findings.retain_mut(|finding| {
@@ -220,7 +221,7 @@ impl HistoryScan<'_> {
     }
 
     /// The name of what has no path: `commit 0123…`.
-    fn path_of(&self, kind: Kind, oid: Oid) -> BlobPath {
+    fn path_of(&self, kind: ObjectKind, oid: Oid) -> BlobPath {
         self.prefixed(format!("{} {oid}", kind.name()).as_bytes())
     }
 }
@@ -266,8 +267,7 @@ impl ObjectInspector<'_> {
             return hits;
         }
         let items = detection.candidates.iter();
-        let mut items: Vec<Item> =
-            items.map(|candidate| (candidate.rule.id.clone(), finding::fingerprint(candidate))).collect();
+        let mut items: Vec<Item> = items.map(|candidate| (candidate.rule.id.clone(), fingerprint(candidate))).collect();
         items.extend(self.inside(object));
         if !items.is_empty() {
             if detection.is_cut {
@@ -282,11 +282,13 @@ impl ObjectInspector<'_> {
     /// What is in a file that holds others.
     fn inside(&self, object: Object) -> Vec<Item> {
         let HistoryScan { examiner, collected, .. } = self.scan;
-        let Some(format) = Format::of_all(object.bytes).filter(|_| object.kind == Kind::Blob) else { return vec![] };
+        let Some(format) = Format::of_all(object.bytes).filter(|_| object.kind == ObjectKind::Blob) else {
+            return vec![];
+        };
         let path = self.scan.path_of(object.kind, self.odb.oid(object.node));
         let size = object.bytes.len() as u64;
         let examined = examiner.container(&path, format, Content::Bytes(object.bytes), Some(size));
-        let findings = collected.told(examined).into_iter().filter(|finding| !finding.is_of_comment());
+        let findings = collected.told(examined).into_iter().filter(|finding| !finding.is_unused_allow());
         findings.map(|finding| (finding.rule.id.clone(), finding.fingerprint)).collect()
     }
 }
@@ -315,11 +317,11 @@ struct Walked<'a> {
 #[derive(Default)]
 struct Found {
     items: Mutex<HashMap<Item, ItemId>>,
-    objects: Mutex<Vec<(Node, Kind, Vec<ItemId>)>>,
+    objects: Mutex<Vec<(Node, ObjectKind, Vec<ItemId>)>>,
 }
 
 /// By object, in order: its kind and what it holds.
-type Held = BTreeMap<Node, (Kind, Vec<ItemId>)>;
+type Held = BTreeMap<Node, (ObjectKind, Vec<ItemId>)>;
 
 impl Found {
     fn add(&self, object: Object, items: Vec<Item>) {
@@ -394,7 +396,7 @@ impl Teller<'_> {
         let last = last.and_then(|removed| self.graph.parents(*removed).first());
         let history = History {
             object: self.odb.oid(presence.node),
-            kind: Kind::Blob,
+            kind: ObjectKind::Blob,
             reach: presence.reach,
             is_at_head: presence.is_at_head,
             is_in_tree: false,
@@ -416,7 +418,7 @@ impl Teller<'_> {
     }
 
     /// Of something in the text of a commit or tag: that cannot be taken out again.
-    fn history_of_text(&self, node: Node, kind: Kind) -> History {
+    fn history_of_text(&self, node: Node, kind: ObjectKind) -> History {
         let object = self.odb.oid(node);
         let commit = self.graph.find(&object);
         let mut names = self.refs_through(object);
@@ -458,7 +460,7 @@ impl Teller<'_> {
         // It was read before, so it can be read again.
         let text = self.odb.read(&oid, self.scan.limit.of_objects()).map(|(_, text)| text).unwrap_or_default();
         let text = hidden(self.detector, text, self.scan.show_secrets);
-        let commit = Arc::new(Commit::read(oid, &text, self.scan.show_secrets));
+        let commit = Arc::new(commit::read(oid, &text, self.scan.show_secrets));
         self.commits.lock().unwrap_or_else(PoisonError::into_inner).insert(id, commit.clone());
         commit
     }

@@ -4,9 +4,9 @@
 //! would know what was left out, and a file that is tracked in spite of a pattern (a `.env` that was committed all the
 //! same) would be lost: git does not call that ignored.
 
-use super::git::guard;
-use super::git::index::{EntryKind, Index};
 use crate::file;
+use crate::git::guard;
+use crate::git::index::{EntryKind, Index};
 use foldhash::HashMap;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};

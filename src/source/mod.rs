@@ -1,22 +1,18 @@
 //! Where blobs come from. A source hands over each blob once and names what it could not or should not read.
 
 pub mod chat;
-pub mod container;
-pub mod git;
 mod gitignore;
-pub mod mail;
-pub mod message;
-mod path;
 pub mod read;
 mod skip;
 pub mod tree;
+pub mod unpack;
 
-use container::Content;
-use container::format::Format;
-use message::Enclosing;
-pub use path::{BlobPath, INSIDE};
+use crate::finding::BlobPath;
+use crate::finding::message::Enclosing;
 pub use skip::{Skip, SkipCause};
 use std::sync::Arc;
+use unpack::Content;
+use unpack::format::Format;
 
 /// Bytes to scan.
 #[derive(Debug, Clone)]

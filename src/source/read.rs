@@ -1,7 +1,7 @@
 //! Reading one file, or standard input, in one piece.
 
-use super::container::Content;
-use super::container::format::{Format, HEAD};
+use super::unpack::Content;
+use super::unpack::format::{Format, HEAD};
 use super::{Blob, BlobPath, Item, Sink, SizeLimit, Skip, SkipCause};
 use crate::file::{self, describe};
 use std::fs::File;

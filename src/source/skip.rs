@@ -1,7 +1,7 @@
 //! What was not scanned, and why.
 
-use super::path::BlobPath;
 use crate::detect::MOST_TOKENS;
+use crate::finding::BlobPath;
 use std::fmt;
 
 /// Something that was not scanned.

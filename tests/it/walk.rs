@@ -4,11 +4,11 @@ use crate::support::expand;
 use git2::{ObjectType, Oid, Repository, Signature, Time, TreeWalkMode};
 use keyspill::detect::Detector;
 use keyspill::finding::history::MOST_COMMITS;
+use keyspill::finding::object::ObjectKind;
 use keyspill::rule::RuleSet;
 use keyspill::scan::examine::Examiner;
 use keyspill::scan::{Limits, Progress, Scan, Scope};
-use keyspill::source::git::object::Kind;
-use keyspill::source::{Blob, BlobPath, SizeLimit};
+use keyspill::{finding::BlobPath, source::{Blob, SizeLimit}};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -44,7 +44,7 @@ fn ours(dir: &Path) -> BTreeMap<Place, Story> {
     let prefix = format!("{}/", dir.canonicalize().expect("a path").display());
     // What is in the text of commits and tags is not what this is about.
     let of_blobs = |finding: &&keyspill::finding::Finding| {
-        finding.judgement.is_none() && finding.history.as_ref().is_some_and(|h| h.kind == Kind::Blob)
+        finding.judgement().is_none() && finding.history.as_ref().is_some_and(|h| h.kind == ObjectKind::Blob)
     };
     let stories = report.findings().chain(report.suppressed()).filter(of_blobs).map(|finding| {
         let history = finding.history.as_ref().expect("a history");

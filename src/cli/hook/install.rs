@@ -5,9 +5,9 @@
 
 use super::Kind;
 use crate::cli::output;
+use crate::git::repository::{Repository, with_environment, words};
+use crate::report::Verdict;
 use anyhow::{Context, bail};
-use keyspill::report::Verdict;
-use keyspill::source::git::repository::{Repository, with_environment, words};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -374,7 +374,7 @@ fn without_ours(text: &str) -> String {
 }
 
 fn read(file: &Path) -> anyhow::Result<Option<String>> {
-    match keyspill::file::read(file, MAX_HOOK) {
+    match crate::file::read(file, MAX_HOOK) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),

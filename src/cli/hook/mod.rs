@@ -3,7 +3,7 @@
 mod install;
 mod run;
 
-use keyspill::report::Verdict;
+use crate::report::Verdict;
 use std::ffi::OsString;
 
 /// Subcommands of `hook`.

@@ -3,14 +3,14 @@
 use super::Kind;
 use crate::cli::output;
 use crate::cli::session::{self, Obeyed};
+use crate::finding::BlobPath;
+use crate::finding::object::Oid;
+use crate::git::repository::Repository;
+use crate::git::staged::staged_paths;
+use crate::report::Verdict;
+use crate::report::brief::{self, Deed};
+use crate::scan::{Pushed, Scan, Scope, Selection};
 use anyhow::{Context, bail};
-use keyspill::report::Verdict;
-use keyspill::report::brief::{self, Deed};
-use keyspill::scan::{Pushed, Scan, Scope, Selection};
-use keyspill::source::BlobPath;
-use keyspill::source::git::oid::Oid;
-use keyspill::source::git::repository::Repository;
-use keyspill::source::git::staged::staged_paths;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -116,7 +116,7 @@ fn if_new(pushed: Pushed, scan: &mut Scan) {
 /// The message that `git commit` will record, so far as that can be told. `mark` is what comments start with.
 fn message(file: &Path, mark: &str) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
-    let open = keyspill::file::open(file).and_then(|file| file.take(MOST_MESSAGE).read_to_end(&mut text));
+    let open = crate::file::open(file).and_then(|file| file.take(MOST_MESSAGE).read_to_end(&mut text));
     open.with_context(|| format!("{}: the commit's message cannot be read", file.display()))?;
     text.truncate(end_of_message(&text, mark));
     Ok(text)

@@ -1,7 +1,7 @@
 //! Text that is written as a list of bytes in source code: `{0x41, 0x4b, …}`, `[]byte{65, 75, …}`, `{'A', 'K', …}`.
 
 use super::{Decoded, Encoding};
-use crate::detect::key_id::PREFIXES;
+use crate::text::alphabet::PREFIXES;
 use std::ops::Range;
 
 /// What a list of the bytes of a key id starts with, as programs and people write it.

@@ -2,7 +2,7 @@
 //! soft line break cuts, and text that is escaped as a whole.
 
 use super::{Decoded, Encoding};
-use crate::detect::finder::{SECRET_LEN, is_base64};
+use crate::text::alphabet::{SECRET_LEN, is_base64};
 use std::ops::Range;
 
 /// A text of 40 base64 characters of which at least one is escaped.
@@ -244,7 +244,7 @@ fn has_prefix(raw: &[u8], start: usize) -> bool {
         }
         at += length;
     }
-    crate::detect::key_id::PREFIXES.iter().any(|known| known.as_bytes() == prefix)
+    crate::text::alphabet::PREFIXES.iter().any(|known| known.as_bytes() == prefix)
 }
 
 /// Text of which even letters are escaped, decoded.

@@ -3,7 +3,7 @@
 use super::base64::sextet;
 use super::escape;
 use super::packed::Compression;
-use crate::detect::finder::is_base64;
+use crate::text::alphabet::is_base64;
 use std::ops::Range;
 
 /// Text that is packed in such a way that no word in it can be looked for.

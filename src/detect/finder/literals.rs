@@ -10,9 +10,6 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use std::cmp::Reverse;
 use std::sync::OnceLock;
 
-/// Shortest literal, in bytes.
-pub const SHORTEST: usize = 4;
-
 /// Bytes of a literal that are looked at before the rest.
 pub(super) const WINDOW: usize = 4;
 
@@ -29,7 +26,7 @@ pub struct Literals {
 pub type Occurrence = (usize, usize);
 
 impl Literals {
-    /// Prepares a search; the literals are of at least [`SHORTEST`] bytes.
+    /// Prepares a search; the literals are of at least [`crate::rule::MIN_KEYWORD`] bytes.
     pub fn new(texts: Vec<Vec<u8>>) -> Self {
         let fingerprints = Fingerprints::new(&texts);
         Self { texts, automaton: OnceLock::new(), fingerprints }

@@ -15,10 +15,8 @@ mod neon;
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "parts of it serve the vectorised search alone"))]
 pub mod scalar;
 
+use crate::text::alphabet::SECRET_LEN;
 use std::ops::Range;
-
-/// Length in bytes of a secret access key, and so of the shortest run that [`base64_runs`] reports.
-pub const SECRET_LEN: usize = 40;
 
 /// Appends every maximal run of at least [`SECRET_LEN`] bytes of `[A-Za-z0-9+/]`, in order.
 pub fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
@@ -28,23 +26,6 @@ pub fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
     }
     scalar::base64_runs(haystack, found);
 }
-
-/// True for the 64 characters of standard base64, which are also those of a secret access key.
-#[inline]
-pub fn is_base64(byte: u8) -> bool {
-    BASE64[usize::from(byte)]
-}
-
-static BASE64: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut i = 0;
-    while i < 256 {
-        let b = i as u8;
-        table[i] = b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
-        i += 1;
-    }
-    table
-};
 
 #[cfg(test)]
 mod tests {

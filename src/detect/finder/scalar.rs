@@ -1,6 +1,6 @@
 //! The search for runs one byte at a time: its specification, and what runs where there is no AVX2.
 
-use super::{SECRET_LEN, is_base64};
+use crate::text::alphabet::{SECRET_LEN, is_base64};
 use std::ops::Range;
 
 /// See [`super::base64_runs`].

@@ -2,6 +2,8 @@
 
 pub mod credential_report;
 mod mailer;
+pub mod owner;
+pub mod root_signs;
 pub mod root_use;
 
 use crate::credential::AccountId;
@@ -55,8 +57,8 @@ pub fn observe(observer: Observer, text: &[u8], around: &Surroundings) -> Vec<Ob
 mod tests {
     use super::*;
     use crate::credential::signature::SignedRequest;
-    use crate::detect::ini;
-    use crate::judge::owner::owners;
+    use crate::detect::observe::owner::owners;
+    use crate::text::ini;
     use proptest::prelude::*;
 
     /// Text of what observers look for, whole and cut, in any order.

@@ -4,9 +4,9 @@
 
 use super::Observation;
 use crate::credential::AccountId;
-use crate::detect::ini;
-use crate::json::{self, Around};
 use crate::rule::{Finder, Severity};
+use crate::text::ini;
+use crate::text::json::{self, Around};
 use regex::bytes::Regex;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

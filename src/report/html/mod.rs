@@ -7,7 +7,7 @@ use super::{Report, worst_first};
 use crate::finding::Finding;
 use crate::judge::inventory::Credential;
 use crate::rule::{Finder, Matcher, Severity};
-use crate::sanitize::one_line;
+use crate::text::sanitize::one_line;
 use data_encoding::BASE64;
 use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
@@ -121,7 +121,7 @@ fn page(report: &Report) -> Page<'_> {
     let mut credentials = Credential::all(&report.findings);
     credentials.sort_by_key(|key| {
         let severity = key.occurrences.iter().chain(&key.judgements).map(|finding| finding.severity).max();
-        let grade = key.judgements.iter().filter_map(|finding| Some(finding.judgement.as_ref()?.grade)).max();
+        let grade = key.judgements.iter().filter_map(|finding| Some(finding.judgement()?.grade)).max();
         std::cmp::Reverse((severity, grade))
     });
     let anchors: HashMap<String, String> =
@@ -130,7 +130,7 @@ fn page(report: &Report) -> Page<'_> {
     let coverage = &report.coverage;
     let plural = [("errors", Severity::Error), ("warnings", Severity::Warning), ("notes", Severity::Note)];
     let (timeline, timeline_start, timeline_end) = timeline(&credentials, &anchors, report.now);
-    let text = |path: &crate::source::BlobPath| one_line(&path.to_text());
+    let text = |path: &crate::finding::BlobPath| one_line(&path.to_text());
     Page {
         style: STYLE,
         script: SCRIPT,
@@ -159,13 +159,13 @@ fn page(report: &Report) -> Page<'_> {
 
 fn card<'a>(key: &Credential<'a>, anchors: &HashMap<String, String>) -> Card<'a> {
     // The first of equals.
-    let worst = key.occurrences.iter().rev().max_by_key(|finding| (finding.severity, finding.secret.is_some()));
+    let worst = key.occurrences.iter().rev().max_by_key(|finding| (finding.severity, finding.secret().is_some()));
     let worst = *worst.unwrap_or_else(|| &key.judgements[0]);
     let all = || key.occurrences.iter().chain(&key.judgements);
     let severity = all().map(|finding| finding.severity).max().unwrap_or(worst.severity);
     let verdict = |finding: &&'a Finding| {
-        let judgement = finding.judgement.as_deref()?;
-        let grade = format!("{:?}", judgement.grade).to_lowercase();
+        let judgement = finding.judgement()?;
+        let grade = judgement.grade.to_string();
         let reasons = judgement.reasons.iter().map(|reason| one_line(reason)).collect();
         Some(Verdict { rule: finding.rule.id.as_str(), grade, reasons })
     };
@@ -212,7 +212,7 @@ fn row<'a>(finding: &'a Finding, anchors: &HashMap<String, String>) -> Row<'a> {
         rule: finding.rule.id.as_str(),
         path: one_line(&finding.path.to_text()),
         line: finding.location.start_line,
-        key: finding.id.as_ref().map(|id| one_line(&id.text)).unwrap_or_default(),
+        key: finding.id().map(|id| one_line(&id.text)).unwrap_or_default(),
         account: finding.account.map(|account| account.to_string()).unwrap_or_default(),
         days: days.unwrap_or_default(),
         anchor: anchors.get(finding.credential().as_ref()).cloned(),

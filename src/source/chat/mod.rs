@@ -6,8 +6,8 @@ mod record;
 pub mod slack;
 mod xml;
 
-use super::message::Message;
-use crate::json;
+use crate::finding::message::Message;
+use crate::text::json;
 
 /// Takes the message in which the offset of that number stands.
 pub type Visit<'a> = &'a mut dyn FnMut(usize, Message);

@@ -1,7 +1,7 @@
 //! Who wrote to whom, where and when, by the names that the services' exports give to such things.
 
-use crate::json::Around;
-use crate::source::message::{Channel, Medium, Message, Party};
+use crate::finding::message::{Channel, Medium, Message, Party};
+use crate::text::json::Around;
 use serde_json::{Map, Value};
 
 const AUTHORS: [&str; 14] = [

@@ -3,7 +3,7 @@
 //! <https://slack.com/help/articles/220556107-How-to-read-Slack-data-exports>
 
 use super::{Visit, json, record};
-use crate::source::message::{Channel, Medium, Message, Party};
+use crate::finding::message::{Channel, Medium, Message, Party};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

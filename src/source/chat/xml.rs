@@ -2,8 +2,8 @@
 
 use super::Visit;
 use super::record;
-use crate::json::{Around, MAX_AROUND, MAX_KEY, MAX_OBJECT, ParseBudget};
-use crate::source::message::Message;
+use crate::finding::message::Message;
+use crate::text::json::{Around, MAX_AROUND, MAX_KEY, MAX_OBJECT, ParseBudget};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use serde_json::{Map, Value};

@@ -1,0 +1,76 @@
+//! Proves rules by their own examples: every positive must be found, no negative may be.
+
+use super::Detector;
+use crate::rule::syntax::Example;
+use crate::rule::{Matcher, Rule, RuleSet, example};
+use std::fmt;
+use std::sync::Arc;
+
+/// An example that does not do what it is there for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The rule's id.
+    pub rule: String,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What can be wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The rule does not find its positive of that number (from 1).
+    Missed(usize),
+    /// The rule finds its negative of that number (from 1).
+    FalseAlarm(usize),
+    /// A rule without positives proves nothing.
+    NoPositives,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rule `{}`: ", self.rule)?;
+        match self.problem {
+            Problem::Missed(n) => write!(f, "does not match its positive {n}"),
+            Problem::FalseAlarm(n) => write!(f, "matches its negative {n}"),
+            Problem::NoPositives => f.write_str("has no positives: give at least one text that it must match"),
+        }
+    }
+}
+
+/// When examples are read, in seconds since 1970: the start of 2026.
+const NOW: i64 = 1_767_225_600;
+
+/// Checks the rules of `set` for which `wanted` holds.
+pub fn check(set: &Arc<RuleSet>, wanted: impl Fn(&Rule) -> bool) -> Vec<Failure> {
+    // Examples of what grows old were written before.
+    let detector = Detector::new(set.clone()).at(NOW);
+    set.iter().filter(|rule| wanted(rule)).flat_map(|rule| check_rule(&detector, rule)).collect()
+}
+
+fn check_rule(detector: &Detector, rule: &Rule) -> Vec<Failure> {
+    let matches = |example: &Example| {
+        let text = example::expand(example.text()).text;
+        let path = example::expand(example.path()).text;
+        let found = detector.detect(text.as_bytes(), Some(path.as_bytes()));
+        found.candidates.iter().any(|candidate| candidate.rule.id == rule.id && candidate.dummy.is_none())
+    };
+    let numbers = |examples: &[Example], found: bool| -> Vec<usize> {
+        (1..).zip(examples).filter(|(_, example)| matches(example) == found).map(|(n, _)| n).collect()
+    };
+    let missed = numbers(&rule.positives, false).into_iter().map(Problem::Missed);
+    let alarms = numbers(&rule.negatives, true).into_iter().map(Problem::FalseAlarm);
+    let is_text_rule = !matches!(rule.matcher, Matcher::Finder(finder) if finder.is_of_findings());
+    let none = (is_text_rule && rule.positives.is_empty()).then_some(Problem::NoPositives);
+    none.into_iter().chain(missed).chain(alarms).map(|problem| Failure { rule: rule.id.to_string(), problem }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_example_of_the_built_in_rules_holds() {
+        let failures = check(&Arc::new(RuleSet::built_in()), |_| true);
+        assert_eq!(failures, [], "{}", failures.iter().map(|f| format!("\n{f}")).collect::<String>());
+    }
+}

@@ -1,0 +1,71 @@
+//! What is known of a key beyond its characters: gathered where it was found, so that judging needs nothing but findings.
+
+use crate::credential::signature::SignedRequest;
+use secrecy::SecretString;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// What one place says about a key.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Evidence {
+    /// The profile or user that the file gives it to.
+    pub owner: Option<Arc<Owner>>,
+    /// What says that it is a root user's key, the strongest first.
+    pub root_signs: Vec<RootSign>,
+    /// What the name of a lone id or secret says besides that it is one: `prod`. Empty if nothing.
+    pub label: Option<Box<str>>,
+    /// The request that it signed.
+    pub request: Option<Arc<SignedRequest>>,
+    /// The secret in clear, until it has been tried on signatures. It is never written anywhere, and wiped then.
+    pub clear: Option<SecretString>,
+    /// The repository that the file is in.
+    pub repository: Option<Arc<str>>,
+    /// The permissions of the file, if it is one in which tools keep keys.
+    pub file_mode: Option<u32>,
+}
+
+/// A profile or user.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct Owner {
+    /// Its name.
+    pub name: String,
+    /// True if it is a profile of a file that the CLI and the SDKs read.
+    pub is_profile: bool,
+    /// True if the session token that a temporary key needs is there, too, or it is no profile.
+    pub has_token: bool,
+}
+
+/// How much a sign says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Strength {
+    /// Somebody called it so.
+    Weak,
+    /// It looks as only a root user's key does.
+    Strong,
+    /// AWS says so.
+    Proof,
+}
+
+/// One sign that a key is a root user's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct RootSign {
+    /// How much it says.
+    pub strength: Strength,
+    /// What it is, as a sentence.
+    pub reason: Cow<'static, str>,
+}
+
+/// An id that belongs to a secret, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Link {
+    /// The id of the key.
+    pub id: String,
+    /// A sentence.
+    pub reason: String,
+    /// True if a signature proves it.
+    pub is_proven: bool,
+}

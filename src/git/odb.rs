@@ -1,0 +1,206 @@
+//! The object database: all packs and loose objects of a repository and of those it borrows from.
+
+use super::loose;
+use super::object::{CommitLinks, MAX_COMMIT};
+use super::pack::Pack;
+use crate::finding::object::ObjectKind;
+use crate::finding::object::Oid;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Number of an object in a database. An object that is stored several times has a number for each; [`Odb::find`] always
+/// tells the same one of them.
+pub type Node = u32;
+
+/// All objects.
+#[derive(Debug)]
+pub struct Odb {
+    packs: Vec<PackFile>,
+    /// By name.
+    loose: Vec<Loose>,
+    loose_dirs: Vec<PathBuf>,
+    /// Number of the first loose object.
+    first_loose: Node,
+    unreadable: Vec<(PathBuf, String)>,
+}
+
+/// A pack of the database.
+#[derive(Debug)]
+pub struct PackFile {
+    /// The index file.
+    pub path: PathBuf,
+    /// The pack.
+    pub pack: Pack,
+    /// Number of its first object; that of the one at position `n` of the index is `first + n`.
+    pub first: Node,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Loose {
+    oid: Oid,
+    dir: u16,
+}
+
+impl Odb {
+    /// Opens all packs in `dirs`. What cannot be opened is in [`Self::unreadable`]. Loose objects can be read, but have no
+    /// numbers.
+    pub fn open(dirs: &[PathBuf]) -> Self {
+        let mut odb =
+            Self { packs: vec![], loose: vec![], loose_dirs: dirs.to_vec(), first_loose: 0, unreadable: vec![] };
+        let mut count: u64 = 0;
+        for index in dirs.iter().flat_map(|dir| odb.list(&dir.join("pack"), pack_indexes)).collect::<Vec<_>>() {
+            match Pack::open(&index) {
+                // Numbers have 32 bits, and some of them have a meaning of their own.
+                Ok(pack) if count + pack.index.len() as u64 <= u64::from(u32::MAX / 2) => {
+                    let first = count as Node;
+                    count += pack.index.len() as u64;
+                    odb.packs.push(PackFile { path: index, pack, first });
+                }
+                Ok(_) => odb.unreadable.push((index, "the repository has too many objects".into())),
+                Err(error) => odb.unreadable.push((index, crate::file::describe(&error))),
+            }
+        }
+        odb.first_loose = count as Node;
+        odb
+    }
+
+    /// As [`Self::open`], and lists all loose objects.
+    pub fn open_all(dirs: &[PathBuf]) -> Self {
+        let mut odb = Self::open(dirs);
+        for (dir, path) in dirs.iter().enumerate() {
+            let oids = odb.list(path, loose::list);
+            odb.loose.extend(oids.into_iter().map(|oid| Loose { oid, dir: dir as u16 }));
+        }
+        odb.loose.sort_unstable();
+        odb.loose.dedup_by_key(|loose| loose.oid);
+        odb
+    }
+
+    fn list<T>(&mut self, dir: &Path, list: impl Fn(&Path) -> io::Result<Vec<T>>) -> Vec<T> {
+        match list(dir) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => vec![],
+            Err(error) => {
+                self.unreadable.push((dir.to_owned(), crate::file::describe(&error)));
+                vec![]
+            }
+        }
+    }
+
+    /// Packs and directories that could not be opened, and why.
+    pub fn unreadable(&self) -> &[(PathBuf, String)] {
+        &self.unreadable
+    }
+
+    /// All packs.
+    pub fn packs(&self) -> &[PackFile] {
+        &self.packs
+    }
+
+    /// Numbers of the loose objects.
+    pub fn loose(&self) -> std::ops::Range<Node> {
+        self.first_loose..self.first_loose + self.loose.len() as Node
+    }
+
+    /// How many numbers there are.
+    pub fn len(&self) -> usize {
+        self.first_loose as usize + self.loose.len()
+    }
+
+    /// True if there is no object.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// An object's number.
+    pub fn find(&self, oid: &Oid) -> Option<Node> {
+        self.copies(oid).next()
+    }
+
+    /// The numbers of all copies of an object.
+    pub fn copies(&self, oid: &Oid) -> impl Iterator<Item = Node> {
+        let packed = self.packs.iter().filter_map(|file| Some(file.first + file.pack.index.find(oid)? as Node));
+        let loose = self.loose.binary_search_by_key(oid, |loose| loose.oid).ok();
+        packed.chain(loose.map(|position| self.first_loose + position as Node))
+    }
+
+    /// An object's name.
+    pub fn oid(&self, node: Node) -> Oid {
+        match self.pack_of(node) {
+            Some(file) => file.pack.index.oid((node - file.first) as usize),
+            None => self.loose[(node - self.first_loose) as usize].oid,
+        }
+    }
+
+    fn pack_of(&self, node: Node) -> Option<&PackFile> {
+        if node >= self.first_loose {
+            return None;
+        }
+        self.packs.get(self.packs.partition_point(|file| file.first <= node) - 1)
+    }
+
+    /// Reads one object, of at most `limit` bytes: where a few are wanted.
+    ///
+    /// # Errors
+    /// In words, if no copy of it can be read, or it is larger.
+    pub fn read(&self, oid: &Oid, limit: u64) -> Result<(ObjectKind, Vec<u8>), String> {
+        let mut error = "it is missing".to_owned();
+        for file in &self.packs {
+            if let Some(position) = file.pack.index.find(oid) {
+                match file.pack.read(position, limit) {
+                    Ok(object) => return Ok(object),
+                    Err(damage) => error = damage.to_string(),
+                }
+            }
+        }
+        for dir in self.loose_dirs.iter().filter(|dir| loose::path(dir, *oid).exists()) {
+            match loose::read(dir, *oid, limit) {
+                Ok(object) => return Ok(object),
+                Err(words) => error = words,
+            }
+        }
+        Err(error)
+    }
+
+    /// The tree of a commit.
+    ///
+    /// # Errors
+    /// In words, if the commit cannot be read.
+    pub fn tree_of(&self, commit: Oid) -> Result<Oid, String> {
+        let read = self.read(&commit, MAX_COMMIT);
+        let (_, bytes) = read.map_err(|words| format!("commit {commit} cannot be read: {words}"))?;
+        let links = CommitLinks::read(&bytes);
+        links.map(|links| links.tree).ok_or_else(|| format!("commit {commit} is not a valid commit"))
+    }
+
+    /// Reads this one copy of an object.
+    ///
+    /// # Errors
+    /// In words, as [`Self::read`].
+    pub fn read_node(&self, node: Node, limit: u64) -> Result<(ObjectKind, Vec<u8>), String> {
+        match self.pack_of(node) {
+            Some(file) => file.pack.read((node - file.first) as usize, limit).map_err(|damage| damage.to_string()),
+            None => {
+                let Loose { oid, dir } = &self.loose[(node - self.first_loose) as usize];
+                loose::read(&self.loose_dirs[usize::from(*dir)], *oid, limit)
+            }
+        }
+    }
+}
+
+/// The indexes in a directory of packs, by name. A pack without one counts as if it had one: what is in it is not read.
+fn pack_indexes(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let is_pack = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"pack-"));
+        if is_pack && path.extension().is_some_and(|extension| extension == "pack" || extension == "idx") {
+            paths.push(path.with_extension("idx"));
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    // An index whose pack was removed is what git leaves behind for a moment, and it finds nothing there either.
+    paths.retain(|index| index.with_extension("pack").exists());
+    Ok(paths)
+}

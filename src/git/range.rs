@@ -1,0 +1,248 @@
+//! Choosing commits: by range, branch and date.
+
+use super::object::{CommitLinks, MAX_COMMIT};
+use super::odb::Odb;
+use super::repository::Repository;
+use crate::finding::object::ObjectKind;
+use crate::finding::object::Oid;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
+
+/// As git, so many more commits are looked at once only excluded ones seem to be left: the dates of commits, by which
+/// they are ordered, may lie.
+const SLOP: usize = 5;
+
+/// Which commits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// `A..B` or `A...B`, as `git log` understands them, or a commit with all before it.
+    pub range: Option<String>,
+    /// Branches with all commits before them.
+    pub branches: Vec<String>,
+    /// Seconds since 1970 before which commits do not count.
+    pub since: Option<i64>,
+    /// What a push brings, instead.
+    pub pushed: Option<Pushed>,
+}
+
+/// What a push brings: commits and tags, by their objects. Where it goes to, names may not exist yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// What is to be there: commits with all before them, or tags of some.
+    pub new: Vec<Oid>,
+    /// What is there already, with all before it. What cannot be read of it is passed over.
+    pub known: Vec<Oid>,
+}
+
+/// A commit, as far as it is needed to see what it changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selected {
+    /// Its name.
+    pub oid: Oid,
+    /// Its root directory.
+    pub tree: Oid,
+    /// The commits it follows.
+    pub parents: Vec<Oid>,
+    /// When it was committed, in seconds since 1970.
+    pub time: i64,
+}
+
+/// The commits that a selection is of.
+#[derive(Debug, Clone, Default)]
+pub struct Commits {
+    /// From the latest on, by their dates; a commit is before those it follows.
+    pub commits: Vec<Selected>,
+    /// Where the selection ends: the commits that nothing selected follows.
+    pub tips: Vec<Oid>,
+    /// Annotated tags of them that are pushed.
+    pub tags: Vec<Oid>,
+    /// True if the clone is shallow, so that there may be more before them.
+    pub is_cut: bool,
+}
+
+impl Selection {
+    /// The commits that are meant.
+    ///
+    /// # Errors
+    /// In words: if a name cannot be resolved, there is no commit yet, or one cannot be read.
+    pub fn resolve(&self, repository: &Repository, odb: &Odb) -> Result<Commits, String> {
+        let mut tags = Vec::new();
+        let (tips, excluded) = match &self.pushed {
+            Some(pushed) => pushed.ends(odb, &mut tags)?,
+            None => self.ends(repository)?,
+        };
+        let shallow = repository.shallow_commits();
+        let mut commits = walk(odb, &shallow, &tips, &excluded)?;
+        let is_cut = commits.iter().any(|commit| shallow.contains(&commit.oid));
+        if is_cut && !excluded.is_empty() && self.pushed.is_none() {
+            return Err(
+                "the clone is shallow and ends before the range does; `git fetch --unshallow` fetches the rest".into(),
+            );
+        }
+        if let Some(since) = self.since {
+            commits.retain(|commit| commit.time >= since);
+        }
+        Ok(Commits { commits, tips, tags, is_cut })
+    }
+
+    fn ends(&self, repository: &Repository) -> Result<(Vec<Oid>, Vec<Oid>), String> {
+        let (mut tips, mut excluded) = (Vec::new(), Vec::new());
+        if let Some(range) = &self.range {
+            let (from, to) = match range.split_once("...").or_else(|| range.split_once("..")) {
+                Some((from, to)) => (Some(from), to),
+                None => (None, range.as_str()),
+            };
+            if from.is_some_and(str::is_empty) && to.is_empty() {
+                return Err(format!("`{range}` names no commits; are the variables set?"));
+            }
+            let name = |name: &str| repository.commit(if name.is_empty() { "HEAD" } else { name });
+            tips.push(name(to)?);
+            if let Some(from) = from {
+                let from = name(from)?;
+                if range.contains("...") {
+                    excluded.extend(repository.merge_bases(from, tips[0])?);
+                    tips.push(from);
+                } else {
+                    excluded.push(from);
+                }
+            }
+        }
+        for branch in &self.branches {
+            // A tag of the same name must not stand in for the branch.
+            let full = ["refs/heads/", "refs/remotes/"].map(|kind| format!("{kind}{branch}"));
+            let branch = full.iter().find(|name| repository.has_ref(name)).unwrap_or(branch);
+            tips.push(repository.commit(branch)?);
+        }
+        if tips.is_empty() {
+            let mut errors = Vec::new();
+            for known in repository.refs(&mut errors) {
+                match repository.peel(known.target) {
+                    Ok(commit) => tips.extend(commit),
+                    Err(words) => errors.push((known.name.into(), words)),
+                }
+            }
+            if let Some((name, words)) = errors.into_iter().next() {
+                return Err(format!("{} cannot be read: {words}", name.display()));
+            }
+            if tips.is_empty() {
+                return Err("there are no commits yet".into());
+            }
+        }
+        tips.sort_unstable();
+        tips.dedup();
+        Ok((tips, excluded))
+    }
+}
+
+impl Pushed {
+    fn ends(&self, odb: &Odb, tags: &mut Vec<Oid>) -> Result<(Vec<Oid>, Vec<Oid>), String> {
+        let mut tips = self.new.iter().map(|oid| peel(odb, *oid, tags)).collect::<Result<Vec<_>, _>>()?;
+        let mut excluded: Vec<Oid> = self.known.iter().filter_map(|oid| peel(odb, *oid, &mut vec![]).ok()).collect();
+        for list in [&mut tips, &mut excluded] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        Ok((tips, excluded))
+    }
+}
+
+/// The commit that an object is or, as a tag, names; the tags on the way are added to `tags`.
+fn peel(odb: &Odb, oid: Oid, tags: &mut Vec<Oid>) -> Result<Oid, String> {
+    const MOST_TAGS: usize = 64;
+    let mut oid = oid;
+    for _ in 0..MOST_TAGS {
+        let (kind, bytes) =
+            odb.read(&oid, MAX_COMMIT).map_err(|words| format!("object {oid} cannot be read: {words}"))?;
+        match kind {
+            ObjectKind::Commit => return Ok(oid),
+            ObjectKind::Tag => {
+                tags.push(oid);
+                let target =
+                    bytes.strip_prefix(b"object ").and_then(|rest| Oid::from_hex(rest.get(..Oid::HEX_LENGTH)?));
+                oid = target.ok_or_else(|| format!("tag {oid} is no valid tag"))?;
+            }
+            ObjectKind::Tree | ObjectKind::Blob => {
+                return Err(format!("object {oid} is a {}, and no commit; it is not scanned", kind.name()));
+            }
+        }
+    }
+    Err(format!("tag {oid} leads through more than {MOST_TAGS} tags"))
+}
+
+/// What is known of a commit on a walk.
+struct Seen {
+    commit: Selected,
+    is_excluded: bool,
+}
+
+/// All commits before `tips`, and they themselves, but those before `excluded`.
+fn walk(odb: &Odb, shallow: &BTreeSet<Oid>, tips: &[Oid], excluded: &[Oid]) -> Result<Vec<Selected>, String> {
+    let mut seen: HashMap<Oid, Seen> = HashMap::new();
+    let mut queue: BinaryHeap<(i64, Oid)> = BinaryHeap::new();
+    for (oid, is_excluded) in tips.iter().map(|oid| (oid, false)).chain(excluded.iter().map(|oid| (oid, true))) {
+        meet(odb, *oid, is_excluded, &mut seen, &mut queue)?;
+    }
+    let mut order = Vec::new();
+    let mut slop = SLOP;
+    while let Some((_, oid)) = queue.pop() {
+        let (parents, is_excluded) = match seen.get(&oid) {
+            Some(known) => (known.commit.parents.clone(), known.is_excluded),
+            None => continue,
+        };
+        if !is_excluded {
+            order.push(oid);
+        }
+        // The first commits of a shallow clone name parents that are not there.
+        for parent in parents.iter().filter(|_| !shallow.contains(&oid)) {
+            meet(odb, *parent, is_excluded, &mut seen, &mut queue)?;
+        }
+        if !excluded.is_empty() && queue.iter().all(|(_, oid)| seen.get(oid).is_some_and(|known| known.is_excluded)) {
+            if slop == 0 {
+                break;
+            }
+            slop -= 1;
+        } else {
+            slop = SLOP;
+        }
+    }
+    let mut commits = Vec::with_capacity(order.len());
+    let mut is_taken = HashSet::new();
+    for oid in order {
+        if let Some(known) = seen.get(&oid).filter(|known| !known.is_excluded)
+            && is_taken.insert(oid)
+        {
+            commits.push(known.commit.clone());
+        }
+    }
+    Ok(commits)
+}
+
+/// Takes a commit into the queue, unless it was there; one that turns out to be excluded goes there again.
+fn meet(
+    odb: &Odb,
+    oid: Oid,
+    is_excluded: bool,
+    seen: &mut HashMap<Oid, Seen>,
+    queue: &mut BinaryHeap<(i64, Oid)>,
+) -> Result<(), String> {
+    match seen.get_mut(&oid) {
+        Some(known) if known.is_excluded || !is_excluded => {}
+        Some(known) => {
+            known.is_excluded = true;
+            queue.push((known.commit.time, oid));
+        }
+        None => {
+            let commit = read(odb, oid)?;
+            queue.push((commit.time, oid));
+            seen.insert(oid, Seen { commit, is_excluded });
+        }
+    }
+    Ok(())
+}
+
+fn read(odb: &Odb, oid: Oid) -> Result<Selected, String> {
+    let failed = |words: &str| format!("commit {oid} cannot be read: {words}");
+    let (kind, bytes) = odb.read(&oid, MAX_COMMIT).map_err(|words| failed(&words))?;
+    let links = CommitLinks::read(&bytes).filter(|_| kind == ObjectKind::Commit);
+    let links = links.ok_or_else(|| failed("it is no valid commit"))?;
+    Ok(Selected { oid, tree: links.tree, parents: links.parents().collect(), time: links.time })
+}

@@ -1,0 +1,140 @@
+//! What `git commit` would record now: how the index differs from HEAD.
+//!
+//! The index notes which of its directories are as in a tree that exists (its "cache tree"). Those that are HEAD's are passed
+//! over at once, so that the work depends on what was staged and not on how many files there are.
+
+use super::changes::{Change, Changes, Directory, TreeReader};
+use super::index::{CachedTree, EntryKind, Index};
+use super::object::{MOST_DEPTH, Mode};
+use super::odb::Odb;
+use super::repository::Repository;
+use crate::file;
+use crate::finding::BlobPath;
+use crate::finding::object::Oid;
+use std::collections::HashSet;
+use std::ops::Range;
+use std::path::Path;
+
+/// The files of `index` that differ from `head`, the tree of the commit that is checked out, if there is one. Those that are
+/// gone, too.
+///
+/// # Errors
+/// If a tree cannot be read.
+pub fn changes(index: &Index, trees: &TreeReader, head: Option<Oid>) -> Result<Changes, String> {
+    let mut changes = Changes::default();
+    let walk = Walk { index, trees };
+    walk.compare(&mut Vec::new(), 0..index.entry_count(), head, index.cached_tree(), 0, &mut changes)?;
+    Ok(changes)
+}
+
+/// The paths at which the index of a repository differs from HEAD.
+///
+/// # Errors
+/// In words, if the index or HEAD cannot be read.
+pub fn staged_paths(repository: &Repository) -> Result<HashSet<Vec<u8>>, String> {
+    let odb = Odb::open(&repository.object_dirs(&mut vec![]));
+    let head = repository.head()?.map(|head| odb.tree_of(head)).transpose()?;
+    let changes = changes(&Index::read(repository)?, &TreeReader::new(&odb), head)?;
+    Ok(changes.list.into_iter().map(|change| change.path).collect())
+}
+
+/// True if a file of a working tree is in the index with the content that it has. Line ends may differ: git may be told to
+/// convert them.
+pub fn is_staged(file: &Path) -> bool {
+    let staged = || {
+        let file = file.canonicalize().ok()?;
+        let repository = Repository::open(&file).ok()?;
+        let path = BlobPath::new(file.strip_prefix(repository.work_dir()?.canonicalize().ok()?).ok()?);
+        let index = Index::read(&repository).ok()?;
+        let numbers = 0..index.entry_count();
+        let entry = numbers.map(|number| index.entry(number)).find(|entry| entry.path == path.file())?;
+        let odb = Odb::open(&repository.object_dirs(&mut vec![]));
+        let (_, staged) = odb.read(&entry.facts.oid, file::MAX_SETTINGS).ok()?;
+        let there = file::read(&file, file::MAX_SETTINGS).ok()?;
+        let is_text = |b: &&u8| **b != b'\r';
+        entry.facts.is_committed_file().then(|| staged.iter().filter(is_text).eq(there.iter().filter(is_text)))
+    };
+    staged().unwrap_or(false)
+}
+
+struct Walk<'a> {
+    index: &'a Index,
+    trees: &'a TreeReader<'a>,
+}
+
+impl Walk<'_> {
+    /// Compares a directory: `entries` are all of the index below `path` (which ends with `/`, if it is not empty).
+    fn compare(
+        &self,
+        path: &mut Vec<u8>,
+        entries: Range<usize>,
+        tree: Option<Oid>,
+        cached: Option<&CachedTree>,
+        depth: usize,
+        changes: &mut Changes,
+    ) -> Result<(), String> {
+        let as_cached = cached.filter(|cached| cached.entry_count == entries.len()).and_then(|cached| cached.oid);
+        if tree.is_some() && as_cached == tree {
+            return Ok(());
+        }
+        if depth > MOST_DEPTH {
+            return Err("directories are nested too deep".into());
+        }
+        let directory = tree.map(|tree| self.trees.read(tree)).transpose()?.unwrap_or_default();
+        let mut gone: Directory = (*directory).clone();
+        let mut rest = entries;
+        while !rest.is_empty() {
+            let first = self.index.entry(rest.start);
+            let Some(below) = first.path.strip_prefix(&path[..]) else {
+                // In a damaged index entries may be out of order.
+                if first.facts.is_committed_file() {
+                    changes.push(Change { path: first.path.to_vec(), new: Some(first.facts.oid), old: vec![] });
+                }
+                rest.start += 1;
+                continue;
+            };
+            let length = path.len();
+            match memchr::memchr(b'/', below) {
+                Some(slash) => {
+                    let name = below[..slash].to_vec();
+                    path.extend_from_slice(&below[..=slash]);
+                    let end = self.index.end_of(rest.start + 1..rest.end, path);
+                    let inside = rest.start..end;
+                    rest.start = end;
+                    let old = directory.get(&name).filter(|(mode, _)| *mode == Mode::Tree).map(|(_, oid)| *oid);
+                    let cached = cached.and_then(|tree| tree.child(&name));
+                    if first.facts.kind == EntryKind::Directory && first.path.len() == path.len() {
+                        path.truncate(length + name.len());
+                        self.trees.compare(path, old.as_slice(), Some(first.facts.oid), depth + 1, changes)?;
+                    } else {
+                        self.compare(path, inside, old, cached, depth + 1, changes)?;
+                    }
+                    if old.is_some() {
+                        gone.remove(&name);
+                    }
+                }
+                None => {
+                    rest.start += 1;
+                    let old = directory.get(below).filter(|(mode, _)| *mode == Mode::Blob).map(|(_, oid)| *oid);
+                    if !first.facts.is_conflicted && old.is_some() {
+                        gone.remove(below);
+                    }
+                    if first.facts.is_committed_file() && old != Some(first.facts.oid) {
+                        let path = [&path[..], below].concat();
+                        changes.push(Change { path, new: Some(first.facts.oid), old: old.into_iter().collect() });
+                    }
+                }
+            }
+            path.truncate(length);
+        }
+        for (name, (mode, old)) in gone {
+            let mut path = [&path[..], &name].concat();
+            match mode {
+                Mode::Blob => changes.push(Change { path, new: None, old: vec![old] }),
+                Mode::Tree => self.trees.compare(&mut path, &[old], None, depth + 1, changes)?,
+                Mode::Submodule => {}
+            }
+        }
+        Ok(())
+    }
+}

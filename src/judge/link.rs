@@ -1,0 +1,238 @@
+//! An id in one place and its secret in another: which belong together.
+//!
+//! Proved by a signature that the secret made, known from a place where both stand, or likely: the same profile, the same
+//! name, one after the other in the same file's history. What is only likely is taken if there is no other choice.
+
+use crate::credential::Fingerprint;
+use crate::credential::signature::{self, SignedRequest};
+use crate::finding::evidence::Link;
+use crate::finding::location::Location;
+use crate::finding::{BlobPath, Finding};
+use crate::rule::{Finder, Matcher};
+use foldhash::{HashMap, HashSet};
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Where something stands.
+type Place = (Arc<BlobPath>, Location);
+
+/// What may prove that an id and a secret belong together: gathered from the findings.
+#[derive(Debug, Default)]
+struct Clues {
+    /// Secret access keys, in clear.
+    secrets: BTreeMap<Fingerprint, SecretString>,
+    /// SES SMTP passwords, in clear.
+    smtp_passwords: BTreeMap<Fingerprint, SecretString>,
+    /// Requests that were signed, and where they stand.
+    requests: BTreeSet<(Arc<SignedRequest>, Place)>,
+}
+
+/// The maximum number of requests that secrets are tried on: the first ones in order.
+const MAX_REQUESTS: usize = 20_000;
+
+/// The maximum number of trials, a secret on a request each: a million take some seconds.
+const MAX_TRIALS: usize = 1_000_000;
+
+impl Clues {
+    /// Takes them out of the findings, in which no secret in clear is left.
+    fn take<'a>(findings: impl Iterator<Item = &'a mut Box<Finding>>) -> Self {
+        let mut clues = Self::default();
+        for finding in findings {
+            let place = (finding.path.clone(), finding.location);
+            let is_smtp = matches!(finding.rule.matcher, Matcher::Finder(Finder::SesSmtpPassword));
+            // To look at a key that is shared with judgements would copy it.
+            let has_clue = finding.evidence().is_some_and(|found| found.clear.is_some() || found.request.is_some());
+            let Some(key) = has_clue.then(|| finding.key_mut()).flatten() else { continue };
+            let list = if is_smtp { &mut clues.smtp_passwords } else { &mut clues.secrets };
+            list.extend(key.secret_fingerprint.zip(key.evidence.clear.take()));
+            clues.requests.extend(key.evidence.request.clone().map(|request| (request, place)));
+            while clues.requests.len() > MAX_REQUESTS {
+                clues.requests.pop_last();
+            }
+        }
+        clues
+    }
+}
+
+/// Notes at each of the `findings` what belongs to it; they are in the order of the report. What is suppressed may still
+/// prove something.
+pub fn link(findings: &mut [Box<Finding>], suppressed: &mut [Box<Finding>]) {
+    let clues = Clues::take(findings.iter_mut().chain(suppressed));
+    prove(findings, &clues);
+    derive(findings, &clues);
+    if !findings.iter().any(|finding| finding.is_lone_secret()) {
+        return;
+    }
+    // The best reason first: what has a partner is not asked again.
+    link_same_secret(findings);
+    link_by(findings, "by the profile", |finding| {
+        let owner = finding.owner().filter(|owner| owner.is_profile)?;
+        Some((directory(finding), owner.name.clone()))
+    });
+    link_by(findings, "by the history of the file", |finding| {
+        finding.history.as_ref()?;
+        Some((finding.path.file().to_vec(), String::new()))
+    });
+    link_by(findings, "by their names, in the same directory", |finding| {
+        // Names that say nothing of their own, as AWS_ACCESS_KEY_ID, are everywhere.
+        Some((directory(finding), finding.evidence()?.label.as_deref().filter(|label| label.len() > 2)?.to_owned()))
+    });
+    link_by(findings, "by the commit that brought in both", |finding| {
+        let commit = finding.history.as_ref()?.introduced.listed.first()?;
+        Some((commit.oid.to_string().into_bytes(), String::new()))
+    });
+}
+
+fn directory(finding: &Finding) -> Vec<u8> {
+    let path = finding.path.file();
+    path.rsplitn(2, |&b| b == b'/').nth(1).unwrap_or_default().to_vec()
+}
+
+fn place_text((path, location): &Place) -> String {
+    // Names in a container are left out: one may hold the very secret.
+    let file = String::from_utf8_lossy(path.file());
+    if path.inside().is_empty() { format!("{file}:{}", location.start_line) } else { file.into_owned() }
+}
+
+/// Tries the secrets on the signatures.
+fn prove(findings: &mut [Box<Finding>], clues: &Clues) {
+    if clues.requests.is_empty() || clues.secrets.is_empty() {
+        return;
+    }
+    let mut paired: HashMap<&str, BTreeSet<Fingerprint>> = HashMap::default();
+    let mut lone: BTreeSet<Fingerprint> = BTreeSet::new();
+    for finding in findings.iter() {
+        match (finding.id(), finding.secret_fingerprint()) {
+            (Some(id), Some(print)) => _ = paired.entry(&id.text).or_default().insert(print),
+            (None, Some(print)) => _ = lone.insert(print),
+            _ => {}
+        }
+    }
+    let mut trials = MAX_TRIALS;
+    // By id and secret: the first signature that proves them.
+    let mut proofs: BTreeMap<(String, Fingerprint), &Place> = BTreeMap::new();
+    for (request, place) in &clues.requests {
+        let own = paired.get(request.id.as_str()).into_iter().flatten();
+        for print in own.chain(&lone) {
+            let pair = (request.id.clone(), *print);
+            let Some(secret) = clues.secrets.get(print).filter(|_| trials > 0 && !proofs.contains_key(&pair)) else {
+                continue;
+            };
+            trials -= 1;
+            if request.is_by(secret.expose_secret()) {
+                proofs.insert(pair, place);
+            }
+        }
+    }
+    if proofs.is_empty() {
+        return;
+    }
+    let by_secret: BTreeMap<Fingerprint, (&String, &&Place)> =
+        proofs.iter().map(|((id, print), place)| (*print, (id, place))).collect();
+    for finding in findings {
+        let Some((id, place)) = finding.secret_fingerprint().and_then(|print| by_secret.get(&print)) else { continue };
+        let Some(key) = finding.key_mut() else { continue };
+        if key.id.as_ref().is_none_or(|own| own.text == **id) {
+            let reason = format!("Proven: the signature of {id} at {} was made with this secret.", place_text(place));
+            if key.id.is_none() {
+                key.link = Some(Arc::new(Link { id: (*id).clone(), reason, is_proven: true }));
+            } else {
+                key.proof = Some(reason.into());
+            }
+        }
+    }
+}
+
+/// Tries whether SMTP passwords were made from the secrets.
+fn derive(findings: &mut [Box<Finding>], clues: &Clues) {
+    if clues.secrets.len() * clues.smtp_passwords.len() > MAX_TRIALS / 24 {
+        return;
+    }
+    let mut sources: HashMap<Fingerprint, (Fingerprint, &str)> = HashMap::default();
+    for (print, password) in &clues.smtp_passwords {
+        let source = clues.secrets.iter().find_map(|(secret_print, secret)| {
+            Some((*secret_print, signature::region_of_smtp_password(password.expose_secret(), secret.expose_secret())?))
+        });
+        sources.extend(source.map(|source| (*print, source)));
+    }
+    if sources.is_empty() {
+        return;
+    }
+    let is_source = |finding: &Finding| {
+        finding.secret_fingerprint().is_some_and(|print| sources.values().any(|(source, _)| *source == print))
+    };
+    let places: HashMap<Fingerprint, (Option<String>, Place)> = findings
+        .iter()
+        .rev()
+        .filter(|finding| is_source(finding))
+        .filter_map(|finding| {
+            let id = finding.id().map(|id| id.text.to_string());
+            Some((finding.secret_fingerprint()?, (id, (finding.path.clone(), finding.location))))
+        })
+        .collect();
+    for finding in findings {
+        let Some((source, region)) = finding.secret_fingerprint().and_then(|print| sources.get(&print)) else {
+            continue;
+        };
+        let Some((id, place)) = places.get(source) else { continue };
+        let reason = format!("Proven: it was made from the secret at {}, for {region}.", place_text(place));
+        let Some(key) = finding.key_mut() else { continue };
+        match id {
+            Some(id) if key.id.is_none() => {
+                key.link = Some(Arc::new(Link { id: id.clone(), reason, is_proven: true }));
+            }
+            _ => key.proof = Some(reason.into()),
+        }
+    }
+}
+
+/// A secret that stands beside its id elsewhere.
+fn link_same_secret(findings: &mut [Box<Finding>]) {
+    let mut ids: HashMap<Fingerprint, (String, Place)> = HashMap::default();
+    for finding in findings.iter() {
+        if let (Some(id), Some(print)) = (finding.id(), finding.secret_fingerprint()) {
+            ids.entry(print).or_insert_with(|| (id.text.to_string(), (finding.path.clone(), finding.location)));
+        }
+    }
+    for finding in findings.iter_mut().filter(|finding| finding.is_lone_secret()) {
+        if let Some((id, place)) = finding.secret_fingerprint().and_then(|print| ids.get(&print)) {
+            let reason = format!("Its id is {id}: at {} both stand together.", place_text(place));
+            if let Some(key) = finding.key_mut() {
+                key.link = Some(Arc::new(Link { id: id.clone(), reason, is_proven: false }));
+            }
+        }
+    }
+}
+
+/// Lone ids and secrets with the same key, if there is one of each.
+fn link_by(findings: &mut [Box<Finding>], how: &str, key: impl Fn(&Finding) -> Option<(Vec<u8>, String)>) {
+    let of_secret = findings.iter().filter(|finding| finding.secret_fingerprint().is_some());
+    let with_secret: HashSet<String> = of_secret.map(|finding| finding.credential().into_owned()).collect();
+    type Group = (BTreeMap<String, Place>, BTreeSet<Fingerprint>);
+    let mut groups: HashMap<(Vec<u8>, String), Group> = HashMap::default();
+    for finding in findings.iter() {
+        let is_long_term = finding.id().is_some_and(|id| id.text.starts_with("AKIA"));
+        let is_lone_id =
+            finding.is_lone_id() && is_long_term && finding.id().is_some_and(|id| !with_secret.contains(&*id.text));
+        if !is_lone_id && !finding.is_lone_secret() {
+            continue;
+        }
+        let Some(key) = key(finding) else { continue };
+        let (ids, secrets) = groups.entry(key).or_default();
+        match finding.id() {
+            Some(id) => _ = ids.entry(id.text.to_string()).or_insert_with(|| (finding.path.clone(), finding.location)),
+            None => secrets.extend(finding.secret_fingerprint()),
+        }
+    }
+    for finding in findings.iter_mut().filter(|finding| finding.is_lone_secret()) {
+        let group = key(finding).and_then(|key| groups.get(&key));
+        let Some((ids, _)) = group.filter(|(ids, secrets)| ids.len() == 1 && secrets.len() == 1) else { continue };
+        if let Some((id, place)) = ids.first_key_value() {
+            let reason = format!("Its id is probably {id} at {}, {how}.", place_text(place));
+            if let Some(key) = finding.key_mut() {
+                key.link = Some(Arc::new(Link { id: id.clone(), reason, is_proven: false }));
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What all threads found, and the report that is made of it.
+
+use super::examine::Examined;
+use super::hide::hidden_name;
+use super::{Scan, place};
+use crate::detect::Detector;
+use crate::finding::{BlobPath, Finding};
+use crate::git::history::Progress;
+use crate::git::repository::Facts;
+use crate::judge::{self, link};
+use crate::policy::Policy;
+use crate::report::{Coverage, Report};
+use crate::source::{Skip, SkipCause};
+use crate::text::alphabet::SECRET_LEN;
+use rayon::slice::ParallelSliceMut;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// What all threads found, in no order.
+pub struct Collected<'a> {
+    pub files: AtomicU64,
+    pub bytes: AtomicU64,
+    /// Blobs in containers.
+    inner_blobs: AtomicU64,
+    inner_bytes: AtomicU64,
+    pub commits: AtomicU64,
+    /// There may be a million, which are sorted: each has its own place, so that only pointers are moved.
+    pub findings: Mutex<Vec<Box<Finding>>>,
+    skips: Mutex<Vec<Skip>>,
+    pub repositories: Mutex<Vec<(BlobPath, Facts)>>,
+    pub progress: &'a Progress,
+}
+
+impl<'a> Collected<'a> {
+    pub fn new(progress: &'a Progress) -> Self {
+        Self {
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            inner_blobs: AtomicU64::new(0),
+            inner_bytes: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            findings: Mutex::default(),
+            skips: Mutex::default(),
+            repositories: Mutex::default(),
+            progress,
+        }
+    }
+
+    pub fn count(&self, bytes: u64) {
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub fn examined(&self, examined: Examined) {
+        if !examined.is_nothing() {
+            self.add(self.told(examined));
+        }
+    }
+
+    /// Notes everything of what was seen but the findings, which are returned.
+    pub fn told(&self, examined: Examined) -> Vec<Finding> {
+        if !examined.skips.is_empty() {
+            self.skips.lock().unwrap_or_else(PoisonError::into_inner).extend(examined.skips);
+        }
+        self.inner_blobs.fetch_add(examined.blobs, Ordering::Relaxed);
+        self.inner_bytes.fetch_add(examined.bytes, Ordering::Relaxed);
+        examined.findings
+    }
+
+    pub fn add(&self, found: Vec<Finding>) {
+        if !found.is_empty() {
+            let found: Vec<_> = found.into_iter().map(Box::new).collect();
+            self.findings.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+        }
+    }
+
+    pub fn skip(&self, path: BlobPath, cause: SkipCause) {
+        self.skips.lock().unwrap_or_else(PoisonError::into_inner).push(Skip { path, cause });
+    }
+
+    /// Sorts everything, decides what counts, and judges.
+    pub fn into_report(self, detector: &Detector, scan: &Scan) -> Report {
+        let policy = scan.policy();
+        let repositories = self.repositories.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut findings = self.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let of_config = |finding: &Finding| finding.account.is_some_and(|id| scan.config.canary_accounts.contains(&id));
+        for finding in &mut findings {
+            policy.grade(finding);
+            finding.is_canary |= of_config(finding);
+        }
+        findings.par_sort_unstable_by(|a, b| a.order(b));
+        let (mut suppressed, judgements, unused) = decide(&mut findings, &policy, detector, &repositories);
+        findings.extend(judgements);
+        findings.extend(unused);
+        findings.par_sort_unstable_by(|a, b| a.order(b));
+        suppressed.sort_by(|a, b| a.order(b));
+        let of_history = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Report {
+            findings,
+            suppressed,
+            coverage: Coverage {
+                files: self.files.into_inner(),
+                bytes: self.bytes.into_inner(),
+                inner_blobs: self.inner_blobs.into_inner(),
+                inner_bytes: self.inner_bytes.into_inner(),
+                commits: self.commits.into_inner(),
+                objects: of_history(&self.progress.objects),
+                object_bytes: of_history(&self.progress.bytes),
+                skips: shown_skips(self.skips.into_inner().unwrap_or_else(PoisonError::into_inner), detector, scan),
+            },
+            repositories,
+            config: scan.config.files.iter().map(|file| BlobPath::new(file)).collect(),
+            now: scan.now,
+            baseline: scan.baseline.as_ref().map(|baseline| BlobPath::new(&baseline.file)),
+            rules: detector.rules().clone(),
+        }
+    }
+}
+
+/// Findings by the million are sorted: each has its own place, so that only pointers are moved.
+type Findings = Vec<Box<Finding>>;
+
+/// Takes from the findings those that do not count, and says what the rest means: the suppressed ones, the judgements, and
+/// what allows nothing.
+fn decide(
+    findings: &mut Findings,
+    policy: &Policy,
+    detector: &Detector,
+    repositories: &[(BlobPath, Facts)],
+) -> (Findings, Findings, Findings) {
+    let mut used = BTreeSet::new();
+    policy.apply(findings, &mut used);
+    let mut unused = policy.accept(findings, detector.rules());
+    let mut suppressed: Findings = findings.extract_if(.., |finding| finding.suppression.is_some()).collect();
+    link::link(findings, &mut suppressed);
+    place::note_places(findings, repositories);
+    let judgements = judge::judge(findings, detector.rules(), policy.config);
+    let mut judgements: Findings = judgements.into_iter().map(Box::new).collect();
+    judgements.iter_mut().for_each(|judgement| policy.grade(judgement));
+    policy.apply(&mut judgements, &mut used);
+    suppressed.extend(judgements.extract_if(.., |judgement| judgement.suppression.is_some()));
+    unused.extend(policy.unused(&used, detector.rules()));
+    (suppressed, judgements, unused.into_iter().map(Box::new).collect())
+}
+
+/// In order, each once, and without secrets in names.
+fn shown_skips(mut skips: Vec<Skip>, detector: &Detector, scan: &Scan) -> Vec<Skip> {
+    for skip in skips.iter_mut().filter(|_| !scan.show_secrets) {
+        if let Some(path) = skip.path.map_long(SECRET_LEN, |name| hidden_name(detector, name)) {
+            skip.path = path;
+        }
+    }
+    skips.sort();
+    skips.dedup();
+    skips
+}

@@ -1,0 +1,68 @@
+//! What a blob says about the keys found in it, noted in the findings.
+
+use crate::credential::signature::SignedRequest;
+use crate::detect::observe::{owner, root_signs};
+use crate::detect::{Candidate, Detection, context};
+use crate::finding::{Finding, Key};
+use crate::rule::{Finder, Matcher};
+use crate::source::Blob;
+use crate::text::alphabet::{self, ID_LEN};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The maximum number of signed requests kept of one blob.
+const MAX_REQUESTS: usize = 1000;
+
+/// Notes at each finding what the blob says of its key. The first findings are those of the candidates, in order.
+pub fn gather(blob: &Blob, detection: &Detection, findings: &mut [Finding]) {
+    signatures(blob, detection, findings);
+    let is_plain = |finding: &Finding| finding.values().all(|value| value.encodings.is_empty());
+    let span = |finding: &Finding| {
+        let at = finding.location.byte_offset;
+        at..at + finding.location.byte_length as usize
+    };
+    let mut keys: Vec<(Range<usize>, bool, &mut Key)> = findings
+        .iter_mut()
+        .filter(|finding| is_plain(finding))
+        .filter_map(|finding| {
+            let is_lone = finding.is_lone_id() || finding.is_lone_secret();
+            Some((span(finding), is_lone, finding.key_mut()?))
+        })
+        .filter(|(_, _, key)| key.id.is_some() || key.secret_fingerprint.is_some())
+        .collect();
+    keys.sort_by_key(|(span, ..)| span.start);
+    let spans: Vec<_> = keys.iter().map(|(span, ..)| span.clone()).collect();
+    for ((span, is_lone, key), owner) in keys.iter_mut().zip(owner::owners(blob.bytes, &spans)) {
+        key.evidence.owner = owner.map(Arc::new);
+        if *is_lone {
+            key.evidence.label = Some(context::qualifier(blob.bytes, span.start).into());
+        }
+    }
+    keys.retain(|(.., key)| key.id.as_ref().is_some_and(|id| alphabet::is_long_term(&id.text)));
+    let spans: Vec<_> = keys.iter().map(|(span, ..)| span.clone()).collect();
+    let signs = root_signs::signs(blob.path.innermost(), blob.bytes, &spans);
+    for ((.., key), signs) in keys.into_iter().zip(signs) {
+        key.evidence.root_signs = signs;
+    }
+}
+
+/// Secrets in clear and the requests that were signed: together they may prove which id belongs to which secret.
+fn signatures(blob: &Blob, detection: &Detection, findings: &mut [Finding]) {
+    let mut request_count = 0;
+    for (candidate, finding) in detection.candidates.iter().zip(findings) {
+        let Candidate { dummy: None, rule, .. } = candidate else { continue };
+        let Some(key) = finding.key_mut() else { continue };
+        match &rule.matcher {
+            Matcher::Finder(finder) if finder.is_of_secret() || *finder == Finder::SesSmtpPassword => {
+                key.evidence.clear = candidate.secret.as_ref().map(|part| part.value.clone());
+            }
+            Matcher::Finder(_) => {}
+            Matcher::Regex(_) if request_count < MAX_REQUESTS => {
+                let id = candidate.id.as_ref().filter(|id| id.encodings.is_empty() && id.value.len() == ID_LEN);
+                key.evidence.request = id.and_then(|id| SignedRequest::read(blob.bytes, &id.span)).map(Arc::new);
+                request_count += usize::from(key.evidence.request.is_some());
+            }
+            Matcher::Regex(_) => {}
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! In whose message a finding is: mail, chat, tickets.
+
+use super::Examiner;
+use super::held::MAX_HELD;
+use crate::file;
+use crate::finding::message::Message;
+use crate::finding::path::to_path;
+use crate::finding::{BlobPath, Finding};
+use crate::scan::hidden;
+use crate::source::chat::{self, slack};
+use crate::source::{Blob, Context};
+use crate::text::mask;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+impl Examiner<'_> {
+    /// Tells in whose message each finding is, if it is in one.
+    pub(super) fn attach_messages(&self, blob: &Blob, findings: &mut [Finding]) {
+        if let Some(Context::Message(message)) = &blob.context {
+            let message = message.shown(&|message| self.shown(message));
+            findings.iter_mut().for_each(|finding| finding.message = Some(message.clone()));
+            return;
+        }
+        findings.sort_by_key(|finding| finding.location.byte_offset);
+        let offsets: Vec<usize> = findings.iter().map(|finding| finding.location.byte_offset).collect();
+        let path = blob.path.innermost();
+        let export = match &blob.context {
+            Some(Context::Slack(export)) => Some(export.clone()),
+            _ => self.export_of(&blob.path),
+        };
+        // Most of a file's findings are in the same message as the one before.
+        let mut last: Option<(Message, Arc<Message>)> = None;
+        let mut left = 2 * MAX_HELD;
+        let mut attach = |number: usize, message: Message| {
+            if last.as_ref().is_none_or(|(known, _)| *known != message) {
+                let weight = message.weight();
+                // What is beyond is let go with its findings.
+                left = left.saturating_sub(weight);
+                let shown = Arc::new(self.shown(&message));
+                last = (left > 0).then_some((message, shown));
+            }
+            findings[number].message = last.as_ref().map(|(_, shown)| shown.clone());
+        };
+        match export.filter(|_| slack::is_day(path)) {
+            Some(export) => export.messages(path, blob.bytes, &offsets, &mut attach),
+            None => chat::messages(blob.bytes, &offsets, &mut attach),
+        }
+    }
+
+    /// A message without the secrets that stand in what is told of it.
+    fn shown(&self, message: &Message) -> Message {
+        let hide = |text: &str| {
+            String::from_utf8_lossy(&hidden(self.detector, text.as_bytes().to_vec(), self.show_secrets)).into_owned()
+        };
+        let mut shown = message.hide(&hide);
+        if !self.show_secrets {
+            // People write whatever they like there.
+            shown.subject = mask::without_key_material(shown.subject.as_bytes());
+        }
+        shown
+    }
+
+    /// The tables of the export that a day's file is in, if it is in a directory that Slack's export was unpacked to.
+    fn export_of(&self, path: &BlobPath) -> Option<Arc<slack::Export>> {
+        if !path.inside().is_empty() || !slack::is_day(path.file()) {
+            return None;
+        }
+        let root = to_path(path).parent()?.parent()?.to_owned();
+        let mut exports = self.exports.lock().unwrap_or_else(PoisonError::into_inner);
+        exports
+            .entry(root.clone())
+            .or_insert_with(|| {
+                let read = |name: &str| read_table(&root.join(name));
+                read("users.json").map(|_| Arc::new(slack::Export::read(read)))
+            })
+            .clone()
+    }
+}
+
+fn read_table(path: &Path) -> Option<Vec<u8>> {
+    // A link may lead anywhere.
+    path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let mut bytes = Vec::new();
+    file::open(path).ok()?.take(slack::MOST_TABLE).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}

@@ -1,0 +1,82 @@
+//! Where files are: in which repository, with which permissions, and how the user would write their paths.
+
+use crate::finding::path::to_path;
+use crate::finding::{BlobPath, Finding};
+use crate::git::repository::Facts;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Files in which tools keep keys, and which they demand or advise to be the user's own.
+const KEPT_IN: [&str; 7] =
+    [".aws/credentials", ".aws/config", "/.boto", "/.s3cfg", "/.passwd-s3fs", "/rclone.conf", "/.rclone.conf"];
+
+/// Notes at each key the repository that it is in and, of a file in which tools keep keys, who may read it.
+pub fn note_places(findings: &mut [Box<Finding>], scanned: &[(BlobPath, Facts)]) {
+    let lookup = RepositoryLookup { scanned, known: Mutex::default() };
+    for finding in findings {
+        let path = finding.path.clone();
+        let Some(key) = finding.key_mut() else { continue };
+        key.evidence.repository = lookup.repository(&path);
+        let file = format!("/{}", String::from_utf8_lossy(path.file()));
+        let is_kept = path.inside().is_empty() && KEPT_IN.iter().any(|name| file.ends_with(name));
+        key.evidence.file_mode = is_kept.then(|| mode(&path)).flatten();
+    }
+}
+
+/// Tells which repository a file is in.
+struct RepositoryLookup<'a> {
+    /// Those whose history was scanned.
+    scanned: &'a [(BlobPath, Facts)],
+    /// By directory.
+    known: Mutex<HashMap<PathBuf, Option<Arc<str>>>>,
+}
+
+impl RepositoryLookup<'_> {
+    fn repository(&self, path: &BlobPath) -> Option<Arc<str>> {
+        let dir = to_path(path).parent()?.to_owned();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(dir).or_insert_with_key(|dir| self.find(dir)).clone()
+    }
+
+    /// The repository's directory, as in paths.
+    fn find(&self, dir: &Path) -> Option<Arc<str>> {
+        let name = |dir: &Path| Arc::from(BlobPath::new(dir).to_text());
+        let is_scanned = |dir: &&Path| self.scanned.iter().any(|(path, _)| to_path(path) == **dir);
+        let here = |dir: &Path| if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_owned() };
+        let found = dir.ancestors().find(|dir| is_scanned(dir) || here(dir).join(".git").exists());
+        let above = || std::env::current_dir().ok()?.ancestors().find(|dir| dir.join(".git").exists()).map(name);
+        found.map(|dir| name(&here(dir))).or_else(|| above().filter(|_| dir.is_relative()))
+    }
+}
+
+/// Of a file that is there.
+fn mode(path: &BlobPath) -> Option<u32> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let facts = to_path(path).symlink_metadata().ok()?;
+        facts.is_file().then(|| facts.permissions().mode())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+/// The directory `top`, which was found through `given`, as the user would write it.
+pub fn shown_path(top: &Path, given: &Path) -> PathBuf {
+    let absolute = top.canonicalize().unwrap_or(top.to_owned());
+    if given.canonicalize().is_ok_and(|given| given == absolute) && given.is_relative() {
+        return given.to_owned();
+    }
+    let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).unwrap_or_default();
+    if let Ok(below) = absolute.strip_prefix(&here) {
+        return if below.as_os_str().is_empty() { PathBuf::from(".") } else { below.to_owned() };
+    }
+    match here.strip_prefix(&absolute) {
+        Ok(above) if given.is_relative() => above.components().map(|_| "..").collect(),
+        _ => absolute,
+    }
+}

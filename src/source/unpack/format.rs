@@ -1,0 +1,202 @@
+//! What a blob is, told by its first bytes.
+
+use super::{sqlite, zip};
+use crate::source::SkipCause;
+use crate::source::unpack::mail::mime::Recognition;
+use crate::source::unpack::mail::{mbox, mime};
+
+/// So many first bytes are enough to tell.
+pub const HEAD: usize = 4096;
+
+/// What holds other blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// RFC 1952.
+    Gzip,
+    /// <https://sourceware.org/bzip2/>.
+    Bzip2,
+    /// <https://tukaani.org/xz/xz-file-format.txt>.
+    Xz,
+    /// RFC 8878.
+    Zstd,
+    /// POSIX ustar and its kin.
+    Tar,
+    /// And all that is made of it: jar, wheel, office documents.
+    Zip,
+    /// <https://www.7-zip.org/7z.html>.
+    SevenZip,
+    /// ISO 32000.
+    Pdf,
+    /// <https://www.sqlite.org/fileformat2.html>, and its write-ahead log.
+    Sqlite,
+    /// A compound file ([MS-CFB]), as Outlook's messages are.
+    Compound,
+    /// Outlook's store ([MS-PST]).
+    Pst,
+    /// Messages after `From ` lines, RFC 4155.
+    Mbox,
+    /// One message, RFC 5322.
+    Mail,
+}
+
+impl Format {
+    /// The format of what starts with `head`: the first [`HEAD`] bytes, or all if there are fewer; or more if
+    /// [`Self::needs_more`].
+    pub fn of(head: &[u8]) -> Option<Self> {
+        match head {
+            [0x1f, 0x8b, 8, flags, ..] if flags & 0xe0 == 0 => Some(Self::Gzip),
+            // A block of data, or the end of an empty file.
+            [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..]
+                if rest.starts_with(b"\x31\x41\x59\x26\x53\x59") || rest.starts_with(b"\x17\x72\x45\x38\x50\x90") =>
+            {
+                Some(Self::Bzip2)
+            }
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Self::Xz),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
+            [b'P', b'K', 3, 4, ..] => Some(Self::Zip),
+            [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Some(Self::SevenZip),
+            [b'%', b'P', b'D', b'F', b'-', ..] => Some(Self::Pdf),
+            _ if sqlite::is_database(head) => Some(Self::Sqlite),
+            [a, b, c, 0x82 | 0x83, ..] if [*a, *b, *c] == sqlite::LOG_MAGIC => Some(Self::Sqlite),
+            [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, ..] => Some(Self::Compound),
+            [b'!', b'B', b'D', b'N', ..] => Some(Self::Pst),
+            _ if is_tar(head) => Some(Self::Tar),
+            _ if mbox::starts_message(first_line(mime::without_prefix(head))) => Some(Self::Mbox),
+            _ if mime::recognize(head) == Recognition::Message => Some(Self::Mail),
+            _ => None,
+        }
+    }
+
+    /// True if more than [`HEAD`] bytes must be seen, up to `mime::MAX_FIELDS`.
+    pub fn needs_more(head: &[u8]) -> bool {
+        mime::recognize(head) == Recognition::Open
+    }
+
+    /// The format of all of `blob`: an archive may also be told by its end.
+    pub fn of_all(blob: &[u8]) -> Option<Self> {
+        Self::of(&blob[..blob.len().min(mime::MAX_FIELDS)])
+            .or_else(|| is_zip_after_something(blob).then_some(Self::Zip))
+    }
+
+    /// What is wrong with a blob of no known format, if its name says that it has one: its start is damaged.
+    pub fn problem_by_name(name: &[u8], blob: &[u8]) -> Option<SkipCause> {
+        let dot = memchr::memrchr(b'.', name)?;
+        let extension = std::str::from_utf8(&name[dot + 1..]).ok().filter(|extension| extension.len() <= 7)?;
+        match extension.to_ascii_lowercase().as_str() {
+            "gz" | "tgz" | "bz2" | "tbz2" | "xz" | "txz" | "zst" | "tzst" | "tar" | "zip" | "jar" | "war" | "ear"
+            | "whl" | "apk" | "docx" | "xlsx" | "pptx" | "odt" | "ods" | "odp" | "7z" | "pdf" | "msg" | "pst"
+            | "ost" | "sqlite" | "sqlite3" => {
+                const WORDS: &str = "its first bytes do not match its name";
+                // What git LFS leaves in the place of a file is text.
+                let is_text = !is_binary(blob);
+                let cause = if is_text { SkipCause::NoText(WORDS) } else { SkipCause::Damaged(WORDS) };
+                (!blob.is_empty()).then_some(cause)
+            }
+            "db" | "db3" | "db-wal" | "sqlite-wal" if is_binary(blob) => {
+                Some(SkipCause::NoText("it does not start as a database of SQLite does"))
+            }
+            "eml" | "mbox" if !blob.is_empty() => Some(SkipCause::NoText("it does not start as mail does")),
+            _ => None,
+        }
+    }
+
+    /// True for what only packs one blob.
+    pub fn is_compression(self) -> bool {
+        matches!(self, Self::Gzip | Self::Bzip2 | Self::Xz | Self::Zstd)
+    }
+
+    /// True for messages: they are read even where archives are to be left alone.
+    pub fn is_mail(self) -> bool {
+        matches!(self, Self::Compound | Self::Pst | Self::Mbox | Self::Mail)
+    }
+
+    /// True for what can be read from its start to its end in little memory, or from a file in pieces.
+    pub fn streams(self) -> bool {
+        !matches!(self, Self::Pdf | Self::Sqlite | Self::Compound | Self::Mail)
+    }
+}
+
+/// True for what is not text, as far as its start tells. A file that only has the name of an archive, as what git LFS leaves
+/// in its place, is text.
+pub(super) fn is_binary(blob: &[u8]) -> bool {
+    let head = &blob[..blob.len().min(HEAD)];
+    let is_cut = |error: &std::str::Utf8Error| error.error_len().is_none();
+    head.contains(&0) || std::str::from_utf8(head).is_err_and(|error| !is_cut(&error))
+}
+
+fn first_line(head: &[u8]) -> &[u8] {
+    memchr::memchr(b'\n', head).map_or(head, |end| &head[..end])
+}
+
+/// A tar header has a checksum, so that it is not taken for one by chance; old ones have no other mark.
+fn is_tar(head: &[u8]) -> bool {
+    head.get(..512).is_some_and(|header| header[0] != 0 && has_checksum(header))
+}
+
+/// True for a block of 512 bytes with a tar header's checksum in its place.
+pub(super) fn has_checksum(header: &[u8]) -> bool {
+    const CHECKSUM: std::ops::Range<usize> = 148..156;
+    // Octal digits, and blanks or zero bytes around them: nearly all text is ruled out by the first two.
+    if !header[CHECKSUM].iter().all(|b| matches!(b, b' ' | 0 | b'0'..=b'7')) {
+        return false;
+    }
+    let digits = header[CHECKSUM].iter().filter(|b| matches!(b, b'0'..=b'7'));
+    let written = digits.fold(0, |number, digit| number << 3 | u64::from(digit - b'0'));
+    let sum = |bytes: &[u8]| bytes.iter().map(|&b| u64::from(b)).sum::<u64>();
+    let blanks = CHECKSUM.len() as u64 * u64::from(b' ');
+    written == sum(&header[..CHECKSUM.start]) + blanks + sum(&header[CHECKSUM.end..])
+}
+
+/// A program that unpacks itself, a jar with a script before it: the directory of a zip archive is at its end.
+fn is_zip_after_something(blob: &[u8]) -> bool {
+    if zip::is_end(&blob[blob.len().saturating_sub(zip::END)..]) {
+        return true;
+    }
+    // Programs that unpack themselves are padded and signed, and pictures are written before archives to hide them.
+    let may_hold_one = matches!(
+        blob,
+        [b'M', b'Z', ..]
+            | [b'#', b'!', ..]
+            | [0x7f, b'E', b'L', b'F', ..]
+            | [0x89, b'P', b'N', b'G', ..]
+            | [0xff, 0xd8, 0xff, ..]
+            | [b'G', b'I', b'F', b'8', ..]
+    );
+    may_hold_one && zip::end_of_last(blob).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_binaries_that_hold_nothing_are_told_apart() {
+        for plain in [
+            &b"From here on"[..],
+            b"From: a story\n\nonce upon a time",
+            b"PK",
+            b"BZh9 is a word",
+            b"",
+            b"\x1f\x8b\x08\xff",
+            b"name: x\nversion: 1\n",
+            &[b'0'; 600],
+            &[0; 600],
+        ] {
+            assert_eq!(Format::of_all(plain), None, "{plain:?}");
+        }
+    }
+
+    #[test]
+    fn messages_are_told_by_their_headers() {
+        for mail in [
+            &b"Return-Path: <a@example.com>\r\nReceived: from x\r\n\r\nhello"[..],
+            b"From: a@example.com\nTo: b@example.com\nSubject: hi\n\nhello",
+            b"X-Spam: no\nX-Long: a\n  b\nDate: x\nMessage-ID: <1@x>\n\n",
+        ] {
+            assert_eq!(Format::of_all(mail), Some(Format::Mail));
+        }
+        let patch = format!("From {} Mon Sep 17 00:00:00 2001\nFrom: a@example.com\n", "0".repeat(40));
+        assert_eq!(Format::of_all(patch.as_bytes()), Some(Format::Mbox));
+        assert_eq!(Format::of_all(b"From a@example.com Thu Jan  1 10:00:00 2026\nx"), Some(Format::Mbox));
+    }
+}

@@ -1,0 +1,324 @@
+//! One message as it is sent, RFC 5322 and MIME. It is parsed by `mail-parser`.
+
+use super::prepare;
+use crate::finding::message::{Medium, Message, Party};
+use crate::foreign::guarded;
+use crate::source::SkipCause;
+use crate::source::unpack::format::Format;
+use crate::source::unpack::{Content, Place, Unpacker};
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::parsers::MessageStream;
+use mail_parser::{
+    Address, ContentType, Encoding, HeaderName, HeaderValue, MessageParser, MessagePart, MimeHeaders, PartType,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Fields of which one at least is in every message.
+const TELLING: [&str; 8] =
+    ["from", "to", "date", "received", "return-path", "message-id", "delivered-to", "mime-version"];
+
+/// Others that text which is no message rarely starts with.
+const OTHERS: [&str; 10] = [
+    "subject",
+    "cc",
+    "bcc",
+    "sender",
+    "reply-to",
+    "content-type",
+    "content-transfer-encoding",
+    "list-id",
+    "dkim-signature",
+    "in-reply-to",
+];
+
+/// A message with more parts is not taken apart: they may lie in each other, and the parser follows them on the stack.
+const MOST_PARTS: usize = 2000;
+
+/// True if a message has no more than [`MOST_PARTS`]: each that is more than text says what it is.
+fn has_few_parts(message: &[u8]) -> bool {
+    const NAME: &[u8] = b"content-type";
+    let names = memchr::memchr2_iter(b'C', b'c', message);
+    let is_name = |at: &usize| message[*at..].get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME));
+    names.filter(is_name).nth(MOST_PARTS).is_none()
+}
+
+/// So much of a message is searched for two known fields: services add dozens of long ones before those that people know.
+pub(crate) const MAX_FIELDS: usize = 256 << 10;
+
+/// Whether a blob is a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recognition {
+    Message,
+    /// It ends, or goes on, in another way than the fields of a message.
+    Other,
+    /// All of it are fields, and more of it must be seen.
+    Open,
+}
+
+/// A message without what may stand before its fields: a byte order mark and empty lines.
+pub(crate) fn without_prefix(mut message: &[u8]) -> &[u8] {
+    message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
+    while let [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] = message {
+        message = rest;
+    }
+    message
+}
+
+/// Tells what starts with the fields of a message: two that are known, one of them telling.
+pub(crate) fn recognize(head: &[u8]) -> Recognition {
+    let head = without_prefix(head);
+    let head = &head[..head.len().min(MAX_FIELDS)];
+    let is_name = |b: &u8| b.is_ascii_graphic() && *b != b':';
+    // Names of fields are short, so that most text is ruled out by its first few bytes.
+    let name = head.iter().take(80).position(|b| !is_name(b)).unwrap_or_default();
+    if name == 0 || head[name] != b':' || !head[0].is_ascii_alphabetic() {
+        return Recognition::Other;
+    }
+    let (mut known, mut has_telling) = ([""; 2], false);
+    for line in head.split_inclusive(|&b| b == b'\n') {
+        match line.first() {
+            // The rest of the field before.
+            Some(b' ' | b'\t') if !line.trim_ascii().is_empty() => continue,
+            Some(b) if is_name(b) => {}
+            _ => return Recognition::Other,
+        }
+        let Some(colon) = line.iter().position(|b| !is_name(b)).filter(|at| line[*at] == b':') else {
+            let is_cut = !line.ends_with(b"\n") && line.iter().all(is_name);
+            return if is_cut { Recognition::Open } else { Recognition::Other };
+        };
+        let find = |names: &[&'static str]| {
+            names.iter().find(|name| line[..colon].eq_ignore_ascii_case(name.as_bytes())).copied()
+        };
+        let telling = find(&TELLING);
+        has_telling |= telling.is_some();
+        match (telling.or_else(|| find(&OTHERS)), known) {
+            (Some(name), ["", _]) => known[0] = name,
+            (Some(name), [first, _]) if name != first => known[1] = name,
+            _ => {}
+        }
+        if !known[1].is_empty() && has_telling {
+            return Recognition::Message;
+        }
+    }
+    Recognition::Open
+}
+
+/// Hands over the parts of a message.
+pub(crate) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) {
+    open_one(unpacker, place, bytes, false);
+}
+
+/// The same for a message that may be no more than a patch.
+pub(super) fn open_one(unpacker: &Unpacker, place: &Place, bytes: &[u8], is_patch: bool) {
+    if !has_few_parts(bytes) {
+        let words = format!("a message has more than {MOST_PARTS} parts; they were scanned as they are");
+        unpacker.skip(&place.path, SkipCause::OverLimit { words, is_chosen: false });
+        return unpacker.leaf(place, bytes);
+    }
+    unpacker.whole(place, bytes);
+    let bytes = without_prefix(bytes);
+    let prepared = prepare::prepared(bytes);
+    // One message that the parser fails on must not cost the mailbox.
+    let Some(parsed) = guarded(|| MessageParser::default().parse(&prepared[..])) else {
+        unpacker.skip(&place.path, SkipCause::Damaged("it is not written as mail is"));
+        return unpacker.leaf(place, bytes);
+    };
+    let Some(parsed) = parsed else { return unpacker.leaf(place, bytes) };
+    let mut message = read(&parsed);
+    let is_mailed = message.addressees().next().is_some() || !message.id.is_empty() || !message.list_id.is_empty();
+    if is_patch && !is_mailed {
+        message.medium = Medium::Patch;
+    }
+    let place = place.clone().with_message(message);
+    unpacker.leaf(&place.within(b"headers"), headers(&parsed, bytes).as_bytes());
+    hand_over(unpacker, &place, &parsed);
+}
+
+/// Hands over the parts of a parsed message; messages in it are opened in turn.
+fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) {
+    let is_digest = |part: &&MessagePart| part.content_type().is_some_and(|kind| is_of(kind, prepare::is_digest));
+    let of_digests = |part: &MessagePart| match &part.body {
+        PartType::Multipart(numbers) => numbers.clone(),
+        _ => vec![],
+    };
+    let in_digests: BTreeSet<u32> = parsed.parts.iter().filter(is_digest).flat_map(of_digests).collect();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (number, part) in parsed.parts.iter().enumerate() {
+        if let Err(cause) = unpacker.budget().enter() {
+            return unpacker.skip(&place.path, cause);
+        }
+        let mut name = |kind: &'static str| {
+            if let Some(name) = part.attachment_name() {
+                return format!("attachment {name}");
+            }
+            let number = counts.entry(kind).or_default();
+            *number += 1;
+            if *number > 1 { format!("{kind} {number}") } else { kind.to_owned() }
+        };
+        if let Some(cause) = problem(parsed, part) {
+            unpacker.skip(&place.path, cause);
+        }
+        let kind = part.content_type();
+        let is_message = kind.map_or(in_digests.contains(&(number as u32)), |kind| is_of(kind, prepare::is_message));
+        match &part.body {
+            PartType::Multipart(_) => {}
+            // It was made a type that the parser does not follow.
+            PartType::Message(_) => unpacker.skip(&place.path, SkipCause::Damaged("it is not written as mail is")),
+            PartType::Text(_) | PartType::Html(_) | PartType::Binary(_) | PartType::InlineBinary(_) if is_message => {
+                let inner = place.within(name("attached message").as_bytes());
+                // What is not encoded lies in the message that it is attached to.
+                let is_seen = place.is_seen && part.encoding == Encoding::None;
+                unpacker.open(Format::Mail, &Place { is_seen, ..inner }, Content::Bytes(part.contents()));
+            }
+            PartType::Text(text) | PartType::Html(text) => {
+                let (place, text) = (place.within(name("body").as_bytes()), text.as_bytes());
+                // A text that was attached may be a message or a table; what was written is only text.
+                if part.attachment_name().is_some() {
+                    let bytes =
+                        undecoded(parsed, part).filter(|_| memchr::memmem::find(text, "\u{fffd}".as_bytes()).is_some());
+                    unpacker.entry_bytes(&place, bytes.as_deref().unwrap_or(text));
+                } else {
+                    // In a charset that is not known: what it is may be seen from the bytes.
+                    let bytes =
+                        undecoded(parsed, part).filter(|_| memchr::memmem::find(text, "\u{fffd}".as_bytes()).is_some());
+                    let text = bytes.as_deref().unwrap_or(text);
+                    unpacker.leaf(&place, text);
+                    parts_in_text(unpacker, &place, text);
+                }
+            }
+            PartType::Binary(bytes) | PartType::InlineBinary(bytes) => {
+                let place = place.within(name("attachment").as_bytes());
+                unpacker.entry_bytes(&place, bytes);
+                // A type that is damaged makes it that of nothing that is known.
+                if Format::of_all(bytes).is_none() {
+                    parts_in_text(unpacker, &place, bytes);
+                }
+            }
+        }
+    }
+}
+
+/// Hands over the encoded parts of messages that stand in a text as they were sent: who sends back what could not be
+/// delivered quotes it, and where a header is damaged, all that follows is text.
+fn parts_in_text(unpacker: &Unpacker, place: &Place, text: &[u8]) {
+    for (number, range) in prepare::encoded_parts(text).into_iter().enumerate() {
+        let place = place.within(format!("part {}", number + 1).as_bytes());
+        if let Err(cause) = unpacker.budget().descend(place.depth) {
+            return unpacker.skip(&place.path, cause);
+        }
+        let part = prepare::prepared(&text[range]);
+        match guarded(|| MessageParser::default().parse(&part[..])) {
+            Some(Some(parsed)) => hand_over(unpacker, &place, &parsed),
+            Some(None) => {}
+            None => unpacker.skip(&place.path, SkipCause::Damaged("it is not written as mail is")),
+        }
+    }
+}
+
+fn is_of(kind: &ContentType, is_one: fn(&str, &str) -> bool) -> bool {
+    is_one(kind.ctype(), kind.subtype().unwrap_or_default())
+}
+
+/// The fields of a message, of which `message` are the bytes, as text, with what is encoded in them decoded.
+fn headers(parsed: &mail_parser::Message, message: &[u8]) -> String {
+    let mut text = String::new();
+    for header in parsed.headers() {
+        let range = header.offset_start as usize..header.offset_end as usize;
+        let raw = message.get(range).unwrap_or_default();
+        let decoded = memchr::memmem::find(raw, b"=?").map(|_| MessageStream::new(raw).parse_unstructured());
+        let value = match decoded.as_ref().and_then(HeaderValue::as_text) {
+            Some(decoded) => decoded.into(),
+            None => String::from_utf8_lossy(raw.trim_ascii()),
+        };
+        text += &format!("{}: {value}\n", header.name.as_str());
+    }
+    text
+}
+
+/// What is wrong with a part, so that it may not have been read as it was meant.
+fn problem(parsed: &mail_parser::Message, part: &MessagePart) -> Option<SkipCause> {
+    /// Names that people and programs give to no encoding at all.
+    const PLAIN: [&str; 8] = ["7bit", "8bit", "binary", "7-bit", "8-bit", "none", "utf-8", "us-ascii"];
+    if part.is_encoding_problem {
+        return Some(SkipCause::Damaged("a part is not encoded as it says"));
+    }
+    let raw = parsed.raw_message.get(part.offset_body as usize..part.offset_end as usize).unwrap_or_default();
+    let is_base64 = |line: &[u8]| line.iter().all(|&b| crate::text::alphabet::is_base64(b) || b == b'=');
+    let is_long = |line: &[u8]| line.len() >= 60;
+    let header = parsed.raw_message.get(part.offset_header as usize..part.offset_body as usize).unwrap_or_default();
+    if header.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_end).any(|line| is_long(line) && is_base64(line)) {
+        return Some(SkipCause::Damaged("the header of a part has no end"));
+    }
+    if let Some(kind) = part.content_type().filter(|kind| kind.ctype() == "multipart") {
+        // Of the outermost all that follows is its own, whatever the parser made of it.
+        let raw = parsed.raw_message.get(part.offset_body as usize..).unwrap_or_default();
+        let boundary = kind.attribute("boundary");
+        let delimiter = format!("--{}", boundary.unwrap_or_default());
+        let count = memchr::memmem::find_iter(raw, delimiter.as_bytes()).take(2).count();
+        return match (boundary, &part.body) {
+            (Some(_), PartType::Multipart(_)) if count > 1 => {
+                let last = format!("{delimiter}--");
+                let has_end = memchr::memmem::find(raw, last.as_bytes()).is_some();
+                (!has_end).then_some(SkipCause::Damaged("its last part has no end"))
+            }
+            _ => Some(SkipCause::Damaged("it has several parts, and they cannot be told apart")),
+        };
+    }
+    let named = part.content_transfer_encoding().map(|name| name.trim().to_ascii_lowercase()).unwrap_or_default();
+    let mut lines = raw.split(|&b| b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).peekable();
+    if part.encoding != Encoding::None || PLAIN.contains(&named.as_str()) {
+        None
+    } else if named.is_empty() {
+        // Nobody writes like that by hand.
+        let is_packed = lines.peek().is_some_and(|line| is_long(line)) && lines.all(is_base64);
+        is_packed.then_some(SkipCause::NoText("a part looks like base64 and does not say so"))
+    } else {
+        // Some put anything there, and write plain text.
+        let is_packed = lines.any(|line| is_long(line) && is_base64(line) || line.starts_with(b"begin "));
+        is_packed.then_some(SkipCause::Damaged("a part is in an encoding of an unknown name"))
+    }
+}
+
+/// The bytes of a part that was attached as text and is none.
+fn undecoded(parsed: &mail_parser::Message, part: &MessagePart) -> Option<Vec<u8>> {
+    let raw = parsed.raw_message.get(part.offset_body as usize..part.offset_end as usize)?;
+    (part.encoding == Encoding::Base64).then(|| base64_decode(raw)).flatten()
+}
+
+/// What a message says of itself.
+pub(super) fn read(parsed: &mail_parser::Message) -> Message {
+    let text = |value: &HeaderValue| match value {
+        HeaderValue::Text(text) => text.to_string(),
+        HeaderValue::TextList(texts) => texts.join(", "),
+        HeaderValue::Address(address) => {
+            parties(Some(address)).iter().map(Party::to_text).collect::<Vec<_>>().join(", ")
+        }
+        _ => String::new(),
+    };
+    let raw = |name: &str| parsed.header_raw(name).map(|value| value.trim().to_owned()).unwrap_or_default();
+    let all = |name: HeaderName| {
+        let values = parsed.header_values(name).filter_map(HeaderValue::as_address);
+        values.flat_map(|address| parties(Some(address))).collect()
+    };
+    Message {
+        from: all(HeaderName::From),
+        sender: parties(parsed.sender()),
+        reply_to: parties(parsed.reply_to()),
+        to: all(HeaderName::To),
+        cc: all(HeaderName::Cc),
+        bcc: all(HeaderName::Bcc),
+        list_id: Some(text(parsed.list_id())).filter(|id| !id.is_empty()).unwrap_or_else(|| raw("List-Id")),
+        date: parsed.date().map(mail_parser::DateTime::to_rfc3339).unwrap_or_default(),
+        subject: parsed.subject().unwrap_or_default().to_owned(),
+        id: parsed.message_id().unwrap_or_default().to_owned(),
+        ..Message::new(Medium::Mail)
+    }
+}
+
+fn parties(address: Option<&Address>) -> Vec<Party> {
+    let party = |addr: &mail_parser::Addr| Party {
+        name: addr.name.as_deref().unwrap_or_default().to_owned(),
+        address: addr.address.as_deref().unwrap_or_default().to_owned(),
+    };
+    address.into_iter().flat_map(Address::iter).map(party).collect()
+}

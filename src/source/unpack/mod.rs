@@ -1,0 +1,268 @@
+//! Blobs that hold other blobs: archives, compressed files, documents, mail.
+//!
+//! ```text
+//! first bytes ─► format ─► one module for each ─► entry ─► first bytes ─► … ─► Blob
+//!                                                 (limits on depth, number, size and ratio)
+//! ```
+//!
+//! Nothing is ever written to disk, no name in an archive is ever used as a path, and no link in it is followed.
+
+mod compressed;
+pub mod format;
+pub mod limits;
+pub mod mail;
+mod office;
+mod pdf;
+mod seven_zip;
+mod sqlite;
+mod tar;
+mod tolerant;
+mod zip;
+
+use super::{Blob, BlobPath, Context, Item, Sink, SizeLimit, Skip, SkipCause};
+use crate::finding::message::{Enclosing, Message};
+use format::{Format, HEAD};
+use limits::{Budget, Limits};
+use mail::mime::MAX_FIELDS;
+use mail::{mbox, mime, msg, pst};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use tolerant::Tolerant;
+
+/// Where the bytes of a container are.
+pub enum Content<'a> {
+    /// In memory.
+    Bytes(&'a [u8]),
+    /// In a file, at its start.
+    File(&'a File),
+    /// To be read from the start to the end, once.
+    Stream(&'a mut dyn Read),
+}
+
+/// What can be read at any place.
+pub trait ReadSeek: Read + Seek {}
+impl<T: Read + Seek> ReadSeek for T {}
+
+impl<'a> Content<'a> {
+    /// From the start to the end.
+    pub fn reader(self) -> Box<dyn Read + 'a> {
+        match self {
+            Self::Bytes(bytes) => Box::new(bytes),
+            Self::File(file) => Box::new(io::BufReader::with_capacity(1 << 16, file)),
+            Self::Stream(stream) => Box::new(stream),
+        }
+    }
+
+    /// All of it; read into memory if it is not there.
+    pub(super) fn bytes(self, unpacker: &Unpacker) -> Result<Cow<'a, [u8]>, SkipCause> {
+        match self {
+            Self::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
+            other => unpacker.read_all(&mut *other.reader()).map(Cow::Owned),
+        }
+    }
+
+    /// At any place; read into memory if it is a stream.
+    fn seekable(self, unpacker: &Unpacker) -> Result<Box<dyn ReadSeek + 'a>, SkipCause> {
+        match self {
+            Self::Bytes(bytes) => Ok(Box::new(Cursor::new(bytes))),
+            Self::File(file) => Ok(Box::new(io::BufReader::with_capacity(1 << 16, file))),
+            Self::Stream(stream) => Ok(Box::new(Cursor::new(unpacker.read_all(stream)?))),
+        }
+    }
+}
+
+/// Where in the outermost file something lies.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its name.
+    pub path: BlobPath,
+    /// In how many containers.
+    pub depth: u64,
+    /// What is known of it from the containers.
+    pub context: Option<Context>,
+    /// True if its bytes lie as they are in bytes that are scanned anyway.
+    pub is_seen: bool,
+}
+
+impl Place {
+    /// The outermost file; `is_seen` says that its bytes are scanned as they are, too.
+    pub fn outermost(path: BlobPath, is_seen: bool) -> Self {
+        Self { path, depth: 0, context: None, is_seen }
+    }
+
+    /// An entry in the container that is here.
+    #[must_use]
+    pub fn within(&self, name: &[u8]) -> Self {
+        let path = self.path.within(name);
+        Self { path, depth: self.depth + 1, context: self.context.clone(), is_seen: false }
+    }
+
+    /// The same, in a message that may itself be in another.
+    #[must_use]
+    pub fn with_message(self, message: Message) -> Self {
+        let outer = match &self.context {
+            Some(Context::Message(outer)) => Some(outer.clone()),
+            _ => None,
+        };
+        self.with(Context::Message(Arc::new(Enclosing::new(message, outer))))
+    }
+
+    /// The same, of which a container tells more.
+    #[must_use]
+    pub fn with(self, context: Context) -> Self {
+        Self { context: Some(context), ..self }
+    }
+}
+
+/// Hands over what is in one file.
+pub struct Unpacker<'a> {
+    budget: Budget<'a>,
+    /// The largest blob that is read.
+    size: SizeLimit,
+    /// Look into archives and documents, and not only into mail.
+    archives: bool,
+    sink: Sink<'a>,
+}
+
+impl<'a> Unpacker<'a> {
+    /// For a file of so many bytes, if that is known.
+    pub fn new(limits: &'a Limits, file_size: Option<u64>, size: SizeLimit, archives: bool, sink: Sink<'a>) -> Self {
+        Self { budget: Budget::new(limits, file_size), size, archives, sink }
+    }
+
+    /// Another one with the same limits and nothing used up, for a part of `size` bytes.
+    pub(super) fn afresh(&self, size: u64) -> Self {
+        Self::new(self.budget.limits(), Some(size), self.size, self.archives, self.sink)
+    }
+
+    /// True if containers of this format are looked into.
+    pub fn opens(&self, format: Format) -> bool {
+        self.archives || format.is_mail()
+    }
+
+    /// Hands over what is in a container. What cannot be read of it is handed over as a skip.
+    pub fn open(&self, format: Format, place: &Place, content: Content) {
+        if !self.opens(format) {
+            return self.skip(&place.path, SkipCause::NotOpened);
+        }
+        let open = || match format {
+            Format::Gzip | Format::Bzip2 | Format::Xz | Format::Zstd => compressed::open(self, format, place, content),
+            Format::Tar => tar::open(self, place, content),
+            Format::Zip => zip::open(self, place, content),
+            Format::SevenZip => seven_zip::open(self, place, content),
+            Format::Pdf => pdf::open(self, place, &content.bytes(self)?),
+            Format::Compound => msg::open(self, place, &content.bytes(self)?),
+            Format::Sqlite => sqlite::open(self, place, &content.bytes(self)?),
+            Format::Pst => pst::open(self, place, content),
+            Format::Mbox => mbox::open(self, place, content),
+            Format::Mail => {
+                mime::open(self, place, &content.bytes(self)?);
+                Ok(())
+            }
+        };
+        let opened = self.budget.descend(place.depth).and_then(|()| {
+            // A parser that fails on one file must not cost those beside it, nor pass unseen.
+            catch_unwind(AssertUnwindSafe(open)).unwrap_or(Err(SkipCause::Internal))
+        });
+        if let Err(cause) = opened {
+            self.skip(&place.path, cause);
+        }
+    }
+
+    /// Hands over an entry: what is in it if it is a container, else itself.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is larger than is allowed.
+    pub(super) fn entry(&self, place: &Place, stream: &mut dyn Read) -> Result<(), SkipCause> {
+        self.identify(stream, |_| Cow::Borrowed(place))
+    }
+
+    /// Hands over what was compressed. An archive has the name of the compressed file: `a.tar.gz » file`.
+    fn unpacked(&self, place: &Place, name: &[u8], stream: &mut dyn Read) -> Result<(), SkipCause> {
+        self.identify(stream, |format| {
+            let inner = place.within(name);
+            let is_archive = format.is_some_and(|format| !format.is_compression());
+            Cow::Owned(if is_archive { Place { path: place.path.clone(), ..inner } } else { inner })
+        })
+    }
+
+    /// Hands over an entry at a place that depends on what it is.
+    fn identify<'p>(
+        &self,
+        stream: &mut dyn Read,
+        place: impl FnOnce(Option<Format>) -> Cow<'p, Place>,
+    ) -> Result<(), SkipCause> {
+        let mut stream = Tolerant::new(stream);
+        let mut head = Vec::with_capacity(HEAD);
+        let mut read = |most: usize, head: &mut Vec<u8>| {
+            let left = (most - head.len()) as u64;
+            (&mut stream).take(left).read_to_end(head).map_err(|error| self.budget.cause(&error))
+        };
+        read(HEAD, &mut head)?;
+        if Format::needs_more(&head) {
+            read(MAX_FIELDS, &mut head)?;
+        }
+        let format = Format::of(&head);
+        let place = place(format.filter(|format| self.opens(*format)));
+        let mut whole = Cursor::new(&head[..]).chain(&mut stream);
+        match format {
+            Some(format) if self.opens(format) => self.open(format, &place, Content::Stream(&mut whole)),
+            _ => self.entry_bytes(&place, &self.read_all(&mut whole)?),
+        }
+        stream.error.map_or(Ok(()), |error| Err(self.budget.cause(&error)))
+    }
+
+    /// The same for an entry in memory.
+    pub(super) fn entry_bytes(&self, place: &Place, bytes: &[u8]) {
+        match Format::of_all(bytes) {
+            Some(format) if self.opens(format) => return self.open(format, place, Content::Bytes(bytes)),
+            Some(_) => self.skip(&place.path, SkipCause::NotOpened),
+            None => {
+                if let Some(cause) = Format::problem_by_name(place.path.innermost(), bytes) {
+                    self.skip(&place.path, cause);
+                }
+            }
+        }
+        self.leaf(place, bytes);
+    }
+
+    /// Hands over the bytes of a container itself, unless they were scanned as part of what holds it: so that nothing is
+    /// lost that its parser passes over.
+    pub(super) fn whole(&self, place: &Place, bytes: &[u8]) {
+        if !place.is_seen {
+            (self.sink)(Item::Whole(Blob { path: place.path.clone(), bytes, context: place.context.clone() }));
+        }
+    }
+
+    /// Hands over a blob.
+    pub(super) fn leaf(&self, place: &Place, bytes: &[u8]) {
+        (self.sink)(Item::Blob(Blob { path: place.path.clone(), bytes, context: place.context.clone() }));
+    }
+
+    /// Says that something was not read.
+    pub(super) fn skip(&self, path: &BlobPath, cause: SkipCause) {
+        (self.sink)(Item::Skip(Skip { path: path.clone(), cause }));
+    }
+
+    /// The limits and what of them is used up.
+    pub(super) fn budget(&self) -> &Budget<'a> {
+        &self.budget
+    }
+
+    /// The largest blob that is read.
+    pub(super) fn size(&self) -> SizeLimit {
+        self.size
+    }
+
+    /// All that is left in a stream, up to the limit for one blob.
+    fn read_all(&self, stream: &mut dyn Read) -> Result<Vec<u8>, SkipCause> {
+        let mut bytes = Vec::new();
+        let read = stream.take(self.size.bytes.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(|error| self.budget.cause(&error))?;
+        self.size.check(bytes.len() as u64)?;
+        Ok(bytes)
+    }
+}

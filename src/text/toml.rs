@@ -1,0 +1,30 @@
+//! What is wrong with a TOML file, without quoting it.
+
+use super::mask::{hide_long_words, name_shown};
+
+/// What is wrong and where, without what stands there: it may be of another file, and a secret.
+pub fn explain(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("line {line}, column {column}: {}", expected(error.message()))
+}
+
+/// What the library's message says that is not quoted from the file: which field is missing, and what was expected.
+fn expected(message: &str) -> String {
+    if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        return format!("missing field {}", name_shown(field));
+    }
+    // What is quoted comes first.
+    match message.rsplit_once(", expected ") {
+        Some((before, expected)) if before.starts_with("unknown variant") => {
+            format!("unknown value, expected {}", hide_long_words(expected))
+        }
+        Some((before, expected)) if before.starts_with("unknown field") => {
+            format!("unknown key, expected {}", hide_long_words(expected))
+        }
+        Some((_, expected)) => format!("expected {}", hide_long_words(expected)),
+        None => "not valid TOML".into(),
+    }
+}
