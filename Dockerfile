@@ -4,7 +4,7 @@ RUN apk add --no-cache musl-dev gcc make cmake
 WORKDIR /keyspill
 COPY . .
 RUN cargo build --release --locked
-# What is scanned belongs to somebody else: git's rule about owners would refuse it.
+# The scanned files belong to another user, and git's ownership check would refuse them.
 RUN printf '[safe]\n\tdirectory = *\n' > gitconfig
 
 FROM scratch

@@ -1,4 +1,4 @@
-//! How fast the detector goes over real source text, one thread, nothing but memory.
+//! Speed of the detector on real source text, on one thread and in memory only.
 //!
 //! `KEYSPILL_CORPUS=DIR cargo bench --bench detector`; by default the sources of the crates that cargo has unpacked.
 //! divan prints the time for the whole corpus and the throughput.
@@ -7,15 +7,15 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use keyspill::detect::Detector;
-use keyspill::detect::finder::literals::Literals;
-use keyspill::detect::finder::{self, scalar};
-use keyspill::detect::prefilter::Prefilter;
-use keyspill::rule::RuleSet;
+use keyspill::internals::detect::Detector;
+use keyspill::internals::detect::finder::literals::Literals;
+use keyspill::internals::detect::finder::{self, scalar};
+use keyspill::internals::detect::prefilter::Prefilter;
+use keyspill::internals::rule::RuleSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-/// Files of text, at most this many bytes in all.
+/// Maximum total size of the text files, in bytes.
 const MOST: usize = 256 << 20;
 
 static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
@@ -59,7 +59,7 @@ fn over_corpus(bencher: Bencher, mut search: impl FnMut(&[u8]) -> usize) {
         .bench_local(|| CORPUS.iter().map(|file| search(black_box(file))).sum::<usize>());
 }
 
-/// Everything: the figure that counts.
+/// The whole detector: the figure that matters.
 #[divan::bench(sample_count = 20)]
 fn detect_with_all_rules(bencher: Bencher) {
     let detector = Detector::new(Arc::new(RuleSet::built_in()));

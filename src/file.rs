@@ -1,28 +1,28 @@
-//! Opening files that may be anything: what lies in a scanned directory was put there by somebody else.
+//! Opens files that may be anything: the contents of a scanned directory are untrusted.
 //!
-//! Whoever reads a file in one piece reads it through here, so that a pipe cannot make keyspill wait for ever and a device
-//! cannot fill its memory.
+//! Files that are read whole are read through here, so that a pipe cannot block keyspill forever and a device cannot
+//! fill its memory.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-/// The largest file of settings that is read, in bytes: a baseline may accept a million findings.
+/// Maximum size of a settings file, in bytes: a baseline may accept a million findings.
 pub const MAX_SETTINGS: u64 = 256 << 20;
 
-/// Opens a regular file to read it. A symbolic link to one is followed.
+/// Opens a regular file for reading. A symbolic link to one is followed.
 ///
 /// # Errors
-/// The system's, and a [`Reason`] for a directory, pipe, socket or device: none is waited for.
+/// The system's, and a [`Reason`] for a directory, pipe, socket or device; never blocks.
 pub fn open(path: &Path) -> io::Result<File> {
     let file = open_unchecked(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(NOT_REGULAR.into()) }
 }
 
-/// What is wrong with what [`open`] refuses.
+/// Why [`open`] refuses a file.
 pub const NOT_REGULAR: Reason = Reason("not a regular file");
 
-/// The same for who looks at the metadata anyway, and must see there that the file is a regular one.
+/// The same for callers that read the metadata anyway and must check there that the file is a regular one.
 ///
 /// # Errors
 /// The system's.
@@ -32,7 +32,7 @@ pub fn open_unchecked(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // Without it, to open a pipe waits until somebody writes to it. Regular files are not affected.
+        // Otherwise opening a pipe would block until it has a writer. Regular files are not affected.
         options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
     }
     options.open(path)
@@ -50,7 +50,7 @@ pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
         return Err(too_large());
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    // It may grow meanwhile, and files of /proc say that they are empty.
+    // The file may grow meanwhile, and files in /proc report a size of 0.
     file.by_ref().take(max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max { Err(too_large()) } else { Ok(bytes) }
 }
@@ -63,7 +63,7 @@ pub fn read_text(path: &Path, max: u64) -> io::Result<String> {
     String::from_utf8(read(path, max)?).map_err(|_| Reason("not UTF-8 text").into())
 }
 
-/// A reason of our own for an [`io::Error`], the only one that [`describe`] passes on.
+/// A custom reason for an [`io::Error`], the only kind that [`describe`] passes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Reason(pub &'static str);
@@ -74,7 +74,7 @@ impl From<Reason> for io::Error {
     }
 }
 
-/// What went wrong, as the rest of a sentence: the system's words for a system's error. The words of a library are never
+/// Describes an error as the rest of a sentence: a system error in the system's words. Messages of libraries are never
 /// passed on, since they may quote what was read.
 pub fn describe(error: &io::Error) -> String {
     let reason = error.get_ref().and_then(|inner| inner.downcast_ref::<Reason>());
@@ -85,11 +85,11 @@ pub fn describe(error: &io::Error) -> String {
     };
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut characters = text.chars();
-    // The system may speak any language.
+    // System messages may be in any language.
     characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
-/// Without `.` and `..`, by the text alone.
+/// Removes `.` and `..` lexically, without accessing the file system.
 pub fn normalise(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
@@ -100,6 +100,11 @@ pub fn normalise(path: &Path) -> PathBuf {
         }
     }
     out
+}
+
+/// The root of the repository that contains the directory `dir`: the nearest directory with an entry `.git`.
+pub fn repository_root(dir: &Path) -> Option<&Path> {
+    dir.ancestors().find(|dir| dir.join(".git").exists())
 }
 
 #[cfg(test)]

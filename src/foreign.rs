@@ -1,5 +1,5 @@
-//! Calls of other people's parsers, which may panic on what they are given. It costs the part that they were to read, is told
-//! as damage, and is no bug of keyspill's to report.
+//! Calls to third-party parsers, which may panic on their input. A panic loses only the part being parsed; it is
+//! reported as damage, not as a bug in keyspill.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +16,7 @@ pub(crate) fn guarded<T>(parse: impl FnOnce() -> T) -> Option<T> {
     parsed.ok()
 }
 
-/// True while such a parser runs in this thread: for a hook that reports panics.
+/// True while such a parser runs on this thread: for a hook that reports panics.
 pub fn is_running() -> bool {
     IS_RUNNING.get()
 }

@@ -1,38 +1,103 @@
 //! keyspill finds leaked AWS keys and says how bad each one is.
 //!
-//! The library holds everything but the command line, and never prints or exits. One way leads through it:
-//!
-//! ```text
-//! rule, config ─► source ─► detect ─► finding, credential ─► policy ─► judge ─► report
-//!                 bytes     candidates  place, account,      allowed?   together  text, json, sarif
-//!                 + path                fingerprint
-//! ```
-//!
-//! [`scan::Scan::run`] runs the whole pipeline; [`detect::Detector`] alone finds keys in bytes:
+//! This is the library behind the command. It never prints, exits or looks at the process's environment, and it returns the
+//! same report for the same input, whatever the number of threads. [`Scanner::builder`] says what to scan:
 //!
 //! ```
-//! use keyspill::{detect::Detector, rule::RuleSet};
-//! use std::sync::Arc;
+//! use keyspill::{Scanner, finding::Kind};
 //!
-//! let detector = Detector::new(Arc::new(RuleSet::built_in()));
 //! let text = "aws_access_key_id = AKIAIOSFODNN7EXAMPLE";
-//! let found = detector.detect(text.as_bytes(), None);
-//! assert_eq!(found.candidates[0].rule.id.as_str(), "aws-access-key-id");
-//! assert!(found.candidates[0].dummy.is_some(), "it is an example from AWS's documentation");
+//! let report = Scanner::builder().bytes("notes.txt", text).run();
+//!
+//! assert!(report.findings.is_empty(), "the key is an example from AWS's documentation");
+//! let example = report.suppressed().next().expect("which is still reported");
+//! assert_eq!(example.rule.id.as_str(), "aws-access-key-id");
+//! assert!(matches!(&example.kind, Kind::Key(key) if key.secret.is_none()));
 //! ```
+//!
+//! What could not be scanned is in the report, too, so that an incomplete scan is never taken for a clean one:
+//!
+//! ```
+//! use keyspill::{Scanner, Severity, Verdict};
+//!
+//! let report = Scanner::builder().path("no/such/file").run();
+//! assert_eq!(report.verdict(Some(Severity::Warning)), Verdict::Incomplete);
+//! assert_eq!(report.coverage.failures().next().map(|skip| skip.cause.word()), Some("missing"));
+//! ```
+//!
+//! A report can be written in every format of the command:
+//!
+//! ```
+//! use keyspill::{Format, ReportOptions, Scanner};
+//!
+//! let report = Scanner::builder().bytes("notes.txt", "nothing to see").run();
+//! let mut json = Vec::new();
+//! report.write(Format::Json, &ReportOptions::default(), &mut json)?;
+//! assert!(json.starts_with(b"{"));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! Features: `cli` (default) is the command; `reports` the formats beside JSON, JSON Lines and brief lines; `documents` PDF,
+//! 7z and Outlook. What is left out is named in reports as not scanned.
 
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
-pub mod config;
-pub mod credential;
-pub mod detect;
-pub mod file;
+mod config;
+mod credential;
+mod detect;
+mod environment;
+mod file;
 pub mod finding;
-pub mod foreign;
-pub mod git;
-pub mod judge;
-pub mod policy;
-pub mod report;
-pub mod rule;
-pub mod scan;
-pub mod source;
-pub mod text;
+mod foreign;
+mod git;
+mod judge;
+mod policy;
+mod report;
+mod rule;
+mod scan;
+mod source;
+mod text;
+
+pub use config::{Config, ConfigError};
+pub use credential::{AccountId, Fingerprint};
+pub use environment::Environment;
+pub use finding::Finding;
+pub use git::repository::Facts as RepositoryFacts;
+pub use policy::baseline::{Baseline, BaselineError};
+pub use report::{Coverage, Format, Layout, Options as ReportOptions, Report, Verdict};
+pub use rule::{Grade, Rule, RuleFileError, RuleId, RuleSet, Severity};
+pub use scan::{Limit, Limits, Progress, Pushed, Scanner, ScannerBuilder, Scope, Selection};
+pub use source::{Skip, SkipCause};
+
+/// For keyspill's own tests, benchmarks and fuzz targets. Anything here may change at any time.
+#[doc(hidden)]
+pub mod internals {
+    pub mod config {
+        pub use crate::config::*;
+    }
+    pub mod detect {
+        pub use crate::detect::*;
+    }
+    pub mod git {
+        pub use crate::git::*;
+    }
+    pub mod policy {
+        pub use crate::policy::*;
+    }
+    pub mod report {
+        pub use crate::report::*;
+    }
+    pub mod rule {
+        pub use crate::rule::*;
+    }
+    pub mod scan {
+        pub use crate::scan::*;
+    }
+    pub mod source {
+        pub use crate::source::*;
+    }
+    pub mod text {
+        pub use crate::text::*;
+    }
+}

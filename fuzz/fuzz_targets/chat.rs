@@ -1,8 +1,8 @@
-//! Exports of chat: each place is in one message at most, and in order.
+//! Chat exports: each offset is in at most one message, and offsets are reported in order.
 
 #![no_main]
 
-use keyspill::source::chat;
+use keyspill::internals::source::chat;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let offsets: Vec<usize> = (0..bytes.len()).step_by(7).collect();

@@ -1,9 +1,9 @@
-//! The configuration: it is refused or read, and what is wrong is told without what stands there.
+//! The configuration: it is rejected or read, and error messages do not quote it.
 
 #![no_main]
 
-use keyspill::config::Config;
-use keyspill::rule::RuleSet;
+use keyspill::internals::config::Config;
+use keyspill::internals::rule::RuleSet;
 
 libfuzzer_sys::fuzz_target!(|text: &[u8]| {
     keyspill_fuzz::settings(text, |file| Config::read_found(file, &RuleSet::built_in()));

@@ -1,12 +1,12 @@
-//! A scanned file: nothing panics, places are in the file and in order, and no secret is in any report.
+//! A scanned file: nothing panics, locations are in the file and in order, and no report contains a secret.
 
 #![no_main]
 
-use keyspill::report::uri::UriBase;
-use keyspill::report::{Coverage, Options, Report, html, json, sarif, text};
-use keyspill::scan::Limits;
-use keyspill::scan::examine::Examiner;
-use keyspill::{finding::BlobPath, source::{Blob, SizeLimit}};
+use keyspill::internals::report::uri::UriBase;
+use keyspill::internals::report::{Coverage, Options, Report, html, json, sarif, text};
+use keyspill::internals::scan::Limits;
+use keyspill::internals::scan::examine::Examiner;
+use keyspill::{finding::BlobPath, internals::source::{Blob, SizeLimit}};
 use keyspill_fuzz::DETECTOR;
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
@@ -39,7 +39,7 @@ fuzz_target!(|bytes: &[u8]| {
         rules: DETECTOR.rules().clone(),
     };
     let options = Options { show_suppressed: true, sarif_suppressed: true, stats: None };
-    let base = UriBase::of_scan(Path::new("/"), &[]);
+    let base = UriBase::new(Path::new("/"), &[]);
     let outputs = [
         text::write(&report, &options, true),
         json::write(&report, &options),

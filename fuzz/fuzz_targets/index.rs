@@ -1,10 +1,10 @@
-//! Git's index: any bytes are read or refused, and what is read can be asked for.
+//! Git's index: any bytes are read or rejected, and everything that was read can be queried.
 //!
-//! The first byte gives the version, so that most inputs are of one that is read.
+//! The first byte selects the version, so that every input has a supported one.
 
 #![no_main]
 
-use keyspill::git::index::Index;
+use keyspill::internals::git::index::Index;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

@@ -1,8 +1,8 @@
-//! The text of office documents: what is fuzzed is the XML in one.
+//! The text of office documents: the XML in one is fuzzed.
 
 #![no_main]
 
-use keyspill::source::unpack::format::Format;
+use keyspill::internals::source::unpack::format::Format;
 use std::io::{Cursor, Write};
 use zip::write::{SimpleFileOptions, ZipWriter};
 

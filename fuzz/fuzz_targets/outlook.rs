@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use keyspill::source::unpack::format::Format;
+use keyspill::internals::source::unpack::format::Format;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let format = if bytes.starts_with(b"!BDN") { Format::Pst } else { Format::Compound };

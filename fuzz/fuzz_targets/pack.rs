@@ -1,16 +1,16 @@
-//! A pack and its index: nothing panics or hangs, and every object is either handed over or said to be lost.
+//! A pack and its index: nothing panics or hangs, and every object is either handed over or reported as lost.
 //!
-//! The input describes entries, so that most of them inflate: kind, what a delta is made against, and content. Trees, commits
-//! and deltas name objects by their numbers, which are few, so that they hit.
+//! The input describes entries (kind, delta base and content), so that most of them inflate. Trees, commits and deltas
+//! refer to objects by number; there are few numbers, so that most of them exist.
 
 #![no_main]
 
-use keyspill::git::attribute::graph::{Graph, Reach};
-use keyspill::git::attribute::trees::Trees;
-use keyspill::git::attribute::{self, Wanted};
-use keyspill::git::history::{History, Inspector, Object, Progress};
-use keyspill::git::odb::Odb;
-use keyspill::git::pack::delta::Copied;
+use keyspill::internals::git::attribute::graph::{Graph, Reach};
+use keyspill::internals::git::attribute::trees::Trees;
+use keyspill::internals::git::attribute::{self, Wanted};
+use keyspill::internals::git::history::{History, Inspector, Object, Progress};
+use keyspill::internals::git::odb::Odb;
+use keyspill::internals::git::pack::delta::Copied;
 use libfuzzer_sys::fuzz_target;
 use sirocco::{Format, deflate::Level};
 use std::sync::Mutex;

@@ -2,6 +2,6 @@
 
 #![no_main]
 
-use keyspill::source::unpack::format::Format;
+use keyspill::internals::source::unpack::format::Format;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| keyspill_fuzz::open(Format::Pdf, bytes));

@@ -1,9 +1,9 @@
-//! A file of rules: it is refused or works, and does not panic.
+//! A rule file: it is rejected or works, and does not panic.
 
 #![no_main]
 
-use keyspill::detect::Detector;
-use keyspill::rule::{RuleSet, check, example};
+use keyspill::internals::detect::Detector;
+use keyspill::internals::rule::{RuleSet, check, example};
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
-//! Databases of SQLite and their logs.
+//! SQLite databases and their logs.
 
 #![no_main]
 
-use keyspill::source::unpack::format::Format;
+use keyspill::internals::source::unpack::format::Format;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| keyspill_fuzz::open(Format::Sqlite, bytes));

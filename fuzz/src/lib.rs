@@ -1,28 +1,28 @@
-//! What the targets have in common.
+//! Code that the targets share.
 
-use keyspill::detect::Detector;
-use keyspill::rule::RuleSet;
-use keyspill::scan::examine::{Examined, Examiner};
-use keyspill::scan::{Limit, Limits};
-use keyspill::source::unpack::Content;
-use keyspill::source::unpack::format::Format;
-use keyspill::{finding::BlobPath, source::{Blob, SizeLimit, SkipCause}};
+use keyspill::internals::detect::Detector;
+use keyspill::internals::rule::RuleSet;
+use keyspill::internals::scan::examine::{Examined, Examiner};
+use keyspill::internals::scan::{Limit, Limits};
+use keyspill::internals::source::unpack::Content;
+use keyspill::internals::source::unpack::format::Format;
+use keyspill::{finding::BlobPath, internals::source::{Blob, SizeLimit, SkipCause}};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 /// All built-in rules.
 pub static DETECTOR: LazyLock<Detector> = LazyLock::new(|| Detector::new(Arc::new(RuleSet::built_in())));
 
-/// So much may come out of what is compressed.
+/// Maximum unpacked size, in bytes.
 const MAX_UNPACKED: u64 = 32 << 20;
 
-/// Looks into a file, told by its first bytes: no parser panics, and no limit is passed.
+/// Scans a file whose format is detected by its first bytes: no parser panics, and no limit is exceeded.
 pub fn scan(bytes: &[u8]) {
     let blob = Blob { path: path(), bytes, context: None };
     check(&examiner().blob(&blob), bytes);
 }
 
-/// Looks into a container of a format, whatever its first bytes are.
+/// Scans a container of a given format, whatever its first bytes are.
 pub fn open(format: Format, bytes: &[u8]) {
     let examined = examiner().container(&path(), format, Content::Bytes(bytes), Some(bytes.len() as u64));
     check(&examined, bytes);
@@ -39,11 +39,11 @@ fn examiner() -> Examiner<'static> {
 }
 
 fn check(examined: &Examined, bytes: &[u8]) {
-    assert!(examined.bytes <= 4 * MAX_UNPACKED + 64 * bytes.len() as u64, "a limit was passed");
+    assert!(examined.bytes <= 4 * MAX_UNPACKED + 64 * bytes.len() as u64, "a limit was exceeded");
     assert!(examined.skips.iter().all(|skip| skip.cause != SkipCause::Internal), "a parser panicked");
 }
 
-/// Writes a file of settings and has `read` read it. What it says is wrong must quote nothing long from the file.
+/// Writes a settings file and reads it with `read`. Error messages must not quote long words from the file.
 pub fn settings<T, E: ToString>(text: &[u8], read: impl FnOnce(&Path) -> Result<T, E>) {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("s.toml");

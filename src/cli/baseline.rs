@@ -1,5 +1,6 @@
 //! `keyspill baseline`: the file of accepted findings.
 
+use super::environment::environment;
 use super::{
     output,
     session::{Obeyed, Session},
@@ -20,58 +21,58 @@ use std::path::{Path, PathBuf};
 /// Subcommands of `baseline`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Accept all that is found now, in a new file.
+    /// Accept all current findings in a new baseline file.
     Create {
         #[command(flatten)]
         what: What,
-        /// Accept only what a peer's file accepts: .gitleaksignore, a report of gitleaks (JSON), or .secrets.baseline of
-        /// detect-secrets. May be given several times.
+        /// Accept only what another scanner's file accepts: .gitleaksignore, a gitleaks report (JSON), or
+        /// detect-secrets' .secrets.baseline. May be repeated.
         #[arg(long, value_name = "FILE")]
         from: Vec<PathBuf>,
     },
-    /// Accept what is found now and is not accepted yet; what has expired is renewed, other entries stay as they are.
+    /// Accept new findings and renew expired entries; other entries stay unchanged.
     Update {
         #[command(flatten)]
         what: What,
     },
-    /// Remove entries that accept nothing any more, or have expired.
+    /// Remove entries that have expired or no longer match a finding.
     Prune {
         #[command(flatten)]
         what: What,
     },
     /// List the entries.
     Show {
-        /// The file [default: keyspill-baseline.toml, or what keyspill.toml says].
+        /// The baseline file [default: keyspill-baseline.toml, or as set in keyspill.toml].
         #[arg(long, value_name = "FILE")]
         baseline: Option<PathBuf>,
     },
 }
 
-/// What is scanned, and which file it is about.
+/// Scan paths, baseline file and metadata for new entries.
 #[derive(Debug, clap::Args)]
 pub struct What {
-    /// Files and directories.
+    /// Files and directories to scan.
     #[arg(default_value = ".")]
     paths: Vec<PathBuf>,
-    /// Also what the repository has ever held.
+    /// Also scan the repository's history.
     #[arg(long)]
     history: bool,
-    /// The file [default: keyspill-baseline.toml, or what keyspill.toml says].
+    /// The baseline file [default: keyspill-baseline.toml, or as set in keyspill.toml].
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// Why new entries are accepted.
+    /// Reason recorded in new entries.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// By whom.
+    /// Author recorded in new entries.
     #[arg(long, value_name = "NAME")]
     author: Option<String>,
-    /// Until when, as in 2026-12-31.
+    /// Last day on which new entries are valid, such as 2026-12-31.
     #[arg(long, value_name = "DATE", value_parser = parse_day)]
     expires: Option<jiff::civil::Date>,
 }
 
 fn parse_day(text: &str) -> Result<jiff::civil::Date, String> {
-    text.parse().map_err(|_| "expected a day, as in 2026-12-31".into())
+    text.parse().map_err(|_| "expected a date such as 2026-12-31".into())
 }
 
 impl Command {
@@ -86,17 +87,17 @@ impl Command {
     }
 }
 
-/// The file that is meant, whether it is there or not.
+/// The path of the baseline file, whether or not it exists.
 fn file_of(given: Option<&PathBuf>, root: &Path) -> anyhow::Result<PathBuf> {
     if let Some(file) = given {
         return Ok(file.clone());
     }
-    let config = match Config::find(root) {
+    let config = match Config::find(root, environment()) {
         Some(file) => Config::read_found(&file, &RuleSet::built_in())?,
         None => Config::default(),
     };
     let beside = config.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("")).join(BASELINE_NAME);
-    Ok(config.find_baseline(root).unwrap_or(beside))
+    Ok(config.find_baseline(root, environment()).unwrap_or(beside))
 }
 
 impl What {
@@ -118,7 +119,7 @@ impl What {
         (report, if verdict == Verdict::Incomplete { verdict } else { Verdict::Clean })
     }
 
-    /// True if what an entry is of would have been met.
+    /// True if this scan covers the file of an entry.
     fn scans(&self, baseline: &Baseline, entry: &Entry, places: &Places) -> bool {
         let file = entry.path.split(crate::finding::path::INSIDE).next().unwrap_or_default();
         let dir = baseline.file.parent().unwrap_or(Path::new(""));
@@ -127,14 +128,14 @@ impl What {
         (self.history || !entry.is_past) && self.paths.iter().any(is_below)
     }
 
-    /// The entries for findings that can be accepted: a judgement goes with what it is of.
+    /// The entries for findings that can be accepted. A judgement is accepted with the finding it is about.
     fn entries<'a>(&self, baseline: &Baseline, findings: impl Iterator<Item = &'a Finding>) -> Vec<Entry> {
         let accepted = findings.filter(|finding| finding.judgement().is_none() && !finding.is_unused_allow());
         let entry = |finding: &Finding| Entry {
             reason: self.reason.clone().unwrap_or_default(),
             author: self.author.clone().unwrap_or_default(),
             expires: self.expires,
-            ..baseline.entry(finding)
+            ..baseline.entry(finding, &Places::new(environment()))
         };
         accepted.map(entry).collect()
     }
@@ -143,7 +144,7 @@ impl What {
 fn create(what: &What, from: &[PathBuf]) -> anyhow::Result<Verdict> {
     let file = what.file()?;
     if file.exists() {
-        bail!("{}: it is there already; `keyspill baseline update` adds to it", file.display());
+        bail!("{}: already exists; use `keyspill baseline update` to add to it", file.display());
     }
     let mut baseline = Baseline { file, entries: vec![] };
     let (report, verdict) = what.scan(None);
@@ -165,7 +166,7 @@ fn create(what: &What, from: &[PathBuf]) -> anyhow::Result<Verdict> {
         let unknown = used.iter().filter(|used| !**used).count();
         if unknown > 0 {
             output::warning(&format!(
-                "{unknown} of {} entries are of nothing that keyspill finds, and are left out",
+                "{unknown} of {} entries match no finding of keyspill and are left out",
                 used.len()
             ));
         }
@@ -178,7 +179,7 @@ fn update(what: &What) -> anyhow::Result<Verdict> {
     let mut baseline = Baseline::read(&what.file()?)?;
     let (report, verdict) = what.scan(Some(baseline.clone()));
     let new = what.entries(&baseline, report.findings());
-    // One that has expired is renewed.
+    // Expired entries are renewed.
     let name = |entry: &Entry| (entry.path.clone(), entry.rule.clone(), entry.fingerprint);
     let renewed: HashSet<_> = new.iter().map(name).collect();
     baseline.entries.retain(|entry| !renewed.contains(&name(entry)));
@@ -191,22 +192,22 @@ fn prune(what: &What) -> anyhow::Result<Verdict> {
     let mut baseline = Baseline::read(&what.file()?)?;
     let (report, verdict) = what.scan(Some(baseline.clone()));
     if verdict == Verdict::Incomplete {
-        bail!("not all could be scanned, so nothing is removed");
+        bail!("the scan is incomplete, so nothing is removed");
     }
     let before = baseline.entries.len();
     let place = |entry: &Entry| format!("{}:{}", baseline.file.display(), entry.line);
     let by_place: HashMap<String, &Entry> = baseline.entries.iter().map(|entry| (place(entry), entry)).collect();
-    // Where a file was moved, its entry follows.
+    // The entry of a moved file follows the file.
     let mut entries = Vec::new();
     let mut used = HashSet::new();
     for finding in &report.suppressed {
         let Some(Suppression::Baseline { place: own, .. }) = finding.suppression.as_deref() else { continue };
         let Some(entry) = by_place.get(own) else { continue };
         used.insert(entry.line);
-        entries.push(Entry { path: baseline.entry(finding).path, ..Entry::clone(entry) });
+        entries.push(Entry { path: baseline.entry(finding, &Places::new(environment())).path, ..Entry::clone(entry) });
     }
-    // Of what was not scanned nothing is known.
-    let places = Places::default();
+    // Keep entries for files that were not scanned.
+    let places = Places::new(environment());
     let unknown = |entry: &&Entry| !used.contains(&entry.line) && !what.scans(&baseline, entry, &places);
     entries.extend(baseline.entries.iter().filter(unknown).cloned());
     baseline.entries = entries;
@@ -217,7 +218,7 @@ fn prune(what: &What) -> anyhow::Result<Verdict> {
 
 fn write(baseline: &mut Baseline) -> anyhow::Result<usize> {
     let text = baseline.to_toml();
-    output::file(&baseline.file, &text)?;
+    output::file(&baseline.file, |out| out.write_all(text.as_bytes()))?;
     let count = Baseline::read(&baseline.file)?.entries.len();
     let noun = if count == 1 { "finding is" } else { "findings are" };
     output::stdout(&format!("{}: {count} {noun} accepted\n", baseline.file.display()))?;
@@ -226,7 +227,7 @@ fn write(baseline: &mut Baseline) -> anyhow::Result<usize> {
 
 fn show(given: Option<PathBuf>) -> anyhow::Result<Verdict> {
     let file = file_of(given.as_ref(), Path::new("."))?;
-    let baseline = Baseline::read(&file).context("there are no accepted findings")?;
+    let baseline = Baseline::read(&file).context("cannot list the accepted findings")?;
     for Entry { path, rule, fingerprint, reason, author, expires, .. } in &baseline.entries {
         let mut line = format!("{path}  {rule}  {}", &fingerprint.to_string()[..20]);
         if !reason.is_empty() {

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 /// Subcommands of `config`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Check keyspill.toml: every key is known, every value makes sense.
+    /// Check keyspill.toml for unknown keys and invalid values.
     Check {
-        /// The file [default: keyspill.toml here or above, up to the repository's root].
+        /// The file [default: keyspill.toml here or in a parent directory, up to the repository root].
         file: Option<PathBuf>,
     },
-    /// Print what is in force: keyspill.toml with all that it includes.
+    /// Print the effective configuration: keyspill.toml merged with the files it includes.
     Show {
-        /// The file [default: keyspill.toml here or above, up to the repository's root].
+        /// The file [default: keyspill.toml here or in a parent directory, up to the repository root].
         file: Option<PathBuf>,
     },
 }
@@ -28,8 +28,8 @@ impl Command {
             Self::Check { file } => (file, false),
             Self::Show { file } => (file, true),
         };
-        let Some(file) = file.or_else(|| Config::find(Path::new("."))) else {
-            output::stdout("there is no keyspill.toml here or above, up to the repository's root\n")?;
+        let Some(file) = file.or_else(|| Config::find(Path::new("."), super::environment::environment())) else {
+            output::stdout("no keyspill.toml here or in a parent directory, up to the repository root\n")?;
             return Ok(Verdict::Clean);
         };
         let config = Config::read(&file, &RuleSet::built_in())?;
@@ -37,7 +37,7 @@ impl Command {
             output::stdout(&crate::text::mask::hide_long_words(&config.to_toml()))?;
             return Ok(Verdict::Clean);
         }
-        output::stdout(&format!("{}: everything is known and makes sense\n", file.display()))?;
+        output::stdout(&format!("{}: valid\n", file.display()))?;
         Ok(Verdict::Clean)
     }
 }

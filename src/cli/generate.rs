@@ -1,4 +1,4 @@
-//! `keyspill completions` and `keyspill man`: made from the one definition of the command line.
+//! `keyspill completions` and `keyspill man`, generated from the definition of the command line.
 
 use super::{Cli, output};
 use crate::report::Verdict;
@@ -10,14 +10,14 @@ use std::path::PathBuf;
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
 pub struct Completions {
-    /// The shell.
+    /// The shell to generate the script for.
     shell: Shell,
 }
 
 /// Arguments of `man`.
 #[derive(Debug, clap::Args)]
 pub struct Man {
-    /// The directory to write a page for each command to; without it, the main page goes to standard output.
+    /// Directory for the pages, one per command; without it, the main page is written to standard output.
     dir: Option<PathBuf>,
 }
 
@@ -41,7 +41,7 @@ impl Man {
             output::stdout(&String::from_utf8_lossy(&text))?;
             return Ok(Verdict::Clean);
         };
-        std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         clap_mangen::generate_to(command, &dir).with_context(|| format!("cannot write to {}", dir.display()))?;
         Ok(Verdict::Clean)
     }

@@ -2,6 +2,7 @@
 
 mod baseline;
 mod config;
+mod environment;
 mod generate;
 mod hook;
 mod output;
@@ -16,17 +17,17 @@ use std::process::ExitCode;
 
 /// Find leaked AWS keys.
 ///
-/// keyspill scans files and git repositories for AWS access key ids, secret access keys and the tokens around them, tells
-/// which belong together
-/// and to which account, and fails if it finds any.
+/// keyspill scans files and git repositories for AWS access key ids, secret access keys and related tokens. It reports
+/// which of them belong together and to which account, and exits with 1 if there are findings at or above the
+/// threshold.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = EXIT_CODES)]
 struct Cli {
-    /// Say on standard error what is in force and what is done.
+    /// Log the settings in effect and what is done to standard error.
     #[arg(short, long, global = true, help_heading = "Diagnostics")]
     verbose: bool,
 
-    /// How to write what goes to standard error.
+    /// Format of messages on standard error.
     #[arg(long, global = true, value_enum, default_value_t = output::LogFormat::Text, value_name = "FORMAT", help_heading = "Diagnostics")]
     log_format: output::LogFormat,
 
@@ -37,16 +38,16 @@ struct Cli {
 const EXIT_CODES: &str = "Exit codes:
   0  nothing at or above the threshold
   1  findings at or above the threshold
-  2  the scan is incomplete, or keyspill was misused (also if there are findings)";
+  2  an error or an incomplete scan, even if there are findings";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Scan files, standard input, or what git repositories hold.
+    /// Scan files, standard input, or git repositories.
     Scan(Box<scan::Args>),
-    /// Keep the file of accepted findings.
+    /// Manage the baseline, the file of accepted findings.
     #[command(subcommand)]
     Baseline(baseline::Command),
-    /// Install git hooks that stop keys.
+    /// Install git hooks that block keys.
     #[command(subcommand)]
     Hook(hook::Command),
     /// Check and show the configuration.
@@ -55,13 +56,13 @@ enum Command {
     /// List, explain and check rules.
     #[command(subcommand)]
     Rules(rules::Command),
-    /// Write the script with which a shell completes keyspill's arguments.
+    /// Generate a shell completion script.
     Completions(generate::Completions),
-    /// Write the manual pages.
+    /// Generate the manual pages.
     Man(generate::Man),
 }
 
-/// Seconds since 1970; `SOURCE_DATE_EPOCH` fixes them, for reports that are the same on every day.
+/// The current time in seconds since 1970, or `SOURCE_DATE_EPOCH` if set, for reproducible reports.
 /// Source: <https://reproducible-builds.org/specs/source-date-epoch/>.
 fn now() -> i64 {
     let fixed = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
@@ -71,7 +72,7 @@ fn now() -> i64 {
     })
 }
 
-/// Runs the command that the arguments ask for.
+/// Parses the arguments and runs the command.
 pub fn run() -> ExitCode {
     output::keep_panics_quiet();
     output::end_at_once_on_interrupt();
@@ -80,7 +81,7 @@ pub fn run() -> ExitCode {
     output::configure(cli.log_format, cli.verbose);
     let outcome = match (cli.command, matches.subcommand()) {
         (Command::Scan(args), Some((_, matches))) => args.run(matches),
-        (Command::Scan(_), None) => unreachable!("a command was parsed, so there is one"),
+        (Command::Scan(_), None) => unreachable!("a parsed command has a subcommand"),
         (Command::Baseline(command), _) => command.run(),
         (Command::Config(command), _) => command.run(),
         (Command::Hook(command), _) => command.run(),

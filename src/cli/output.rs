@@ -1,5 +1,6 @@
 //! Writing to standard output, standard error and report files.
 
+use crate::report::Layout;
 use crate::text::sanitize::{sanitize, to_json};
 use anyhow::Context;
 use std::io::{self, IsTerminal, Write};
@@ -9,7 +10,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColourChoice {
-    /// On a terminal, unless `NO_COLOR`, CLICOLOR=0 or TERM=dumb say otherwise.
+    /// On a terminal, unless NO_COLOR, CLICOLOR=0 or TERM=dumb is set.
     Auto,
     /// Always.
     Always,
@@ -18,7 +19,7 @@ pub enum ColourChoice {
 }
 
 impl ColourChoice {
-    /// True if standard output gets colours.
+    /// True if standard output should be coloured.
     pub fn for_stdout(self) -> bool {
         match self {
             Self::Always => true,
@@ -30,96 +31,116 @@ impl ColourChoice {
 
 /// Writes to standard output.
 pub fn stdout(text: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()?;
+    stdout_with(|out| out.write_all(text.as_bytes()))
+}
+
+/// Writes to standard output as `write` does.
+pub fn stdout_with(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    write(&mut out)?;
+    out.flush()?;
     Ok(())
 }
 
-/// The file that is being written and has not taken its place yet.
+/// Size of the buffer for reports, in bytes.
+const BUFFER: usize = 1 << 18;
+
+/// How text is laid out on standard output: on a terminal in colour, as wide as that, and with the worst last.
+pub fn layout(colour: ColourChoice) -> Layout {
+    let is_terminal = io::stdout().is_terminal();
+    let width = is_terminal.then(textwrap::termwidth);
+    Layout { colour: colour.for_stdout(), width, worst_last: is_terminal }
+}
+
+/// The temporary file that is being written and has not been renamed yet.
 static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Makes Ctrl-C, and a request to terminate, end the program at once with 130 and leave no unfinished file behind.
+/// Makes Ctrl-C and termination requests exit at once with code 130, without leaving an unfinished file behind.
 pub fn end_at_once_on_interrupt() {
-    // Without a handler the system ends the program, too, only less tidily.
+    // Without a handler, the system still ends the program, only less tidily.
     _ = ctrlc::set_handler(|| {
         if let Some(path) = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).take() {
             _ = std::fs::remove_file(path);
         }
         if io::stderr().is_terminal() {
-            // A progress bar may stand there.
+            // Erase a progress bar.
             _ = write!(io::stderr(), "\r\x1b[K");
         }
         std::process::exit(130);
     });
 }
 
-/// A file with the rights that any other new file gets.
+/// A temporary file with the usual permissions of a new file.
 #[cfg(unix)]
 fn temporary_in(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)).tempfile_in(dir)
 }
 
-/// A file with the rights that any other new file gets.
+/// A temporary file with the usual permissions of a new file.
 #[cfg(not(unix))]
 fn temporary_in(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new().tempfile_in(dir)
 }
 
-/// Writes a file as a whole or not at all: to a temporary file beside it, which then takes its place.
-pub fn file(path: &Path, text: &str) -> anyhow::Result<()> {
+/// Writes a file atomically: to a temporary file in the same directory, which is then renamed.
+pub fn file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     let write = || -> io::Result<()> {
         // A pipe or device (`/dev/stderr`) cannot be replaced.
         if path.exists() && !path.is_file() {
-            return std::fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes());
+            let mut out = io::BufWriter::with_capacity(BUFFER, std::fs::OpenOptions::new().write(true).open(path)?);
+            write(&mut out)?;
+            return out.flush();
         }
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut temporary = temporary_in(dir)?;
         let unfinished = |path| *UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner) = path;
         unfinished(Some(temporary.path().to_owned()));
-        let written = temporary.write_all(text.as_bytes()).and_then(|()| Ok(temporary.persist(path)?));
+        let mut out = io::BufWriter::with_capacity(BUFFER, &mut temporary);
+        let written = write(&mut out).and_then(|()| out.flush());
+        drop(out);
+        let written = written.and_then(|()| Ok(temporary.persist(path)?));
         unfinished(None);
         written.map(|_| ())
     };
-    write().with_context(|| format!("cannot write the report to {}", path.display()))
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// How diagnostics are written.
+/// The format of diagnostics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Human-readable text.
     Text,
     /// JSON Lines: `{"level": …, "message": …}`.
     Json,
 }
 
-/// How diagnostics are written, and whether those that only inform are, too.
+/// The format of diagnostics, and whether informational ones are written.
 static LOG: OnceLock<(LogFormat, bool)> = OnceLock::new();
 
-/// Sets how diagnostics are written. Only the first call counts.
+/// Sets the format and verbosity of diagnostics. Only the first call takes effect.
 pub fn configure(format: LogFormat, is_verbose: bool) {
     _ = LOG.set((format, is_verbose));
 }
 
-/// Tells what is done, if that was asked for.
+/// Writes an informational message in verbose mode.
 pub fn info(text: &str) {
     if LOG.get().is_some_and(|(_, is_verbose)| *is_verbose) {
         say("info", text);
     }
 }
 
-/// Writes a text for people to standard error.
+/// Writes text for people to standard error, without a level or prefix.
 pub fn diagnostics(text: &str) {
-    // Nobody can be told if standard error is gone.
+    // A failure to write to standard error cannot be reported.
     text.lines().for_each(|line| _ = writeln!(io::stderr(), "{}", sanitize(line)));
 }
 
-/// Tells of an error on standard error.
+/// Writes an error to standard error.
 pub fn error(text: &str) {
     say("error", text);
 }
 
-/// Tells of something odd on standard error.
+/// Writes a warning to standard error.
 pub fn warning(text: &str) {
     say("warning", text);
 }
@@ -131,11 +152,11 @@ fn say(level: &str, text: &str) {
         _ = writeln!(io::stderr(), "{}", to_json(&line).unwrap_or_default());
         return;
     }
-    // Nobody can be told if standard error is gone.
+    // A failure to write to standard error cannot be reported.
     _ = writeln!(io::stderr(), "keyspill: {level}: {}", lines.join("\n"));
 }
 
-/// Makes a panic tell its place and not its message, which may quote the text that brought it about, and so a secret.
+/// Makes panics report their location only. The message may quote the text that caused them, and so a secret.
 pub fn keep_panics_quiet() {
     std::panic::set_hook(Box::new(|panic| {
         if crate::foreign::is_running() {
@@ -146,12 +167,12 @@ pub fn keep_panics_quiet() {
     }));
 }
 
-/// True if a person sees both streams.
+/// True if standard output and standard error are both terminals.
 pub fn both_on_terminal() -> bool {
     io::stdout().is_terminal() && io::stderr().is_terminal()
 }
 
-/// True if the reader of standard output has gone, which is not an error of ours.
+/// True if the reader of standard output has gone, which is not an error.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()

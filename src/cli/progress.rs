@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// How often it is drawn; the first time after one of these, so that short runs do not flicker.
+/// The redraw interval. The bar is first drawn after one interval, so that short runs do not flicker.
 const EVERY: Duration = Duration::from_millis(150);
 
-/// Runs `work`, and if somebody sees it, shows how far `progress` is.
+/// Runs `work` and shows `progress` meanwhile, if wanted and standard error is a terminal.
 pub fn shown<T>(progress: &Progress, is_wanted: bool, work: impl FnOnce() -> T) -> T {
     if !is_wanted || !io::stderr().is_terminal() {
         return work();
@@ -19,7 +19,7 @@ pub fn shown<T>(progress: &Progress, is_wanted: bool, work: impl FnOnce() -> T) 
     std::thread::scope(|scope| {
         scope.spawn(move || draw(progress, &is_done));
         let outcome = work();
-        // Ends the drawing.
+        // Stops the drawing thread.
         drop(done);
         outcome
     })

@@ -14,16 +14,16 @@ use std::sync::Arc;
 pub enum Command {
     /// List all rules.
     List(Loaded),
-    /// Tell what a rule finds, why it matters and what to do.
+    /// Explain what a rule finds, why it matters and what to do.
     Explain {
-        /// The rule's id, as in `aws-access-key-pair`.
+        /// The rule's id, such as `aws-access-key-pair`.
         id: String,
         #[command(flatten)]
         loaded: Loaded,
     },
-    /// Check rule files: every regex compiles, every positive matches, no negative does.
+    /// Check rule files: every regex compiles, every positive matches, no negative matches.
     Check {
-        /// Files of rules.
+        /// Rule files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
@@ -32,7 +32,7 @@ pub enum Command {
 /// Rules to load besides the built-in ones.
 #[derive(Debug, clap::Args)]
 pub struct Loaded {
-    /// Add the rules of a TOML file. May be given several times.
+    /// Add the rules of a TOML file. May be repeated.
     #[arg(long = "rules", value_name = "FILE")]
     rules: Vec<PathBuf>,
 }
@@ -77,7 +77,7 @@ fn explain(rules: &RuleSet, id: &str) -> anyhow::Result<Verdict> {
     let Some(rule) = rules.get(id) else {
         match rules.nearest(id) {
             Some(nearest) => bail!("there is no rule `{id}`; did you mean `{nearest}`?"),
-            None => bail!("there is no rule `{id}`; `keyspill rules list` lists them"),
+            None => bail!("there is no rule `{id}`; see `keyspill rules list`"),
         }
     };
     output::stdout(&explanation(rule))?;
@@ -98,12 +98,12 @@ fn explanation(rule: &Rule) -> String {
         Matcher::Regex(regex) => {
             _ = writeln!(
                 out,
-                "Looked for\n  keywords: {}\n  regex: {}",
+                "Matched by\n  keywords: {}\n  regex: {}",
                 rule.keywords.join(", "),
                 regex.source().trim()
             );
             if let Some(path) = regex.path_source() {
-                _ = writeln!(out, "  only in paths that match: {path}");
+                _ = writeln!(out, "  only in paths matching: {path}");
             }
             out.push('\n');
         }
@@ -144,7 +144,7 @@ fn check_files(files: &[PathBuf]) -> anyhow::Result<Verdict> {
     let mut failures = Vec::new();
     let mut count = 0;
     for file in files {
-        // Each file on its own: that two files clash matters only to who uses both.
+        // Check each file on its own: a clash of two files matters only to those who use both.
         let mut rules = RuleSet::built_in();
         let known = rules.iter().len();
         if let Err(error) = rules.add(file) {
@@ -160,7 +160,7 @@ fn check_files(files: &[PathBuf]) -> anyhow::Result<Verdict> {
     output::stdout(&failures.concat())?;
     if complete && failures.is_empty() {
         let rules = if count == 1 { "rule" } else { "rules" };
-        output::stdout(&format!("{count} {rules}: every example holds\n"))?;
+        output::stdout(&format!("{count} {rules}: all examples pass\n"))?;
     }
     Ok(match (complete, failures.is_empty()) {
         (false, _) => Verdict::Incomplete,

@@ -1,5 +1,6 @@
 //! `keyspill scan`.
 
+use super::environment::environment;
 use super::output::{self, ColourChoice};
 use super::progress;
 use super::session::Obeyed;
@@ -7,7 +8,7 @@ use crate::config::Config;
 use crate::detect::Detector;
 use crate::policy::baseline::Baseline;
 use crate::report::uri::UriBase;
-use crate::report::{Options, Report, Verdict, csv, github, gitlab, html, json, junit, sarif, text};
+use crate::report::{Format, Options, Report, Verdict};
 use crate::rule::{RuleSet, Severity};
 use crate::scan::{Limit, Limits, Progress, Scan, Scope, Selection};
 use crate::source::SizeLimit;
@@ -17,137 +18,131 @@ use clap::{ArgMatches, ValueEnum};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Arguments as typed.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("changes").args(["staged", "range", "branch", "since"]).multiple(true))]
 pub struct Args {
-    /// Files and directories to scan; `-` is standard input.
+    /// Files and directories to scan; `-` means standard input.
     ///
-    /// A path that is named here is scanned even if git ignores it.
+    /// Paths given here are scanned even if git ignores them.
     #[arg(default_value = ".")]
     paths: Vec<PathBuf>,
 
-    /// Scan all that the repositories of the given paths have ever held, too.
-    #[arg(long, conflicts_with_all = ["range", "branch", "since"], help_heading = "What is scanned")]
+    /// Also scan everything ever stored in the repositories of the given paths.
+    #[arg(long, conflicts_with_all = ["range", "branch", "since"], help_heading = "Input")]
     history: bool,
 
-    /// Scan what `git commit` would record now: lines that are added, as they are in the index.
-    #[arg(long, conflicts_with_all = ["history", "range", "branch", "since"], help_heading = "What is scanned")]
+    /// Scan what `git commit` would record now: added lines, as they are in the index.
+    #[arg(long, conflicts_with_all = ["history", "range", "branch", "since"], help_heading = "Input")]
     staged: bool,
 
-    /// Scan what some commits bring in: `A..B`, `A...B`, or a commit with all before it.
-    #[arg(long, value_name = "RANGE", help_heading = "What is scanned")]
+    /// Scan what a range of commits introduces: `A..B`, `A...B`, or a commit with all its ancestors.
+    #[arg(long, value_name = "RANGE", help_heading = "Input")]
     range: Option<String>,
 
-    /// Scan what the commits of a branch brought in. May be given several times.
-    #[arg(long, value_name = "NAME", help_heading = "What is scanned")]
+    /// Scan what the commits of a branch introduced. May be repeated.
+    #[arg(long, value_name = "NAME", help_heading = "Input")]
     branch: Vec<String>,
 
-    /// Scan what commits brought in since a date, as in 2026-05-04, or for a time, as in "2 weeks".
+    /// Scan what commits introduced since a date such as 2026-05-04, or within a period such as "2 weeks".
     ///
-    /// The dates are those of the committers, in UTC. With --range or --branch, only of those commits.
-    #[arg(long, value_name = "DATE", value_parser = parse_since, help_heading = "What is scanned")]
+    /// Compares committer dates, in UTC. With --range or --branch, only those commits are considered.
+    #[arg(long, value_name = "DATE", value_parser = parse_since, help_heading = "Input")]
     since: Option<Since>,
 
-    /// With --staged, --range, --branch or --since: report what was in a changed file before, too.
-    #[arg(long, requires = "changes", help_heading = "What is scanned")]
+    /// With --staged, --range, --branch or --since: also report what was already in the changed files.
+    #[arg(long, requires = "changes", help_heading = "Input")]
     whole_files: bool,
 
     /// With --history: do not scan the working tree.
-    #[arg(long, requires = "history", help_heading = "What is scanned")]
+    #[arg(long, requires = "history", help_heading = "Input")]
     no_tree: bool,
 
-    /// With --history: scan the submodules' repositories, too.
-    #[arg(long, requires = "history", help_heading = "What is scanned")]
+    /// With --history: also scan the repositories of submodules.
+    #[arg(long, requires = "history", help_heading = "Input")]
     submodules: bool,
 
-    /// Scan what git ignores, too.
-    #[arg(long, help_heading = "What is scanned")]
+    /// Also scan files that git ignores.
+    #[arg(long, help_heading = "Input")]
     no_ignore: bool,
 
-    /// Do not scan files larger than this, as in 10MB or 512KiB [default: 1GiB].
+    /// Skip files larger than this, such as 10MB or 512KiB [default: 1GiB].
     ///
-    /// A file over the default limit makes the scan incomplete (exit code 2); one over a limit that you set does not.
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "What is scanned")]
+    /// A file over the default limit makes the scan incomplete (exit code 2); a file over a limit you set does not.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Input")]
     max_file_size: Option<u64>,
 
-    /// Do not look into archives, compressed files and documents. Mail is looked into in any case.
-    #[arg(long, help_heading = "What is scanned")]
+    /// Do not unpack archives, compressed files and documents. Mail is always unpacked.
+    #[arg(long, help_heading = "Input")]
     no_archives: bool,
 
-    /// How deep archives may lie in each other [default: 8].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64), help_heading = "What is scanned")]
+    /// Maximum nesting depth of archives [default: 8].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64), help_heading = "Input")]
     max_archive_depth: Option<u64>,
 
-    /// How many entries the archives in one file may have [default: 1000000].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "What is scanned")]
+    /// Maximum number of archive entries in one file [default: 1000000].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Input")]
     max_archive_entries: Option<u64>,
 
-    /// To how much the archives in one file may unfold, as in 500MB [default: 16GiB].
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "What is scanned")]
+    /// Maximum unpacked size of the archives in one file, such as 500MB [default: 16GiB].
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Input")]
     max_archive_size: Option<u64>,
 
-    /// To how many times its size a file may unfold, beyond the first 256 MiB [default: 200].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "What is scanned")]
+    /// Maximum ratio of unpacked size to file size, beyond the first 256 MiB [default: 200].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Input")]
     max_archive_ratio: Option<u64>,
 
-    /// What to call standard input in the report.
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "<stdin>",
-        hide_default_value = true,
-        help_heading = "What is scanned"
-    )]
+    /// Name for standard input in the report.
+    #[arg(long, value_name = "NAME", default_value = "<stdin>", hide_default_value = true, help_heading = "Input")]
     stdin_path: PathBuf,
 
-    /// What your organisation is: its domains and accounts [default: keyspill.toml, in the directory of the first path or
-    /// above, up to the repository's root].
-    #[arg(long, value_name = "FILE", help_heading = "What is scanned")]
+    /// Configuration file, which describes your organisation [default: keyspill.toml in the directory of the first path
+    /// or in a parent directory, up to the repository root].
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
     config: Option<PathBuf>,
 
-    /// Do not obey configuration and accepted findings of what is scanned: it may be somebody else's. Allow comments
-    /// are part of the code, and hold.
-    #[arg(long, help_heading = "What is scanned")]
+    /// Ignore the configuration and baseline found with the scanned files, which may be untrusted. Allow comments are
+    /// part of the code and still apply.
+    #[arg(long, help_heading = "Input")]
     no_repo_config: bool,
 
-    /// Findings that are accepted [default: keyspill-baseline.toml, or what keyspill.toml says].
+    /// File of accepted findings [default: keyspill-baseline.toml, or as set in keyspill.toml].
     #[arg(long, value_name = "FILE", help_heading = "Gate")]
     baseline: Option<PathBuf>,
 
-    /// Count accepted findings, too.
+    /// Ignore the baseline: accepted findings count.
     #[arg(long, conflicts_with = "baseline", help_heading = "Gate")]
     no_baseline: bool,
 
-    /// Add the rules of a TOML file. May be given several times.
-    #[arg(long = "rules", value_name = "FILE", help_heading = "What is scanned")]
+    /// Add the rules of a TOML file. May be repeated.
+    #[arg(long = "rules", value_name = "FILE", help_heading = "Input")]
     rules: Vec<PathBuf>,
 
-    /// How to write the report.
+    /// Format of the report.
     ///
-    /// May be given several times, each with an --output of its own.
+    /// May be repeated, each with its own --output.
     #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = "Report")]
     format: Vec<Format>,
 
-    /// Where to write the report of the preceding --format; standard output if not given.
+    /// File for the report of the preceding --format [default: standard output].
     #[arg(short, long, value_name = "FILE", help_heading = "Report")]
     output: Vec<PathBuf>,
 
-    /// List findings that do not count, too: documented examples, placeholders, allowed ones.
+    /// Also list findings that do not count: documented examples, placeholders, allowed and accepted findings.
     #[arg(long, help_heading = "Report")]
     show_suppressed: bool,
 
-    /// Write those to SARIF, too, marked as suppressed. GitHub opens alerts for them all the same.
+    /// Also write findings that do not count to SARIF, marked as suppressed. GitHub still opens alerts for them.
     #[arg(long, help_heading = "Report")]
     sarif_suppressed: bool,
 
-    /// Write secrets in clear.
+    /// Show secrets unmasked.
     #[arg(long, help_heading = "Report")]
     show_secrets: bool,
 
-    /// Add how long the scan took. Without it the same input always gives the same report.
+    /// Include the duration of the scan. Reports of the same input then differ from run to run.
     #[arg(long, help_heading = "Report")]
     stats: bool,
 
@@ -155,63 +150,49 @@ pub struct Args {
     #[arg(long, alias = "colour", value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN", help_heading = "Report")]
     color: ColourChoice,
 
-    /// The least severity that makes keyspill exit with 1 [default: warning, or what keyspill.toml says].
+    /// Minimum severity that makes keyspill exit with 1 [default: warning, or as set in keyspill.toml].
     #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Gate")]
     fail_on: Option<FailOn>,
 
-    /// No progress bar, and no hints; errors are told all the same.
+    /// Do not show a progress bar or hints; errors are still printed.
     #[arg(short, long, help_heading = "Report")]
     quiet: bool,
 
-    /// Tell ages and exposure as of this moment, as in 2026-05-04, instead of now.
+    /// Compute ages and exposure as of this date or time, such as 2026-05-04, instead of now.
     #[arg(long, value_name = "DATE", value_parser = parse_moment, help_heading = "Report")]
     now: Option<i64>,
 
-    /// How many threads to use, up to four for each processor [default: one for each].
+    /// Number of threads, at most four per processor [default: one per processor].
     #[arg(short = 'j', long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// One JSON document.
-    Json,
-    /// JSON Lines: a finding each, the summary last.
-    Jsonl,
-    /// SARIF 2.1.0, for GitHub code scanning and others.
-    Sarif,
-    /// Annotations of GitHub Actions.
-    Github,
-    /// GitLab's report of secret detection.
-    Gitlab,
-    /// Tests that failed, in XML, for other CI servers.
-    Junit,
-    /// A table, a row for each finding.
-    Csv,
-    /// One page for an audit.
-    Html,
-}
-
+/// The value of `--fail-on`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FailOn {
+    /// Any finding fails the run.
     Note,
+    /// Warnings and errors do.
     Warning,
+    /// Only errors do.
     Error,
+    /// No finding does; an incomplete scan still does.
+    Never,
 }
 
-impl From<FailOn> for Severity {
-    fn from(threshold: FailOn) -> Self {
-        match threshold {
-            FailOn::Note => Self::Note,
-            FailOn::Warning => Self::Warning,
-            FailOn::Error => Self::Error,
+impl FailOn {
+    /// The least severity that fails the run.
+    fn threshold(self) -> Option<Severity> {
+        match self {
+            Self::Note => Some(Severity::Note),
+            Self::Warning => Some(Severity::Warning),
+            Self::Error => Some(Severity::Error),
+            Self::Never => None,
         }
     }
 }
 
-/// What `--since` says.
+/// The value of `--since`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Since {
     /// Seconds since 1970.
@@ -220,13 +201,13 @@ enum Since {
     Ago(i64),
 }
 
-/// Seconds since 1970 of a moment or day, in UTC.
+/// Parses a date or timestamp in UTC to seconds since 1970.
 fn parse_moment(text: &str) -> Result<i64, String> {
     if let Ok(moment) = text.parse::<jiff::Timestamp>() {
         return Ok(moment.as_second());
     }
     let day = text.parse::<jiff::civil::DateTime>().or_else(|_| text.parse::<jiff::civil::Date>().map(Into::into));
-    let day = day.map_err(|_| "expected a date, as in 2026-05-04, or a moment, as in 2026-05-04T10:00:00Z")?;
+    let day = day.map_err(|_| "expected a date such as 2026-05-04, or a timestamp such as 2026-05-04T10:00:00Z")?;
     let moment = jiff::tz::TimeZone::UTC.to_timestamp(day).map_err(|error| error.to_string())?;
     Ok(moment.as_second())
 }
@@ -237,11 +218,11 @@ fn parse_since(text: &str) -> Result<Since, String> {
     }
     let ago = text.trim().trim_end_matches("ago").trim();
     let span =
-        ago.parse::<jiff::Span>().map_err(|_| "expected a date, as in 2026-05-04, or a time, as in `2 weeks`")?;
+        ago.parse::<jiff::Span>().map_err(|_| "expected a date such as 2026-05-04, or a period such as `2 weeks`")?;
     let day = jiff::SpanRelativeTo::days_are_24_hours();
     let months = i64::from(span.get_years()) * 12 + i64::from(span.get_months());
     let rest = span.years(0).months(0).total((jiff::Unit::Second, day)).map_err(|error| error.to_string())?;
-    // Months and years of no particular length, as git has them, too.
+    // A month counts as 30 days and a year as 12 months: no particular ones are meant.
     Ok(Since::Ago(rest.abs() as i64 + months.abs() * 30 * 24 * 60 * 60))
 }
 
@@ -275,7 +256,8 @@ impl Args {
         let (config, config_complete) = self.load_config(&rules);
         let (baseline, baseline_complete) = self.load_baseline(&config);
         let complete = rules_complete && config_complete && baseline_complete;
-        let fail_on = self.fail_on.map(Severity::from).or(config.fail_on).unwrap_or(Severity::Warning);
+        let usual = Some(config.fail_on.unwrap_or(Severity::Warning));
+        let fail_on = self.fail_on.map_or(usual, FailOn::threshold);
         let detector = Detector::new(Arc::new(rules)).at(self.moment());
         let progress = Progress::default();
         tell_what_is_in_force(&config, baseline.as_ref(), detector.rules(), fail_on);
@@ -288,24 +270,16 @@ impl Args {
             && !self.quiet
             && report.coverage.failures().next().is_none()
         {
-            output::warning("nothing was scanned: there is no file in the given paths that git does not ignore");
+            output::warning("nothing was scanned: the given paths contain no files, or only files that git ignores");
         }
         let elapsed = started.elapsed();
         let coverage = &report.coverage;
         let (files, objects) = (coverage.files, coverage.objects);
         output::info(&format!("{files} files and {objects} objects in {:.3} s", elapsed.as_secs_f64()));
-        let sarif_suppressed = self.sarif_suppressed;
-        let options =
-            Options { show_suppressed: self.show_suppressed, sarif_suppressed, stats: self.stats.then_some(elapsed) };
-        for target in &targets {
-            match self.write(&report, &options, target) {
-                // Whoever reads less than all of the report does not change what was found.
-                Err(error) if output::is_broken_pipe(&error) => {}
-                written => written?,
-            }
-        }
+        let options = self.options(fail_on, self.stats.then_some(elapsed))?;
+        let complete = self.write_all(&report, &options, &targets) && complete;
         let verdict = report.verdict(fail_on);
-        // The process is about to end; to free a million findings one by one takes as long as to write them.
+        // The process is about to end; freeing a million findings one by one takes as long as writing them.
         std::mem::forget(report);
         Ok(if complete { verdict } else { Verdict::Incomplete })
     }
@@ -327,18 +301,19 @@ impl Args {
             limits: self.limits(),
             threads: self.threads(),
             show_secrets: self.show_secrets,
+            environment: Arc::new(environment().clone()),
             now: self.moment(),
         }
     }
 
-    /// How many threads are used: no more than the processors can have work for, since those that wait for some cost time.
+    /// The number of threads, capped at what the processors can keep busy: idle threads cost time. 0 if not given.
     fn threads(&self) -> usize {
         const MAX_PER_PROCESSOR: usize = 4;
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         self.threads.min(MAX_PER_PROCESSOR * processors)
     }
 
-    /// From when ages are told.
+    /// The moment as of which ages are computed.
     fn moment(&self) -> i64 {
         self.now.unwrap_or_else(super::now)
     }
@@ -370,12 +345,12 @@ impl Args {
         if selection == Selection::default() { Scope::Tree } else { Scope::Commits { selection, whole_files } }
     }
 
-    /// The paths but standard input.
+    /// The given paths, without standard input.
     fn roots(&self) -> Vec<PathBuf> {
         self.paths.iter().filter(|path| *path != Path::new("-")).cloned().collect()
     }
 
-    /// Whose word counts in what is scanned.
+    /// Which policy files of the scanned repository are obeyed.
     fn obeyed(&self) -> Obeyed {
         if self.no_repo_config {
             Obeyed::Nothing
@@ -386,7 +361,7 @@ impl Args {
         }
     }
 
-    /// The configuration that was given or is there; false if it could not be read.
+    /// The configuration that was given or found; false if it could not be read.
     fn load_config(&self, rules: &RuleSet) -> (Config, bool) {
         let first = self.roots().into_iter().next().unwrap_or_else(|| PathBuf::from("."));
         let config = match &self.config {
@@ -402,7 +377,7 @@ impl Args {
         }
     }
 
-    /// The accepted findings that were given or are there; false if they could not be read.
+    /// The baseline that was given or found; false if it could not be read.
     fn load_baseline(&self, config: &Config) -> (Option<Baseline>, bool) {
         if self.no_baseline {
             return (None, true);
@@ -410,7 +385,7 @@ impl Args {
         let first = self.roots().into_iter().next().unwrap_or_else(|| PathBuf::from("."));
         let found = match self.obeyed() {
             Obeyed::Nothing => config.baseline.clone(),
-            obeyed => config.find_baseline(&first).and_then(|file| obeyed.file(file)),
+            obeyed => config.find_baseline(&first, environment()).and_then(|file| obeyed.file(file)),
         };
         let Some(file) = self.baseline.clone().or(found) else { return (None, true) };
         match Baseline::read(&file) {
@@ -435,31 +410,50 @@ impl Args {
         (rules, complete)
     }
 
-    fn write(&self, report: &Report, options: &Options, target: &Target) -> anyhow::Result<()> {
-        let text = match target.format {
-            Format::Text => text::write(report, options, target.output.is_none() && self.color.for_stdout()),
-            Format::Json => json::write(report, options),
-            Format::Jsonl => json::write_lines(report, options),
-            Format::Sarif => sarif::write(report, options, &self.base()?),
-            Format::Github => github::write(report, &self.base()?),
-            Format::Gitlab => gitlab::write(report, &self.base()?),
-            Format::Junit => junit::write(report),
-            Format::Csv => csv::write(report),
-            Format::Html => html::write(report),
-        };
-        match &target.output {
-            Some(path) => output::file(path, &text),
-            None => output::stdout(&text),
+    /// What reports show.
+    fn options(&self, fail_on: Option<Severity>, stats: Option<Duration>) -> anyhow::Result<Options> {
+        let dir = &environment().working_dir;
+        if dir.as_os_str().is_empty() {
+            bail!("cannot determine the working directory");
         }
+        Ok(Options {
+            show_suppressed: self.show_suppressed,
+            sarif_suppressed: self.sarif_suppressed,
+            stats,
+            fail_on,
+            scanned: self.paths.iter().map(|path| path.display().to_string()).collect(),
+            base: UriBase::new(dir, &self.roots()),
+            ..Options::default()
+        })
     }
 
-    /// Where paths start that code hosts understand.
-    fn base(&self) -> anyhow::Result<UriBase> {
-        let dir = std::env::current_dir().context("cannot tell the working directory")?;
-        Ok(UriBase::of_scan(&dir, &self.roots()))
+    /// Writes all reports. One that cannot be written is reported and does not keep the others from being written; false
+    /// if there is one.
+    fn write_all(&self, report: &Report, options: &Options, targets: &[Target]) -> bool {
+        let mut complete = true;
+        for target in targets {
+            let written = match &target.output {
+                Some(path) => output::file(path, |out| report.write(target.format, options, out)),
+                None => {
+                    let mut options = options.clone();
+                    options.layout = output::layout(self.color);
+                    output::stdout_with(|out| report.write(target.format, &options, out))
+                }
+            };
+            match written {
+                Ok(()) => {}
+                // A reader that stops early does not change the verdict.
+                Err(error) if output::is_broken_pipe(&error) => {}
+                Err(error) => {
+                    output::error(&format!("{error:#}"));
+                    complete = false;
+                }
+            }
+        }
+        complete
     }
 
-    /// Gives each --output to the --format before it. A lone --output may also stand before its --format.
+    /// Assigns each --output to the --format before it. A single --output may also precede its --format.
     fn targets(&self, matches: &ArgMatches) -> anyhow::Result<Vec<Target>> {
         let indices = |name| matches.indices_of(name).into_iter().flatten();
         let formats = indices("format").zip(&self.format).map(|(at, format)| (at, Some(*format), None));
@@ -476,7 +470,7 @@ impl Args {
                 (None, output, Some(last)) if last.output.is_none() => last.output = output,
                 (None, output, Some(_)) => {
                     let file = output.unwrap_or_default();
-                    bail!("--output {} has no --format of its own: give the --format before it", file.display());
+                    bail!("--output {} has no --format of its own: put its --format before it", file.display());
                 }
             }
         }
@@ -484,15 +478,17 @@ impl Args {
             targets.push(Target { format: Format::Text, output: None });
         }
         if targets.iter().filter(|target| target.output.is_none()).count() > 1 {
-            bail!("only one --format can go to standard output: give the others an --output");
+            bail!("only one --format can go to standard output: give each of the others an --output");
         }
         Ok(targets)
     }
 }
 
-/// Says under what a scan runs.
-fn tell_what_is_in_force(config: &Config, baseline: Option<&Baseline>, rules: &RuleSet, fail_on: Severity) {
-    output::info(&format!("{} rules; failing on {fail_on} and worse", rules.iter().len()));
+/// Logs the settings that are in effect.
+fn tell_what_is_in_force(config: &Config, baseline: Option<&Baseline>, rules: &RuleSet, fail_on: Option<Severity>) {
+    let gate = fail_on
+        .map_or("no finding fails the run".to_owned(), |severity| format!("failing on severity {severity} or higher"));
+    output::info(&format!("{} rules; {gate}", rules.iter().len()));
     match config.files.as_slice() {
         [] => output::info("no configuration"),
         files => output::info(&format!("configuration: {}", list(files))),
@@ -506,7 +502,7 @@ fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Says on standard error what a person must know and would not see in the report.
+/// Prints failures to standard error if a person would not see them in the report.
 fn tell(report: &Report, targets: &[Target]) {
     let is_seen = targets.contains(&Target { format: Format::Text, output: None }) && output::both_on_terminal();
     if !is_seen {

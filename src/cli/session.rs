@@ -1,5 +1,6 @@
-//! What is in force where keyspill runs: configuration, accepted findings, threshold; and a scan under it.
+//! The settings in effect where keyspill runs (configuration, accepted findings, threshold), and scans that use them.
 
+use super::environment::environment;
 use super::output;
 use crate::config::Config;
 use crate::detect::Detector;
@@ -12,39 +13,39 @@ use crate::source::SizeLimit;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Everything but what to scan.
+/// Everything a scan needs, except what to scan.
 pub struct Session {
     detector: Detector,
     config: Config,
     baseline: Option<Baseline>,
-    /// The least severity that stops something.
+    /// The minimum severity that blocks a commit or push.
     pub fail_on: Severity,
     now: i64,
     is_complete: bool,
 }
 
-/// Which files of a repository say what does not count in it.
+/// Which policy files of a repository (configuration and baseline) are obeyed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obeyed {
-    /// Those that are there.
+    /// All that exist.
     All,
-    /// Those that are there and staged as they are, so that whoever reviews the commit sees them.
+    /// Those whose current content is staged, so that reviewers of the commit see it.
     Staged,
     /// None.
     Nothing,
 }
 
 impl Obeyed {
-    /// The file, if it is obeyed. One that is not, and only because it is not staged, is told.
+    /// The file, if it is obeyed. Warns if it is ignored because its current content is not staged.
     pub fn file(self, file: PathBuf) -> Option<PathBuf> {
         match self {
             Self::All => Some(file),
             Self::Nothing => None,
-            Self::Staged if is_staged(&file) => Some(file),
+            Self::Staged if is_staged(&file, environment()) => Some(file),
             Self::Staged => {
                 let shown = file.display();
                 output::warning(&format!(
-                    "{shown} is not staged as it is, so it is not obeyed here; `git add {shown}`"
+                    "{shown} is ignored: its current content is not staged; run `git add {shown}`"
                 ));
                 None
             }
@@ -54,20 +55,24 @@ impl Obeyed {
     /// The configuration for a scan of `path`, if there is one and it is obeyed.
     ///
     /// # Errors
-    /// In words that name the file, if it cannot be read, or includes one that is not obeyed.
+    /// A message with the file name, if the file cannot be read or includes one that is not obeyed.
     pub fn config(self, path: &Path, rules: &RuleSet) -> Result<Config, String> {
-        let Some(file) = Config::find(path).and_then(|file| self.file(file)) else { return Ok(Config::default()) };
+        let Some(file) = Config::find(path, environment()).and_then(|file| self.file(file)) else {
+            return Ok(Config::default());
+        };
         let config = Config::read_found(&file, rules).map_err(|error| error.to_string())?;
-        match config.files.iter().skip(1).find(|file| self == Self::Staged && !is_staged(file)) {
-            Some(file) => Err(format!("{} is included, and not staged as it is; `git add` it", file.display())),
+        match config.files.iter().skip(1).find(|file| self == Self::Staged && !is_staged(file, environment())) {
+            Some(file) => {
+                Err(format!("{} is included, but its current content is not staged; `git add` it", file.display()))
+            }
             None => Ok(config),
         }
     }
 }
 
 impl Session {
-    /// What is in force for the repository or directory at `root`: its configuration and, if they are read, its accepted
-    /// findings, as far as those files are obeyed. What cannot be read is told, and makes every verdict
+    /// Loads the configuration of the repository or directory at `root` and, if `reads_baseline`, its baseline, as far
+    /// as these files are obeyed. A file that cannot be read is reported and makes every verdict
     /// [`Verdict::Incomplete`].
     pub fn load(root: &Path, obeyed: Obeyed, reads_baseline: bool) -> Self {
         let rules = RuleSet::built_in();
@@ -80,7 +85,8 @@ impl Session {
             refused(error);
             Config::default()
         });
-        let file = config.find_baseline(root).filter(|_| reads_baseline).and_then(|file| obeyed.file(file));
+        let file =
+            config.find_baseline(root, environment()).filter(|_| reads_baseline).and_then(|file| obeyed.file(file));
         let baseline = file.map(|file| Baseline::read(&file)).transpose().unwrap_or_else(|error| {
             refused(error.to_string());
             None
@@ -90,12 +96,12 @@ impl Session {
         Self { detector: Detector::new(Arc::new(rules)).at(now), config, baseline, fail_on, now, is_complete }
     }
 
-    /// The same with other accepted findings.
+    /// Replaces the accepted findings.
     pub fn with_baseline(self, baseline: Option<Baseline>) -> Self {
         Self { baseline, ..self }
     }
 
-    /// A scan of `roots` as they are, under what is in force.
+    /// A scan of the current files in `roots` with these settings.
     pub fn scan(&self, roots: Vec<PathBuf>) -> Scan {
         Scan {
             roots,
@@ -110,6 +116,7 @@ impl Session {
             limits: Limits::default(),
             threads: 0,
             show_secrets: false,
+            environment: Arc::new(environment().clone()),
             now: self.now,
         }
     }
@@ -119,8 +126,8 @@ impl Session {
         scan.run(&self.detector, &Progress::default())
     }
 
-    /// The verdict over a report.
+    /// The verdict on a report.
     pub fn verdict(&self, report: &Report) -> Verdict {
-        if self.is_complete { report.verdict(self.fail_on) } else { Verdict::Incomplete }
+        if self.is_complete { report.verdict(Some(self.fail_on)) } else { Verdict::Incomplete }
     }
 }

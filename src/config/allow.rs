@@ -1,12 +1,11 @@
-//! What a team's configuration allows.
+//! The `[[allow]]` tables of a team's configuration.
 
 use crate::credential::{AccountId, Fingerprint};
-use crate::file::normalise;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Patterns of paths, as in `.gitignore`.
+/// Path patterns, as in `.gitignore`.
 #[derive(Debug, Clone)]
 pub struct Paths {
     dir: PathBuf,
@@ -23,19 +22,18 @@ impl PartialEq for Paths {
 impl Eq for Paths {}
 
 impl Paths {
-    /// Those that match one of `patterns`, below `dir`.
+    /// Paths below `dir` that match one of `patterns`.
     ///
     /// # Errors
-    /// If one is not a valid pattern: which.
+    /// A message with the number of the entry, if a pattern is not valid.
     pub fn new(dir: &Path, patterns: &[String]) -> Result<Self, String> {
-        let here = std::env::current_dir().map_err(|error| crate::file::describe(&error))?.join(dir);
-        let dir = here.canonicalize().unwrap_or_else(|_| normalise(&here));
+        let dir = dir.to_owned();
         let mut builder = GitignoreBuilder::new(&dir);
         for (number, pattern) in patterns.iter().enumerate() {
             let problem = |_| format!("paths: entry {} is not a valid pattern", number + 1);
             builder.add_line(None, pattern).map_err(problem)?;
         }
-        let matcher = builder.build().map_err(|_| "paths: the patterns are too many")?;
+        let matcher = builder.build().map_err(|_| "paths: too many patterns")?;
         Ok(Self { dir, patterns: patterns.to_vec(), matcher })
     }
 
@@ -44,41 +42,41 @@ impl Paths {
         &self.patterns
     }
 
-    /// True if a file, as [`Places`] tell it, is one of them.
+    /// True if a file, as resolved by [`Places`], matches.
     pub fn contain(&self, file: &Path) -> bool {
         file.starts_with(&self.dir) && self.matcher.matched_path_or_any_parents(file, false).is_ignore()
     }
 }
 
-/// An `[[allow]]` table. All that is given must hold.
+/// An `[[allow]]` table. A finding must match all conditions that are given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allow {
-    /// The file it is in.
+    /// The file that contains it.
     pub file: PathBuf,
-    /// Its line there, 1-based.
+    /// Its 1-based line in the file.
     pub line: usize,
-    /// Where.
+    /// Paths that it applies to; all if `None`.
     pub paths: Option<Paths>,
-    /// Of which rules; of all if empty.
+    /// Rules that it applies to; all if empty.
     pub rules: Vec<String>,
-    /// Which values; any if empty.
+    /// Values that it applies to; all if empty.
     pub fingerprints: Vec<Fingerprint>,
-    /// Of which accounts; of any if empty.
+    /// Accounts that it applies to; all if empty.
     pub accounts: BTreeSet<AccountId>,
-    /// Why.
+    /// Why it is allowed.
     pub reason: String,
-    /// The last day on which it holds.
+    /// The last day on which it is valid.
     pub expires: Option<jiff::civil::Date>,
 }
 
 impl Allow {
-    /// True if it is no longer in force at `now`, in seconds since 1970.
+    /// True if it has expired at `now`, in seconds since 1970.
     pub fn is_expired(&self, now: i64) -> bool {
         self.expires.is_some_and(|day| day < day_of(now))
     }
 }
 
-/// The day of a moment, in UTC.
+/// The UTC date of a moment in seconds since 1970.
 pub fn day_of(now: i64) -> jiff::civil::Date {
     jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_second(now).unwrap_or_default()).date()
 }

@@ -1,11 +1,12 @@
-//! `keyspill.toml`: what a team tells of itself, and what of the findings does not count for it. A file only adds to what
-//! keyspill does by itself; it cannot turn a rule off without saying where or why.
+//! `keyspill.toml`: describes the organisation, and the findings that do not count for it. A file only adds to the
+//! default behaviour; it cannot turn a rule off without saying where or why.
 
 pub mod allow;
 pub mod syntax;
 
 use crate::config::allow::{Allow, Paths};
 use crate::credential::{AccountId, Fingerprint};
+use crate::environment::Environment;
 use crate::file::{self, describe};
 use crate::rule::{RuleSet, Severity};
 use crate::text::mask::{hide_long_words, name_shown};
@@ -19,54 +20,54 @@ use toml::Spanned;
 /// The file's name.
 pub const FILE_NAME: &str = "keyspill.toml";
 
-/// The name of the file of accepted findings, in the same place, if the configuration gives no other.
+/// The default name of the baseline file, in the same places.
 pub const BASELINE_NAME: &str = "keyspill-baseline.toml";
 
-/// So many files may be included, and each be so long, in bytes.
+/// Maximum number of included files, and maximum size of each, in bytes.
 const MOST_FILES: usize = 100;
 const MAX_BYTES: u64 = 4 << 20;
 
-/// The file as resolved, with those that it includes.
+/// The resolved configuration, including included files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     /// The files it was read from, the main one first.
     pub files: Vec<PathBuf>,
-    /// The same, absolute, also while they are read.
+    /// The same files as absolute paths, including those still being read.
     pending: Vec<PathBuf>,
-    /// The directory to whose files it is limited, if it was found and not given.
+    /// The directory that it is limited to, if it was found rather than given.
     pub home: Option<PathBuf>,
     /// Mail domains of the organisation, in lower case.
     pub org_domains: Vec<String>,
     /// AWS accounts of the organisation.
     pub org_accounts: BTreeSet<AccountId>,
-    /// Accounts whose keys were planted to be found, besides those that keyspill knows.
+    /// Accounts whose keys are canaries, planted to be found, in addition to those that keyspill knows.
     pub canary_accounts: BTreeSet<AccountId>,
     /// Repositories that may share keys: parts of their URLs or paths.
     pub trusted_repos: Vec<String>,
-    /// The least severity that fails a run, if it is given.
+    /// Minimum severity that fails a run, if given.
     pub fail_on: Option<Severity>,
-    /// The file of accepted findings, if it is given.
+    /// The file of accepted findings, if given.
     pub baseline: Option<PathBuf>,
-    /// Severities other than the rules' own, by rule.
+    /// Severity overrides by rule.
     pub severity: BTreeMap<String, Severity>,
-    /// What does not count.
+    /// Findings that do not count.
     pub allows: Vec<Allow>,
-    /// Severities for some paths; the last that fits holds.
+    /// Severity overrides by path; the last match wins.
     pub overrides: Vec<Override>,
 }
 
-/// A severity for some paths.
+/// A severity override for some paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Override {
     /// Which paths.
     pub paths: Paths,
     /// Which rules; all if empty.
     pub rules: Vec<String>,
-    /// The severity there.
+    /// The severity for these paths.
     pub severity: Severity,
 }
 
-/// Why a file was refused.
+/// Why a file was rejected.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", file.display())]
 pub struct ConfigError {
@@ -86,20 +87,20 @@ enum Problem {
 }
 
 impl Config {
-    /// The file that is in force for a scan of `path`: in its directory or one above, up to the repository's root.
-    pub fn find(path: &Path) -> Option<PathBuf> {
-        find_above(path, FILE_NAME)
+    /// Finds the file for a scan of `path`: in its directory or a parent directory, up to the repository root.
+    pub fn find(path: &Path, environment: &Environment) -> Option<PathBuf> {
+        find_above(path, FILE_NAME, environment)
     }
 
-    /// The file of accepted findings for a scan of `path`: the one that is configured, or the one in the usual place.
-    pub fn find_baseline(&self, path: &Path) -> Option<PathBuf> {
-        self.baseline.clone().or_else(|| find_above(path, BASELINE_NAME))
+    /// The file of accepted findings for a scan of `path`: the configured one, or the one found in a default place.
+    pub fn find_baseline(&self, path: &Path, environment: &Environment) -> Option<PathBuf> {
+        self.baseline.clone().or_else(|| find_above(path, BASELINE_NAME, environment))
     }
 
-    /// Reads a file; `rules` are those that it may speak of.
+    /// Reads a file; `rules` are those that it may refer to.
     ///
     /// # Errors
-    /// If it, or one that it includes, cannot be read, or says something that is not known or not allowed.
+    /// If the file, or one that it includes, cannot be read or has unknown or invalid settings.
     pub fn read(file: &Path, rules: &RuleSet) -> Result<Self, ConfigError> {
         let mut config = Self::default();
         config.add(file, rules, None)?;
@@ -107,15 +108,15 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads a file that [`Self::find`] found. It may be a stranger's, so it only speaks of what is in its directory, and
-    /// includes only files of its repository.
+    /// Reads a file that [`Self::find`] found. It may be untrusted, so it only applies to files below its directory,
+    /// and only includes files of its repository.
     ///
     /// # Errors
-    /// As [`Self::read`], and if it includes a file from elsewhere.
+    /// As [`Self::read`], and if it includes a file outside the repository.
     pub fn read_found(file: &Path, rules: &RuleSet) -> Result<Self, ConfigError> {
         let absolute = file.canonicalize().unwrap_or_else(|_| file.to_owned());
         let dir = absolute.parent().unwrap_or(Path::new("")).to_owned();
-        let root = dir.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(&dir).to_owned();
+        let root = file::repository_root(&dir).unwrap_or(&dir).to_owned();
         let mut config = Self::default();
         config.add(file, rules, Some(&root))?;
         config.files.reverse();
@@ -129,33 +130,36 @@ impl Config {
         let absolute = file.canonicalize().map_err(|error| refused(error.into()))?;
         if root.is_some_and(|root| !absolute.starts_with(root)) {
             return problem(
-                "include: it is outside the repository; give the configuration with --config to allow that",
+                "include: the file is outside the repository; pass the configuration with --config to allow that",
             );
         }
         let text = file::read_text(&absolute, MAX_BYTES).map_err(|error| refused(error.into()))?;
         let written = parse(&text).map_err(refused)?;
         self.pending.push(absolute);
         if self.pending.len() > MOST_FILES {
-            return Err(refused(Problem::Value(format!("include: more than {MOST_FILES} files are included"))));
+            return Err(refused(Problem::Value(format!("include: more than {MOST_FILES} files"))));
         }
         let dir = file.parent().unwrap_or(Path::new("")).to_owned();
+        // Patterns are relative to the directory of the file as named, even if it is a link.
+        let here = if dir.as_os_str().is_empty() { Path::new(".") } else { &dir };
+        let absolute_dir = here.canonicalize().map_err(|error| refused(error.into()))?;
         for include in &written.include {
             let path = dir.join(include);
             let failed = |error| {
                 let shown = hide_long_words(&include.display().to_string());
                 refused(Problem::Value(format!("include: {shown} cannot be read: {}", describe(&error))))
             };
-            // Once is enough, and files may include each other.
+            // Read each file only once; files may include each other.
             if !self.pending.contains(&path.canonicalize().map_err(failed)?) {
                 self.add(&path, rules, root)?;
             }
         }
-        self.merge(written, &text, file, &dir, rules).map_err(refused)?;
+        self.merge(written, &text, file, &absolute_dir, rules).map_err(refused)?;
         self.files.push(file.to_owned());
         Ok(())
     }
 
-    /// Adds what a file says to what those say that it includes.
+    /// Merges the settings of a file into those of the files it includes.
     fn merge(
         &mut self,
         written: ConfigFile,
@@ -171,7 +175,8 @@ impl Config {
         self.canary_accounts.extend(accounts("canary_accounts", &written.canary_accounts)?);
         self.trusted_repos.extend(written.trusted_repos);
         self.fail_on = written.fail_on.or(self.fail_on);
-        self.baseline = written.baseline.map(|path| dir.join(path)).or(self.baseline.take());
+        self.baseline =
+            written.baseline.map(|path| file.parent().unwrap_or(Path::new("")).join(path)).or(self.baseline.take());
         self.severity.extend(written.severity);
         for allow in written.allow {
             self.allows.push(resolve_allow(allow, text, file, dir, rules)?);
@@ -183,7 +188,7 @@ impl Config {
         Ok(())
     }
 
-    /// True if a mail address is one of the organisation's: its domain is one of [`Self::org_domains`], or below one.
+    /// True if a mail address belongs to the organisation: its domain is one of [`Self::org_domains`] or a subdomain.
     pub fn is_inside(&self, address: &str) -> bool {
         let Some((_, domain)) = address.rsplit_once('@') else { return false };
         let domain = domain.trim_end_matches(['.', '>', ' ']).to_ascii_lowercase();
@@ -192,7 +197,7 @@ impl Config {
         self.org_domains.iter().any(is_below)
     }
 
-    /// What is in force, as a file would say it, with all that is included.
+    /// The effective configuration in the syntax of a file, with included files merged.
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
         for file in &self.files {
@@ -247,17 +252,14 @@ impl Config {
     }
 }
 
-/// The file `name` in the directory of `path` or one above, up to the repository's root.
-fn find_above(path: &Path, name: &str) -> Option<PathBuf> {
+/// The file `name` in the directory of `path` or a parent directory, up to the repository root.
+fn find_above(path: &Path, name: &str, environment: &Environment) -> Option<PathBuf> {
     let absolute = path.canonicalize().ok()?;
     let dir = if absolute.is_dir() { absolute.as_path() } else { absolute.parent()? };
-    let root = dir.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(dir);
+    let root = file::repository_root(dir).unwrap_or(dir);
     let candidates = dir.ancestors().take_while(|dir| dir.starts_with(root));
     let file = candidates.map(|dir| dir.join(name)).find(|file| file.symlink_metadata().is_ok())?;
-    // As the user would write it.
-    let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).ok();
-    let below = here.and_then(|here| file.strip_prefix(here).ok().map(Path::to_owned));
-    Some(below.unwrap_or(file))
+    Some(environment.shown(&file))
 }
 
 fn parse(text: &str) -> Result<ConfigFile, Problem> {
@@ -277,8 +279,8 @@ fn known_keys(table: &toml::Table, known: &[&str], place: &str) -> Result<(), Pr
     let Some(unknown) = table.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
     let distance = |known: &&&str| strsim::damerau_levenshtein(known, unknown);
     let nearest = known.iter().min_by_key(distance).filter(|known| distance(known) <= 4);
-    let hint =
-        nearest.map_or_else(|| format!("known are {}", known.join(", ")), |known| format!("did you mean `{known}`?"));
+    let hint = nearest
+        .map_or_else(|| format!("known keys are {}", known.join(", ")), |known| format!("did you mean `{known}`?"));
     Err(Problem::Value(format!("{place}unknown key {}: {hint}", name_shown(unknown))))
 }
 
@@ -286,7 +288,7 @@ fn known_rules<'a>(key: &str, mut named: impl Iterator<Item = &'a String>, rules
     let Some(rule) = named.find(|rule| rules.get(rule).is_none()) else { return Ok(()) };
     let hint = rules
         .nearest(rule)
-        .map_or_else(|| "`keyspill rules list` lists them".into(), |nearest| format!("did you mean `{nearest}`?"));
+        .map_or_else(|| "see `keyspill rules list`".into(), |nearest| format!("did you mean `{nearest}`?"));
     Err(Problem::Value(format!("{key}: there is no rule {}; {hint}", name_shown(rule))))
 }
 
@@ -300,12 +302,12 @@ fn resolve_allow(
     let line = text[..written.span().start].matches('\n').count() + 1;
     let AllowSyntax { paths, rules: named, fingerprints, accounts: numbers, reason, expires } = written.into_inner();
     if paths.is_empty() && named.is_empty() && fingerprints.is_empty() && numbers.is_empty() {
-        let text = "allow: it would allow everything; give `paths`, `rules`, `fingerprints` or `accounts`";
+        let text = "allow: the entry would allow everything; add `paths`, `rules`, `fingerprints` or `accounts`";
         return Err(Problem::Value(text.into()));
     }
     known_rules("allow", named.iter(), rules)?;
     let fingerprint = |(number, text): (usize, &String)| {
-        let expected = "a valid fingerprint; reports have them, as `sha256-v1:…`";
+        let expected = "a valid fingerprint; expected `sha256-v1:…`, as in reports";
         Fingerprint::parse(text)
             .ok_or_else(|| not_valid(&format!("line {line}: allow: fingerprints"), number, expected))
     };
@@ -329,7 +331,7 @@ fn globs(key: &str, dir: &Path, patterns: &[String]) -> Result<Paths, Problem> {
     Paths::new(dir, patterns).map_err(|error| Problem::Value(format!("{key}: {error}")))
 }
 
-/// That an entry of a list, by its 0-based number, is not what it should be. What it is, is not told: it may be a secret.
+/// The error for an invalid list entry, by its 0-based index. It does not quote the entry, which may be a secret.
 fn not_valid(key: &str, number: usize, expected: &str) -> Problem {
     Problem::Value(format!("{key}: entry {} is not {expected}", number + 1))
 }
@@ -350,7 +352,7 @@ fn accounts(key: &str, texts: &[String]) -> Result<BTreeSet<AccountId>, Problem>
         let digits = text.replace('-', "");
         let is_number = digits.len() == 12 && digits.bytes().all(|b| b.is_ascii_digit());
         let account = is_number.then(|| digits.parse().ok()).flatten().and_then(AccountId::new);
-        let expected = "a valid account; expected 12 digits in quotes, as in \"111122223333\"";
+        let expected = "a valid account; expected 12 digits in quotes, such as \"111122223333\"";
         account.ok_or_else(|| not_valid(key, number, expected))
     };
     texts.iter().enumerate().map(account).collect()
@@ -382,7 +384,7 @@ mod tests {
     fn mistakes_are_named_and_corrected() {
         for (text, expected) in [
             ("org_domain = []", "unknown key `org_domain`: did you mean `org_domains`?"),
-            ("nothing_like_it = 1", "unknown key `nothing_like_it`: known are include, org_domains"),
+            ("nothing_like_it = 1", "unknown key `nothing_like_it`: known keys are include, org_domains"),
             ("org_accounts = [\"1111\"]", "org_accounts: entry 1 is not a valid account"),
             ("org_accounts = [111122223333]", "expected a string"),
             ("org_domains = [\"a b\"]", "org_domains: entry 1 is not a valid domain"),
@@ -390,7 +392,7 @@ mod tests {
             ("severity.aws-access-key-id = \"bad\"", "unknown value, expected one of `note`, `warning`, `error`"),
             ("org_domains = [", "is not a valid configuration"),
             ("[[allow]]\npath = [\"x\"]", "allow: unknown key `path`: did you mean `paths`?"),
-            ("[[allow]]\nreason = \"x\"", "it would allow everything"),
+            ("[[allow]]\nreason = \"x\"", "the entry would allow everything"),
             ("[[allow]]\nrules = [\"aws-key\"]", "allow: there is no rule `aws-key`"),
             ("[[allow]]\nfingerprints = [\"abc\"]", "line 1: allow: fingerprints: entry 1 is not a valid fingerprint"),
             ("[[allow]]\npaths = [\"[z-a]\"]", "allow: paths: entry 1 is not a valid pattern"),

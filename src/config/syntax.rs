@@ -1,4 +1,4 @@
-//! `keyspill.toml` as written. `schemas/config.schema.json` describes the same for editors.
+//! `keyspill.toml` as written. `schemas/config.schema.json` describes the same format for editors.
 
 use crate::rule::Severity;
 use serde::Deserialize;
@@ -28,30 +28,30 @@ pub const OVERRIDE_KEYS: [&str; 3] = ["paths", "rules", "severity"];
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ConfigFile {
-    /// Other files, relative to this one, whose settings come first.
+    /// Files to include, relative to this one. Their settings are applied first.
     pub include: Vec<PathBuf>,
     /// Mail domains of the organisation.
     pub org_domains: Vec<String>,
     /// AWS accounts of the organisation.
     pub org_accounts: Vec<String>,
-    /// Accounts whose keys were planted to be found.
+    /// Accounts whose keys are canaries, planted to be found.
     pub canary_accounts: Vec<String>,
-    /// Parts of the paths of repositories that may share keys.
+    /// Parts of the URLs or paths of repositories that may share keys.
     pub trusted_repos: Vec<String>,
-    /// The least severity that fails a run.
+    /// Minimum severity that fails a run.
     pub fail_on: Option<Severity>,
     /// The file of accepted findings, relative to this one.
     pub baseline: Option<PathBuf>,
-    /// Severities other than the rules' own.
+    /// Severity overrides by rule.
     pub severity: BTreeMap<String, Severity>,
-    /// What does not count.
+    /// Findings that do not count.
     pub allow: Vec<Spanned<AllowSyntax>>,
-    /// Severities for some paths.
+    /// Severity overrides by path.
     #[serde(rename = "override")]
     pub overrides: Vec<OverrideSyntax>,
 }
 
-/// An `[[allow]]` table: all that it gives must hold of a finding.
+/// An `[[allow]]` table: a finding must match all keys that are given.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct AllowSyntax {
@@ -59,13 +59,13 @@ pub struct AllowSyntax {
     pub paths: Vec<String>,
     /// Ids of rules.
     pub rules: Vec<String>,
-    /// Fingerprints of values, as reports have them.
+    /// Fingerprints of values, as in reports.
     pub fingerprints: Vec<String>,
-    /// Accounts.
+    /// AWS accounts.
     pub accounts: Vec<String>,
-    /// Why.
+    /// Why it is allowed.
     pub reason: String,
-    /// The last day on which it holds, as in `2026-12-31`.
+    /// The last day on which it is valid, such as `2026-12-31`.
     pub expires: Option<String>,
 }
 
@@ -77,6 +77,6 @@ pub struct OverrideSyntax {
     /// Ids of rules; all if empty.
     #[serde(default)]
     pub rules: Vec<String>,
-    /// The severity there.
+    /// The severity for these paths.
     pub severity: Severity,
 }

@@ -18,7 +18,7 @@ impl AccountId {
         (number <= 999_999_999_999).then_some(Self(number))
     }
 
-    /// True if it is the account of AWS's documentation, or that with which `LocalStack` and its like answer.
+    /// True for the example account in AWS's documentation, and the one that `LocalStack` and similar tools use.
     pub fn is_example(self) -> bool {
         matches!(self.0, 0 | 123_456_789_012)
     }
@@ -42,12 +42,12 @@ impl fmt::Debug for AccountId {
     }
 }
 
-/// What an id tells of its account.
+/// What an id says about its account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Account {
     /// The account's number.
     Known(AccountId),
-    /// The id is of the kind that holds none (made before 2019, or not a real id).
+    /// The id contains none (made before 2019, or not a real id).
     Untold,
 }
 
@@ -80,8 +80,8 @@ impl Account {
     }
 }
 
-/// Reads the account from a session token of the kind `IQoJb3JpZ2luX2Vj…`, or from a Bedrock key: both hold it in clear,
-/// as 12 digits, the token after a length byte, the key after `-at-`.
+/// Reads the account from a session token of the kind `IQoJb3JpZ2luX2Vj…`, or from a Bedrock key: both contain it in
+/// plain text, as 12 digits, the token after a length byte, the key after `-at-`.
 pub fn of_token(token: &str) -> Option<AccountId> {
     let body = token.strip_prefix("ABSK").unwrap_or(token);
     let length = body.bytes().take(2048).take_while(|&b| is_base64(b)).count();
@@ -96,7 +96,7 @@ pub fn of_token(token: &str) -> Option<AccountId> {
     })
 }
 
-/// Accounts of canarytokens.org and its kin, collected by the makers of secret scanners.
+/// Accounts of canarytokens.org and similar services, collected by the authors of secret scanners.
 const CANARY_ACCOUNTS: [u64; 29] = [
     44_858_866_125,
     52_310_077_262,

@@ -5,14 +5,14 @@ use std::fmt;
 
 /// Identifies a value, not its place: the same key has the same fingerprint in every file, line and commit.
 ///
-/// Version 1 is SHA-256 of the value's UTF-8 bytes, in hex: of a secret alone its text, of an id alone its text, of a
-/// pair `ID:SECRET`. So the owner of a key can tell which one is meant: `printf %s "$SECRET" | sha256sum`. A secret
-/// access key has 240 random bits and cannot be found from its hash.
+/// Version 1 is the SHA-256 of the value's UTF-8 bytes, in hex: of the secret or the id if alone, of `ID:SECRET` for a
+/// pair. So the owner of a key can check which one is meant: `printf %s "$SECRET" | sha256sum`. A secret access key has
+/// 240 random bits and cannot be found from its hash.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Of an id, a secret or both.
+    /// The fingerprint of an id, a secret or both.
     pub fn new(id: Option<&str>, secret: Option<&str>) -> Self {
         let colon = if id.is_some() && secret.is_some() { ":" } else { "" };
         let hash = Sha256::new()

@@ -1,4 +1,4 @@
-//! What a key's own characters tell: its account, whether it is a tripwire, its fingerprint.
+//! What a key itself shows: its account, whether it is a canary, its fingerprint.
 
 pub mod account;
 pub mod fingerprint;

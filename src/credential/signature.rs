@@ -1,5 +1,5 @@
-//! Offline proof that an id and a secret belong together: whoever signed a request with the secret left a signature, and
-//! it can be computed again.
+//! Offline proof that an id and a secret belong together: a request signed with the secret contains a signature that
+//! can be recomputed.
 //!
 //! Sources: [Signature Version 4](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html),
 //! [query strings for S3](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html),
@@ -13,13 +13,13 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 
-/// The longest URL or request that is read, in bytes to either side of the id.
+/// Maximum length read of a URL or request, in bytes on either side of the id.
 const LONGEST: usize = 8 << 10;
 
-/// What stays as it is in a canonical query.
+/// Characters that are encoded in a canonical query.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Methods that a URL may have been signed for: it does not tell.
+/// Methods that a URL may have been signed for; it does not say which.
 const METHODS: [&str; 5] = ["GET", "PUT", "HEAD", "POST", "DELETE"];
 
 /// A request that was signed.
@@ -37,7 +37,7 @@ enum Signature {
         date: String,
         region: String,
         service: String,
-        /// What may have been signed.
+        /// Possible strings to sign.
         texts: Vec<String>,
         signature: Vec<u8>,
     },
@@ -46,7 +46,7 @@ enum Signature {
 }
 
 impl SignedRequest {
-    /// Reads the request around a key id that stands at the bytes `id` of `text`.
+    /// Reads the request around the key id at the bytes `id` of `text`.
     pub fn read(text: &[u8], id: &Range<usize>) -> Option<Self> {
         Self::read_url(text, id).or_else(|| Self::read_header(text, id))
     }
@@ -135,28 +135,28 @@ impl SignedRequest {
         Some(Self { id: id.to_owned(), signature: Signature::V2 { texts, signature } })
     }
 
-    /// A request with an `Authorization` header: as it goes over the wire, or as a command of curl.
+    /// A request with an `Authorization` header: as sent over the wire, or as a curl command.
     fn read_header(text: &[u8], id: &Range<usize>) -> Option<Self> {
         let on_the_wire = HttpRequest::on_the_wire(text, id).and_then(|request| request.signed());
         on_the_wire.or_else(|| HttpRequest::of_curl(text, id)?.signed())
     }
 }
 
-/// A request, so far as it is signed.
+/// A request, as far as it matters for its signature.
 #[derive(Debug)]
 struct HttpRequest {
     method: String,
     /// The path and the query.
     target: String,
-    /// In the order in which they are given.
+    /// In the order given.
     headers: Vec<(String, String)>,
     body: String,
 }
 
 impl HttpRequest {
-    /// The request whose `Authorization` header holds the id: lines, before which `curl -v` puts `> `.
+    /// The request whose `Authorization` header contains the id, as lines; `curl -v` prefixes them with `> `.
     fn on_the_wire(text: &[u8], id: &Range<usize>) -> Option<Self> {
-        // A minified file is one line, and each of its ids asks.
+        // Bounded: a minified file is one line, and this runs for each of its ids.
         let near = id.start.saturating_sub(LONGEST);
         let line_start = near + memchr::memrchr(b'\n', &text[near..id.start])? + 1;
         let from = line_start.saturating_sub(LONGEST);
@@ -173,13 +173,13 @@ impl HttpRequest {
         Some(Self { method, target, headers, body: body.to_owned() })
     }
 
-    /// A command as people, Postman and browsers write it: `curl -X PUT -H 'NAME: VALUE' --data BODY URL`, over several
-    /// lines or not. Source: [curl(1)](https://curl.se/docs/manpage.html).
+    /// A command as written by people, Postman and browsers: `curl -X PUT -H 'NAME: VALUE' --data BODY URL`, on one or
+    /// more lines. Source: [curl(1)](https://curl.se/docs/manpage.html).
     fn of_curl(text: &[u8], id: &Range<usize>) -> Option<Self> {
         let from = id.start.saturating_sub(LONGEST);
         let start = from + memchr::memmem::rfind(&text[from..id.start], b"curl ")?;
         let rest = &text[start..text.len().min(id.end + LONGEST)];
-        // A line that goes on ends with a backslash.
+        // A continued line ends with a backslash.
         let goes_on = |line: &[u8]| line.ends_with(b"\\") || line.ends_with(b"\\\r");
         let ends = |at: &usize| start + at >= id.end && !goes_on(&rest[..*at]);
         let end = memchr::memchr_iter(b'\n', rest).find(ends).unwrap_or(rest.len());
@@ -188,13 +188,13 @@ impl HttpRequest {
         let mut request = Self { method: String::new(), target: String::new(), headers: vec![], body: String::new() };
         let mut url = None;
         while let Some(word) = words.next() {
-            // As `--request=PUT`, `-XPUT` after flags or not, or with the value as a word of its own.
+            // `--request=PUT`, `-XPUT` (other flags may precede the X), or the value as a separate word.
             let (option, own) = if let Some(long) = word.strip_prefix("--") {
                 long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)))
             } else if let Some(at) = word.find(['X', 'H', 'd']).filter(|_| word.starts_with('-')) {
                 (&word[at..=at], Some(&word[at + 1..]).filter(|rest| !rest.is_empty()))
             } else {
-                // Other words may be values of options that do not matter, or another command.
+                // Other words may be values of irrelevant options, or another command.
                 let is_url = word.contains("://") || url.is_none() && !word.starts_with('-');
                 url = if is_url { Some(word) } else { url };
                 continue;
@@ -212,7 +212,7 @@ impl HttpRequest {
         let (_, place) = url.split_once("://").unwrap_or(("", &url));
         let (host, path) = place.split_at(place.find(['/', '?']).unwrap_or(place.len()));
         request.target = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        // One that is given has precedence.
+        // An explicit Host header takes precedence.
         request.headers.push(("host".into(), host.to_owned()));
         if request.method.is_empty() {
             request.method = if request.body.is_empty() { "GET" } else { "POST" }.into();
@@ -225,7 +225,7 @@ impl HttpRequest {
         Some(value.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
-    /// Who signed it, by its `Authorization` header.
+    /// The signed request, according to its `Authorization` header.
     fn signed(&self) -> Option<SignedRequest> {
         let authorization = self.header("authorization")?;
         let (_, rest) = authorization.split_once("AWS4-HMAC-SHA256")?;
@@ -260,7 +260,7 @@ fn header(line: &str) -> Option<(String, String)> {
     Some((name.trim().to_owned(), value.trim().to_owned()))
 }
 
-/// What a signature of version 4 is for: `ID/DATE/REGION/SERVICE/aws4_request`.
+/// The scope of a version 4 signature: `ID/DATE/REGION/SERVICE/aws4_request`.
 struct Scope {
     id: String,
     date: String,
@@ -289,9 +289,9 @@ impl Scope {
     }
 }
 
-/// The region in which an SES SMTP password is that of a secret.
+/// The region for which an SES SMTP password was derived from a secret.
 pub fn region_of_smtp_password(password: &str, secret: &str) -> Option<&'static str> {
-    /// Where SES has an SMTP endpoint. Source: <https://docs.aws.amazon.com/general/latest/gr/ses.html>.
+    /// Regions with an SES SMTP endpoint. Source: <https://docs.aws.amazon.com/general/latest/gr/ses.html>.
     const REGIONS: [&str; 24] = [
         "us-east-1",
         "us-east-2",
@@ -350,7 +350,7 @@ fn encoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The pair of AWS's own examples.
+    /// The key pair in AWS's own examples.
     const ID: &str = "AKIAIOSFODNN7EXAMPLE";
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 

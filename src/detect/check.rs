@@ -1,4 +1,4 @@
-//! Proves rules by their own examples: every positive must be found, no negative may be.
+//! Checks rules against their own examples: every positive must be found, and no negative may be.
 
 use super::Detector;
 use crate::rule::syntax::Example;
@@ -6,7 +6,7 @@ use crate::rule::{Matcher, Rule, RuleSet, example};
 use std::fmt;
 use std::sync::Arc;
 
-/// An example that does not do what it is there for.
+/// A failed check of a rule.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The rule's id.
@@ -18,11 +18,11 @@ pub struct Failure {
 /// What can be wrong.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// The rule does not find its positive of that number (from 1).
+    /// The rule does not match the positive with this 1-based number.
     Missed(usize),
-    /// The rule finds its negative of that number (from 1).
+    /// The rule matches the negative with this 1-based number.
     FalseAlarm(usize),
-    /// A rule without positives proves nothing.
+    /// The rule has no positives, so nothing is proven.
     NoPositives,
 }
 
@@ -30,19 +30,19 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "rule `{}`: ", self.rule)?;
         match self.problem {
-            Problem::Missed(n) => write!(f, "does not match its positive {n}"),
-            Problem::FalseAlarm(n) => write!(f, "matches its negative {n}"),
-            Problem::NoPositives => f.write_str("has no positives: give at least one text that it must match"),
+            Problem::Missed(n) => write!(f, "does not match its positive example {n}"),
+            Problem::FalseAlarm(n) => write!(f, "matches its negative example {n}"),
+            Problem::NoPositives => f.write_str("has no positive examples: add at least one text that it must match"),
         }
     }
 }
 
-/// When examples are read, in seconds since 1970: the start of 2026.
+/// The current time assumed for examples, in seconds since 1970: the start of 2026.
 const NOW: i64 = 1_767_225_600;
 
-/// Checks the rules of `set` for which `wanted` holds.
+/// Checks the rules of `set` for which `wanted` is true.
 pub fn check(set: &Arc<RuleSet>, wanted: impl Fn(&Rule) -> bool) -> Vec<Failure> {
-    // Examples of what grows old were written before.
+    // Examples that contain dates assume this time.
     let detector = Detector::new(set.clone()).at(NOW);
     set.iter().filter(|rule| wanted(rule)).flat_map(|rule| check_rule(&detector, rule)).collect()
 }

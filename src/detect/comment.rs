@@ -1,4 +1,4 @@
-//! Comments in scanned text that allow a finding: found here, read and judged by [`crate::policy::inline`].
+//! Comments in scanned text that allow a finding: found here, parsed and applied by [`crate::policy::inline`].
 
 use crate::text::markers::MARKERS;
 use std::ops::Range;
@@ -19,7 +19,7 @@ pub struct Comment {
 }
 
 impl Comment {
-    /// The comment whose marker starts at `at` of `text`; `raw` tells where in the blob a part of the text is.
+    /// The comment whose marker starts at `at` of `text`; `raw` maps a range of the text to the blob.
     pub(super) fn read(text: &[u8], at: usize, raw: impl Fn(Range<usize>) -> Range<usize>) -> Self {
         let marker = MARKERS.iter().find(|marker| text[at..].starts_with(marker.as_bytes()));
         let span = raw(at..at + marker.map_or(1, |marker| marker.len()));

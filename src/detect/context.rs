@@ -3,18 +3,18 @@
 use crate::text::alphabet::SECRET_LEN;
 use std::ops::Range;
 
-/// How far before a value words are looked for, in bytes: on its own line, and on the line above.
+/// How far before a value words are searched for, in bytes: on its own line, and on the line above.
 const REACH: usize = 120;
 
 /// How far after a value, on its line: a trailing comment, the next column of a table.
 const REACH_AFTER: usize = 60;
 
-/// What the words around a value say of it.
+/// What the words around a value say about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Context {
     /// Nothing.
     None,
-    /// It has to do with AWS.
+    /// It is related to AWS.
     Weak,
     /// It is called a secret key.
     Strong,
@@ -24,7 +24,7 @@ pub enum Context {
 /// only wraps the value (`<value>…</value>`), or the words "secret key" after it.
 pub fn of(text: &[u8], span: &Range<usize>) -> Context {
     let from = span.start.saturating_sub(REACH);
-    // Bounded: a minified file is one line, and each of its values asks.
+    // Bounded: a minified file is one line, and this runs for each of its values.
     let line_start = memchr::memrchr(b'\n', &text[from..span.start]).map(|newline| from + newline + 1);
     let before = &text[line_start.unwrap_or(from)..span.start];
     let own = Words::of(nearest(before)).context().max(of_text_after(text, span.end));
@@ -41,7 +41,7 @@ pub fn of(text: &[u8], span: &Range<usize>) -> Context {
 
 /// The [`qualifier`] of each of the values that start at `starts`.
 pub fn qualifiers(blob: &[u8], starts: impl Iterator<Item = usize>) -> Vec<String> {
-    // In a file of keys the same names come again and again.
+    // In a file of keys the same names recur.
     let mut last: (&[u8], String) = (b"", String::new());
     let qualifier = |start| {
         let name = name_before(blob, start);
@@ -73,7 +73,7 @@ fn without_common_words(name: &[u8]) -> String {
     let mut letters: String =
         name.iter().filter(|b| b.is_ascii_alphanumeric()).map(|b| char::from(b.to_ascii_lowercase())).collect();
     for word in COMMON {
-        // The usual names are soon used up.
+        // Nothing is soon left of the usual names.
         if letters.is_empty() {
             break;
         }
@@ -84,7 +84,7 @@ fn without_common_words(name: &[u8]) -> String {
     letters
 }
 
-/// The last part of `text` that does not hold another value: a row or a minified line holds names of other things.
+/// The end of `text` after any other value: a row or a minified line contains names of other things.
 fn nearest(text: &[u8]) -> &[u8] {
     let start = text.len().saturating_sub(2 * SECRET_LEN);
     let text = &text[start..];
@@ -100,7 +100,7 @@ fn nearest(text: &[u8]) -> &[u8] {
 fn of_text_after(text: &[u8], end: usize) -> Context {
     let after = &text[end..text.len().min(end + REACH_AFTER)];
     let after = &after[..memchr::memchr(b'\n', after).unwrap_or(after.len())];
-    // Up to the next value or assignment: its name is not ours.
+    // Up to the next value or assignment: its name belongs to something else.
     let stop = after.iter().position(|b| matches!(b, b'=' | b':' | b';' | b'{' | b'}')).unwrap_or(after.len());
     if stop < after.len() {
         return Context::None;
@@ -124,13 +124,14 @@ fn says_something(before: &[u8]) -> bool {
     })
 }
 
-/// Words that matter.
+/// The relevant words in a text.
 #[derive(Clone, Copy, Debug, Default)]
 struct Words {
     aws: bool,
     secret: bool,
     key: bool,
-    /// The last name before the value is that of another thing, as `--key-id` or `api_key`; if that matters.
+    /// The last name before the value belongs to something else, such as `--key-id` or `api_key`; set only where it
+    /// matters.
     other: bool,
 }
 
@@ -144,7 +145,7 @@ impl Words {
             aws,
             secret,
             key: has("key"),
-            // Asked only where the rest does not decide.
+            // Checked only where the rest does not decide.
             other: aws && !secret && names_another_thing(&lower),
         }
     }
@@ -158,7 +159,7 @@ impl Words {
     }
 }
 
-/// True if the last name in the text is that of something that has a secret's shape now and then and is none.
+/// True if the last name in the text belongs to something that may look like a secret but is not one.
 fn names_another_thing(lower: &[u8]) -> bool {
     const OTHERS: [&str; 17] = [
         "apikey",
@@ -186,8 +187,8 @@ fn names_another_thing(lower: &[u8]) -> bool {
     name.ends_with(b"id") || OTHERS.iter().any(|other| memchr::memmem::find(&name, other.as_bytes()).is_some())
 }
 
-/// True if `word` stands in the text by itself or as a part of an identifier (`aws_`, `myAws`, `AwsKey`), not inside another
-/// word (`draws`, `has3`).
+/// True if `word` occurs in the text by itself or as part of an identifier (`aws_`, `myAws`, `AwsKey`), not inside
+/// another word (`draws`, `has3`).
 fn has_word(text: &[u8], lower: &[u8], word: &str) -> bool {
     memchr::memmem::find_iter(lower, word.as_bytes()).any(|at| {
         let end = at + word.len();

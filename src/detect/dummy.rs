@@ -1,18 +1,18 @@
-//! Keys that are nobody's: the examples of AWS's documentation, and placeholders.
+//! Values that are not real keys: the examples in AWS's documentation, and placeholders.
 //!
-//! They are recognised so that they can be *said*: counted, and shown on request, but never a failure.
+//! They are recognised so that they can be counted, and shown on request, but never cause a failure.
 
 use crate::finding::Dummy;
 use aho_corasick::AhoCorasick;
 use std::sync::LazyLock;
 
-/// Longest stretch of equal or counted-up characters that chance allows (about 1 in 10⁶ over 40 characters).
+/// Longest run of equal or sequential characters that chance allows (about 1 in 10⁶ over 40 characters).
 const LONGEST_CHANCE: usize = 5;
 
 /// Rows of a keyboard.
 const KEYBOARD: [&str; 4] = ["qwerty", "asdfgh", "zxcvbn", "1234567890"];
 
-/// Finds any of some words in any case; the first is that of AWS's examples.
+/// Matches placeholder words in any case; the first is the one in AWS's examples.
 fn words(others: &[&str]) -> AhoCorasick {
     let words = ["example"].into_iter().chain(others.iter().copied()).chain(KEYBOARD);
     AhoCorasick::builder()
@@ -21,7 +21,7 @@ fn words(others: &[&str]) -> AhoCorasick {
         .expect("a few short words are far below the limits")
 }
 
-/// What is told by the first of `words`, by any other, or by what repeats.
+/// Judges `text` by the first of `words`, by any other, or by repetition.
 fn told_by(words: &AhoCorasick, text: &[u8]) -> Option<Dummy> {
     let is_documented = || words.find_overlapping_iter(text).any(|found| found.pattern().as_usize() == 0);
     match words.is_match(text) {
@@ -31,7 +31,7 @@ fn told_by(words: &AhoCorasick, text: &[u8]) -> Option<Dummy> {
     }
 }
 
-/// What a 20-character key id is, if it is no real one.
+/// Why a 20-character key id is not a real one, if so.
 pub fn in_key_id(id: &[u8]) -> Option<Dummy> {
     static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
         words(&[
@@ -53,12 +53,12 @@ pub fn in_key_id(id: &[u8]) -> Option<Dummy> {
     told_by(&WORDS, &id[4..])
 }
 
-/// What an id from before IAM is, if it is no real one.
+/// Why an id from before IAM is not a real one, if so.
 pub fn in_legacy_id(id: &str) -> Option<Dummy> {
     (id == "022QF06E7MXBSH9DHM02").then_some(Dummy::Documented)
 }
 
-/// What a 40-character secret is, if it is no real one.
+/// Why a 40-character secret is not a real one, if so.
 pub fn in_secret(secret: &str) -> Option<Dummy> {
     static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
         words(&[
@@ -78,7 +78,7 @@ pub fn in_secret(secret: &str) -> Option<Dummy> {
     told_by(&WORDS, secret.as_bytes())
 }
 
-/// Equal characters in a row, counted-up ones (`abcdef`, `123456`), or the same stretch again and again.
+/// True for equal characters in a row, sequential ones (`abcdef`, `123456`), or a repeated stretch.
 fn has_filler(text: &[u8]) -> bool {
     let [mut equal, mut up] = [1; 2];
     for pair in text.windows(2) {
@@ -102,10 +102,11 @@ pub fn entropy(bytes: &[u8]) -> f64 {
     let mut counts = [0u32; 256];
     bytes.iter().for_each(|&b| counts[usize::from(b)] += 1);
     let total = bytes.len() as f64;
-    // As log2(total) - sum(n log2 n) / total, in which what occurs once, as most in a secret, counts for nothing.
+    // Computed as log2(total) - sum(n log2 n) / total: bytes that occur once, as most in a secret do, add nothing to
+    // the sum.
     let repeated: f64 = counts.iter().filter(|&&n| n > 1).map(|&n| f64::from(n) * f64::from(n).log2()).sum();
     let entropy = if bytes.is_empty() { 0.0 } else { total.log2() - repeated / total };
-    // Eight characters that are equally common make 3, and not a little less.
+    // Eight equally common characters give exactly 3, and not a little less.
     (entropy * 1e9).round() / 1e9
 }
 

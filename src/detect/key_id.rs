@@ -1,4 +1,4 @@
-//! Access key ids: is this spelling of one a real id, a made-up one, or part of something else?
+//! Access key ids: decides whether text is a real id, a made-up one, or part of something else.
 
 use super::decode::escape;
 use super::dummy;
@@ -8,13 +8,13 @@ use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// A real id's 16 random characters of 32 have less entropy than this, in bits per character, once in a million.
+/// One real id in a million has less entropy than this in its 16 base32 characters, in bits per character.
 const MIN_ENTROPY: f64 = 2.4;
 
 /// A run of base64 this long around an id is data, not text around a key.
 const DATA_RUN: usize = 60;
 
-/// What the id is whose prefix is at `start` of `text`; `None` if it is no id at all.
+/// Classifies the id whose prefix is at `start` of `text`; `None` if it is not an id.
 pub fn judge(text: &[u8], start: usize) -> Option<IdKind> {
     let id = text.get(start..start + ID_LEN)?;
     let is_spelled = id[4..].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
@@ -22,7 +22,7 @@ pub fn judge(text: &[u8], start: usize) -> Option<IdKind> {
         return None;
     }
     let random = &id[4..];
-    // AWS's own examples hold digits that no real id has; anything else with such a digit is not an id.
+    // AWS's own examples contain digits that no real id has; anything else with such a digit is not an id.
     let is_base32 = random.iter().all(|b| matches!(b, b'A'..=b'Z' | b'2'..=b'7'));
     match dummy::in_key_id(id) {
         Some(dummy) => Some(IdKind::Dummy(dummy)),
@@ -32,8 +32,8 @@ pub fn judge(text: &[u8], start: usize) -> Option<IdKind> {
     }
 }
 
-/// An id from before 2009 beside the secret at `secret`: 20 characters that nothing but their name tells from others. AWS's
-/// documentation of that time has the example `022QF06E7MXBSH9DHM02`.
+/// Finds an id from before 2009 next to the secret at `secret`: 20 characters that can be recognised only by their
+/// name. AWS's documentation of that time has the example `022QF06E7MXBSH9DHM02`.
 pub fn legacy_near(text: &[u8], secret: &Range<usize>) -> Option<(Range<usize>, String)> {
     static NAMED: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
@@ -58,7 +58,7 @@ pub fn legacy_near(text: &[u8], secret: &Range<usize>) -> Option<(Range<usize>, 
         .then(|| (found.start() + start..found.end() + start, String::from_utf8_lossy(id).into_owned()))
 }
 
-/// The same for an id that a soft line break cuts; also the id and where it stands.
+/// Classifies an id split by a soft line break; also returns the id and its range.
 pub fn judge_folded(text: &[u8], start: usize) -> Option<(IdKind, Vec<u8>, std::ops::Range<usize>)> {
     let (id, span) = escape::unfold(text, start, ID_LEN)?;
     let before = start.saturating_sub(DATA_RUN);
@@ -70,13 +70,13 @@ pub fn judge_folded(text: &[u8], start: usize) -> Option<(IdKind, Vec<u8>, std::
 /// The two kinds of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdKind {
-    /// Could be anyone's.
+    /// May belong to a real key.
     Real,
-    /// Known not to be anyone's.
+    /// Known not to belong to a real key.
     Dummy(Dummy),
 }
 
-/// No letter or digit on either side; the last character of an escape (`\n`, `%3D`) counts as none.
+/// True if no letter or digit is on either side; the last character of an escape (`\n`, `%3D`) does not count as one.
 fn is_bounded(text: &[u8], start: usize) -> bool {
     let ends = text.get(start + ID_LEN).is_none_or(|b| !b.is_ascii_alphanumeric());
     ends && (!text[..start].last().is_some_and(u8::is_ascii_alphanumeric) || ends_in_escape(&text[..start]))
@@ -86,18 +86,19 @@ fn ends_in_escape(before: &[u8]) -> bool {
     (2..=6).any(|length| {
         before.len().checked_sub(length).is_some_and(|at| {
             let escape = &before[at..];
-            // Of quoted-printable only what may well stand before a value: `=` is also what comes before one.
+            // Only quoted-printable escapes that plausibly precede a value: a plain `=` also precedes values.
             if matches!(escape, b"=3D" | b"=20" | b"=22" | b"=27" | b"=3A" | b"=0A" | b"=09") {
                 return true;
             }
-            // `tail_of_escape` wants to see what follows the first byte.
+            // `tail_of_escape` needs to see what follows the first byte.
             matches!(escape[0], b'%' | b'\\') && escape::tail_of_escape(escape, 1) == length - 1
         })
     })
 }
 
-/// True if the id is joined by `+` or `/` to a long run of base64 that looks like data: an id cannot be told from chance
-/// there, and chance it is. In a path or a credential scope (`ID/20260101/…`) the neighbours are short or plain words.
+/// True if `+` or `/` joins the id to a long run of base64 that looks like data: such an id is taken for chance, since
+/// nothing distinguishes the two. In a path or a credential scope (`ID/20260101/…`) the neighbours are short or plain
+/// words.
 fn is_in_data(text: &[u8], start: usize) -> bool {
     let end = start + ID_LEN;
     let joins = |at: Option<&u8>| at.is_some_and(|b| matches!(b, b'+' | b'/'));

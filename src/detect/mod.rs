@@ -3,7 +3,7 @@
 //! ```text
 //! prefilter ─► key_id, secret (+ context, dummy), regex rules ─► pair ─► Candidate
 //!     ▲                     │
-//!     └──── decode ◄────────┘   text in base64 or UTF-16 goes round once more
+//!     └──── decode ◄────────┘   text in base64 or UTF-16 goes through again
 //! ```
 
 pub mod check;
@@ -32,22 +32,22 @@ use std::sync::Arc;
 pub use token::MOST_TOKENS;
 use token::{Tokenizer, Tokens};
 
-/// One thing that was found, before anyone has decided what to do about it.
+/// Something that was found, before any decision on what to do about it.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// Which rule it is a finding of.
+    /// The rule it falls under.
     pub rule: Arc<Rule>,
-    /// The rule's severity, or what its finder made of the case.
+    /// The rule's severity, or the one its finder chose for this case.
     pub severity: Severity,
     /// The part that may be shown: a key id.
     pub id: Option<Part<String>>,
     /// The part that may not.
     pub secret: Option<Part<SecretString>>,
-    /// Set if this is nobody's key.
+    /// Set if this is not a real key.
     pub dummy: Option<Dummy>,
-    /// The account it is about, if that is told beside the key.
+    /// The account it is about, if stated beside the key.
     pub account: Option<AccountId>,
-    /// What was seen, as a sentence, if it is not a key: then `id` is who or what it is about.
+    /// What was observed, as a sentence, if this is not a key; `id` then is who or what it is about.
     pub note: Option<String>,
 }
 
@@ -64,27 +64,27 @@ impl Candidate {
     }
 }
 
-/// A value and where it stands.
+/// A value and its location.
 #[derive(Debug, Clone)]
 pub struct Part<T> {
     /// The decoded value.
     pub value: T,
-    /// Raw bytes, as offsets in the blob; of an encoded value the encoded text.
+    /// Raw bytes, as offsets in the blob; for an encoded value, those of the encoded text.
     pub span: Range<usize>,
-    /// What was undone to read it, outermost first.
+    /// The encodings it was decoded from, outermost first.
     pub encodings: Vec<Encoding>,
 }
 
-/// All that was found in one blob.
+/// Everything found in one blob.
 #[derive(Debug, Default, Clone)]
 pub struct Detection {
     /// By position of the primary part, then rule.
     pub candidates: Vec<Candidate>,
     /// By position.
     pub comments: Vec<Comment>,
-    /// Raw bytes of every text that has a secret's shape, reported or not: none of it may be shown.
+    /// Raw bytes of everything that looks like a secret, reported or not: none of it may be shown.
     pub sensitive: Vec<Range<usize>>,
-    /// True if there was more than is read from one blob ([`MOST_TOKENS`]).
+    /// True if something was left out because of a limit, such as [`MOST_TOKENS`].
     pub is_cut: bool,
 }
 
@@ -102,7 +102,7 @@ impl Detector {
         Self { prefilter: Prefilter::new(&rules), rules, now: None }
     }
 
-    /// The same, which tells ages from a moment in seconds since 1970. Without it, only from what a text says of its own.
+    /// The same, computing ages up to `now`, in seconds since 1970. Without it, only a text's own date is used.
     #[must_use]
     pub fn at(self, now: i64) -> Self {
         Self { now: Some(now), ..self }
@@ -113,8 +113,8 @@ impl Detector {
         &self.rules
     }
 
-    /// Everything the rules describe in `blob`. Only rules with a `path` of their own look at `path` (with `/` between its
-    /// parts); where it is not known, they apply to any.
+    /// Finds everything that the rules describe in `blob`. `path` (with `/` between its parts) matters only to rules
+    /// with a `path` of their own; if it is not known, they apply to any.
     pub fn detect(&self, blob: &[u8], path: Option<&[u8]>) -> Detection {
         match Wide::of(blob) {
             Some(wide) => {
@@ -126,9 +126,9 @@ impl Detector {
         }
     }
 
-    /// The first half of [`Self::detect`], for who has many versions of a text: the places worth a look. With `known`, a
-    /// version whose places are known and what it shares with this one, only what is new is searched. `None` if the text
-    /// has to be decoded first, so that all of it is [`Self::detect`]'s.
+    /// The first half of [`Self::detect`], for callers with many versions of a text: finds the places worth examining.
+    /// With `known`, the places in another version and what it shares with this one, only what is new is searched.
+    /// `None` if the text must be decoded first, and so needs [`Self::detect`].
     pub fn prefilter(&self, blob: &[u8], known: Option<(&Hits, impl Iterator<Item = Shared>)>) -> Option<Hits> {
         if Wide::of(blob).is_some() {
             return None;
@@ -139,7 +139,7 @@ impl Detector {
         })
     }
 
-    /// The second half of [`Self::detect`]: judges the places that [`Self::prefilter`] found.
+    /// The second half of [`Self::detect`]: examines the places that [`Self::prefilter`] found.
     pub fn detect_among(&self, blob: &[u8], path: Option<&[u8]>, hits: &Hits) -> Detection {
         if hits.is_empty() {
             return Detection::default();
@@ -157,7 +157,7 @@ impl Detector {
         let sensitive = tokens.secrets.iter().map(|token| token.part.span.clone());
         let sensitive = sensitive.chain(tokens.smtp_passwords.iter().map(|token| token.part.span.clone())).collect();
         let mut candidates = std::mem::take(&mut tokens.matches);
-        // Where the path is not known, a rule of some paths may turn out not to apply, and hides nothing.
+        // If the path is not known, a rule for some paths may turn out not to apply, so it hides nothing.
         let is_sure = |candidate: &&Candidate| {
             path.is_some() || regex_of(&candidate.rule).is_none_or(|regex| regex.path_source().is_none())
         };
@@ -189,7 +189,8 @@ impl Detector {
             }
             candidates.extend(self.candidate(Finder::SecretAccessKey, None, None, Some(secret.part), secret.dummy));
         }
-        // An id that is part of something reported by a more telling rule, as a signed URL, is not reported twice.
+        // An id that is part of something reported by a more specific rule, such as a signed URL, is not reported
+        // twice.
         covered.sort_unstable_by_key(|span| span.start);
         let is_covered = |span: &Range<usize>| {
             let before = covered.partition_point(|other| other.start <= span.start);
@@ -218,7 +219,7 @@ impl Detector {
     }
 }
 
-/// True if `rule` is one whose matches [`Detector::detect`] makes of a regex.
+/// The regex of `rule`, if it matches with one.
 fn regex_of(rule: &Rule) -> Option<&crate::rule::RegexMatcher> {
     match &rule.matcher {
         Matcher::Regex(regex) => Some(regex),

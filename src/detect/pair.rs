@@ -1,7 +1,7 @@
 //! Which secret belongs to which key id, within one blob.
 //!
-//! Nearly all real pairs stand within five lines of each other. There the best candidate is taken, in either order;
-//! further away a secret must be called one.
+//! Nearly all real pairs are within five lines of each other. There the best candidate is taken, in either order;
+//! further away a secret must be named as one.
 
 use super::comment::Comment;
 use super::context::{Context, qualifiers};
@@ -12,19 +12,19 @@ use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::ops::Range;
 
-/// An id and a secret this near need no further sign: lines, and bytes (a minified file is one line).
+/// An id and a secret this close need no further evidence: in lines, and in bytes (a minified file is one line).
 const NEAR_LINES: usize = 5;
 /// See [`NEAR_LINES`].
 const NEAR_BYTES: usize = 2048;
 
-/// With no more than this between them on a line, in bytes, an id and a secret stand side by side: `ID and secret SECRET`.
+/// Maximum gap on one line, in bytes, for an id and a secret to be side by side: `ID and secret SECRET`.
 const BESIDE: usize = 16;
 
-/// As far as an id is looked for, for a secret that is called one (`.s3cfg` sorts its settings by name).
+/// How far an id is searched for, if the secret is named as one (`.s3cfg` sorts its settings by name).
 const FAR_LINES: usize = 200;
 const FAR_BYTES: usize = 16 << 10;
 
-/// The outcome; every list by position.
+/// The result; every list is sorted by position.
 #[derive(Debug, Default)]
 pub struct Pairing {
     pub pairs: Vec<(KeyId, SecretKey)>,
@@ -47,8 +47,8 @@ pub fn pair(blob: &[u8], tokens: Tokens) -> Pairing {
         (password.token.named || nearest.is_some()).then_some((nearest, password.token))
     });
     let mut out = Pairing { smtp: smtp.collect(), comments, ..Pairing::default() };
-    // A secret without a partner is reported if the text calls it one, if it stands by an id that is an example, or
-    // if it is the same as one that has a partner.
+    // A secret without a partner is reported if the text calls it one, if it is near an example id, or if it is the
+    // same as one that has a partner.
     let paired = LazyCell::new(|| {
         let paired = secrets.iter().zip(&partners).filter(|(_, partner)| partner.is_some());
         paired.map(|(secret, _)| secret.token.part.value.expose_secret()).collect::<HashSet<_>>()
@@ -82,7 +82,7 @@ struct Placed<T> {
 }
 
 impl<T> Placed<T> {
-    /// `tokens` are in order of position.
+    /// `tokens` must be in order of position.
     fn of(blob: &[u8], tokens: Vec<T>, span: impl Fn(&T) -> &Range<usize>) -> Vec<Self> {
         let (mut line, mut at) = (0, 0);
         let place = |token| {
@@ -111,10 +111,10 @@ fn near<'a, T, U>(sorted: &'a [Placed<T>], of: &'a Placed<U>) -> impl Iterator<I
     within(sorted, of, NEAR_BYTES).map(|(_, token)| token).filter(|token| Distance::between(*token, of).is_near())
 }
 
-/// How well an id and a secret go together: less is better, and what comes first weighs most.
+/// How badly an id and a secret match: less is better, and earlier fields weigh more.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Cost {
-    /// Not side by side, where a name further away says nothing.
+    /// Not side by side. Side by side, a name further away says nothing.
     apart: bool,
     unnamed: bool,
     qualifiers: Match,
@@ -130,16 +130,16 @@ enum Match {
     Different,
 }
 
-/// The id of each secret, as an index. Best pairs first, each token once.
+/// The index of each secret's id. Best pairs first, each token once.
 fn assign(blob: &[u8], ids: &[Placed<KeyId>], secrets: &[Placed<SecretKey>]) -> Vec<Option<usize>> {
     let mut partners = vec![None; secrets.len()];
     let Some(first_id) = ids.first() else { return partners };
-    // In a file of pairs one order is used throughout; which one, the first token tells.
+    // A file of pairs uses one order throughout; the first token shows which.
     let secret_first = secrets.first().is_some_and(|secret| secret.start < first_id.start);
     let of_ids = qualifiers(blob, ids.iter().map(|id| id.start));
     let of_secrets = qualifiers(blob, secrets.iter().map(|secret| secret.start));
     let mut taken = vec![false; ids.len()];
-    // All that is near comes before all that is far, which only what is left over has to look at.
+    // Near pairs come first; only what remains has to look further away.
     for reach in [Reach::Near, Reach::Far] {
         let mut edges = Vec::new();
         let left = secrets.iter().enumerate().filter(|(s, secret)| {
@@ -215,7 +215,7 @@ mod tests {
     use secrecy::ExposeSecret;
     use std::sync::Arc;
 
-    /// The pairs that are found in `template`, as the labels of their placeholders.
+    /// The pairs found in `template`, as the labels of their placeholders.
     fn pairs(template: &str) -> Vec<(String, String)> {
         let text = expand(template);
         let detection = Detector::new(Arc::new(RuleSet::built_in())).detect(text.text.as_bytes(), None);

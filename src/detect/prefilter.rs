@@ -1,4 +1,4 @@
-//! One pass over raw bytes that finds all places worth a look; most blobs have none, and are done.
+//! One pass over raw bytes that finds all places worth examining; most blobs have none, and are done.
 //!
 //! It combines the two searches of [`finder`]. The literals are the prefixes of key ids, the keywords of rules,
 //! the marks of text in another encoding, words that announce a secret, and inline comments that concern keyspill.
@@ -37,22 +37,22 @@ pub enum Mark {
     Array,
     /// Wide letters of a word such as `AKIA`, after a zero byte, whatever the byte order.
     Utf16,
-    /// A word that may stand before a secret.
+    /// A word that may precede a secret.
     SecretWord,
-    /// A comment that allows a finding, keyspill's or a peer's.
+    /// A comment that allows a finding, keyspill's or another scanner's.
     AllowComment,
 }
 
 /// The hits of one pass, each list in ascending order.
 #[derive(Debug, Default, PartialEq)]
 pub struct Hits {
-    /// Maximal base64 runs that may hold a secret, or text in another encoding.
+    /// Maximal base64 runs that may contain a secret, or text in another encoding.
     pub runs: Vec<Range<usize>>,
     /// Literals: offset and what each means.
     pub marks: Vec<(usize, Mark)>,
 }
 
-/// Part of a text that is part of another one, too.
+/// A part that two texts have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shared {
     /// Offset in the other text.
@@ -63,7 +63,7 @@ pub struct Shared {
     pub length: usize,
 }
 
-/// Shared parts are made use of from this many bytes on: each costs a search of its own around its ends.
+/// Minimum length of a shared part that is used, in bytes: each costs a search of its own around its ends.
 pub const LEAST_SHARED: usize = 256;
 
 impl Hits {
@@ -72,11 +72,11 @@ impl Hits {
         self.runs.is_empty() && self.marks.is_empty()
     }
 
-    /// Takes over those of `known` that lie in a part of its text.
+    /// Adds the hits of `known` that lie in a shared part.
     fn inherit(&mut self, known: &Self, part: Shared, longest_literal: usize) {
         let Shared { from, to, length } = part;
         let end = from + length;
-        // A run that reaches an end of the part may be longer here, and one close to it may be in other company.
+        // A run that reaches an end of the part may be longer here, and one close to it may have other neighbours.
         let first = known.runs.partition_point(|run| run.start < from + secret::REACH);
         let runs = known.runs[first..].iter().take_while(|run| run.end + secret::REACH <= end);
         self.runs.extend(runs.map(|run| run.start - from + to..run.end - from + to));
@@ -115,7 +115,7 @@ impl Prefilter {
                 add(anchor, Mark::Base64 { phase });
             }
         }
-        // As PowerShell takes its commands.
+        // As in PowerShell's encoded commands.
         for word in ["A\0K\0I\0A\0", "A\0S\0I\0A\0"] {
             for (anchor, phase) in base64::anchors(word.as_bytes()) {
                 add(anchor, Mark::Base64 { phase });
@@ -157,7 +157,7 @@ impl Prefilter {
         Self { literals: Literals::new(texts), marks }
     }
 
-    /// Everything in `text` that is worth a look.
+    /// Finds everything in `text` that is worth examining.
     pub fn search(&self, text: &[u8]) -> Hits {
         let mut hits = self.search_all(text);
         hits.runs.retain(|run| is_telling(text, run));
@@ -175,8 +175,8 @@ impl Prefilter {
         hits
     }
 
-    /// The same as [`Self::search`] of `text`, for less where it shares much with a text whose hits are known: only what
-    /// is new is searched, and around it.
+    /// Like [`Self::search`], but cheaper if `text` shares much with a text whose hits are known: only what is new is
+    /// searched, and around it.
     pub fn search_derived(&self, text: &[u8], known: &Hits, shared: impl Iterator<Item = Shared>) -> Hits {
         let shared: Vec<Shared> = shared.filter(|part| part.length >= LEAST_SHARED).collect();
         let windows = self.windows(text, &shared);
@@ -199,8 +199,8 @@ impl Prefilter {
         hits
     }
 
-    /// What has to be searched: all that is not shared, so far into the shared parts on both sides that literals and runs
-    /// are whole. In order and apart from each other.
+    /// The parts to search: everything not shared, extended into the shared parts on both sides so that literals and
+    /// runs are whole. Sorted and non-overlapping.
     fn windows(&self, text: &[u8], shared: &[Shared]) -> Vec<Range<usize>> {
         let reach = self.literals.longest().max(secret::REACH);
         let starts = std::iter::once(0).chain(shared.iter().map(|part| (part.to + part.length).saturating_sub(reach)));
@@ -218,7 +218,7 @@ impl Prefilter {
                 end += 1;
             }
             match windows.last_mut() {
-                // Searches of their own cost more than what lies between.
+                // Separate searches cost more than what lies between.
                 Some(last) if start <= last.end + LEAST_SHARED / 2 => last.end = end,
                 _ => windows.push(start..end),
             }
@@ -242,7 +242,7 @@ fn is_telling(text: &[u8], run: &Range<usize>) -> bool {
     secret::may_be_one(text, run) || Packed::of(text, run).is_some()
 }
 
-/// Parts of about [`PART`] bytes that end after a newline: nothing that the prefilter looks for holds one.
+/// Parts of about [`PART`] bytes that end after a newline: nothing that the prefilter looks for contains one.
 fn split_at_lines(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
     std::iter::from_fn(move || {
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(prefilter.search(one_line.as_bytes()), whole);
     }
 
-    /// Text that is full of what is looked for, whole and cut.
+    /// Text full of what is searched for, whole and truncated.
     fn dense() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             "[A-Za-z0-9+/]{1,90}".prop_map(String::into_bytes),

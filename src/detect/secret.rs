@@ -1,8 +1,8 @@
 //! Secret access keys: which 40-character texts look like one.
 //!
-//! A secret is 30 random bytes in base64, nothing more, so its shape can only be told from other text by what
-//! randomness does and words, paths, hex and hashes do not. The thresholds' comments say how many real secrets each
-//! one loses; what it takes besides is context ([`super::context`]) or a key id nearby.
+//! A secret is 30 random bytes in base64, nothing more, so only its randomness distinguishes it from words, paths, hex
+//! and hashes. The comments on the thresholds say how many real secrets each one loses; beyond its shape, a secret
+//! needs context ([`super::context`]) or a key id nearby.
 
 use super::context::Context;
 use super::decode::escape;
@@ -11,27 +11,27 @@ use crate::text::alphabet::SECRET_LEN;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// True if a maximal base64 run may be, or hold, a secret, by its own characters and up to [`REACH`] on either side: the
-/// prefilter asks this of every run, and most are hashes, paths and identifiers.
+/// True if a maximal base64 run may be, or contain, a secret, by its own characters and up to [`REACH`] on either side.
+/// The prefilter calls this for every run, and most are hashes, paths and identifiers.
 pub fn may_be_one(text: &[u8], run: &Range<usize>) -> bool {
     match bounded(text, run.clone()) {
-        // The loosest test: what the context says is the costlier question.
+        // The loosest test: determining the context costs more.
         Some(span) => is_plausible(&text[span], Context::Strong),
-        // An SMTP password, or a secret that is base64 once more.
+        // An SMTP password, or a secret in base64 again.
         None => run.len() == SMTP_PASSWORD_LEN || (54..=56).contains(&run.len()),
     }
 }
 
-/// No more bytes before and after a run tell whether it stands alone.
+/// How many bytes before and after a run decide whether it stands alone.
 pub const REACH: usize = 8;
 
 /// Length of the base64 of an SMTP password of SES: 33 bytes.
 pub const SMTP_PASSWORD_LEN: usize = 44;
 
-/// The 40 characters within a maximal base64 `run` that stand alone, if there are such.
+/// The 40 characters within a maximal base64 `run` that stand alone, if any.
 pub fn bounded(text: &[u8], run: Range<usize>) -> Option<Range<usize>> {
     let mut start = run.start + escape::tail_of_escape(text, run.start);
-    // Quoted-printable; only where it leaves what has the length of a secret, since `=` also comes before one.
+    // Quoted-printable; only if the rest has the length of a secret, since `=` also precedes secrets.
     if run.len() == SECRET_LEN + 2 && text[..start].ends_with(b"=") && text[start..].starts_with(b"3D") {
         start += 2;
     }
@@ -41,8 +41,8 @@ pub fn bounded(text: &[u8], run: Range<usize>) -> Option<Range<usize>> {
     Some(start..run.end)
 }
 
-/// True if the characters on either side of `span` can end a value: no `-` or `_` (identifiers, base64url), no `=` after
-/// it (a name, or padding), no dotted name. `after_escape` says that the text before is an escaped character.
+/// True if the characters on either side of `span` can delimit a value: no `-` or `_` (identifiers, base64url), no `=`
+/// after it (a name, or padding), no dotted name. `after_escape` says that the text before is an escaped character.
 pub fn stands_alone(text: &[u8], span: &Range<usize>, after_escape: bool) -> bool {
     let left = text[..span.start].last().copied().filter(|_| !after_escape);
     let right = text.get(span.end).copied();
@@ -62,14 +62,14 @@ pub fn stands_alone(text: &[u8], span: &Range<usize>, after_escape: bool) -> boo
 
 /// True if `value` (40 base64 characters) looks random enough for what `context` says of it.
 pub fn is_plausible(value: &[u8], context: Context) -> bool {
-    // Cheapest first: most of what is asked about is hex, then paths and identifiers.
+    // Cheapest first: most candidates are hex, then paths and identifiers.
     let shape = Shape::of(value);
     if !shape.upper || !shape.lower {
-        // One secret in 10¹¹.
+        // Loses one secret in 10¹¹.
         return false;
     }
     match context {
-        // A name that says "secret key" outweighs much: only what cannot be random is refused.
+        // A name that says "secret key" outweighs much: only what cannot be random is rejected.
         Context::Strong => shape.changes >= 11 && shape.slashes <= 6 && entropy(value) >= 4.0 && word_count(value) < 3,
         // Class changes lose 6e-5, slashes 4e-4, no digit 1e-3, entropy 1e-4, words 2e-4.
         Context::Weak | Context::None => {
@@ -78,8 +78,9 @@ pub fn is_plausible(value: &[u8], context: Context) -> bool {
     }
 }
 
-/// True if `run` is a line of a block of base64 (PEM, MIME): it fills its line, and so does a run above or below that is
-/// not a key. Looks no further than [`WIDEST_LINE`] from the run: a minified file is one line, and each of its runs asks.
+/// True if `run` is a line of a block of base64 (PEM, MIME): it fills its line, and so does a run above or below that
+/// is not a key. Looks no further than [`WIDEST_LINE`] from the run: a minified file is one line, and this is called
+/// for each of its runs.
 pub fn in_block(text: &[u8], run: &Range<usize>) -> bool {
     let before = &text[run.start.saturating_sub(WIDEST_LINE)..run.start];
     let after = &text[run.end..text.len().min(run.end + WIDEST_LINE)];
@@ -100,7 +101,7 @@ pub fn in_block(text: &[u8], run: &Range<usize>) -> bool {
         let line = line.trim_ascii();
         let padding = line.iter().rev().take_while(|&&b| b == b'=').count();
         let body = &line[..line.len() - padding];
-        // Shorter than this it may be a key id, or a word.
+        // A shorter line may be a key id, or a word.
         let is_long = body.len() > 20 || padding > 0;
         is_long && body.iter().all(|&b| crate::text::alphabet::is_base64(b)) || line.starts_with(b"-----")
     };
@@ -112,13 +113,13 @@ pub fn in_block(text: &[u8], run: &Range<usize>) -> bool {
 /// Blocks of base64 have lines of 64 or 76 characters, or are one line; with room for indentation.
 const WIDEST_LINE: usize = 200;
 
-/// What can be counted of 40 characters.
+/// Statistics of 40 characters.
 struct Shape {
     upper: bool,
     lower: bool,
     digit: bool,
     slashes: usize,
-    /// Places where the class of characters (upper, lower, digit, symbol) changes.
+    /// The number of changes between classes of characters (upper, lower, digit, symbol).
     changes: usize,
 }
 
@@ -128,7 +129,7 @@ impl Shape {
         const LOWER: u8 = 2;
         const DIGIT: u8 = 4;
         const SYMBOL: u8 = 8;
-        /// The class of each byte: this is asked of every text of 40 characters.
+        /// The class of each byte, as a table, since every text of 40 characters is tested.
         const CLASSES: [u8; 256] = {
             let mut classes = [SYMBOL; 256];
             let mut b = 0;
@@ -157,7 +158,7 @@ impl Shape {
     }
 }
 
-/// How many common words of identifiers and paths `value` holds, in any case. One of four letters occurs by chance in
+/// The number of common words of identifiers and paths in `value`, in any case. One of four letters occurs by chance in
 /// one secret of 200, two in one of 50,000.
 fn word_count(value: &[u8]) -> usize {
     static WORDS: LazyLock<aho_corasick::AhoCorasick> = LazyLock::new(|| {

@@ -25,22 +25,22 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// How many encodings may lie around each other.
+/// Maximum number of nested encodings.
 const MAX_LAYERS: usize = 4;
 
-/// How much compressed text in one blob is unpacked, in bytes.
+/// Maximum amount of compressed text unpacked in one blob, in bytes.
 const MOST_UNPACKED: usize = 128 << 20;
 
-/// What it costs to begin to unpack something, as if so many bytes were unpacked.
+/// The cost of starting to unpack something, in unpacked bytes.
 const COST_OF_UNPACKING: usize = 16 << 10;
 
-/// More tokens than this are not read from one blob: no honest file has as many, and a hostile one could exhaust memory.
+/// Maximum number of tokens read from one blob: no honest file has as many, and a hostile one could exhaust memory.
 pub const MOST_TOKENS: usize = 100_000;
 
-/// How far after a word such as "secret" an escaped secret is looked for, in bytes.
+/// How far after a word such as "secret" an escaped secret is searched for, in bytes.
 const ESCAPE_REACH: usize = 300;
 
-/// How far from a key id to either side, in bytes: five lines of ordinary length.
+/// The same to either side of a key id, in bytes: five lines of ordinary length.
 const ID_ESCAPE_REACH: usize = 600;
 
 /// An access key id.
@@ -50,7 +50,7 @@ pub struct KeyId {
     pub dummy: Option<Dummy>,
 }
 
-/// Something that has the shape of a secret access key.
+/// Something that looks like a secret access key.
 #[derive(Debug, Clone)]
 pub struct SecretKey {
     pub part: Part<SecretString>,
@@ -58,7 +58,7 @@ pub struct SecretKey {
     pub dummy: Option<Dummy>,
 }
 
-/// Something that has the shape of an SES SMTP password.
+/// Something that looks like an SES SMTP password.
 #[derive(Debug, Clone)]
 pub struct SmtpPassword {
     pub part: Part<SecretString>,
@@ -79,7 +79,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// True if another token may be added; if not, says that one was left out.
+    /// True if another token may be added; if not, records that one was left out.
     fn has_room(&mut self) -> bool {
         let count =
             self.ids.len() + self.secrets.len() + self.smtp_passwords.len() + self.matches.len() + self.comments.len();
@@ -105,15 +105,15 @@ pub struct Tokenizer<'a> {
     tokens: Tokens,
     /// Bytes of compressed text that have been unpacked.
     unpacked: usize,
-    /// Seconds since 1970, if ages are told from now.
+    /// The current time in seconds since 1970, if ages are computed up to now.
     now: Option<i64>,
 }
 
-/// Text to read and the encodings that were undone to get it, outermost first.
+/// Text to read, and the encodings it was decoded from, outermost first.
 struct Layered<'a> {
     text: &'a [u8],
     layers: &'a [&'a dyn Decoded],
-    /// The text of the file, with none of them undone.
+    /// The text of the file, without these decoded.
     file: &'a [u8],
 }
 
@@ -143,10 +143,10 @@ impl<'a> Tokenizer<'a> {
         self.read_layered(&Layered { text: decoded.text(), layers: &[decoded], file: decoded.text() });
     }
 
-    /// The tokens, in order and each once.
+    /// The tokens, sorted and each once.
     pub fn finish(self) -> Tokens {
         let mut tokens = self.tokens;
-        // What is packed stands in one place, however much it is.
+        // Everything that was packed together has the same span.
         fn tidy<T>(list: &mut Vec<T>, span: impl Fn(&T) -> &Range<usize>, value: impl Fn(&T) -> &str) {
             list.sort_by_key(|token| (span(token).start, span(token).end));
             list.dedup_by(|a, b| span(a) == span(b) && value(a) == value(b));
@@ -221,12 +221,12 @@ impl<'a> Tokenizer<'a> {
                 Matcher::Finder(finder) => observers.extend(finder.observer()),
             }
         }
-        // What names a secret may send it.
+        // Code that names a secret may send it.
         let has_secret = || self.tokens.secrets.iter().any(|token| token.context > Context::None);
         if layered.layers.is_empty() && (names_secret || has_secret()) {
             observers.insert(Observer::Mailer);
         }
-        // A key beside the answer to whose it is.
+        // A key may be next to the caller identity that it belongs to.
         if !self.tokens.ids.is_empty() {
             observers.insert(Observer::RootUse);
         }
@@ -235,15 +235,15 @@ impl<'a> Tokenizer<'a> {
         }
     }
 
-    /// Notes what is no key and tells of one.
+    /// Records evidence about keys that is not itself a key.
     fn observe(&mut self, layered: &Layered, observer: Observer) {
-        // Where a secret stands is known in the text as it is.
+        // Spans of secrets are known only for text as it is.
         let own = self.tokens.secrets.iter().filter(|_| layered.layers.is_empty());
         let mut secrets: Vec<_> =
             own.filter(|token| token.dummy.is_none()).map(|token| token.part.span.clone()).collect();
         secrets.sort_unstable_by_key(|span| span.start);
         let around = observe::Surroundings { file: layered.file, secrets: &secrets, now: self.now };
-        // A bug in an observer must not cost the keys that were found, nor pass unseen.
+        // A bug in an observer must neither lose the keys found nor go unnoticed.
         let seen = catch_unwind(AssertUnwindSafe(|| observe::observe(observer, layered.text, &around)));
         self.tokens.is_cut |= seen.is_err();
         for seen in seen.unwrap_or_default() {
@@ -282,7 +282,7 @@ impl<'a> Tokenizer<'a> {
         true
     }
 
-    /// Reads what a run holds, if that is text which no word gives away.
+    /// Reads the content of a run, if it is text that no word reveals.
     fn read_packed(&mut self, layered: &Layered, run: &Range<usize>, decoded: &mut AlreadyDecoded) {
         match Packed::of(layered.text, run) {
             Some(_) if layered.layers.len() >= MAX_LAYERS => self.tokens.is_cut = true,
@@ -305,9 +305,9 @@ impl<'a> Tokenizer<'a> {
         if decoded.packed.iter().any(|known| known.reads(at)) {
             return;
         }
-        // To begin takes time, too, whatever comes of it.
+        // Starting takes time too, whatever the result.
         let left = MOST_UNPACKED.saturating_sub(self.unpacked + COST_OF_UNPACKING);
-        // What is left out is said.
+        // Record that something is left out.
         if left == 0 {
             self.tokens.is_cut = true;
             return;
@@ -332,8 +332,8 @@ impl<'a> Tokenizer<'a> {
         }
     }
 
-    /// A secret that is base64 once more, as in the `data:` of a Kubernetes secret: nothing in it says so, but that it
-    /// decodes to 40 base64 characters.
+    /// A secret in base64 again, as in the `data:` of a Kubernetes secret: recognisable only because it decodes to 40
+    /// base64 characters.
     fn read_wrapped_secret(&mut self, layered: &Layered, run: Range<usize>) {
         let padding = layered.text[run.end..].iter().take(2).take_while(|&&b| b == b'=').count();
         if run.len() + padding != 56 {
@@ -432,7 +432,7 @@ impl<'a> Tokenizer<'a> {
         }
     }
 
-    /// Reads decoded text. In too many layers it is not read, and that is said if it speaks of keys.
+    /// Reads decoded text. If nested too deeply, it is not read, which is recorded if it mentions keys.
     fn read_inner(&mut self, layered: &Layered, inner: &dyn Decoded) {
         if layered.layers.len() >= MAX_LAYERS {
             let speaks = |(_, mark): &(usize, Mark)| matches!(mark, Mark::KeyId | Mark::SecretWord);
@@ -444,7 +444,7 @@ impl<'a> Tokenizer<'a> {
     }
 }
 
-/// The last texts that were decoded, so that a text full of anchors is not decoded for each of them.
+/// The most recently decoded texts, so that a text full of anchors is not decoded for each of them.
 #[derive(Default)]
 struct AlreadyDecoded<'a> {
     base64: VecDeque<Base64Text>,

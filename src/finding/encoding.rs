@@ -1,6 +1,6 @@
 //! How a value is written where it was found.
 
-/// How a value is written in the blob, where that is not as it is.
+/// How a value is encoded in the blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoding {
@@ -8,9 +8,9 @@ pub enum Encoding {
     Base64,
     /// Hexadecimal digits.
     Hex,
-    /// Compressed by gzip, and in base64.
+    /// Compressed with gzip, then base64.
     Gzip,
-    /// Compressed in another way, and in base64.
+    /// Compressed in another way, then base64.
     Compressed,
     /// Written as a list of bytes in source code.
     ByteArray,
@@ -22,6 +22,6 @@ pub enum Encoding {
     Utf32Le,
     /// UTF-32, high byte first.
     Utf32Be,
-    /// Some characters are escaped (percent-encoding, `\/`, `\u002f`), or a soft line break cuts it.
+    /// Some characters are escaped (percent-encoding, `\/`, `\u002f`), or a soft line break splits it.
     Escaped,
 }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Evidence {
-    /// The profile or user that the file gives it to.
+    /// The profile or user it belongs to, according to the file.
     pub owner: Option<Arc<Owner>>,
     /// What says that it is a root user's key, the strongest first.
     pub root_signs: Vec<RootSign>,
-    /// What the name of a lone id or secret says besides that it is one: `prod`. Empty if nothing.
+    /// The specific part of the name of a lone id or secret: `prod`. Empty if none.
     pub label: Option<Box<str>>,
     /// The request that it signed.
     pub request: Option<Arc<SignedRequest>>,
@@ -31,18 +31,18 @@ pub struct Evidence {
 pub struct Owner {
     /// Its name.
     pub name: String,
-    /// True if it is a profile of a file that the CLI and the SDKs read.
+    /// True if it is a profile in a file that the AWS CLI and SDKs read.
     pub is_profile: bool,
-    /// True if the session token that a temporary key needs is there, too, or it is no profile.
+    /// True if the session token that a temporary key needs is present, or if this is not a profile.
     pub has_token: bool,
 }
 
-/// How much a sign says.
+/// The strength of a sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Strength {
-    /// Somebody called it so.
+    /// Someone called it that.
     Weak,
-    /// It looks as only a root user's key does.
+    /// It looks the way only a root user's key does.
     Strong,
     /// AWS says so.
     Proof,
@@ -52,9 +52,9 @@ pub enum Strength {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct RootSign {
-    /// How much it says.
+    /// Its strength.
     pub strength: Strength,
-    /// What it is, as a sentence.
+    /// The sign, as a sentence.
     pub reason: Cow<'static, str>,
 }
 
@@ -64,7 +64,7 @@ pub struct RootSign {
 pub struct Link {
     /// The id of the key.
     pub id: String,
-    /// A sentence.
+    /// How it is known, as a sentence.
     pub reason: String,
     /// True if a signature proves it.
     pub is_proven: bool,

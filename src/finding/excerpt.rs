@@ -1,4 +1,4 @@
-//! The line a finding stands on, cut to a readable length and free of secrets.
+//! The lines of a finding, cut to a readable length and free of secrets.
 
 use std::ops::Range;
 
@@ -10,14 +10,14 @@ pub struct Excerpt {
     pub line: u32,
     /// Safe to show: secrets are masked (unless the run shows them), control characters replaced.
     pub text: Box<str>,
-    /// The id's bytes of `text`, if it stands here; or those of what is no key.
+    /// Byte range of the id in `text`, if it is here; or of what the finding is about, if not a key.
     pub id: Option<Range<u32>>,
-    /// The secret's bytes of `text`, if it stands here.
+    /// Byte range of the secret in `text`, if it is here.
     pub secret: Option<Range<u32>>,
 }
 
 impl Excerpt {
-    /// The values' bytes of the text, in order, and whether each is the secret.
+    /// Byte ranges of the values in the text, in order, and whether each is the secret.
     pub fn marks(&self) -> impl Iterator<Item = (Range<usize>, bool)> {
         let mark = |range: &Option<Range<u32>>, is_secret| {
             range.as_ref().map(|range| (range.start as usize..range.end as usize, is_secret))

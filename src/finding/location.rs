@@ -5,10 +5,11 @@ use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// A place in a file. Lines and columns are 1-based, a column counts UTF-16 code units (SARIF's `utf16CodeUnits`), and
-/// the end is the column after the last character. A byte order mark is not counted; a byte that is not UTF-8 counts 1.
+/// A location in a file. Lines and columns are 1-based, a column counts UTF-16 code units (SARIF's `utf16CodeUnits`),
+/// and the end is the column after the last character. A byte order mark is not counted; a byte that is not UTF-8
+/// counts as 1.
 ///
-/// Of what is beyond 32 bits, as a column of a line of 5 GB, the largest number is told: a report may hold millions of these.
+/// Numbers beyond 32 bits, such as a column in a line of 5 GB, are capped: a report may hold millions of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Location {
@@ -34,7 +35,7 @@ struct Point {
     line_start: usize,
 }
 
-/// The places of a few spans of one blob, by one pass over it up to the last of them.
+/// The locations of a few spans of one blob, found in one pass up to the last of them.
 #[derive(Debug)]
 pub struct Locations {
     points: HashMap<usize, Point, RandomState>,
@@ -42,7 +43,7 @@ pub struct Locations {
 }
 
 impl Locations {
-    /// Locates `spans` of `blob`; only they can be asked for afterwards.
+    /// Locates `spans` of `blob`; only these can be looked up afterwards.
     pub fn new(blob: &[u8], spans: impl IntoIterator<Item = Range<usize>>) -> Self {
         let mut offsets: Vec<usize> = spans.into_iter().flat_map(|span| [span.start, span.end]).collect();
         offsets.sort_unstable();
@@ -66,7 +67,7 @@ impl Locations {
         Self { points: points.collect(), wide }
     }
 
-    /// The place of a span that was given to [`Self::new`].
+    /// The location of a span that was given to [`Self::new`].
     pub fn of(&self, span: &Range<usize>) -> Location {
         let at =
             |offset: usize| self.points.get(&offset).copied().unwrap_or(Point { line: 1, column: 1, line_start: 0 });
@@ -86,7 +87,7 @@ impl Locations {
         self.points.get(&span.start).map_or(0, |point| point.line_start)
     }
 
-    /// How it is written, if the whole blob is wide text.
+    /// The encoding, if the whole blob is wide text.
     pub fn wide(&self) -> Option<Wide> {
         self.wide
     }

@@ -1,21 +1,21 @@
-//! A message in which a blob or a part of it stands: who wrote it to whom, where and when.
+//! The message that contains a blob or a part of it: who wrote it to whom, where and when.
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-/// Of a subject, name or address no more is kept, in characters.
+/// The maximum number of characters kept of a subject, name or address.
 const MAX_TEXT: usize = 1000;
 
-/// So many people are kept of those that a message went to, or came from, in one way; after them, one for each further
-/// domain, since it counts whether a message left the organisation.
+/// The maximum number of people kept in each role (author, recipient, …). Beyond it, one is kept for each further
+/// domain, because it matters whether a message left the organisation.
 const MAX_PARTIES: usize = 200;
 
-/// What kind of message.
+/// The kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Medium {
-    /// Mail that was sent, or was to be.
+    /// Mail, sent or to be sent.
     Mail,
-    /// A patch as `git format-patch` writes it, without an addressee: nobody has mailed it yet.
+    /// A patch written by `git format-patch`, without a recipient: it has not been mailed yet.
     Patch,
     /// Chat.
     Chat,
@@ -24,7 +24,7 @@ pub enum Medium {
 }
 
 impl Medium {
-    /// A word for machines.
+    /// A machine-readable identifier.
     pub fn word(self) -> &'static str {
         match self {
             Self::Mail => "mail",
@@ -35,59 +35,59 @@ impl Medium {
     }
 }
 
-/// Somebody.
+/// A sender or recipient.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Party {
-    /// As shown to people; empty if not given.
+    /// The display name; empty if not given.
     pub name: String,
-    /// A mail address, or what names a user of a chat; empty if not given.
+    /// A mail address or a chat user's id; empty if not given.
     pub address: String,
 }
 
-/// Where messages are exchanged that are not mail.
+/// Where messages other than mail are exchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Channel {
     /// Its name.
     pub name: String,
-    /// True if people of other organisations take part in it, so far as the export tells.
+    /// True if people from other organisations take part, as far as the export says.
     pub is_external: bool,
 }
 
-/// One message. Texts are as they were written, with encodings undone.
+/// One message. Texts are as written, with encodings decoded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Message {
-    /// What kind.
+    /// Its kind.
     pub medium: Medium,
     /// Who wrote it.
     pub from: Vec<Party>,
-    /// Who sent it, if somebody else.
+    /// Who sent it, if not the author.
     pub sender: Vec<Party>,
-    /// Who gets the answers.
+    /// Who receives replies.
     pub reply_to: Vec<Party>,
-    /// To whom.
+    /// The recipients.
     pub to: Vec<Party>,
-    /// To whom else.
+    /// Recipients of copies.
     pub cc: Vec<Party>,
-    /// To whom unseen by the others.
+    /// Recipients of blind copies.
     pub bcc: Vec<Party>,
     /// The mailing list it went through.
     pub list_id: String,
-    /// When, as RFC 3339 where it could be told; empty if not given.
+    /// Its date, in RFC 3339 format if it could be parsed; empty if not given.
     pub date: String,
-    /// What about.
+    /// Its subject or title.
     pub subject: String,
-    /// Its own name.
+    /// Its identifier.
     pub id: String,
     /// The channel or project.
     pub channel: Option<Channel>,
-    /// True if the author is not one of the organisation's own, so far as the export tells.
+    /// True if the author is from outside the organisation, as far as the export says.
     pub is_from_outside: bool,
     /// The message that this one is attached to or forwarded in.
     pub outer: Option<Arc<Message>>,
 }
 
 impl Message {
-    /// A message of which nothing is known yet.
+    /// A message about which nothing is known yet.
     pub fn new(medium: Medium) -> Self {
         Self {
             medium,
@@ -112,8 +112,8 @@ impl Message {
         self.to.iter().chain(&self.cc).chain(&self.bcc)
     }
 
-    /// The same with no more of each text, and no more people, than a report shows: whoever writes a message may write
-    /// megabytes of them.
+    /// The message with texts and lists of people cut to what a report shows: the author of a message can put megabytes
+    /// into them.
     #[must_use]
     pub fn bounded(mut self) -> Self {
         for list in [&mut self.from, &mut self.sender, &mut self.reply_to, &mut self.to, &mut self.cc, &mut self.bcc] {
@@ -141,7 +141,7 @@ impl Message {
         self
     }
 
-    /// What it takes in memory, in bytes, without the messages that it is in.
+    /// Its size in memory in bytes, excluding enclosing messages.
     pub fn weight(&self) -> usize {
         let parties = [&self.from, &self.sender, &self.reply_to, &self.to, &self.cc, &self.bcc];
         let party = |party: &Party| size_of::<Party>() + party.name.len() + party.address.len();
@@ -149,7 +149,7 @@ impl Message {
         size_of::<Self>() + texts + parties.into_iter().flatten().map(party).sum::<usize>()
     }
 
-    /// The same with every text passed through `hide`; but for the message that it is in.
+    /// A copy with every text passed through `hide`, except those of the enclosing message.
     #[must_use]
     pub fn hide(&self, hide: &impl Fn(&str) -> String) -> Self {
         let text = |text: &String| if text.is_empty() { String::new() } else { hide(text) };
@@ -183,10 +183,10 @@ impl Message {
     }
 }
 
-/// A text without its end if it is longer than [`MAX_TEXT`].
+/// A text truncated to [`MAX_TEXT`] characters.
 fn cut(text: String) -> String {
     match text.char_indices().nth(MAX_TEXT) {
-        // A copy, so that the rest is not kept.
+        // A copy, so that the rest is freed.
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
@@ -197,7 +197,7 @@ fn domain_of(address: &str) -> &str {
     &domain[..domain.floor_char_boundary(MAX_TEXT)]
 }
 
-/// A message around a blob: as it is, and as it may be shown. All that is found in it shares both.
+/// A message around a blob, in its original form and as it may be shown. All findings in the message share both.
 #[derive(Debug)]
 pub struct Enclosing {
     message: Message,
@@ -206,12 +206,12 @@ pub struct Enclosing {
 }
 
 impl Enclosing {
-    /// A message that may itself be in another one.
+    /// A message, possibly inside another one.
     pub fn new(message: Message, outer: Option<Arc<Self>>) -> Self {
         Self { message: message.bounded(), outer, shown: OnceLock::new() }
     }
 
-    /// What `show` makes of the message, and of those that it is in. It is asked once.
+    /// The message and its enclosing messages as returned by `show`, which is called once for each.
     pub fn shown(&self, show: &impl Fn(&Message) -> Message) -> &Arc<Message> {
         self.shown.get_or_init(|| {
             let outer = self.outer.as_ref().map(|outer| outer.shown(show).clone());
@@ -221,7 +221,7 @@ impl Enclosing {
 }
 
 impl Party {
-    /// As people write it: `Ann <ann@example.com>`.
+    /// In the usual form: `Ann <ann@example.com>`.
     pub fn to_text(&self) -> String {
         match (self.name.as_str(), self.address.as_str()) {
             (name, "") => name.to_owned(),

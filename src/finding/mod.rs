@@ -51,7 +51,7 @@ pub struct Finding {
     pub message: Option<Arc<Message>>,
     /// What the repository's history says of it, if that was scanned.
     pub history: Option<Arc<History>>,
-    /// A sentence on what allowed it until some day.
+    /// A sentence about an allow that has expired.
     pub expired: Option<Arc<str>>,
     /// Why it does not count, if it does not.
     pub suppression: Option<Box<Suppression>>,
@@ -90,13 +90,13 @@ pub struct Key {
     pub secret_fingerprint: Option<Fingerprint>,
     /// The id that belongs to a secret, if it was found elsewhere.
     pub link: Option<Arc<Link>>,
-    /// A sentence that proves that id and secret belong together.
+    /// The proof that id and secret belong together, as a sentence.
     pub proof: Option<Arc<str>>,
     /// What judgements are made from.
     pub evidence: Evidence,
 }
 
-/// What the occurrences of a key mean together.
+/// A judgement about all occurrences of a key together.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Judgement {
@@ -114,7 +114,7 @@ pub struct Judgement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Occurrence {
-    /// The file, and what is in it.
+    /// The file, and the part of it if it is a container.
     pub path: Arc<BlobPath>,
     /// The place.
     pub location: Location,
@@ -128,9 +128,9 @@ pub struct Occurrence {
 pub struct Value {
     /// The value as it may be shown.
     pub text: Cow<'static, str>,
-    /// Its place.
+    /// Its location.
     pub location: Location,
-    /// What was undone to read it, outermost first.
+    /// The encodings it was decoded from, outermost first.
     pub encodings: Box<[Encoding]>,
 }
 
@@ -240,7 +240,7 @@ impl Finding {
             && self.secret().is_none()
     }
 
-    /// True if it is of a secret access key alone, whose id is not known.
+    /// True if it is a secret access key alone, whose id is not known.
     pub fn is_lone_secret(&self) -> bool {
         matches!(self.rule.matcher, Matcher::Finder(Finder::SecretAccessKey))
             && self.id().is_none()

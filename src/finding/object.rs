@@ -4,16 +4,15 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Range;
 
-/// The name of a git object: the SHA-1 of its kind, size and content. It is taken from where git wrote it and not
-/// computed again.
+/// The id of a git object: the SHA-1 of its kind, size and content. It is read where git wrote it, and not recomputed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Oid([u8; Self::LENGTH]);
 
 impl Oid {
-    /// Bytes of a name.
+    /// Length of an id, in bytes.
     pub const LENGTH: usize = 20;
 
-    /// Hexadecimal digits of a name.
+    /// Number of hexadecimal digits of an id.
     pub const HEX_LENGTH: usize = 2 * Self::LENGTH;
 
     /// From raw bytes, as in indexes and trees.
@@ -26,7 +25,7 @@ impl Oid {
         bytes.first_chunk().copied().map(Self)
     }
 
-    /// From hexadecimal digits, as in commits and refs; `None` if they are not exactly that.
+    /// From hexadecimal digits, as in commits and refs; `None` if they are anything else.
     pub fn from_hex(digits: &[u8]) -> Option<Self> {
         let mut raw = [0; Self::LENGTH];
         let is_right = digits.len() == Self::HEX_LENGTH;
@@ -38,17 +37,17 @@ impl Oid {
         &self.0
     }
 
-    /// The first digits, as many as people usually quote.
+    /// The first digits, as many as are usually quoted.
     pub fn short(self) -> String {
         let mut hex = self.to_string();
         hex.truncate(10);
         hex
     }
 
-    /// Bits of a prefix.
+    /// Number of bits in a prefix.
     pub const PREFIX_BITS: u32 = 16;
 
-    /// How many prefixes there are.
+    /// Number of prefixes.
     pub const PREFIXES: usize = 1 << Self::PREFIX_BITS;
 
     /// The first 16 bits.
@@ -56,7 +55,7 @@ impl Oid {
         usize::from(u16::from_be_bytes([self.0[0], self.0[1]]))
     }
 
-    /// The first 64 bits, as a number that is ordered as names are.
+    /// The first 64 bits, as a number that sorts as ids do.
     fn leading(&self) -> u64 {
         u64::from_be_bytes(*self.0.first_chunk().expect("a name is longer"))
     }
@@ -66,24 +65,25 @@ impl Oid {
         u128::from_be_bytes(*self.0.last_chunk().expect("a name is longer"))
     }
 
-    /// True for the name of nothing, which reflogs use.
+    /// True for the all-zero id, which reflogs use for no object.
     pub fn is_zero(&self) -> bool {
         self.0 == [0; Self::LENGTH]
     }
 }
 
-/// Finds `wanted` among names in ascending order, of which `at` tells the one at a position.
+/// Finds `wanted` among ids in ascending order; `at` returns the one at a position.
 ///
-/// Names are spread evenly, so that a name's own digits tell where it is: three or four looks in place of the twenty that
-/// halving takes, each of which waits for memory.
+/// Ids are evenly distributed, so that an id's own digits tell where it is: three or four probes, each of which waits
+/// for memory, instead of the twenty of a binary search.
 ///
 /// The first `shared` bits are the same in all of them.
 pub fn search(positions: Range<usize>, shared: u32, wanted: &Oid, at: impl Fn(usize) -> Oid) -> Option<usize> {
-    /// So many guesses; after that the names are not spread evenly, which somebody must have made so.
+    /// Maximum number of guesses. If they do not suffice, the ids are not evenly distributed, which takes a forged
+    /// index.
     const MOST_GUESSES: usize = 8;
     let Range { start: mut low, end: mut high } = positions;
     let mut guesses = 0;
-    // What is known of the names on both sides.
+    // Bounds of the ids on both sides.
     let open = u64::MAX >> shared;
     let (mut least, mut most) = (wanted.leading() & !open, wanted.leading() | open);
     while low < high {
@@ -105,7 +105,7 @@ pub fn search(positions: Range<usize>, shared: u32, wanted: &Oid, at: impl Fn(us
 }
 
 impl Ord for Oid {
-    /// As of the bytes, by two numbers that overlap: this is asked millions of times.
+    /// Compares like the bytes, but as two overlapping numbers: this is called millions of times.
     fn cmp(&self, other: &Self) -> Ordering {
         self.leading().cmp(&other.leading()).then_with(|| self.trailing().cmp(&other.trailing()))
     }
@@ -149,7 +149,7 @@ pub enum ObjectKind {
 }
 
 impl ObjectKind {
-    /// As git writes it.
+    /// git's name for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Commit => "commit",
@@ -159,7 +159,7 @@ impl ObjectKind {
         }
     }
 
-    /// From what git writes.
+    /// Parses git's name for a kind.
     pub fn from_name(name: &[u8]) -> Option<Self> {
         [Self::Commit, Self::Tree, Self::Blob, Self::Tag].into_iter().find(|kind| kind.name().as_bytes() == name)
     }
@@ -171,7 +171,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn oids() -> impl Strategy<Value = Oid> {
-        // Some spread evenly, some crowded.
+        // Some evenly distributed, some clustered.
         prop_oneof![
             any::<[u8; 20]>().prop_map(Oid::new),
             any::<(bool, u8)>().prop_map(|(low, last)| {

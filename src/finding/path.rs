@@ -1,25 +1,25 @@
-//! How a blob is called.
+//! Names of blobs.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Stands between a container and what is in it where both are shown.
+/// Separates a container from its content where both are shown.
 pub const INSIDE: &str = " » ";
 
-/// A blob's name in reports: a file, by the path as given on the command line and what was found under it, with `/`
-/// between parts; and, if the blob is in a container, the names in there. They need not be valid UTF-8.
+/// A blob's name in reports: the file's path, starting as given on the command line, with `/` as separator; and, if the
+/// blob is in a container, the names inside. Names need not be valid UTF-8.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct BlobPath {
     file: Arc<[u8]>,
     inside: Vec<Arc<[u8]>>,
 }
 
-/// Of a longer name of something in a container only the start is kept, in bytes: file systems allow 255.
+/// The maximum length in bytes of a name inside a container; longer ones are truncated. File systems allow 255.
 const MAX_NAME: usize = 4096;
 
 impl BlobPath {
-    /// From a path of the file system. A leading `./` is left out.
+    /// From a file system path. A leading `./` is dropped.
     pub fn new(path: &Path) -> Self {
         let bytes = path.as_os_str().as_encoded_bytes();
         let bytes = if std::path::MAIN_SEPARATOR == '/' {
@@ -34,7 +34,7 @@ impl BlobPath {
         Self { file, inside: Vec::new() }
     }
 
-    /// The name of something under this one, given as git does: with `/`.
+    /// The name of something below this one, with `/` as separator, as in git.
     #[must_use]
     pub fn join(mut self, below: &[u8]) -> Self {
         let dir = if *self.file == *b"." { &[] } else { &self.file[..] };
@@ -43,7 +43,7 @@ impl BlobPath {
         self
     }
 
-    /// The name of something in this one: of an archive's entry, a mailbox' message.
+    /// The name of something inside this one, such as an archive entry or a message in a mailbox.
     #[must_use]
     pub fn within(&self, name: &[u8]) -> Self {
         let mut inner = self.clone();
@@ -59,17 +59,17 @@ impl BlobPath {
         &self.file
     }
 
-    /// The names on the way from the file to the blob; none if the blob is the file.
+    /// The names from the file down to the blob; empty if the blob is the file itself.
     pub fn inside(&self) -> &[Arc<[u8]>] {
         &self.inside
     }
 
-    /// What a report tells of it, in bytes.
+    /// The length of its text in a report, in bytes.
     pub fn weight(&self) -> usize {
         self.file.len() + self.inside.iter().map(|name| INSIDE.len() + name.len()).sum::<usize>()
     }
 
-    /// The same with every name of at least `length` bytes changed; `None` if there is none.
+    /// A copy in which every name of at least `length` bytes is changed; `None` if there are none.
     pub fn map_long(&self, length: usize, change: impl Fn(&[u8]) -> Vec<u8>) -> Option<Self> {
         let is_long = |name: &Arc<[u8]>| name.len() >= length;
         if !is_long(&self.file) && !self.inside.iter().any(is_long) {
@@ -79,32 +79,32 @@ impl BlobPath {
         Some(Self { file: change(&self.file), inside: self.inside.iter().map(change).collect() })
     }
 
-    /// The last part of the innermost name: that of a file without its directories.
+    /// The last component of the innermost name: the file name without directories.
     pub fn last_name(&self) -> &[u8] {
         let name = self.innermost();
         memchr::memrchr(b'/', name).map_or(name, |slash| &name[slash + 1..])
     }
 
-    /// The path of the innermost: what the rules for some paths look at.
+    /// The innermost path, which path-specific rules match against.
     pub fn innermost(&self) -> &[u8] {
         self.inside.last().unwrap_or(&self.file)
     }
 
-    /// All of it as text, as in `backup.tar.gz » etc/app.env`; what is not UTF-8 is replaced.
+    /// The complete name as text, as in `backup.tar.gz » etc/app.env`; invalid UTF-8 is replaced.
     pub fn to_text(&self) -> Cow<'_, str> {
         let file = String::from_utf8_lossy(&self.file);
         self.inside.iter().fold(file, |text, name| text + INSIDE + String::from_utf8_lossy(name))
     }
 }
 
-/// The file of the file system that a blob is, or is in.
+/// The path in the file system of the file that is the blob or contains it.
 #[cfg(unix)]
 pub fn to_path(path: &BlobPath) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     PathBuf::from(std::ffi::OsStr::from_bytes(path.file()))
 }
 
-/// The file of the file system that a blob is, or is in.
+/// The path in the file system of the file that is the blob or contains it.
 #[cfg(not(unix))]
 pub fn to_path(path: &BlobPath) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(path.file()).into_owned())

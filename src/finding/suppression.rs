@@ -3,27 +3,27 @@
 /// Why a finding does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Suppression {
-    /// It is nobody's key.
+    /// It is not a real key.
     Dummy(Dummy),
     /// The configuration allows it.
     Allowlist {
         /// File and line of the configuration.
         place: String,
-        /// What it gives as a reason; empty if nothing.
+        /// The reason given there; empty if none.
         reason: String,
     },
-    /// It was accepted.
+    /// The baseline accepts it.
     Baseline {
         /// File and line of the entry.
         place: String,
-        /// What it gives as a reason; empty if nothing.
+        /// The reason given there; empty if none.
         reason: String,
     },
     /// A comment in the file allows it.
     Inline {
         /// 1-based line of the comment.
         line: u32,
-        /// What the comment gives as a reason; empty if nothing.
+        /// The reason given in the comment; empty if none.
         reason: String,
     },
 }
@@ -32,9 +32,9 @@ pub enum Suppression {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dummy {
-    /// An example of AWS's documentation: it holds the word `EXAMPLE`.
+    /// An example from AWS's documentation: it contains the word `EXAMPLE`.
     Documented,
-    /// A value that someone wrote to stand for a key: repeated or counted-up characters, words.
+    /// A value written to stand for a key: repeated or sequential characters, words.
     Placeholder,
 }
 

@@ -7,14 +7,14 @@ use crate::finding::object::Oid;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Trees that were read are kept up to this many bytes in all.
+/// Maximum total size of cached trees, in bytes.
 const MOST_KEPT: usize = 64 << 20;
 
-/// So many entries of directories are compared for one commit: a few small trees can stand for more paths than there are
-/// atoms. The largest repositories have some million files.
+/// Maximum number of directory entries compared for one commit: a few small trees can describe more paths than there
+/// are atoms. The largest repositories have a few million files.
 const MAX_ENTRIES: usize = 4_000_000;
 
-/// The changes that are found are no more than this.
+/// Maximum number of changes.
 const MAX_CHANGES: usize = 1_000_000;
 
 /// What a comparison has found so far.
@@ -22,14 +22,14 @@ const MAX_CHANGES: usize = 1_000_000;
 pub struct Changes {
     /// By path.
     pub list: Vec<Change>,
-    /// How many entries were looked at.
+    /// Number of entries compared.
     entries: usize,
-    /// True if there are more.
+    /// True if a limit was reached, so that there may be more.
     pub is_cut: bool,
 }
 
 impl Changes {
-    /// Adds one, if there is room.
+    /// Adds a change, if there is room.
     pub fn push(&mut self, change: Change) {
         if self.list.len() < MAX_CHANGES {
             self.list.push(change);
@@ -38,7 +38,7 @@ impl Changes {
         }
     }
 
-    /// Counts one more entry; false if it is one too many.
+    /// Counts an entry; false once a limit is reached.
     fn enter(&mut self) -> bool {
         self.entries += 1;
         self.is_cut |= self.entries > MAX_ENTRIES || self.list.len() >= MAX_CHANGES;
@@ -46,21 +46,21 @@ impl Changes {
     }
 }
 
-/// A file that is not as it was in any of the older versions.
+/// A file that differs from all older versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Its path from the repository's root.
     pub path: Vec<u8>,
-    /// Its content now; `None` if it is gone.
+    /// Its blob now; `None` if the file was removed.
     pub new: Option<Oid>,
-    /// Its content in each of the older versions in which there is such a file.
+    /// Its blob in each older version that has the file.
     pub old: Vec<Oid>,
 }
 
 /// The entries of a directory by name.
 pub type Directory = BTreeMap<Vec<u8>, (Mode, Oid)>;
 
-/// Reads trees, each once as long as there is room.
+/// Reads trees, through a cache of limited size.
 #[derive(Debug)]
 pub struct TreeReader<'a> {
     odb: &'a Odb,
@@ -76,7 +76,7 @@ impl<'a> TreeReader<'a> {
     /// The directory that a tree describes.
     ///
     /// # Errors
-    /// If it cannot be read; in words that name it.
+    /// A message that names the tree, if it cannot be read.
     pub fn read(&self, tree: Oid) -> Result<Arc<Directory>, String> {
         let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(directory) = kept().0.get(&tree) {
@@ -88,7 +88,7 @@ impl<'a> TreeReader<'a> {
         let mut at = 0;
         while at < bytes.len() {
             let entry = TreeEntry::read(&bytes[at..]).filter(|_| kind == ObjectKind::Tree);
-            let entry = entry.ok_or_else(|| failed("it is no valid tree"))?;
+            let entry = entry.ok_or_else(|| failed("it is not a valid tree"))?;
             directory.insert(entry.name.to_vec(), (entry.mode, entry.oid));
             at += entry.length;
         }
@@ -102,7 +102,7 @@ impl<'a> TreeReader<'a> {
         Ok(directory)
     }
 
-    /// The files that in `new` are different from all of `old`; without any, all files.
+    /// The files in `new` that differ from those in every tree of `old`; all files if `old` is empty.
     ///
     /// # Errors
     /// If a tree cannot be read.
@@ -112,7 +112,7 @@ impl<'a> TreeReader<'a> {
         Ok(changes)
     }
 
-    /// Compares what is below `path` and appends what is different.
+    /// Compares everything below `path` and appends the differences.
     pub(super) fn compare(
         &self,
         path: &mut Vec<u8>,
@@ -125,7 +125,7 @@ impl<'a> TreeReader<'a> {
             return Ok(());
         }
         if depth > MOST_DEPTH {
-            return Err("directories are nested too deep".into());
+            return Err("directories are nested too deeply".into());
         }
         let olds: Vec<_> = old.iter().map(|tree| self.read(*tree)).collect::<Result<_, _>>()?;
         let new = new.map(|tree| self.read(tree)).transpose()?.unwrap_or_default();

@@ -1,47 +1,47 @@
-//! Looks at the files of a repository before libgit2 reads them: it would wait for a pipe, read a device for ever, and hold
-//! a file of any size in memory.
+//! Checks the files of a repository before libgit2 reads them: it would block on a pipe, read a device forever, and
+//! load a file of any size into memory.
 
+use crate::environment::Environment;
 use crate::file;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The largest of git's own text files that libgit2 may read, in bytes.
+/// Maximum size of git's own text files that libgit2 may read, in bytes.
 const MAX_TEXT: u64 = 64 << 20;
 
-/// The largest index or list of packed refs, in bytes: a million entries have some 100 MB.
+/// Maximum size of an index or of packed refs, in bytes: a million entries take about 100 MB.
 const MAX_LIST: u64 = 1 << 30;
 
-/// As many files may include each other in a row; git stops there, too.
+/// Maximum depth of nested includes; git's limit is the same.
 const MAX_INCLUDES: usize = 10;
 
-/// Directories of refs, logs and objects are not nested deeper.
+/// Maximum nesting depth of directories of refs, logs and objects.
 const MAX_DEPTH: usize = 64;
 
-/// Directories of a repository of which libgit2 reads files when it opens it, or asks for settings and attributes. Which
-/// files depends on its version, so that all of them must be regular ones.
+/// Directories in which libgit2 reads files when it opens a repository or looks up settings and attributes. Which files
+/// it reads depends on its version, so all of them must be regular files.
 const READ_AT_START: [&str; 3] = ["", "info", "objects/info"];
 
-/// Checks the files of settings that the user has for all repositories.
+/// Checks the configuration files that apply to all repositories of the user.
 ///
 /// # Errors
 /// As [`before_open`].
-pub fn check_user_settings() -> Result<(), String> {
-    let named = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
-    let home = std::env::home_dir();
-    let xdg = std::env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    let xdg = xdg.or_else(|| Some(home.as_ref()?.join(".config")));
-    let usual = [home.map(|dir| dir.join(".gitconfig")), xdg.map(|dir| dir.join("git/config"))];
-    // To name the device that is empty is the usual way to have no settings.
+pub fn check_user_settings(environment: &Environment) -> Result<(), String> {
+    let named = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"].into_iter();
+    let named = named.filter_map(|name| environment.variable(name)).map(PathBuf::from);
+    let xdg = environment.config_home();
+    let usual = [environment.home.as_ref().map(|dir| dir.join(".gitconfig")), xdg.map(|dir| dir.join("git/config"))];
+    // Naming the null device is the usual way to have no settings.
     let is_empty = |file: &PathBuf| file.as_path() == Path::new("/dev/null");
     named.chain(usual.into_iter().flatten()).filter(|file| !is_empty(file)).try_for_each(|file| check(&file, MAX_TEXT))
 }
 
-/// Checks what is read when the repository that `start`, a directory, is in is opened.
+/// Checks what is read when the repository that contains the directory `start` is opened.
 ///
 /// # Errors
-/// In words that name the file which is not a regular one, or too large.
-pub fn before_open(start: &Path) -> Result<(), String> {
-    check_user_settings()?;
+/// A message that names the file that is not a regular one, or too large.
+pub fn before_open(start: &Path, environment: &Environment) -> Result<(), String> {
+    check_user_settings(environment)?;
     let Some(git_dir) = find(start) else { return Ok(()) };
     let common_dir = common_dir(&git_dir);
     for dir in [&git_dir, &common_dir] {
@@ -49,7 +49,7 @@ pub fn before_open(start: &Path) -> Result<(), String> {
             check_files(&dir.join(part))?;
         }
         for name in ["config", "config.worktree"] {
-            check_includes(&dir.join(name), 0)?;
+            check_includes(&dir.join(name), 0, environment)?;
         }
     }
     let head = text(&git_dir.join("HEAD")).unwrap_or_default();
@@ -59,7 +59,7 @@ pub fn before_open(start: &Path) -> Result<(), String> {
     }
 }
 
-/// Checks what is read when refs are listed or resolved, also by their logs.
+/// Checks what is read when refs are listed or resolved, including reflogs.
 ///
 /// # Errors
 /// As [`before_open`].
@@ -79,7 +79,7 @@ pub fn before_objects(object_dirs: &[PathBuf]) -> Result<(), String> {
     object_dirs.iter().try_for_each(|dir| check_all(dir, 0))
 }
 
-/// The directory of the repository that `start` is in, as libgit2 finds it.
+/// The git directory of the repository that contains `start`, as libgit2 finds it.
 fn find(start: &Path) -> Option<PathBuf> {
     let start = start.canonicalize().ok()?;
     start.ancestors().find_map(|dir| {
@@ -92,7 +92,7 @@ fn find(start: &Path) -> Option<PathBuf> {
     })
 }
 
-/// Where the repository is that a worktree belongs to.
+/// The common directory of the repository that a worktree belongs to.
 fn common_dir(git_dir: &Path) -> PathBuf {
     text(&git_dir.join("commondir")).map_or_else(|| git_dir.to_owned(), |dir| git_dir.join(dir.trim()))
 }
@@ -101,7 +101,7 @@ fn text(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&file::read(path, MAX_TEXT).ok()?).into_owned())
 }
 
-/// A file that is not there, or may not be read, is libgit2's to tell of.
+/// Checks one file. libgit2 reports files that are missing or may not be read.
 fn check(path: &Path, max: u64) -> Result<(), String> {
     let Ok(facts) = fs::metadata(path) else { return Ok(()) };
     if !facts.is_file() && !facts.is_dir() {
@@ -113,26 +113,26 @@ fn check(path: &Path, max: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks the files that a file of settings includes. More lines are taken for an include than git does: it is only asked
-/// what the files are.
-fn check_includes(config: &Path, depth: usize) -> Result<(), String> {
+/// Checks the files that a configuration file includes. It takes more lines for includes than git does, which is
+/// harmless: only the type and size of the files are checked.
+fn check_includes(config: &Path, depth: usize, environment: &Environment) -> Result<(), String> {
     let Some(text) = text(config).filter(|_| depth < MAX_INCLUDES) else { return Ok(()) };
-    // A line goes on after a backslash, and quotes may stand anywhere in a value.
+    // A backslash continues a line, and quotes may occur anywhere in a value.
     for line in text.replace("\\\r\n", "").replace("\\\n", "").replace('"', "").lines() {
         let Some((key, value)) = line.split_once('=') else { continue };
         if !key.trim_end().to_ascii_lowercase().ends_with("path") {
             continue;
         }
         let value = value.split(['#', ';']).next().unwrap_or_default().trim();
-        let below_home = value.strip_prefix("~/").and_then(|rest| Some(std::env::home_dir()?.join(rest)));
+        let below_home = value.strip_prefix("~/").and_then(|rest| Some(environment.home.as_ref()?.join(rest)));
         let path = below_home.unwrap_or_else(|| config.parent().unwrap_or(Path::new("")).join(value));
         check(&path, MAX_TEXT)?;
-        check_includes(&path, depth + 1)?;
+        check_includes(&path, depth + 1, environment)?;
     }
     Ok(())
 }
 
-/// Checks the files in a directory, not those below it.
+/// Checks the files in a directory, but not in its subdirectories.
 fn check_files(dir: &Path) -> Result<(), String> {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let is_list = entry.file_name() == "index" || entry.file_name() == "packed-refs";
@@ -141,10 +141,10 @@ fn check_files(dir: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks all files below a directory. What kind a file is, is known from the directory, so that this costs little.
+/// Checks all files below a directory. Directory entries include the file type, so this costs little.
 fn check_all(dir: &Path, depth: usize) -> Result<(), String> {
     if depth > MAX_DEPTH {
-        return Err(format!("{} is nested too deep", dir.display()));
+        return Err(format!("{} is nested too deeply", dir.display()));
     }
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         match entry.file_type() {

@@ -13,34 +13,34 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Parts that an object shares with its base are told from this many bytes on.
+/// Minimum length in bytes of the shared parts of an object and its base that are passed on.
 pub const LEAST_SHARED: usize = 64;
 
 /// An object to scan.
 #[derive(Debug, Clone, Copy)]
 pub struct Object<'a> {
-    /// Its number: the same for all copies of it.
+    /// Its number in the database; each copy has its own.
     pub node: Node,
     /// A blob, commit or tag.
     pub kind: ObjectKind,
-    /// Its content. Lines of a commit or tag are those of `git cat-file -p`.
+    /// Its content; that of a commit or tag is as in `git cat-file -p`.
     pub bytes: &'a [u8],
 }
 
-/// Takes objects, from several threads at once and in any order, but each before those that are made from it.
+/// Receives objects, from several threads at once and in any order, but each before those derived from it.
 pub trait Inspector: Sync {
-    /// What is remembered of an object while others are made from it.
+    /// State that is kept for an object while others are derived from it.
     type State;
 
-    /// Takes an object that stands for itself.
+    /// Receives a whole object.
     fn whole(&self, object: Object) -> Self::State;
 
-    /// Takes an object that was made from another one, and the parts both share, in order; those of at least
-    /// [`LEAST_SHARED`] bytes.
+    /// Receives an object that is derived from another one, and the parts of at least [`LEAST_SHARED`] bytes that they
+    /// share, in order.
     fn derived(&self, object: Object, base: &Self::State, shared: &[Copied]) -> Self::State;
 }
 
-/// An object database and, of each pack, who is made from whom.
+/// An object database and, for each pack, which objects are derived from which.
 #[derive(Debug)]
 pub struct History<'a> {
     /// The objects.
@@ -50,31 +50,31 @@ pub struct History<'a> {
     progress: &'a Progress,
 }
 
-/// What a walk has learned besides what it handed over.
+/// What a walk collects besides the objects that it hands over.
 #[derive(Debug, Default)]
 pub struct Outline {
-    /// Every commit, by name, each once.
+    /// All commits, sorted by object id, without duplicates.
     pub commits: Vec<Commit>,
-    /// What annotated tags name, by tag.
+    /// Targets of annotated tags, by tag.
     pub tags: BTreeMap<Oid, Oid>,
-    /// Objects that could not be read, by name, and why.
+    /// Objects that could not be read, and why.
     pub lost: BTreeMap<Oid, String>,
 }
 
 /// A commit's place in history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
-    /// Its name.
+    /// Its object id.
     pub oid: Oid,
     /// Its root directory.
     pub tree: Oid,
-    /// The commits it follows.
+    /// Its parents.
     pub parents: Parents,
-    /// When it was committed, in seconds since 1970, as it says.
+    /// Its committer date, in seconds since 1970.
     pub time: i64,
 }
 
-/// The commits that a commit follows. Nearly all follow one.
+/// The parents of a commit. Nearly all commits have exactly one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parents {
     /// One.
@@ -104,16 +104,16 @@ impl FromIterator<Oid> for Parents {
     }
 }
 
-/// How far a walk is; read by whoever shows it.
+/// Progress of a walk, for display.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Objects there are.
+    /// Number of all objects.
     pub total: AtomicU64,
-    /// Objects that are done.
+    /// Objects processed so far.
     pub objects: AtomicU64,
-    /// Bytes of them.
+    /// Bytes of these objects.
     pub bytes: AtomicU64,
-    /// Of them, those that hold something.
+    /// Number of these objects in which something was found.
     pub hits: AtomicU64,
 }
 
@@ -129,7 +129,7 @@ impl<'a> Counter<'a> {
         Self { progress, objects: 0, bytes: 0 }
     }
 
-    /// Counts an object. The sum is passed on now and then, since many threads wait for each other there.
+    /// Counts an object. The sum is passed on only now and then, to avoid contention between threads.
     pub(super) fn count(&mut self, bytes: u64) {
         const EVERY: u64 = 256;
         self.objects += 1;
@@ -160,7 +160,7 @@ impl<'a> History<'a> {
         Self { odb, forests, limit, progress }
     }
 
-    /// Objects there are, copies counted.
+    /// Number of objects, including copies.
     pub fn len(&self) -> usize {
         self.odb.len()
     }
@@ -170,7 +170,7 @@ impl<'a> History<'a> {
         self.odb.is_empty()
     }
 
-    /// How far its walks are.
+    /// Progress of its walks.
     pub fn progress(&self) -> &'a Progress {
         self.progress
     }
@@ -203,8 +203,8 @@ impl<'a> History<'a> {
         outline
     }
 
-    /// Lets one visitor a thread, made for the number of the first object of what it visits, take all objects of some
-    /// kinds; loose ones as if they were a pack of whole objects.
+    /// Visits all objects of some kinds, with one visitor for each thread and pack; loose objects are treated as a pack
+    /// of whole objects. `visitor` gets the number of the first object in the pack.
     pub fn visit<V: Visitor>(
         &self,
         kinds: &[ObjectKind],
@@ -224,7 +224,7 @@ impl<'a> History<'a> {
         let next = AtomicU32::new(loose.start);
         rayon::broadcast(|_| {
             let mut visitor = visitor(loose.start);
-            // A thread that finds the end passes it by one, and there are few threads.
+            // Each thread passes the end by one; there are too few threads for an overflow.
             while let node = next.fetch_add(1, Ordering::Relaxed)
                 && node < loose.end
             {
@@ -241,9 +241,9 @@ impl<'a> History<'a> {
         });
     }
 
-    /// Deltas that lead nowhere are not met on a walk.
+    /// Adds the deltas that never reach a whole object, which a walk does not visit.
     fn add_orphans(&self, lost: &mut BTreeMap<Oid, String>) {
-        /// Of so many it is found out where they lead, which may be far.
+        /// Maximum number of chains that are followed to find out what is wrong, since they may be long.
         const MOST_FOLLOWED: usize = 1000;
         for (PackFile { pack, .. }, forest) in self.odb.packs().iter().zip(&self.forests) {
             for (number, &entry) in forest.orphans().iter().enumerate() {
@@ -254,7 +254,7 @@ impl<'a> History<'a> {
         }
     }
 
-    /// What is damaged in one place and whole in another is not lost.
+    /// An object that is damaged in one place and intact in another is not lost.
     fn forgive_copies(&self, outline: &mut Outline) {
         outline.lost.retain(|oid, _| {
             let has_copies = self.odb.copies(oid).nth(1).is_some();
@@ -263,7 +263,7 @@ impl<'a> History<'a> {
     }
 }
 
-/// Appends the shorter to the longer, so that there is never more than one copy of most.
+/// Appends the shorter list to the longer one, to hold as few elements as possible twice.
 fn append<T>(all: &mut Vec<T>, some: &mut Vec<T>) {
     if all.len() < some.len() {
         std::mem::swap(all, some);
@@ -271,7 +271,7 @@ fn append<T>(all: &mut Vec<T>, some: &mut Vec<T>) {
     all.append(some);
 }
 
-/// Hands objects over and keeps the outline of one thread.
+/// Hands over the objects of one thread and keeps their outline.
 struct Scanner<'a, I> {
     history: &'a History<'a>,
     first: Node,
@@ -293,7 +293,7 @@ impl<I> Scanner<'_, I> {
                         parents: links.parents().collect(),
                         time: links.time,
                     }),
-                    None => self.lose(oid, "it is no valid commit".into()),
+                    None => self.lose(oid, "it is not a valid commit".into()),
                 }
             }
             ObjectKind::Tag => {

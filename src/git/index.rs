@@ -1,10 +1,11 @@
 //! Git's index: what `git commit` would record.
 //!
-//! To decode 100,000 entries takes longer than all else that a hook does, and hardly any of them matters. So they are read in
-//! place, each when it is asked for, after one pass that notes where they start. Only of an index with prefixed paths
-//! (version 4), or in two files, all are decoded.
+//! Decoding 100,000 entries would take longer than everything else a hook does, and hardly any of them matters. One
+//! pass therefore records where the entries start, and each is read in place when needed. All entries are decoded only
+//! if the index has prefix-compressed paths (version 4) or is split into two files.
 //!
-//! The checksum is not verified: that takes longer than all the rest, and git does not do it either.
+//! Only [`Index::open_verified`] verifies the checksum: it takes longer than all the rest, and git does not do it
+//! either.
 //!
 //! Source: [gitformat-index](https://git-scm.com/docs/gitformat-index).
 
@@ -24,70 +25,69 @@ pub struct Index {
 }
 
 enum Entries {
-    /// In the file, and where each starts in it.
+    /// Read in place, with the offset of each in the file.
     InPlace(Map, Vec<u32>),
     Decoded(Decoded),
 }
 
-/// Entries that were read.
+/// Decoded entries.
 #[derive(Default)]
 struct Decoded {
-    /// All paths, one after the other.
+    /// All paths, concatenated.
     paths: Vec<u8>,
-    /// Where the path of each is among them, and the rest of it.
+    /// For each entry, the range of its path in `paths`, and its other fields.
     entries: Vec<(Range<usize>, Facts)>,
 }
 
-/// What the index says of a file.
+/// An entry of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// From the top of the working tree; that of a directory ends with `/`.
+    /// Path from the top of the working tree; that of a directory ends with `/`.
     pub path: &'a [u8],
-    /// What is at it.
+    /// Its other fields.
     pub facts: Facts,
 }
 
-/// What is at a path.
+/// The fields of an entry besides its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
-    /// Its content.
+    /// The object.
     pub oid: Oid,
-    /// What it is.
+    /// Kind of the entry.
     pub kind: EntryKind,
     /// True if it is one side of a conflict.
     pub is_conflicted: bool,
-    /// True if it is only announced (`git add --intent-to-add`), and will not be committed.
+    /// True if it was only added with `git add --intent-to-add`, and will not be committed.
     pub is_announced: bool,
 }
 
-/// What an entry stands for.
+/// Kind of an index entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
     /// A file or a symbolic link.
     File,
-    /// A directory as a whole, of a sparse index.
+    /// A whole directory, in a sparse index.
     Directory,
-    /// A commit of another repository.
+    /// A submodule: a commit of another repository.
     Submodule,
 }
 
-/// A directory of the index that is as in a tree, so far as that is known ("cache tree").
+/// A directory of the index and, if known, the tree object that it equals (git's "cache tree").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedTree {
-    /// The tree that it is as in, if it has not changed since that was written.
+    /// The tree that it equals; `None` if it has changed since that was written.
     pub oid: Option<Oid>,
-    /// How many entries are below it; 0 if it has changed.
+    /// Number of entries below it; 0 if it has changed.
     pub entry_count: usize,
     name: Vec<u8>,
     children: Vec<Self>,
 }
 
-/// Where directories are nested deeper, all are compared as if nothing were known of them: it is read by recursion, and
-/// nobody nests them so deep.
+/// Maximum depth of a cache tree, which is read recursively. A deeper one, which no real repository has, is ignored.
 const MOST_CACHED_DEPTH: usize = 256;
 
 impl CachedTree {
-    /// The directory of this name in it.
+    /// Its subdirectory of this name.
     pub fn child(&self, name: &[u8]) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name)
     }
@@ -101,7 +101,7 @@ impl CachedTree {
         let (name, data) = split_once(data, 0)?;
         let (counts, data) = split_once(data, b'\n')?;
         let (entries, subtrees) = std::str::from_utf8(counts).ok()?.split_once(' ')?;
-        // A negative one says that the directory has changed, and then no object is named.
+        // A negative count means that the directory has changed; no object id follows.
         let (entries, subtrees): (i64, usize) = (entries.parse().ok()?, subtrees.parse().ok()?);
         let (oid, mut data) = data.split_at_checked(if entries < 0 { 0 } else { Oid::LENGTH })?;
         let mut children = Vec::new();
@@ -116,30 +116,30 @@ impl CachedTree {
 }
 
 impl Index {
-    /// Reads the index that git would use now: while a hook runs, `GIT_INDEX_FILE` names it. There need not be one.
+    /// Reads the index that git would use now; during a hook, `GIT_INDEX_FILE` names it. There need not be one.
     ///
     /// # Errors
-    /// If it cannot be read; in words that name the file.
+    /// A message that names the file, if it cannot be read.
     pub fn read(repository: &Repository) -> Result<Self, String> {
         match named_index(repository) {
             Some(path) if path.exists() => Self::open(&path),
-            Some(path) => Err(failed(&path, &"GIT_INDEX_FILE names it, and it is not there")),
+            Some(path) => Err(failed(&path, &"GIT_INDEX_FILE names it, but it does not exist")),
             None => Self::open(&repository.git_dir().join("index")),
         }
     }
 
-    /// Reads the index in a file. It is empty if there is no such file.
+    /// Reads an index file. The index is empty if there is no such file.
     ///
     /// # Errors
-    /// If it cannot be read; in words that name the file.
+    /// A message that names the file, if it cannot be read.
     pub fn open(path: &Path) -> Result<Self, String> {
         Self::open_checked(path, |_| true)
     }
 
-    /// As [`Self::open`], and verifies the checksum: for who relies on what is not in it.
+    /// Like [`Self::open`], but verifies the checksum; for callers that rely on a file not being in the index.
     ///
     /// # Errors
-    /// As [`Self::open`], and if the checksum is another one.
+    /// As [`Self::open`], and if the checksum is wrong.
     pub fn open_verified(path: &Path) -> Result<Self, String> {
         Self::open_checked(path, has_checksum)
     }
@@ -166,14 +166,14 @@ impl Index {
                 let (base, bitmaps) = link.split_at_checked(Oid::LENGTH).ok_or(DAMAGED)?;
                 let base = Oid::read(base).ok_or(DAMAGED)?;
                 let shared = path.with_file_name(format!("sharedindex.{base}"));
-                let words = |words: &str| format!("of {}, which it shares: {words}", shared.display());
+                let words = |words: &str| format!("its shared index {}: {words}", shared.display());
                 let shared_bytes = Map::open(&shared).map_err(|error| words(&describe(&error)))?;
                 let shared_layout = Layout::of(&shared_bytes).map_err(words)?;
                 if !is_sound(&shared_bytes) {
                     return Err(words(DAMAGED));
                 }
                 if shared_layout.link.is_some() || !shared_bytes.ends_with(base.as_bytes()) {
-                    return Err(words("it is another one"));
+                    return Err(words("it does not match the index"));
                 }
                 let shared = shared_layout.decode(&shared_bytes).ok_or_else(|| words(DAMAGED))?;
                 merge(shared, layout.decode(&bytes).ok_or(DAMAGED)?, bitmaps).ok_or(DAMAGED)?
@@ -190,12 +190,12 @@ impl Index {
         }
     }
 
-    /// An entry. They are in the order of their paths.
+    /// An entry. Entries are sorted by path.
     pub fn entry(&self, number: usize) -> Entry<'_> {
         match &self.entries {
             Entries::InPlace(bytes, starts) => {
                 let start = starts[number] as usize;
-                // Layout has found it there.
+                // `Layout` has checked that it is there.
                 let path = path_at(bytes, start).and_then(|path| bytes.get(path)).unwrap_or_default();
                 Entry { path, facts: Facts::at(bytes, start) }
             }
@@ -206,7 +206,7 @@ impl Index {
         }
     }
 
-    /// The first of the entries of `range` whose path does not start with `prefix`, if those that do come first.
+    /// The first entry in `range` whose path does not start with `prefix`, provided that all those that do come first.
     pub fn end_of(&self, range: Range<usize>, prefix: &[u8]) -> usize {
         let Range { mut start, mut end } = range;
         while start < end {
@@ -220,7 +220,7 @@ impl Index {
         start
     }
 
-    /// The top directory, if git noted which directories have not changed.
+    /// The cache tree of the top directory, if git recorded one.
     pub fn cached_tree(&self) -> Option<&CachedTree> {
         self.cached.as_ref()
     }
@@ -238,29 +238,29 @@ fn failed(path: &Path, words: &dyn std::fmt::Display) -> String {
 
 const DAMAGED: &str = "it is damaged";
 
-/// True if the file ends with the checksum of what is before it; or with zeros, as git writes it where `index.skipHash` is
-/// set.
+/// True if the file ends with the checksum of its content, or with zeros, as git writes it with `index.skipHash`.
 fn has_checksum(bytes: &[u8]) -> bool {
     bytes
         .split_last_chunk::<{ Oid::LENGTH }>()
         .is_some_and(|(content, checksum)| *checksum == [0; Oid::LENGTH] || Sha1::digest(content)[..] == checksum[..])
 }
 
-/// The index that git names to its hooks, if this is the repository that the hook is of. A relative path starts at the top
-/// of the working tree, wherever the hook has gone since.
+/// The index that git names to its hooks, if the hook runs for this repository. A relative path starts at the top of
+/// the working tree, even if the hook has changed directory.
 fn named_index(repository: &Repository) -> Option<PathBuf> {
     let top = repository.work_dir()?.canonicalize().ok()?;
-    let here = std::env::current_dir().ok()?.canonicalize().ok()?;
-    std::env::var_os("GIT_INDEX_FILE").filter(|_| here.starts_with(&top)).map(|path| top.join(path))
+    let environment = repository.environment();
+    let here = environment.working_dir.canonicalize().ok()?;
+    environment.variable("GIT_INDEX_FILE").filter(|_| here.starts_with(&top)).map(|path| top.join(path))
 }
 
-/// The most that paths may unfold to, in bytes: with each entry a long path may take two bytes.
+/// Maximum total length of decoded paths, in bytes: prefix compression can store a long path in two bytes.
 const MOST_PATHS: usize = 1 << 30;
 
-/// `DIRC`, the version, the number of entries.
+/// Length of the header: `DIRC`, the version, the number of entries.
 const HEADER: usize = 12;
 
-/// Places in an entry: of its mode, object and flags, and of its path, before which version 3 may have more flags.
+/// Offsets in an entry: of its mode, object id and flags, and of its path, which in version 3 may follow more flags.
 const MODE: usize = 24;
 const OBJECT: usize = 40;
 const FLAGS: usize = 60;
@@ -271,24 +271,24 @@ const STAGE: u16 = 3 << 12;
 const PATH_LENGTH: u16 = 0xfff;
 const INTENT_TO_ADD: u16 = 1 << 13;
 
-/// What is where in a file.
+/// The layout of an index file.
 struct Layout<'a> {
     version: u32,
-    /// Where the entries start.
+    /// Offsets of the entries.
     starts: Vec<u32>,
     cached: Option<CachedTree>,
-    /// What tells of the file that it shares entries with.
+    /// The `link` extension, which names the shared index.
     link: Option<&'a [u8]>,
 }
 
 impl<'a> Layout<'a> {
     fn of(bytes: &'a [u8]) -> Result<Self, &'static str> {
-        let version = u32_at(bytes, 4).filter(|_| bytes.starts_with(b"DIRC")).ok_or("it is none")?;
+        let version = u32_at(bytes, 4).filter(|_| bytes.starts_with(b"DIRC")).ok_or("it is not a git index")?;
         let count = u32_at(bytes, 8).ok_or(DAMAGED)? as usize;
         if !matches!(version, 2..=4) {
-            return Err("its version is not known: versions 2 to 4 are");
+            return Err("its version is not supported; versions 2 to 4 are");
         }
-        // Where entries start is kept in 32 bits, and no entry is shorter than this.
+        // Offsets are kept in 32 bits, and no entry is shorter than `MORE_FLAGS`.
         if bytes.len() > u32::MAX as usize || count > bytes.len() / MORE_FLAGS {
             return Err(DAMAGED);
         }
@@ -306,12 +306,12 @@ impl<'a> Layout<'a> {
             let (data, next) = after[4..].split_at_checked(size).ok_or(DAMAGED)?;
             match signature {
                 b"TREE" => layout.cached = CachedTree::read(data),
-                // Some versions of git say by a base of zeros that they share nothing any more.
+                // Some versions of git write a base of zeros if nothing is shared any more.
                 b"link" => layout.link = Some(data).filter(|data| !data.starts_with(&[0; Oid::LENGTH])),
-                // That there are directories among the entries is seen from them.
+                // Directory entries are recognised by their mode.
                 b"sdir" => {}
-                // What others change, must be known to who reads them.
-                [first, ..] if first.is_ascii_lowercase() => return Err("it has an extension that is not known"),
+                // A reader must understand every extension whose name starts with a lowercase letter.
+                [first, ..] if first.is_ascii_lowercase() => return Err("it has an extension that is not supported"),
                 _ => {}
             }
             rest = next;
@@ -342,8 +342,8 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// Entries that are shared, with what an index changes of them: two bitmaps tell which of them are gone and which have other
-/// contents. Those stand first among its `own`, without their paths; the others are new.
+/// Applies a split index to the shared entries: two bitmaps say which of them were removed and which were replaced. The
+/// replacements come first among its `own` entries, without paths; the others are new.
 fn merge(shared: Decoded, own: Decoded, bitmaps: &[u8]) -> Option<Decoded> {
     let mut paths = shared.paths;
     let mut shared: Vec<_> = shared.entries.into_iter().map(Some).collect();
@@ -368,7 +368,7 @@ fn merge(shared: Decoded, own: Decoded, bitmaps: &[u8]) -> Option<Decoded> {
 }
 
 impl Facts {
-    /// Of the entry that starts `at`, which is there.
+    /// The fields of the entry that starts `at`, which must exist.
     fn at(bytes: &[u8], at: usize) -> Self {
         let flags = u16_at(bytes, at + FLAGS).unwrap_or(0);
         let more = if flags & EXTENDED == 0 { 0 } else { u16_at(bytes, at + MORE_FLAGS).unwrap_or(0) };
@@ -385,24 +385,24 @@ impl Facts {
         }
     }
 
-    /// True if it is a file that a commit would hold.
+    /// True if it is a file that would be committed.
     pub fn is_committed_file(&self) -> bool {
         self.kind != EntryKind::Submodule && !self.is_announced
     }
 }
 
-/// Where the entry ends that starts `at`; `None` if it does not end where it should.
+/// The end of the entry that starts `at`; `None` if it is malformed.
 fn next_entry(bytes: &[u8], at: usize, version: u32) -> Option<usize> {
     if version < 4 {
-        // Its path ends with one to eight bytes of nothing, so that the length of all is divisible by eight.
+        // One to eight NUL bytes follow the path, so that the length of the entry is divisible by eight.
         return Some(at + ((path_at(bytes, at)?.end - at + 8) & !7));
     }
     let (_, added) = taken_at(bytes, path_start(bytes, at)?)?;
     Some(added + memchr::memchr(0, bytes.get(added..)?)? + 1)
 }
 
-/// How many bytes an entry of version 4 takes from the end of the path before it, and where what it adds to it starts, up to
-/// a byte of nothing. The number is written as that of an offset delta in a pack.
+/// For an entry of version 4: how many bytes to cut from the end of the previous path, and where the NUL-terminated
+/// suffix to append starts. The number is encoded like the offset of an offset delta in a pack.
 fn taken_at(bytes: &[u8], mut at: usize) -> Option<(usize, usize)> {
     let mut taken = 0usize;
     loop {
@@ -416,10 +416,10 @@ fn taken_at(bytes: &[u8], mut at: usize) -> Option<(usize, usize)> {
     }
 }
 
-/// Where the path is of the entry that starts `at`, in versions 2 and 3; `None` if it does not end where it should.
+/// The range of the path of the entry that starts `at`, in versions 2 and 3; `None` if no NUL follows it.
 fn path_at(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let start = path_start(bytes, at)?;
-    // Of a longer one only its end tells how long it is.
+    // The field is too small for the length of longer paths.
     let length = match u16_at(bytes, at + FLAGS)? & PATH_LENGTH {
         PATH_LENGTH => memchr::memchr(0, bytes.get(start..)?)?,
         length => usize::from(length),
@@ -427,13 +427,13 @@ fn path_at(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     (bytes.get(start + length) == Some(&0)).then_some(start..start + length)
 }
 
-/// What comes after the flags of the entry that starts `at`.
+/// Offset of what follows the flags of the entry that starts `at`.
 fn path_start(bytes: &[u8], at: usize) -> Option<usize> {
     let is_extended = u16_at(bytes, at + FLAGS)? & EXTENDED != 0;
     Some(at + if is_extended { MORE_FLAGS + 2 } else { MORE_FLAGS })
 }
 
-/// What comes before the first `separator`, and what after it.
+/// The bytes before and after the first `separator`.
 fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     let at = memchr::memchr(separator, bytes)?;
     Some((&bytes[..at], &bytes[at + 1..]))
@@ -451,10 +451,10 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 mod tests {
     use super::*;
     use gix_index::entry::{Flags, Mode, Stage, Stat};
-    use gix_index::hash::{ObjectId, Kind};
+    use gix_index::hash::{Kind, ObjectId};
     use proptest::prelude::*;
 
-    /// The index that `gix-index` makes of files, and its bytes.
+    /// An index of `files`, built by `gix-index`, and its bytes.
     fn written(files: &[(String, Mode, Flags, u8)]) -> (gix_index::State, Vec<u8>) {
         let mut state = gix_index::State::new(Kind::Sha1);
         for (path, mode, flags, object) in files {
@@ -539,7 +539,7 @@ mod tests {
         assert_eq!((child.oid, child.entry_count), (Some(Oid::new(oid)), 3));
         assert_eq!(tree.child(b"b").and_then(|child| child.oid), None);
         assert_eq!(CachedTree::read(b"\x003 0\n too short"), None);
-        assert_eq!(CachedTree::read(&b"\0-1 1\n".repeat(1_000_000)), None, "it is nested too deep");
+        assert_eq!(CachedTree::read(&b"\0-1 1\n".repeat(1_000_000)), None, "it is nested too deeply");
     }
 
     #[test]
@@ -552,7 +552,7 @@ mod tests {
             std::fs::write(dir.path().join(name), &bytes).expect("it is written");
         }
         let words = Index::open(&dir.path().join("index")).map(|_| ()).expect_err("it has no end");
-        assert!(words.contains("it is another one"), "{words}");
+        assert!(words.contains("it does not match the index"), "{words}");
     }
 
     #[test]

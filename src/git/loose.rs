@@ -1,7 +1,7 @@
 //! Loose objects: one compressed file each.
 //!
-//! Source: [gitrepository-layout](https://git-scm.com/docs/gitrepository-layout); the format is `KIND SIZE\0CONTENT`, as
-//! zlib makes it.
+//! Source: [gitrepository-layout](https://git-scm.com/docs/gitrepository-layout); the format is `KIND SIZE\0CONTENT`,
+//! compressed with zlib.
 
 use super::pack::Damage;
 use super::pack::inflate::{self, Inflater};
@@ -12,13 +12,13 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// No header is longer, in bytes.
+/// Maximum length of a header, in bytes.
 const HEADER_LENGTH: usize = 32;
 
-/// Names of all loose objects in an object directory, in no order.
+/// Names of all loose objects in an object directory, in no particular order.
 ///
 /// # Errors
-/// The system's, if a directory cannot be read. That there is none is no error.
+/// The system's error, if a directory cannot be read.
 pub fn list(objects: &Path) -> io::Result<Vec<Oid>> {
     let mut oids = Vec::new();
     for entry in fs::read_dir(objects)? {
@@ -35,7 +35,7 @@ pub fn list(objects: &Path) -> io::Result<Vec<Oid>> {
     Ok(oids)
 }
 
-/// The file of an object.
+/// Path of an object's file.
 pub fn path(objects: &Path, oid: Oid) -> PathBuf {
     let hex = oid.to_string();
     objects.join(&hex[..2]).join(&hex[2..])
@@ -44,13 +44,13 @@ pub fn path(objects: &Path, oid: Oid) -> PathBuf {
 /// Reads an object of at most `limit` bytes.
 ///
 /// # Errors
-/// In words, if the file cannot be read, is damaged or larger.
+/// A message, if the file cannot be read or is damaged, or the object is larger.
 pub fn read(objects: &Path, oid: Oid, limit: u64) -> Result<(ObjectKind, Vec<u8>), String> {
     let path = path(objects, oid);
     let words = |error: io::Error| file::describe(&error);
     let opened = file::open(&path).map_err(words)?;
     let metadata = opened.metadata().map_err(words)?;
-    // What zlib cannot compress grows by a little.
+    // Incompressible data grows a little.
     let most = limit.saturating_add(limit / 1000 + 1024);
     if metadata.len() > most {
         return Err(Damage::TooLarge(metadata.len()).to_string());

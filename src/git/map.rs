@@ -1,5 +1,5 @@
-//! Files mapped into memory: packs and their indexes, of which a large part is needed in no particular order, and git's
-//! index, of which hardly anything is.
+//! Memory-mapped files: packs and their indexes, of which a large part is read in no particular order, and git's index,
+//! of which hardly anything is read.
 
 use crate::file;
 use std::io;
@@ -14,7 +14,7 @@ impl Map {
     /// Maps a file.
     ///
     /// # Errors
-    /// The system's, if it cannot be opened or mapped.
+    /// The system's error, if it cannot be opened or mapped.
     #[allow(unsafe_code, reason = "measured: reading the file takes its time and its size in memory")]
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = file::open(path)?;
@@ -22,11 +22,11 @@ impl Map {
         if file.metadata()?.len() == 0 {
             return Ok(Self(None));
         }
-        // SAFETY: the bytes must not change while they are mapped. git writes packs and all indexes under temporary names,
-        // renames them and never writes to them again (it deletes them, which a mapping survives), and maps them itself on
-        // the same ground. Someone else who writes to such a file meanwhile could make a read fail (SIGBUS) or see two
-        // values of one byte; every value is checked where it is used, and no check relies on reading a byte twice.
-        // Measured against reading the file: see `benches/README.md`.
+        // SAFETY: the bytes must not change while they are mapped. git writes packs and all indexes under temporary
+        // names, renames them and never writes to them again (it deletes them, which a mapping survives), and maps them
+        // itself for the same reason. Another process that writes to such a file meanwhile could make a read fail
+        // (SIGBUS) or return two values for one byte; every value is checked where it is used, and no check relies on
+        // reading a byte twice. Measured against reading the file: see `benches/README.md`.
         let map = unsafe { memmap2::Mmap::map(&file)? };
         Ok(Self(Some(map)))
     }

@@ -1,13 +1,13 @@
-//! A git repository, as a source of blobs: all that it has ever held, what is about to be committed, what some commits
-//! bring in.
+//! A git repository as a source of blobs: everything it has ever held, what is staged, and what a range of commits
+//! introduces.
 //!
 //! ```text
 //! repository ─► odb: pack, loose ─► history ─► every object, once
-//! (libgit2)                            └─► attribute: by whom, when, until when
+//! (libgit2)                            └─► attribute: introduced and removed when, and by whom
 //! ```
 //!
-//! Objects are read by our own code, since this is where a scan of history spends its time, and where a repository that
-//! is damaged, or made to do harm, must not.
+//! Objects are read by our own code, because a scan of history spends its time there, and because a damaged or
+//! malicious repository must do no harm there.
 
 pub mod attribute;
 pub mod changes;

@@ -1,32 +1,33 @@
-//! What objects hold, read.
+//! Parsing git objects.
 //!
 //! Source: [gitformat-pack](https://git-scm.com/docs/gitformat-pack) and `git cat-file`.
 
 use crate::finding::object::Oid;
 
-/// Commits over this many bytes are not read.
+/// Commits larger than this, in bytes, are not read.
 pub const MAX_COMMIT: u64 = 64 << 20;
 
 /// Directories nested deeper than this are not followed; git's own limit is 2048.
 pub const MOST_DEPTH: usize = 2048;
 
-/// Trees over this many bytes are not read: git's own limits end long before (a million files with names of 40 bytes).
+/// Trees larger than this, in bytes, are not read. git reaches its own limits long before (a million files with names
+/// of 40 bytes).
 pub const MOST_TREE: u64 = 64 << 20;
 
 /// An entry of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TreeEntry<'a> {
-    /// What the entry is.
+    /// Kind of the entry.
     pub mode: Mode,
-    /// Its name; any bytes but zero and `/`.
+    /// Its name: any bytes except NUL and `/`.
     pub name: &'a [u8],
-    /// The object.
+    /// The object it refers to.
     pub oid: Oid,
-    /// Bytes of the entry.
+    /// Length of the entry in bytes.
     pub length: usize,
 }
 
-/// What an entry of a tree is.
+/// Kind of a tree entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// A file or symbolic link.
@@ -57,7 +58,7 @@ impl<'a> TreeEntry<'a> {
     }
 }
 
-/// What the history of a repository is made of: a commit's tree, parents and time.
+/// What history needs of a commit: its tree, parents and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CommitLinks<'a> {
     /// The root directory.
@@ -67,11 +68,11 @@ pub struct CommitLinks<'a> {
     parents: &'a [u8],
 }
 
-/// Bytes of a line `parent HEX`.
+/// Length of a line `parent HEX`, in bytes.
 const PARENT_LENGTH: usize = b"parent ".len() + Oid::HEX_LENGTH + 1;
 
 impl<'a> CommitLinks<'a> {
-    /// Reads the head of a commit; `None` if it is none.
+    /// Parses the header of a commit; `None` if it is not valid.
     pub fn read(commit: &'a [u8]) -> Option<Self> {
         let rest = commit.strip_prefix(b"tree ")?;
         let (tree, rest) = rest.split_at_checked(Oid::HEX_LENGTH)?;
@@ -85,18 +86,18 @@ impl<'a> CommitLinks<'a> {
         Some(Self { tree: Oid::from_hex(tree)?, time, parents })
     }
 
-    /// The commits it follows; several for a merge, none at the beginning.
+    /// Its parents: several for a merge, none for a root commit.
     pub fn parents(&self) -> impl Iterator<Item = Oid> + use<'a> {
         self.parents.chunks(PARENT_LENGTH).filter_map(|line| Oid::from_hex(line.get(7..7 + Oid::HEX_LENGTH)?))
     }
 }
 
-/// The object that an annotated tag names.
+/// The object that an annotated tag points to.
 pub fn tag_target(tag: &[u8]) -> Option<Oid> {
     Oid::from_hex(tag.strip_prefix(b"object ")?.get(..Oid::HEX_LENGTH)?)
 }
 
-/// The rest of the first line that starts with `name`, in the head of a commit or tag.
+/// The rest of the first header line of a commit or tag that starts with `name`.
 pub fn header<'a>(object: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let mut lines = object.split(|&b| b == b'\n');
     lines.by_ref().take_while(|line| !line.is_empty()).find_map(|line| line.strip_prefix(name))
@@ -109,7 +110,7 @@ pub fn subject(object: &[u8]) -> &[u8] {
     message[start..].split(|&b| b == b'\n').next().unwrap_or_default()
 }
 
-/// Who and when, of a line `author` or `committer`.
+/// Name, address and time from an `author` or `committer` line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Person<'a> {
     /// Any bytes.

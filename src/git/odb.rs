@@ -8,15 +8,15 @@ use crate::finding::object::Oid;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Number of an object in a database. An object that is stored several times has a number for each; [`Odb::find`] always
-/// tells the same one of them.
+/// Number of an object in a database. An object that is stored several times has a number for each copy; [`Odb::find`]
+/// always returns the same one.
 pub type Node = u32;
 
 /// All objects.
 #[derive(Debug)]
 pub struct Odb {
     packs: Vec<PackFile>,
-    /// By name.
+    /// Sorted by object id.
     loose: Vec<Loose>,
     loose_dirs: Vec<PathBuf>,
     /// Number of the first loose object.
@@ -31,7 +31,7 @@ pub struct PackFile {
     pub path: PathBuf,
     /// The pack.
     pub pack: Pack,
-    /// Number of its first object; that of the one at position `n` of the index is `first + n`.
+    /// Number of its first object; the object at position `n` of the index has the number `first + n`.
     pub first: Node,
 }
 
@@ -42,15 +42,15 @@ struct Loose {
 }
 
 impl Odb {
-    /// Opens all packs in `dirs`. What cannot be opened is in [`Self::unreadable`]. Loose objects can be read, but have no
-    /// numbers.
+    /// Opens all packs in `dirs`. Those that cannot be opened are in [`Self::unreadable`]. Loose objects can be read,
+    /// but have no numbers.
     pub fn open(dirs: &[PathBuf]) -> Self {
         let mut odb =
             Self { packs: vec![], loose: vec![], loose_dirs: dirs.to_vec(), first_loose: 0, unreadable: vec![] };
         let mut count: u64 = 0;
         for index in dirs.iter().flat_map(|dir| odb.list(&dir.join("pack"), pack_indexes)).collect::<Vec<_>>() {
             match Pack::open(&index) {
-                // Numbers have 32 bits, and some of them have a meaning of their own.
+                // Numbers have 32 bits, and some values are reserved.
                 Ok(pack) if count + pack.index.len() as u64 <= u64::from(u32::MAX / 2) => {
                     let first = count as Node;
                     count += pack.index.len() as u64;
@@ -64,7 +64,7 @@ impl Odb {
         odb
     }
 
-    /// As [`Self::open`], and lists all loose objects.
+    /// Like [`Self::open`], but also lists all loose objects.
     pub fn open_all(dirs: &[PathBuf]) -> Self {
         let mut odb = Self::open(dirs);
         for (dir, path) in dirs.iter().enumerate() {
@@ -102,7 +102,7 @@ impl Odb {
         self.first_loose..self.first_loose + self.loose.len() as Node
     }
 
-    /// How many numbers there are.
+    /// Number of objects that have a number.
     pub fn len(&self) -> usize {
         self.first_loose as usize + self.loose.len()
     }
@@ -139,10 +139,10 @@ impl Odb {
         self.packs.get(self.packs.partition_point(|file| file.first <= node) - 1)
     }
 
-    /// Reads one object, of at most `limit` bytes: where a few are wanted.
+    /// Reads one object of at most `limit` bytes; for callers that need only a few.
     ///
     /// # Errors
-    /// In words, if no copy of it can be read, or it is larger.
+    /// A message, if no copy of it can be read, or it is larger.
     pub fn read(&self, oid: &Oid, limit: u64) -> Result<(ObjectKind, Vec<u8>), String> {
         let mut error = "it is missing".to_owned();
         for file in &self.packs {
@@ -165,7 +165,7 @@ impl Odb {
     /// The tree of a commit.
     ///
     /// # Errors
-    /// In words, if the commit cannot be read.
+    /// A message, if the commit cannot be read.
     pub fn tree_of(&self, commit: Oid) -> Result<Oid, String> {
         let read = self.read(&commit, MAX_COMMIT);
         let (_, bytes) = read.map_err(|words| format!("commit {commit} cannot be read: {words}"))?;
@@ -173,10 +173,10 @@ impl Odb {
         links.map(|links| links.tree).ok_or_else(|| format!("commit {commit} is not a valid commit"))
     }
 
-    /// Reads this one copy of an object.
+    /// Reads this copy of an object.
     ///
     /// # Errors
-    /// In words, as [`Self::read`].
+    /// As [`Self::read`].
     pub fn read_node(&self, node: Node, limit: u64) -> Result<(ObjectKind, Vec<u8>), String> {
         match self.pack_of(node) {
             Some(file) => file.pack.read((node - file.first) as usize, limit).map_err(|damage| damage.to_string()),
@@ -188,7 +188,8 @@ impl Odb {
     }
 }
 
-/// The indexes in a directory of packs, by name. A pack without one counts as if it had one: what is in it is not read.
+/// The indexes in a pack directory, sorted by path. A pack without an index is listed as if it had one: it is
+/// unreadable.
 fn pack_indexes(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(dir)? {
@@ -200,7 +201,7 @@ fn pack_indexes(dir: &Path) -> io::Result<Vec<PathBuf>> {
     }
     paths.sort();
     paths.dedup();
-    // An index whose pack was removed is what git leaves behind for a moment, and it finds nothing there either.
+    // git briefly leaves the index of a removed pack behind, and finds nothing there either.
     paths.retain(|index| index.with_extension("pack").exists());
     Ok(paths)
 }

@@ -7,63 +7,63 @@ use crate::finding::object::ObjectKind;
 use crate::finding::object::Oid;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
-/// As git, so many more commits are looked at once only excluded ones seem to be left: the dates of commits, by which
-/// they are ordered, may lie.
+/// Like git, the walk visits this many more commits once only excluded ones seem to be left: commits are ordered by
+/// their dates, which may be wrong.
 const SLOP: usize = 5;
 
-/// Which commits.
+/// A selection of commits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// `A..B` or `A...B`, as `git log` understands them, or a commit with all before it.
+    /// `A..B` or `A...B`, as in `git log`, or a commit with all its ancestors.
     pub range: Option<String>,
-    /// Branches with all commits before them.
+    /// Branches, with all ancestors of their tips.
     pub branches: Vec<String>,
-    /// Seconds since 1970 before which commits do not count.
+    /// Earliest commit time that counts, in seconds since 1970.
     pub since: Option<i64>,
-    /// What a push brings, instead.
+    /// A push, used instead of `range` and `branches`.
     pub pushed: Option<Pushed>,
 }
 
-/// What a push brings: commits and tags, by their objects. Where it goes to, names may not exist yet.
+/// What a push introduces: commits and tags, by object id, since the refs may not exist yet at the receiving end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pushed {
-    /// What is to be there: commits with all before them, or tags of some.
+    /// The new tips: commits, with all their ancestors, or tags of commits.
     pub new: Vec<Oid>,
-    /// What is there already, with all before it. What cannot be read of it is passed over.
+    /// What the receiver already has, with all its ancestors. Objects that cannot be read are ignored.
     pub known: Vec<Oid>,
 }
 
-/// A commit, as far as it is needed to see what it changes.
+/// A commit, with what is needed to find its changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selected {
-    /// Its name.
+    /// Its object id.
     pub oid: Oid,
     /// Its root directory.
     pub tree: Oid,
-    /// The commits it follows.
+    /// Its parents.
     pub parents: Vec<Oid>,
     /// When it was committed, in seconds since 1970.
     pub time: i64,
 }
 
-/// The commits that a selection is of.
+/// The commits of a selection.
 #[derive(Debug, Clone, Default)]
 pub struct Commits {
-    /// From the latest on, by their dates; a commit is before those it follows.
+    /// Newest first, by their dates; a commit comes before its parents.
     pub commits: Vec<Selected>,
-    /// Where the selection ends: the commits that nothing selected follows.
+    /// The tips of the selection: commits without a selected child.
     pub tips: Vec<Oid>,
-    /// Annotated tags of them that are pushed.
+    /// Pushed annotated tags of these commits.
     pub tags: Vec<Oid>,
-    /// True if the clone is shallow, so that there may be more before them.
+    /// True if the clone is shallow, so that older commits may be missing.
     pub is_cut: bool,
 }
 
 impl Selection {
-    /// The commits that are meant.
+    /// Resolves the selection to commits.
     ///
     /// # Errors
-    /// In words: if a name cannot be resolved, there is no commit yet, or one cannot be read.
+    /// A message, if a name cannot be resolved, there is no commit yet, or a commit cannot be read.
     pub fn resolve(&self, repository: &Repository, odb: &Odb) -> Result<Commits, String> {
         let mut tags = Vec::new();
         let (tips, excluded) = match &self.pushed {
@@ -75,7 +75,7 @@ impl Selection {
         let is_cut = commits.iter().any(|commit| shallow.contains(&commit.oid));
         if is_cut && !excluded.is_empty() && self.pushed.is_none() {
             return Err(
-                "the clone is shallow and ends before the range does; `git fetch --unshallow` fetches the rest".into(),
+                "the clone is shallow and lacks commits of the range; `git fetch --unshallow` fetches the rest".into(),
             );
         }
         if let Some(since) = self.since {
@@ -107,7 +107,7 @@ impl Selection {
             }
         }
         for branch in &self.branches {
-            // A tag of the same name must not stand in for the branch.
+            // A tag of the same name must not be taken for the branch.
             let full = ["refs/heads/", "refs/remotes/"].map(|kind| format!("{kind}{branch}"));
             let branch = full.iter().find(|name| repository.has_ref(name)).unwrap_or(branch);
             tips.push(repository.commit(branch)?);
@@ -145,7 +145,7 @@ impl Pushed {
     }
 }
 
-/// The commit that an object is or, as a tag, names; the tags on the way are added to `tags`.
+/// Peels an object to a commit; annotated tags on the way are added to `tags`.
 fn peel(odb: &Odb, oid: Oid, tags: &mut Vec<Oid>) -> Result<Oid, String> {
     const MOST_TAGS: usize = 64;
     let mut oid = oid;
@@ -158,23 +158,23 @@ fn peel(odb: &Odb, oid: Oid, tags: &mut Vec<Oid>) -> Result<Oid, String> {
                 tags.push(oid);
                 let target =
                     bytes.strip_prefix(b"object ").and_then(|rest| Oid::from_hex(rest.get(..Oid::HEX_LENGTH)?));
-                oid = target.ok_or_else(|| format!("tag {oid} is no valid tag"))?;
+                oid = target.ok_or_else(|| format!("tag {oid} is not a valid tag"))?;
             }
             ObjectKind::Tree | ObjectKind::Blob => {
-                return Err(format!("object {oid} is a {}, and no commit; it is not scanned", kind.name()));
+                return Err(format!("object {oid} is a {}, not a commit; it is not scanned", kind.name()));
             }
         }
     }
-    Err(format!("tag {oid} leads through more than {MOST_TAGS} tags"))
+    Err(format!("the chain of tags to {oid} is longer than {MOST_TAGS}"))
 }
 
-/// What is known of a commit on a walk.
+/// State of a commit during a walk.
 struct Seen {
     commit: Selected,
     is_excluded: bool,
 }
 
-/// All commits before `tips`, and they themselves, but those before `excluded`.
+/// `tips` and all their ancestors, except `excluded` and their ancestors.
 fn walk(odb: &Odb, shallow: &BTreeSet<Oid>, tips: &[Oid], excluded: &[Oid]) -> Result<Vec<Selected>, String> {
     let mut seen: HashMap<Oid, Seen> = HashMap::new();
     let mut queue: BinaryHeap<(i64, Oid)> = BinaryHeap::new();
@@ -191,7 +191,7 @@ fn walk(odb: &Odb, shallow: &BTreeSet<Oid>, tips: &[Oid], excluded: &[Oid]) -> R
         if !is_excluded {
             order.push(oid);
         }
-        // The first commits of a shallow clone name parents that are not there.
+        // The oldest commits of a shallow clone name parents that are missing.
         for parent in parents.iter().filter(|_| !shallow.contains(&oid)) {
             meet(odb, *parent, is_excluded, &mut seen, &mut queue)?;
         }
@@ -216,7 +216,7 @@ fn walk(odb: &Odb, shallow: &BTreeSet<Oid>, tips: &[Oid], excluded: &[Oid]) -> R
     Ok(commits)
 }
 
-/// Takes a commit into the queue, unless it was there; one that turns out to be excluded goes there again.
+/// Queues a commit unless it has been seen; one that turns out to be excluded is queued again.
 fn meet(
     odb: &Odb,
     oid: Oid,
@@ -243,6 +243,6 @@ fn read(odb: &Odb, oid: Oid) -> Result<Selected, String> {
     let failed = |words: &str| format!("commit {oid} cannot be read: {words}");
     let (kind, bytes) = odb.read(&oid, MAX_COMMIT).map_err(|words| failed(&words))?;
     let links = CommitLinks::read(&bytes).filter(|_| kind == ObjectKind::Commit);
-    let links = links.ok_or_else(|| failed("it is no valid commit"))?;
+    let links = links.ok_or_else(|| failed("it is not a valid commit"))?;
     Ok(Selected { oid, tree: links.tree, parents: links.parents().collect(), time: links.time })
 }

@@ -1,8 +1,9 @@
 //! A repository: where its objects are, and what points to them.
 //!
-//! libgit2 finds and opens it, with git's rules about whose repositories may be read; no program is ever run.
+//! libgit2 finds and opens it, under git's rules of repository ownership; no program is ever run.
 
 use super::guard;
+use crate::environment::Environment;
 use crate::file::{self, describe};
 use crate::finding::object::Oid;
 use std::collections::BTreeSet;
@@ -10,20 +11,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Once, OnceLock};
 
-/// As many repositories may borrow from each other in a row; git stops there, too.
+/// Maximum length of a chain of repositories that borrow from each other; git's limit is the same.
 const MOST_ALTERNATES: usize = 5;
 
-/// Text files of git that are read as a whole are not longer, in bytes. The largest is the list of shallow commits.
+/// Maximum size of git's text files that are read as a whole, in bytes. The largest is the list of shallow commits.
 const MOST_TEXT: u64 = 64 << 20;
 
 /// An open repository.
 pub struct Repository {
     inner: git2::Repository,
-    /// Whether libgit2 may read its refs and objects, once that was looked at.
+    environment: Environment,
+    /// Whether libgit2 may read its refs and objects, once that was checked.
     is_readable: OnceLock<Result<(), String>>,
 }
 
-/// Something with a name that points to an object.
+/// A name that points to an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ref {
     /// Full name, as in `refs/heads/main`.
@@ -32,7 +34,7 @@ pub struct Ref {
     pub target: Oid,
 }
 
-/// What names a repository and its state to others.
+/// What identifies a repository and its state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Where it was cloned from, without user and password.
@@ -43,7 +45,7 @@ pub struct Facts {
     pub branch: Option<String>,
 }
 
-/// A URL without what stands before `@` in its authority: that may be a password or token.
+/// A URL without the part before `@` in its authority, which may be a password or token.
 fn without_password(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
@@ -56,22 +58,22 @@ fn without_password(url: &str) -> String {
 }
 
 impl Repository {
-    /// Opens the repository that `path` is in.
+    /// Opens the repository that contains `path`.
     ///
     /// # Errors
-    /// In words that say what to do: if there is none, it belongs to someone else, or its format is not known.
-    pub fn open(path: &Path) -> Result<Self, String> {
+    /// A message that says what to do, if there is none, it belongs to someone else, or its format is not supported.
+    pub fn open(path: &Path, environment: &Environment) -> Result<Self, String> {
         if !path.exists() {
             return Err("no such file or directory; check the spelling".into());
         }
         know_extensions();
         let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-        guard::before_open(dir)?;
-        // Of a submodule that is no longer used, the working tree that its settings name is gone.
+        guard::before_open(dir, environment)?;
+        // The settings of a submodule that is no longer used name a working tree that no longer exists.
         let is_of_submodule = dir.components().any(|part| part.as_os_str() == "modules") && is_git_dir(dir);
         let flags = if is_of_submodule { git2::RepositoryOpenFlags::BARE } else { git2::RepositoryOpenFlags::empty() };
         let no_ceiling: [&Path; 0] = [];
-        git2::Repository::open_ext(dir, flags, no_ceiling).map(|inner| Self { inner, is_readable: OnceLock::new() }).map_err(|error| {
+        git2::Repository::open_ext(dir, flags, no_ceiling).map(|inner| Self { inner, environment: environment.clone(), is_readable: OnceLock::new() }).map_err(|error| {
             match error.code() {
                 git2::ErrorCode::NotFound => "not in a git repository".into(),
                 git2::ErrorCode::Owner => {
@@ -86,7 +88,7 @@ impl Repository {
         })
     }
 
-    /// What names this repository and its state to others.
+    /// What identifies this repository and its state.
     pub fn facts(&self) -> Facts {
         let head = self.inner.head().ok();
         let url = self.inner.find_remote("origin").ok().and_then(|remote| remote.url().ok().map(without_password));
@@ -97,32 +99,38 @@ impl Repository {
         }
     }
 
-    /// The top of the working tree; none if the repository is bare.
+    /// The process that asks.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The top of the working tree; `None` if the repository is bare.
     pub fn work_dir(&self) -> Option<&Path> {
-        // Where no setting tells, git goes by the name, and libgit2 takes any parent directory for a working tree.
+        // Without a setting, git goes by the directory's name, while libgit2 takes any parent directory for a working
+        // tree.
         let is_set = |key| self.inner.config().is_ok_and(|config| config.get_entry(key).is_ok());
         let is_named = self.git_dir().file_name().is_some_and(|name| name == ".git");
         let is_told = is_named || self.inner.is_worktree() || is_set("core.bare") || is_set("core.worktree");
         self.inner.workdir().filter(|_| is_told)
     }
 
-    /// Where the repository itself is; of a linked worktree, its own part.
+    /// The git directory; for a linked worktree, that worktree's own.
     pub fn git_dir(&self) -> &Path {
         self.inner.path()
     }
 
-    /// What comments in messages start with.
+    /// The prefix of comments in commit messages.
     pub fn comment_mark(&self) -> String {
         let config = self.settings();
         let value = |key| config.as_ref().ok().and_then(|config| config.get_string(key).ok());
-        // `auto` takes another character only where the message has a line that starts with the usual one.
+        // `auto` uses another character only if a line of the message starts with the usual one.
         let mark = value("core.commentString").or_else(|| value("core.commentChar")).filter(|mark| mark != "auto");
         mark.filter(|mark| !mark.is_empty()).unwrap_or_else(|| "#".to_owned())
     }
 
     /// The settings that git would use here.
     fn settings(&self) -> Result<git2::Config, git2::Error> {
-        with_environment(self.inner.config()?)
+        with_environment(self.inner.config()?, &self.environment)
     }
 
     /// True if `core.hooksPath` is set for more than this repository.
@@ -133,10 +141,10 @@ impl Repository {
         level.is_some_and(|level| !own.contains(&level))
     }
 
-    /// Where git looks for hooks: where `core.hooksPath` says, or in the repository.
+    /// Where git looks for hooks: in `core.hooksPath`, or in the repository.
     ///
     /// # Errors
-    /// In words, if the settings cannot be read.
+    /// A message, if the settings cannot be read.
     pub fn hooks_dir(&self) -> Result<PathBuf, String> {
         let config = self.settings().map_err(|error| format!("git's settings cannot be read: {}", words(&error)))?;
         match config.get_path("core.hooksPath") {
@@ -145,18 +153,19 @@ impl Repository {
         }
     }
 
-    /// Where the objects and refs are that all its worktrees share.
+    /// The directory of the objects and refs that all its worktrees share.
     pub fn common_dir(&self) -> &Path {
         self.inner.commondir()
     }
 
-    /// The object directories: its own and those it borrows from, each once. What is wrong is told in words.
+    /// The object directories: its own and those it borrows from, without duplicates. Problems are added to `errors`.
     pub fn object_dirs(&self, errors: &mut Vec<(PathBuf, String)>) -> Vec<PathBuf> {
         let mut dirs = Vec::new();
         // While a push is received, its objects are in quarantine. Source: gitreceive-pack(1), "Quarantine environment".
-        if std::env::var_os("GIT_QUARANTINE_PATH").is_some() {
-            let own = std::env::var_os("GIT_OBJECT_DIRECTORY").map(PathBuf::from);
-            let others = std::env::var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES");
+        let variable = |name| self.environment.variable(name);
+        if variable("GIT_QUARANTINE_PATH").is_some() {
+            let own = variable("GIT_OBJECT_DIRECTORY").map(PathBuf::from);
+            let others = variable("GIT_ALTERNATE_OBJECT_DIRECTORIES");
             let others = others.iter().flat_map(std::env::split_paths).collect::<Vec<_>>();
             for dir in own.into_iter().chain(others) {
                 add_objects(&dir, 0, &mut dirs, errors);
@@ -166,7 +175,7 @@ impl Repository {
         dirs
     }
 
-    /// All refs, HEAD first if it points to something. What cannot be read is told in words.
+    /// All refs, HEAD first if it points to something. What cannot be read is added to `errors`.
     pub fn refs(&self, errors: &mut Vec<(PathBuf, String)>) -> Vec<Ref> {
         let mut refs = Vec::new();
         let mut fail = |name: &str, words: &str| errors.push((PathBuf::from(name), words.to_owned()));
@@ -185,7 +194,7 @@ impl Repository {
             Ok(references) => {
                 for reference in references {
                     match reference {
-                        // A symbolic one points to one that is listed itself.
+                        // A symbolic ref points to one that is listed itself.
                         Ok(reference) => refs.extend(reference.target().map(|target| Ref {
                             name: String::from_utf8_lossy(reference.name_bytes()).into_owned(),
                             target: target.into(),
@@ -199,9 +208,9 @@ impl Repository {
         refs
     }
 
-    /// True if git itself noted that it transferred `target` under the name `name`, that of a ref for a remote's branch: its
-    /// log says so, or it was never changed since the repository was cloned, and stands among the packed refs. A ref that
-    /// somebody wrote by hand is neither.
+    /// True if git recorded that it transferred `target` to `name`, a remote-tracking ref: its reflog says so, or it is
+    /// a packed ref that has not changed since the repository was cloned. Neither is true of a ref that was written by
+    /// hand.
     pub fn is_as_transferred(&self, name: &str, target: Oid) -> bool {
         const TRANSFERS: [&str; 5] = ["fetch", "pull", "clone", "update by push", "remote: renamed"];
         let log = read_text(&self.common_dir().join("logs").join(name)).unwrap_or_default();
@@ -215,10 +224,10 @@ impl Repository {
         }
     }
 
-    /// The commit that a name stands for, as git resolves names.
+    /// The commit that a name stands for, by git's rules.
     ///
     /// # Errors
-    /// In words, if there is none.
+    /// A message, if there is none.
     pub fn commit(&self, name: &str) -> Result<Oid, String> {
         self.check_reading()?;
         let commit = self.inner.revparse_single(name).and_then(|object| object.peel_to_commit());
@@ -229,7 +238,7 @@ impl Repository {
         })
     }
 
-    /// Refuses to have libgit2 read refs and objects that are none.
+    /// Keeps libgit2 from reading refs and objects that are not regular files.
     fn check_reading(&self) -> Result<(), String> {
         let check = || {
             guard::before_refs(self.git_dir(), self.common_dir())?;
@@ -245,7 +254,7 @@ impl Repository {
     /// The commit that is checked out, if there is one yet.
     ///
     /// # Errors
-    /// In words, if HEAD cannot be read.
+    /// A message, if HEAD cannot be read.
     pub fn head(&self) -> Result<Option<Oid>, String> {
         match self.inner.head() {
             Ok(head) => Ok(head.target().map(Oid::from)),
@@ -259,10 +268,10 @@ impl Repository {
         self.check_reading().is_ok() && self.inner.find_reference(name).is_ok()
     }
 
-    /// The commit that an object is or, as a tag, names; none if it names something else.
+    /// Peels an object to a commit; `None` if it is or points to something else.
     ///
     /// # Errors
-    /// In words, if it cannot be read.
+    /// A message, if it cannot be read.
     pub fn peel(&self, oid: Oid) -> Result<Option<Oid>, String> {
         self.check_reading()?;
         let object = git2::Oid::from_bytes(oid.as_bytes()).and_then(|oid| self.inner.find_object(oid, None));
@@ -270,16 +279,16 @@ impl Repository {
         match object.peel(git2::ObjectType::Commit) {
             Ok(commit) => Ok(Some(commit.id().into())),
             Err(error) if error.code() == git2::ErrorCode::NotFound => {
-                Err(format!("it leads to what is not there: {}", words(&error)))
+                Err(format!("its target is missing: {}", words(&error)))
             }
             Err(_) => Ok(None),
         }
     }
 
-    /// The last commits that both have before them.
+    /// The merge bases of two commits.
     ///
     /// # Errors
-    /// In words, if history cannot be read.
+    /// A message, if history cannot be read.
     pub fn merge_bases(&self, one: Oid, other: Oid) -> Result<Vec<Oid>, String> {
         self.check_reading()?;
         let git = |oid: Oid| git2::Oid::from_bytes(oid.as_bytes());
@@ -302,7 +311,8 @@ impl Repository {
         heads
     }
 
-    /// All objects that reflogs name: what refs pointed to once, those of deleted branches and dropped stashes too.
+    /// All objects that reflogs mention: former targets of refs, including those of deleted branches and dropped
+    /// stashes.
     pub fn reflog_targets(&self) -> Vec<Oid> {
         let mut targets = BTreeSet::new();
         let mut open = vec![self.common_dir().join("logs")];
@@ -326,7 +336,7 @@ impl Repository {
         text.lines().filter_map(|line| Oid::from_hex(line.trim().as_bytes())).collect()
     }
 
-    /// True if objects may be left out until git asks the remote for them, which keyspill never does.
+    /// True if objects may be missing until git fetches them from the remote, which keyspill never does.
     pub fn is_partial(&self, object_dirs: &[PathBuf]) -> bool {
         let has_promisor_pack = |dir: &PathBuf| {
             let files = fs::read_dir(dir.join("pack")).into_iter().flatten().flatten();
@@ -336,19 +346,21 @@ impl Repository {
             || self.inner.config().is_ok_and(|config| config.get_string("extensions.partialclone").is_ok())
     }
 
-    /// The repositories of its submodules, where they are there, by path; and the paths of those that are not.
+    /// The submodule repositories that are present, sorted by path, and the paths of those that are missing.
     ///
     /// # Errors
-    /// In words, if it cannot be told which there are.
+    /// A message, if they cannot be listed.
     pub fn submodules(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
-        // Without a working tree there is no list of them.
+        // A bare repository has no list of them.
         let known = if self.inner.is_bare() { Ok(vec![]) } else { self.inner.submodules() };
-        let known = known.map_err(|error| format!("its submodules cannot be told: {}", words(&error)))?;
+        let known = known.map_err(|error| format!("its submodules cannot be listed: {}", words(&error)))?;
         let paths = known.iter().map(|submodule| self.work_dir().unwrap_or(self.git_dir()).join(submodule.path()));
         let (mut there, missing): (Vec<_>, Vec<_>) = paths.partition(|path| path.join(".git").exists());
-        // Those of submodules that are no longer used are kept by git.
-        let in_use: BTreeSet<_> =
-            there.iter().filter_map(|path| Some(Self::open(path).ok()?.git_dir().to_owned())).collect();
+        // git keeps the repositories of submodules that are no longer used.
+        let in_use: BTreeSet<_> = there
+            .iter()
+            .filter_map(|path| Some(Self::open(path, &self.environment).ok()?.git_dir().to_owned()))
+            .collect();
         let mut open = vec![self.common_dir().join("modules")];
         while let Some(dir) = open.pop() {
             if is_git_dir(&dir) {
@@ -373,15 +385,15 @@ impl std::fmt::Debug for Repository {
     }
 }
 
-/// Settings with the files that the environment names instead of the usual ones, which libgit2 does not know of. Source:
-/// git(1), `GIT_CONFIG_GLOBAL` and `GIT_CONFIG_SYSTEM`.
+/// Settings with the files that the environment names instead of the usual ones, which libgit2 does not support.
+/// Source: git(1), `GIT_CONFIG_GLOBAL` and `GIT_CONFIG_SYSTEM`.
 ///
 /// # Errors
 /// If such a file cannot be read.
-pub fn with_environment(mut settings: git2::Config) -> Result<git2::Config, git2::Error> {
+pub fn with_environment(mut settings: git2::Config, environment: &Environment) -> Result<git2::Config, git2::Error> {
     use git2::ConfigLevel::{Global, ProgramData, System, XDG};
     let nothing = PathBuf::from(if cfg!(windows) { "NUL" } else { "/dev/null" });
-    let named = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let named = |name: &str| environment.variable(name).map(PathBuf::from);
     if let Some(file) = named("GIT_CONFIG_GLOBAL") {
         settings.add_file(&nothing, XDG, true)?;
         settings.add_file(&file, Global, true)?;
@@ -395,11 +407,11 @@ pub fn with_environment(mut settings: git2::Config) -> Result<git2::Config, git2
     Ok(settings)
 }
 
-/// What went wrong in libgit2. Its own words are not passed on: they may quote settings, refs and objects.
+/// Describes an error of libgit2. Its own message is not passed on: it may quote settings, refs and objects.
 pub fn words(error: &git2::Error) -> &'static str {
     match (error.class(), error.code()) {
         (git2::ErrorClass::Config, git2::ErrorCode::NotFound) => "a setting is missing",
-        (git2::ErrorClass::Config, _) => "a file of git's settings is damaged; `git config --list` says where",
+        (git2::ErrorClass::Config, _) => "a git configuration file is damaged; `git config --list` says where",
         (git2::ErrorClass::Reference, git2::ErrorCode::NotFound) => "a ref is missing",
         (git2::ErrorClass::Reference, _) => "a ref is damaged; `git fsck` says which",
         (git2::ErrorClass::Odb | git2::ErrorClass::Object, git2::ErrorCode::NotFound) => "an object is missing",
@@ -408,22 +420,22 @@ pub fn words(error: &git2::Error) -> &'static str {
         }
         (git2::ErrorClass::Index, _) => "the index is damaged",
         (git2::ErrorClass::Repository, _) => "its format is not supported, or it is damaged",
-        (git2::ErrorClass::Os | git2::ErrorClass::Filesystem, _) => "a file of it cannot be read",
+        (git2::ErrorClass::Os | git2::ErrorClass::Filesystem, _) => "one of its files cannot be read",
         (git2::ErrorClass::Submodule, _) => "the list of submodules is damaged",
         (git2::ErrorClass::NoMemory, _) => "there is not enough memory",
-        (_, git2::ErrorCode::NotFound) => "something in it is missing",
-        (_, git2::ErrorCode::Ambiguous) => "the name stands for several objects",
+        (_, git2::ErrorCode::NotFound) => "part of it is missing",
+        (_, git2::ErrorCode::Ambiguous) => "the name is ambiguous",
         (_, git2::ErrorCode::InvalidSpec) => "the name is not valid",
         _ => "libgit2 cannot read it",
     }
 }
 
-/// True for a directory that is a repository's own, as against one that a repository's files are in.
+/// True for a git directory, as opposed to a working tree.
 fn is_git_dir(dir: &Path) -> bool {
     dir.join("HEAD").is_file() && dir.join("objects").is_dir() && !dir.join(".git").exists()
 }
 
-/// Lets libgit2 open partial clones: that objects may be missing is known here.
+/// Lets libgit2 open partial clones: our code expects missing objects.
 #[allow(unsafe_code, reason = "there is no safe way to set it")]
 fn know_extensions() {
     static ONCE: Once = Once::new();
@@ -439,12 +451,12 @@ fn add_objects(dir: &Path, depth: usize, dirs: &mut Vec<PathBuf>, errors: &mut V
         Ok(absolute) => absolute,
         Err(error) => return errors.push((dir.to_owned(), describe(&error))),
     };
-    // A loop, or one that two borrow from.
+    // A loop, or a directory that two repositories borrow from.
     if dirs.contains(&absolute) {
         return;
     }
     if depth > MOST_ALTERNATES {
-        return errors.push((dir.to_owned(), "too many repositories borrow from each other in a row".into()));
+        return errors.push((dir.to_owned(), "the chain of repositories borrowing from each other is too long".into()));
     }
     dirs.push(absolute.clone());
     let alternates = read_bytes(&absolute.join("info/alternates")).unwrap_or_default();
@@ -474,7 +486,7 @@ fn subdirs(dir: &Path) -> Vec<PathBuf> {
     dirs
 }
 
-/// A small file; `None` if it is not there, or not small.
+/// A small file; `None` if it is missing or too large.
 fn read_bytes(path: &Path) -> Option<Vec<u8>> {
     file::read(path, MOST_TEXT).ok()
 }

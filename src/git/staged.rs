@@ -1,13 +1,14 @@
 //! What `git commit` would record now: how the index differs from HEAD.
 //!
-//! The index notes which of its directories are as in a tree that exists (its "cache tree"). Those that are HEAD's are passed
-//! over at once, so that the work depends on what was staged and not on how many files there are.
+//! The index records which of its directories equal an existing tree (its "cache tree"). Those that equal HEAD's are
+//! skipped at once, so that the work depends on what was staged and not on the number of files.
 
 use super::changes::{Change, Changes, Directory, TreeReader};
 use super::index::{CachedTree, EntryKind, Index};
 use super::object::{MOST_DEPTH, Mode};
 use super::odb::Odb;
 use super::repository::Repository;
+use crate::environment::Environment;
 use crate::file;
 use crate::finding::BlobPath;
 use crate::finding::object::Oid;
@@ -15,8 +16,8 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 
-/// The files of `index` that differ from `head`, the tree of the commit that is checked out, if there is one. Those that are
-/// gone, too.
+/// The files of `index` that differ from `head`, the tree of the checked-out commit, if any; this includes removed
+/// files.
 ///
 /// # Errors
 /// If a tree cannot be read.
@@ -30,7 +31,7 @@ pub fn changes(index: &Index, trees: &TreeReader, head: Option<Oid>) -> Result<C
 /// The paths at which the index of a repository differs from HEAD.
 ///
 /// # Errors
-/// In words, if the index or HEAD cannot be read.
+/// A message, if the index or HEAD cannot be read.
 pub fn staged_paths(repository: &Repository) -> Result<HashSet<Vec<u8>>, String> {
     let odb = Odb::open(&repository.object_dirs(&mut vec![]));
     let head = repository.head()?.map(|head| odb.tree_of(head)).transpose()?;
@@ -38,12 +39,12 @@ pub fn staged_paths(repository: &Repository) -> Result<HashSet<Vec<u8>>, String>
     Ok(changes.list.into_iter().map(|change| change.path).collect())
 }
 
-/// True if a file of a working tree is in the index with the content that it has. Line ends may differ: git may be told to
-/// convert them.
-pub fn is_staged(file: &Path) -> bool {
+/// True if a file of a working tree is in the index with the same content. Line endings may differ, since git may be
+/// configured to convert them.
+pub fn is_staged(file: &Path, environment: &Environment) -> bool {
     let staged = || {
         let file = file.canonicalize().ok()?;
-        let repository = Repository::open(&file).ok()?;
+        let repository = Repository::open(&file, environment).ok()?;
         let path = BlobPath::new(file.strip_prefix(repository.work_dir()?.canonicalize().ok()?).ok()?);
         let index = Index::read(&repository).ok()?;
         let numbers = 0..index.entry_count();
@@ -63,7 +64,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Compares a directory: `entries` are all of the index below `path` (which ends with `/`, if it is not empty).
+    /// Compares a directory: `entries` are all index entries below `path` (which is empty or ends with `/`).
     fn compare(
         &self,
         path: &mut Vec<u8>,
@@ -78,7 +79,7 @@ impl Walk<'_> {
             return Ok(());
         }
         if depth > MOST_DEPTH {
-            return Err("directories are nested too deep".into());
+            return Err("directories are nested too deeply".into());
         }
         let directory = tree.map(|tree| self.trees.read(tree)).transpose()?.unwrap_or_default();
         let mut gone: Directory = (*directory).clone();

@@ -1,4 +1,4 @@
-//! All keys of a report: one entry for each, however often it occurs.
+//! The keys of a report: one entry for each, however often it occurs.
 
 use crate::finding::Finding;
 use crate::finding::message::{Message, Party};
@@ -10,14 +10,14 @@ use std::collections::BTreeSet;
 pub struct Credential<'a> {
     /// Its id, or the fingerprint of its secret if the id is not known.
     pub name: String,
-    /// Where it is, in the order of the report. Never empty.
+    /// Its occurrences, in report order. Never empty.
     pub occurrences: Vec<&'a Finding>,
-    /// What was made of that, the worst first.
+    /// The judgements about it, worst first.
     pub judgements: Vec<&'a Finding>,
 }
 
 impl<'a> Credential<'a> {
-    /// All keys of `findings`, in the order in which they are met first.
+    /// Collects the keys of `findings`, in order of first occurrence.
     pub fn all(findings: &'a [Box<Finding>]) -> Vec<Self> {
         let mut places = HashMap::default();
         let mut all: Vec<Self> = Vec::new();
@@ -51,18 +51,18 @@ impl<'a> Credential<'a> {
         self.occurrences.iter().any(|finding| finding.proof().is_some() || by_link(finding))
     }
 
-    /// How many files, and parts of them, it is in.
+    /// The number of files, or parts of container files, that contain it.
     pub fn file_count(&self) -> usize {
         self.occurrences.iter().map(|finding| &finding.path).collect::<BTreeSet<_>>().len()
     }
 
-    /// True if it is in a file that is there now.
-    pub fn is_live(&self) -> bool {
+    /// True if it is in a current file, not only in history.
+    pub fn is_current(&self) -> bool {
         self.occurrences.iter().any(|finding| finding.history.as_ref().is_none_or(|history| !history.is_past()))
     }
 
-    /// Since when history has held it, and until when: the first and the last moment of all occurrences, in seconds since
-    /// 1970. There is no end while a ref holds it.
+    /// Start and end of its exposure in history, over all occurrences, in seconds since 1970. There is no end while a
+    /// ref still contains it.
     pub fn exposure(&self) -> Option<(i64, Option<i64>)> {
         let all = || self.occurrences.iter().filter_map(|finding| finding.history.as_ref()?.exposure);
         let since = all().map(|exposure| exposure.since).min()?;
@@ -70,25 +70,25 @@ impl<'a> Credential<'a> {
         Some((since, until.and_then(|moments| moments.into_iter().max())))
     }
 
-    /// The longest that an occurrence of it has been there, in whole days.
+    /// The longest exposure of any occurrence, in whole days.
     pub fn days(&self) -> Option<u64> {
         self.occurrences.iter().filter_map(|finding| Some(finding.history.as_ref()?.exposure?.days)).max()
     }
 
-    /// Who brought it into repositories: mail addresses, in order.
+    /// Mail addresses of the authors who introduced it, sorted.
     pub fn authors(&self) -> BTreeSet<&'a str> {
         let histories = self.occurrences.iter().filter_map(|finding| finding.history.as_deref());
         let commits = histories.flat_map(|history| &history.introduced.listed);
         commits.map(|commit| commit.author.email.as_str()).filter(|email| !email.is_empty()).collect()
     }
 
-    /// Who wrote the messages that it is in.
+    /// The senders of the messages that contain it.
     pub fn senders(&self) -> BTreeSet<String> {
         let messages = self.occurrences.iter().filter_map(|finding| finding.message.as_deref());
         messages.flat_map(|message| &message.from).map(Party::to_text).collect()
     }
 
-    /// Who got them.
+    /// The recipients of the messages that contain it.
     pub fn recipients(&self) -> BTreeSet<String> {
         let messages = self.occurrences.iter().filter_map(|finding| finding.message.as_deref());
         messages.flat_map(Message::addressees).map(Party::to_text).collect()

@@ -1,7 +1,7 @@
-//! An id in one place and its secret in another: which belong together.
+//! Matches key ids with secrets that are found elsewhere.
 //!
-//! Proved by a signature that the secret made, known from a place where both stand, or likely: the same profile, the same
-//! name, one after the other in the same file's history. What is only likely is taken if there is no other choice.
+//! A match is proven by a signature made with the secret, known from a place where both appear together, or likely: the
+//! same profile, name, file history or commit. A likely match is used only if it is unambiguous.
 
 use crate::credential::Fingerprint;
 use crate::credential::signature::{self, SignedRequest};
@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Where something stands.
+/// The place where something was found.
 type Place = (Arc<BlobPath>, Location);
 
 /// What may prove that an id and a secret belong together: gathered from the findings.
@@ -24,7 +24,7 @@ struct Clues {
     secrets: BTreeMap<Fingerprint, SecretString>,
     /// SES SMTP passwords, in clear.
     smtp_passwords: BTreeMap<Fingerprint, SecretString>,
-    /// Requests that were signed, and where they stand.
+    /// Signed requests, and where they were found.
     requests: BTreeSet<(Arc<SignedRequest>, Place)>,
 }
 
@@ -64,21 +64,21 @@ pub fn link(findings: &mut [Box<Finding>], suppressed: &mut [Box<Finding>]) {
     if !findings.iter().any(|finding| finding.is_lone_secret()) {
         return;
     }
-    // The best reason first: what has a partner is not asked again.
+    // Best reason first: a finding that has a partner is not matched again.
     link_same_secret(findings);
-    link_by(findings, "by the profile", |finding| {
+    link_by(findings, "same profile", |finding| {
         let owner = finding.owner().filter(|owner| owner.is_profile)?;
         Some((directory(finding), owner.name.clone()))
     });
-    link_by(findings, "by the history of the file", |finding| {
+    link_by(findings, "same file history", |finding| {
         finding.history.as_ref()?;
         Some((finding.path.file().to_vec(), String::new()))
     });
-    link_by(findings, "by their names, in the same directory", |finding| {
-        // Names that say nothing of their own, as AWS_ACCESS_KEY_ID, are everywhere.
+    link_by(findings, "same name, in the same directory", |finding| {
+        // Names that say nothing specific, such as AWS_ACCESS_KEY_ID, are everywhere.
         Some((directory(finding), finding.evidence()?.label.as_deref().filter(|label| label.len() > 2)?.to_owned()))
     });
-    link_by(findings, "by the commit that brought in both", |finding| {
+    link_by(findings, "introduced in the same commit", |finding| {
         let commit = finding.history.as_ref()?.introduced.listed.first()?;
         Some((commit.oid.to_string().into_bytes(), String::new()))
     });
@@ -90,12 +90,12 @@ fn directory(finding: &Finding) -> Vec<u8> {
 }
 
 fn place_text((path, location): &Place) -> String {
-    // Names in a container are left out: one may hold the very secret.
+    // Names inside a container are left out: one may contain the secret itself.
     let file = String::from_utf8_lossy(path.file());
     if path.inside().is_empty() { format!("{file}:{}", location.start_line) } else { file.into_owned() }
 }
 
-/// Tries the secrets on the signatures.
+/// Tries the secrets against the signatures.
 fn prove(findings: &mut [Box<Finding>], clues: &Clues) {
     if clues.requests.is_empty() || clues.secrets.is_empty() {
         return;
@@ -110,7 +110,7 @@ fn prove(findings: &mut [Box<Finding>], clues: &Clues) {
         }
     }
     let mut trials = MAX_TRIALS;
-    // By id and secret: the first signature that proves them.
+    // The first signature that proves each pair of id and secret.
     let mut proofs: BTreeMap<(String, Fingerprint), &Place> = BTreeMap::new();
     for (request, place) in &clues.requests {
         let own = paired.get(request.id.as_str()).into_iter().flatten();
@@ -144,7 +144,7 @@ fn prove(findings: &mut [Box<Finding>], clues: &Clues) {
     }
 }
 
-/// Tries whether SMTP passwords were made from the secrets.
+/// Checks whether SMTP passwords were derived from the secrets.
 fn derive(findings: &mut [Box<Finding>], clues: &Clues) {
     if clues.secrets.len() * clues.smtp_passwords.len() > MAX_TRIALS / 24 {
         return;
@@ -176,7 +176,7 @@ fn derive(findings: &mut [Box<Finding>], clues: &Clues) {
             continue;
         };
         let Some((id, place)) = places.get(source) else { continue };
-        let reason = format!("Proven: it was made from the secret at {}, for {region}.", place_text(place));
+        let reason = format!("Proven: it was derived from the secret at {} for region {region}.", place_text(place));
         let Some(key) = finding.key_mut() else { continue };
         match id {
             Some(id) if key.id.is_none() => {
@@ -187,7 +187,7 @@ fn derive(findings: &mut [Box<Finding>], clues: &Clues) {
     }
 }
 
-/// A secret that stands beside its id elsewhere.
+/// Links secrets that appear next to their id elsewhere.
 fn link_same_secret(findings: &mut [Box<Finding>]) {
     let mut ids: HashMap<Fingerprint, (String, Place)> = HashMap::default();
     for finding in findings.iter() {
@@ -197,7 +197,7 @@ fn link_same_secret(findings: &mut [Box<Finding>]) {
     }
     for finding in findings.iter_mut().filter(|finding| finding.is_lone_secret()) {
         if let Some((id, place)) = finding.secret_fingerprint().and_then(|print| ids.get(&print)) {
-            let reason = format!("Its id is {id}: at {} both stand together.", place_text(place));
+            let reason = format!("Its id is {id}: both appear together at {}.", place_text(place));
             if let Some(key) = finding.key_mut() {
                 key.link = Some(Arc::new(Link { id: id.clone(), reason, is_proven: false }));
             }
@@ -205,7 +205,7 @@ fn link_same_secret(findings: &mut [Box<Finding>]) {
     }
 }
 
-/// Lone ids and secrets with the same key, if there is one of each.
+/// Links lone ids and secrets with the same grouping key, if there is one of each.
 fn link_by(findings: &mut [Box<Finding>], how: &str, key: impl Fn(&Finding) -> Option<(Vec<u8>, String)>) {
     let of_secret = findings.iter().filter(|finding| finding.secret_fingerprint().is_some());
     let with_secret: HashSet<String> = of_secret.map(|finding| finding.credential().into_owned()).collect();
@@ -229,7 +229,7 @@ fn link_by(findings: &mut [Box<Finding>], how: &str, key: impl Fn(&Finding) -> O
         let group = key(finding).and_then(|key| groups.get(&key));
         let Some((ids, _)) = group.filter(|(ids, secrets)| ids.len() == 1 && secrets.len() == 1) else { continue };
         if let Some((id, place)) = ids.first_key_value() {
-            let reason = format!("Its id is probably {id} at {}, {how}.", place_text(place));
+            let reason = format!("Its id is probably {id} at {} ({how}).", place_text(place));
             if let Some(key) = finding.key_mut() {
                 key.link = Some(Arc::new(Link { id: id.clone(), reason, is_proven: false }));
             }

@@ -1,4 +1,4 @@
-//! Was the key mailed, to whom, and was that outside?
+//! Judges keys in mail: who sent and received it, and whether any of them is outside the organisation.
 
 use super::inventory::Credential;
 use super::{Verdict, list};
@@ -9,7 +9,7 @@ use crate::rule::{Finder, Grade};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// The worst of all mails that the key is in.
+/// Judges all mail that contains the key; the worst message decides.
 pub(super) fn judge<'a>(key: &Credential<'a>, config: &Config) -> Option<Verdict<'a>> {
     let mailed = key.occurrences.iter().filter_map(|finding| Some((*finding, grade(finding, config)?)));
     let mut mailed: Vec<_> = mailed.collect();
@@ -18,7 +18,7 @@ pub(super) fn judge<'a>(key: &Credential<'a>, config: &Config) -> Option<Verdict
     let mut reasons = reasons;
     let messages: BTreeSet<_> = mailed.iter().map(|(finding, _)| &finding.message).collect();
     if messages.len() > 1 {
-        reasons.push(format!("It is in {} mails.", messages.len()));
+        reasons.push(format!("It is in {} mail messages.", messages.len()));
     }
     let findings = mailed.into_iter().map(|(finding, _)| finding).collect();
     Some(Verdict { finder: Finder::EmailedKey, grade, reasons, findings })
@@ -44,17 +44,16 @@ fn grade(finding: &Finding, config: &Config) -> Option<(Grade, Vec<String>)> {
     let amazon = people.iter().find(|party| claims_amazon(party));
     if let Some(party) = amazon {
         grade = Grade::Critical;
-        let text = "claims to be AWS or Amazon, who never ask for a key";
+        let text = "claims to be AWS or Amazon, which never ask for keys";
         reasons.push(format!("{} {text}.", party.to_text()));
     }
     if let Some(message) = sent.iter().find(|message| !message.list_id.is_empty()) {
         grade = Grade::Critical;
-        reasons.push(format!("It went through the mailing list {}.", message.list_id));
+        reasons.push(format!("It was sent via the mailing list {}.", message.list_id));
     }
     if config.org_domains.is_empty() {
-        reasons.push(
-            "Whether that is outside the organisation was not checked: org_domains is not set in keyspill.toml.".into(),
-        );
+        reasons
+            .push("Not checked for people outside the organisation: org_domains is not set in keyspill.toml.".into());
     } else {
         let is_outside = |party: &&&Party| party.address.contains('@') && !config.is_inside(&party.address);
         let outside: BTreeSet<String> = people.iter().filter(is_outside).map(|party| party.address.clone()).collect();
@@ -68,12 +67,12 @@ fn grade(finding: &Finding, config: &Config) -> Option<(Grade, Vec<String>)> {
     Some((grade, reasons))
 }
 
-/// Who sent it and who got it.
+/// The senders and recipients of a message.
 fn everyone(message: &Message) -> impl Iterator<Item = &Party> {
     message.from.iter().chain(&message.sender).chain(message.addressees())
 }
 
-/// True if somebody's name or domain says AWS or Amazon.
+/// True if the name or domain of a party mentions AWS or Amazon.
 fn claims_amazon(party: &Party) -> bool {
     let says = |text: &str| {
         let mut words = text.split(|c: char| !c.is_alphanumeric());

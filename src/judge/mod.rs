@@ -1,5 +1,5 @@
-//! What the findings of one key mean together: is it a root user's, was it mailed, shared, copied, is it foreign? Each judgement is a finding of
-//! its own rule, with its reasons and the places that they stand on.
+//! Judgements about all findings of one key together: root user, mailed, shared, copied, foreign account, unsafely
+//! kept. Each judgement is a finding of its own rule, with its reasons and evidence.
 
 mod foreign;
 pub mod inventory;
@@ -18,17 +18,17 @@ use rayon::prelude::*;
 /// The maximum number of occurrences listed in one judgement.
 const MAX_OCCURRENCES: usize = 100;
 
-/// What speaks for a judgement.
+/// A judgement and what it is based on.
 struct Verdict<'a> {
     finder: Finder,
     grade: Grade,
-    /// Sentences.
+    /// The reasons, as sentences.
     reasons: Vec<String>,
-    /// The findings it stands on, the most telling first; at least one.
+    /// The findings it is based on, strongest first; at least one.
     findings: Vec<&'a Finding>,
 }
 
-/// Judges all keys of `findings`, which are in the order of the report, and none of which is suppressed.
+/// Judges all keys of `findings`, which must be in report order and free of suppressed ones.
 pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, config: &Config) -> Vec<Finding> {
     let keys = Credential::all(findings);
     let known = root::Known::of(findings);
@@ -37,7 +37,7 @@ pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, config: &Config) -> Vec
         let is_root = root.as_ref().is_some_and(|verdict| verdict.grade == Grade::Critical);
         let mailed = mailed::judge(key, config);
         let others = mailed.into_iter().chain(shared::judge(key, config)).map(move |mut verdict| {
-            // A root user's key is the worst to let anyone have.
+            // A root user's key is the worst one to expose.
             if is_root && verdict.finder != Finder::CopiedKey && verdict.grade >= Grade::Medium {
                 verdict.grade =
                     if verdict.finder == Finder::EmailedKey { Grade::Critical } else { verdict.grade.max(Grade::High) };
@@ -51,7 +51,7 @@ pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, config: &Config) -> Vec
     verdicts.filter_map(|verdict| finding(&verdict, rules)).collect()
 }
 
-/// The finding that a verdict is.
+/// Turns a verdict into a finding.
 fn finding(verdict: &Verdict, rules: &RuleSet) -> Option<Finding> {
     let rule = rules.of_finder(verdict.finder)?.clone();
     let first = verdict.findings.first()?;
@@ -86,7 +86,7 @@ fn finding(verdict: &Verdict, rules: &RuleSet) -> Option<Finding> {
     })
 }
 
-/// `a`, `b` and 3 more.
+/// Formats `a, b and 3 more`.
 fn list(items: &[String], most: usize) -> String {
     let shown = items.iter().take(most).cloned().collect::<Vec<_>>().join(", ");
     match items.len().saturating_sub(most) {

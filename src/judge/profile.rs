@@ -1,4 +1,4 @@
-//! How a key is kept on a machine: in the profile that everything uses, readable by others, without its token.
+//! Judges how a key is kept on a machine: in the default profile, readable by others, without its session token.
 
 use super::Verdict;
 use super::inventory::Credential;
@@ -20,7 +20,7 @@ fn default_profile<'a>(findings: &[&'a Finding]) -> Option<Verdict<'a>> {
         owner.is_some() && is_of(finding, "AKIA")
     };
     let found: Vec<_> = findings.iter().filter(is_default).copied().collect();
-    let reasons = vec!["It is a long-term key in the profile default, which everything uses that names none.".into()];
+    let reasons = vec!["It is a long-term key in the default profile, used by everything that names none.".into()];
     (!found.is_empty()).then_some(Verdict {
         finder: Finder::DefaultProfileKey,
         grade: Grade::Low,
@@ -37,7 +37,7 @@ fn readable<'a>(findings: &[&'a Finding]) -> Option<Verdict<'a>> {
     };
     let found: Vec<(&Finding, u32)> = findings.iter().filter_map(|finding| Some((*finding, mode(finding)?))).collect();
     let (_, mode) = found.first()?;
-    let reasons = vec![format!("Other users of the machine can read its file: the mode is {:03o}.", mode & 0o777)];
+    let reasons = vec![format!("Other users of the machine can read the file: its mode is {:03o}.", mode & 0o777)];
     let findings = found.into_iter().map(|(finding, _)| finding).collect();
     Some(Verdict { finder: Finder::ReadableCredentials, grade: Grade::Medium, reasons, findings })
 }
@@ -51,7 +51,7 @@ fn without_token<'a>(findings: &[&'a Finding]) -> Option<Verdict<'a>> {
             && is_of(finding, "ASIA")
     };
     let found: Vec<_> = findings.iter().filter(lacks).copied().collect();
-    let reasons = vec!["It is a temporary key, and its session token is not in its profile.".into()];
+    let reasons = vec!["It is a temporary key, and its profile has no session token.".into()];
     (!found.is_empty()).then_some(Verdict {
         finder: Finder::MissingSessionToken,
         grade: Grade::Low,

@@ -1,6 +1,7 @@
-//! Is it a root user's key? The id alone never tells; signs around it do.
+//! Judges whether a key is a root user's. The id alone never shows it; signs around it may.
 //!
-//! The root user has all rights in an account and can be limited by nothing in it; AWS advises against keys for it.
+//! The root user has all permissions in an account, and nothing in the account can limit them; AWS advises against keys
+//! for it.
 
 use super::Verdict;
 use super::inventory::Credential;
@@ -10,17 +11,17 @@ use crate::finding::evidence::Strength;
 use crate::rule::{Finder, Grade, Matcher};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the findings say of the root users of accounts.
+/// What the findings say about the root users of accounts.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// Accounts whose root user has an active key, and where a credential report says so.
     with_key: BTreeMap<AccountId, String>,
-    /// Accounts whose root user was seen at work, and where.
+    /// Accounts whose root user was seen in use, and where.
     used: BTreeMap<AccountId, String>,
 }
 
 impl Known {
-    /// What `findings` say.
+    /// Collects what `findings` say.
     pub fn of(findings: &[Box<Finding>]) -> Self {
         let mut known = Self::default();
         for finding in findings.iter().filter(|finding| finding.observation().is_some()) {
@@ -37,7 +38,7 @@ impl Known {
     }
 }
 
-/// Whether any occurrence of the key is the root user's.
+/// Judges whether any occurrence shows the key to be a root user's.
 pub(super) fn judge<'a>(key: &Credential<'a>, known: &Known) -> Option<Verdict<'a>> {
     let signs = |finding: &'a Finding| finding.evidence().map_or(&[][..], |found| &found.root_signs);
     let strength = |finding: &&'a Finding| signs(finding).first().map(|sign| sign.strength);
@@ -47,11 +48,11 @@ pub(super) fn judge<'a>(key: &Credential<'a>, known: &Known) -> Option<Verdict<'
     let signs: BTreeSet<_> = telling.iter().flat_map(|finding| signs(finding)).collect();
     let mut reasons: Vec<String> = signs.into_iter().rev().map(|sign| sign.reason.clone().into_owned()).collect();
     let account = key.occurrences.iter().find_map(|finding| finding.account);
-    // What somebody called it is worth more where the root user of its account is known to have a key.
+    // A name counts for more if the root user of the account is known to have a key.
     let with_key = account.and_then(|account| known.with_key.get(&account));
-    reasons.extend(with_key.map(|place| format!("The root user of its account has an active key, says {place}.")));
+    reasons.extend(with_key.map(|place| format!("{place} shows an active key of its account's root user.")));
     let used = account.and_then(|account| known.used.get(&account));
-    reasons.extend(used.map(|place| format!("The root user of its account is seen at work at {place}.")));
+    reasons.extend(used.map(|place| format!("Use of its account's root user was found at {place}.")));
     let strongest = if with_key.is_some() { strongest.max(Strength::Strong) } else { strongest };
     let grade = if strongest >= Strength::Strong { Grade::Critical } else { Grade::Medium };
     Some(Verdict { finder: Finder::RootKey, grade, reasons, findings: telling })

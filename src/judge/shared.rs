@@ -1,4 +1,4 @@
-//! Is the key where more people have it than should: in several repositories, by several authors, outside, in several files?
+//! Judges whether a key is too widely shared: across repositories, authors or files, or outside the organisation.
 
 use super::inventory::Credential;
 use super::{Verdict, list};
@@ -27,7 +27,7 @@ pub(super) fn judge<'a>(key: &Credential<'a>, config: &Config) -> Vec<Verdict<'a
         .collect()
 }
 
-/// In a channel that others read, or committed by somebody from outside.
+/// In a conversation with outsiders, or committed by one.
 fn outside<'a>(key: &Credential<'a>, config: &Config) -> Option<Verdict<'a>> {
     let mut reasons = Vec::new();
     let mut findings: Vec<&Finding> = Vec::new();
@@ -43,7 +43,7 @@ fn outside<'a>(key: &Credential<'a>, config: &Config) -> Option<Verdict<'a>> {
         let reason = if let Some(channel) = channel {
             format!("It is in {}, which is shared with other organisations.", channel.name)
         } else if let Some(guest) = guest.or(stranger) {
-            format!("{}, who takes part in the conversation, is not of the organisation.", guest.to_text())
+            format!("{}, who takes part in the conversation, is outside the organisation.", guest.to_text())
         } else if let Some(person) = committer {
             format!("It was committed by {} <{}>, who is outside the organisation.", person.name, person.email)
         } else {
@@ -58,7 +58,7 @@ fn outside<'a>(key: &Credential<'a>, config: &Config) -> Option<Verdict<'a>> {
     (!findings.is_empty()).then_some(Verdict { finder: Finder::SharedKey, grade, reasons, findings })
 }
 
-/// People who brought a finding in and are not of the organisation.
+/// People outside the organisation who introduced a finding.
 fn strangers<'a>(finding: &'a Finding, config: &Config) -> Vec<&'a Person> {
     if config.org_domains.is_empty() {
         return vec![];
@@ -67,7 +67,7 @@ fn strangers<'a>(finding: &'a Finding, config: &Config) -> Vec<&'a Person> {
     people.filter(|person| !config.is_inside(&person.email) && !is_a_machine(&person.email)).collect()
 }
 
-/// Addresses that code hosts give to people who keep theirs private say nothing of where they belong.
+/// True for the private addresses that code hosts assign: they do not show where a person belongs.
 fn is_a_machine(address: &str) -> bool {
     address.ends_with("noreply.github.com") || address.ends_with("noreply.gitlab.com")
 }
@@ -78,7 +78,7 @@ fn authors(finding: &Finding) -> impl Iterator<Item = &Person> {
     commits.flat_map(|commit| [&commit.author, &commit.committer])
 }
 
-/// In several repositories, or brought in by several authors.
+/// In several repositories, introduced by several authors, or used by several profiles or users.
 fn inside<'a>(
     key: &Credential<'a>,
     config: &Config,
@@ -102,7 +102,7 @@ fn inside<'a>(
         reasons.push(format!("It is in {} repositories: {}.", names.len(), list(&names, 3)));
     }
     if people.len() > 1 {
-        reasons.push(format!("It was brought in by {} authors: {}.", people.len(), list(&people, 3)));
+        reasons.push(format!("It was introduced by {} authors: {}.", people.len(), list(&people, 3)));
     }
     let owners: BTreeSet<(bool, String)> =
         of_secret().filter_map(|finding| finding.owner()).map(|owner| (owner.is_profile, owner.name.clone())).collect();
@@ -110,7 +110,7 @@ fn inside<'a>(
         let names: Vec<String> =
             owners.iter().filter(|owner| owner.0 == is_profile).map(|owner| owner.1.clone()).collect();
         if names.len() > 1 {
-            reasons.push(format!("It is that of {} {noun}: {}.", names.len(), list(&names, 3)));
+            reasons.push(format!("It is used by {} {noun}: {}.", names.len(), list(&names, 3)));
         }
     }
     let grade = if names.len().max(people.len()).max(owners.len()) > 2 { Grade::High } else { Grade::Medium };

@@ -1,7 +1,7 @@
-//! Accepted findings: `keyspill-baseline.toml`, one line for each, in order, so that branches can be merged.
+//! Accepted findings: `keyspill-baseline.toml`, one line for each, sorted, so that branches can be merged.
 //!
-//! An entry names a value by its fingerprint, its rule and its file, not its line or commit: it survives edits, rebases and
-//! squashes. A file that is moved is followed; a copy is a new finding, and so is another value in the same line.
+//! An entry identifies a value by its fingerprint, rule and file, not by line or commit, so it survives edits, rebases
+//! and squashes. It follows a moved file; a copy is a new finding, and so is another value on the same line.
 
 use super::place::Places;
 use crate::config::allow::day_of;
@@ -21,37 +21,37 @@ use toml::Spanned;
 /// The version of the format.
 const VERSION: u32 = 1;
 
-/// The file.
+/// The baseline file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Baseline {
     /// Where it is, or will be.
     pub file: PathBuf,
-    /// In order.
+    /// The entries, sorted.
     pub entries: Vec<Entry>,
 }
 
-/// An accepted finding. The order is that of the file.
+/// An accepted finding. Entries are ordered as in the file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
-    /// The file it is in, relative to the baseline, with `/`; and the names inside, if it is in a container.
+    /// The file of the finding, relative to the baseline, with `/`, and the names inside if it is in a container.
     pub path: String,
-    /// The rule.
+    /// The rule's id.
     pub rule: String,
-    /// The value.
+    /// The fingerprint of the value.
     pub fingerprint: Fingerprint,
-    /// Why it is accepted; empty if not told.
+    /// Why it is accepted; empty if not given.
     pub reason: String,
-    /// By whom; empty if not told.
+    /// Who accepted it; empty if not given.
     pub author: String,
-    /// The last day on which it is.
+    /// The last day on which it is accepted.
     pub expires: Option<Date>,
-    /// True if only history held it when it was accepted: then it is not looked for in other files.
+    /// True if it was only in history when it was accepted. Such an entry does not follow moved files.
     pub is_past: bool,
-    /// Its line in the file, 1-based; 0 if it is not there yet.
+    /// The 1-based line of the entry in the baseline file; 0 if it is not written yet.
     pub line: usize,
 }
 
-/// Why a file was refused.
+/// Why a file was rejected.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", hide_long_words(&file.display().to_string()))]
 pub struct BaselineError {
@@ -63,9 +63,9 @@ pub struct BaselineError {
 enum Problem {
     #[error("cannot be read: {}", file::describe(.0))]
     Read(#[from] std::io::Error),
-    #[error("is no baseline: {0}")]
+    #[error("is not a valid baseline: {0}")]
     Syntax(String),
-    #[error("is of version {0}, which this keyspill does not know; use a newer one")]
+    #[error("has version {0}, which this keyspill does not support; use a newer keyspill")]
     Version(u32),
     #[error("line {line}: {text}")]
     Entry { line: usize, text: String },
@@ -98,7 +98,7 @@ impl Baseline {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read, or is none.
+    /// If the file cannot be read, or is not a valid baseline.
     pub fn read(file: &Path) -> Result<Self, BaselineError> {
         let refused = |problem| BaselineError { file: file.to_owned(), problem };
         let text = file::read_text(file, file::MAX_SETTINGS).map_err(|error| refused(error.into()))?;
@@ -133,7 +133,9 @@ impl Baseline {
         entries.sort();
         entries.dedup_by(|a, b| (&a.path, &a.rule, a.fingerprint) == (&b.path, &b.rule, b.fingerprint));
         let mut out = format!(
-            "# Findings that keyspill does not count: `keyspill baseline` keeps this file. Add `reason`, `author` and `expires` by hand.\nversion = {VERSION}\nentries = [\n"
+            "# Findings that keyspill does not count. `keyspill baseline` maintains this file. \
+             Add `reason`, `author` and `expires` by hand.\n\
+             version = {VERSION}\nentries = [\n"
         );
         for Entry { path, rule, fingerprint, reason, author, expires, is_past, .. } in entries {
             _ = write!(out, "  {{ path = {}, rule = {}, fingerprint = \"{fingerprint}\"", quoted(path), quoted(rule));
@@ -151,9 +153,9 @@ impl Baseline {
     }
 
     /// The entry that would accept a finding.
-    pub fn entry(&self, finding: &Finding) -> Entry {
+    pub fn entry(&self, finding: &Finding, places: &Places) -> Entry {
         Entry {
-            path: self.relative(&finding.path, &Places::default()),
+            path: self.relative(&finding.path, places),
             is_past: finding.history.as_ref().is_some_and(|history| history.is_past()),
             rule: finding.rule.id.to_string(),
             fingerprint: finding.fingerprint,
@@ -168,7 +170,7 @@ impl Baseline {
         places.of_file(&self.file).parent().map(Path::to_owned).unwrap_or_default()
     }
 
-    /// A path as entries have it: from the file's own directory, upwards if need be.
+    /// A path as in entries: relative to the directory of the baseline file, with `..` if needed.
     fn relative(&self, path: &BlobPath, places: &Places) -> String {
         let (file, dir) = (places.of(path), self.dir(places));
         let shared = file.components().zip(dir.components()).take_while(|(a, b)| a == b).count();
@@ -178,7 +180,7 @@ impl Baseline {
         path.inside().iter().fold(BlobPath::new(&relative), |file, name| file.within(name)).to_text().into_owned()
     }
 
-    /// Marks the findings that entries accept, at `now` in seconds since 1970, and tells which entries accept none.
+    /// Marks the findings that entries accept, at `now` in seconds since 1970. Returns the entries that match none.
     pub fn apply(&self, findings: &mut [Box<Finding>], now: i64, places: &Places) -> Vec<&Entry> {
         type Value = (String, Fingerprint);
         let mut by_value: HashMap<Value, Vec<usize>> = HashMap::new();
@@ -186,7 +188,7 @@ impl Baseline {
             by_value.entry((entry.rule.clone(), entry.fingerprint)).or_default().push(number);
         }
         let mut used = BTreeSet::new();
-        // What has to look for a file that was moved: findings, and the entries of their value.
+        // Findings without an entry for their path, with the entries for their value: the file may have been moved.
         let mut left: Vec<(usize, &Vec<usize>)> = Vec::new();
         let mut live = BTreeSet::new();
         for (index, finding) in findings.iter_mut().enumerate().filter(|(_, finding)| finding.suppression.is_none()) {
@@ -210,7 +212,7 @@ impl Baseline {
                 !self.entries[**number].is_past && !live.contains(*number) && !dir.join(file).exists()
             };
             if let Some(number) = numbers.iter().find(is_gone).copied() {
-                // One file cannot be moved to two places.
+                // A file cannot be moved to two places.
                 live.insert(number);
                 used.insert(number);
                 self.accept(&self.entries[number], &mut findings[index], now);
@@ -222,7 +224,7 @@ impl Baseline {
     fn accept(&self, entry: &Entry, finding: &mut Finding, now: i64) {
         let place = format!("{}:{}", self.file.display(), entry.line);
         match entry.expires.filter(|day| *day < day_of(now)) {
-            Some(day) => finding.expired = Some(format!("It was accepted at {place} until {day}.").into()),
+            Some(day) => finding.expired = Some(format!("It was accepted by {place} until {day}.").into()),
             None => {
                 finding.suppression =
                     Some(Box::new(Suppression::Baseline { place, reason: hide_long_words(&entry.reason) }));
@@ -249,7 +251,7 @@ mod tests {
         };
         let entries = vec![entry("b", ""), entry("a \"quoted\" » x", "it's \\ old"), entry("b", "")];
         let text = Baseline { file: PathBuf::new(), entries: entries.clone() }.to_toml();
-        assert_eq!(text.lines().count(), 6, "one line each, and no twins: {text}");
+        assert_eq!(text.lines().count(), 6, "one line each, and no duplicates: {text}");
         let mut again = Baseline::parse(&text).unwrap();
         assert_eq!(again.iter().map(|entry| entry.line).collect::<Vec<_>>(), [4, 5]);
         again.iter_mut().for_each(|entry| entry.line = 0);
@@ -259,8 +261,8 @@ mod tests {
     #[test]
     fn what_is_no_baseline_is_refused() {
         for (text, expected) in [
-            ("x", "is no baseline"),
-            ("version = 2", "is of version 2"),
+            ("x", "is not a valid baseline"),
+            ("version = 2", "has version 2"),
             (
                 "version = 1\nentries = [\n{ path = \"a\", rule = \"b\", fingerprint = \"c\" },\n]",
                 "line 3: fingerprint is not valid",

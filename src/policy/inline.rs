@@ -8,7 +8,7 @@
 //! | `pragma: allowlist secret` | findings on its own line | detect-secrets |
 //! | `pragma: allowlist nextline secret` | findings on the line after | detect-secrets |
 //!
-//! A secret's own line decides over a finding of id and secret: an allowed id does not let its secret through.
+//! For a finding with id and secret, the line of the secret decides: allowing the id does not allow its secret.
 
 use crate::detect::comment::Comment;
 use crate::finding::location::Locations;
@@ -18,7 +18,7 @@ use crate::text::markers::MARKERS;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-/// A comment, read.
+/// A parsed allow comment.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Allow {
     /// 1-based line of the comment.
@@ -27,16 +27,16 @@ pub struct Allow {
     pub target: u32,
     /// Rules it is restricted to; all if empty.
     pub rules: Vec<String>,
-    /// What it gives as a reason.
+    /// The reason given; empty if none.
     pub reason: String,
-    /// True for keyspill's own kind, which is reported if it has no effect.
+    /// True for keyspill's own marker, which is reported if it has no effect.
     pub is_own: bool,
-    /// Raw bytes of the marker's start.
+    /// Byte range of the start of the marker, in the raw text.
     pub span: Range<usize>,
 }
 
 impl Allow {
-    /// Reads a comment; `None` if the marker only occurs in prose or in a string.
+    /// Parses a comment; `None` if the marker only occurs in prose or in a string.
     pub fn read(comment: &Comment, locations: &Locations, rules: &RuleSet) -> Option<Self> {
         let line = locations.of(&comment.span).start_line;
         let marker = MARKERS.iter().find(|marker| comment.text.starts_with(**marker))?;
@@ -54,7 +54,7 @@ impl Allow {
                 span: comment.span.clone(),
             });
         }
-        // `keyspill:allow` in quotes or backticks is spoken of, not used.
+        // `keyspill:allow` in quotes or backticks is mentioned, not used.
         let opens = |c: char| c.is_whitespace() || "#/*;-!%(".contains(c);
         if !comment.before.chars().next_back().is_none_or(opens) {
             return None;
@@ -92,9 +92,9 @@ impl Allow {
     }
 }
 
-/// Marks the findings that `allows` cover, and returns those of keyspill's own that cover none.
+/// Marks the findings that `allows` cover, and returns keyspill's own comments that cover none.
 pub fn apply(allows: Vec<Allow>, findings: &mut [Finding]) -> Vec<Allow> {
-    // By line and rule. There may be thousands of both on one line: each finding is marked once, by the first comment.
+    // By line and rule. A line may have thousands of comments and findings: the first comment marks each finding once.
     let mut by_line: HashMap<u32, HashMap<RuleId, Findings>> = HashMap::new();
     let wanted: HashSet<u32> = allows.iter().map(|allow| allow.target).collect();
     for (index, finding) in findings.iter().enumerate() {

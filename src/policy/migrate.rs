@@ -1,4 +1,4 @@
-//! What peers' files accept, so that a team can move to keyspill without looking at everything again.
+//! Reads what other scanners' files accept, so that a team can move to keyspill without reviewing everything again.
 
 use crate::file;
 use crate::finding::Finding;
@@ -7,18 +7,18 @@ use sha1::{Digest, Sha1};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A finding that a peer was told to accept.
+/// A finding accepted in another scanner's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// With `/`.
+    /// The file, with `/` as separator.
     path: String,
-    /// 1-based; 0 if not told.
+    /// The 1-based line; 0 if not given.
     line: u32,
-    /// SHA-1 of the value, of detect-secrets.
+    /// SHA-1 of the value, as detect-secrets records it.
     hash: Option<String>,
 }
 
-/// Why a file was refused.
+/// Why a file was rejected.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", file.display())]
 pub struct MigrateError {
@@ -30,13 +30,13 @@ pub struct MigrateError {
 enum Problem {
     #[error("cannot be read: {}", file::describe(.0))]
     Read(#[from] std::io::Error),
-    #[error("is neither a report of gitleaks nor a baseline of detect-secrets: {0}")]
+    #[error("is neither a gitleaks report nor a detect-secrets baseline: {0}")]
     Json(String),
     #[error("line {0}: expected `[COMMIT:]FILE:RULE:LINE`, as gitleaks writes it")]
     Ignore(usize),
 }
 
-/// A finding in a report of gitleaks.
+/// A finding in a gitleaks report.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct GitleaksFinding {
@@ -44,7 +44,7 @@ struct GitleaksFinding {
     start_line: u32,
 }
 
-/// The file of detect-secrets. Source: its `docs/design.md`.
+/// The baseline of detect-secrets. Source: its `docs/design.md`.
 #[derive(Deserialize)]
 struct SecretsBaseline {
     results: BTreeMap<String, Vec<DetectedSecret>>,
@@ -57,21 +57,21 @@ struct DetectedSecret {
     line_number: u32,
 }
 
-/// Reads `.gitleaksignore`, a report of gitleaks, or `.secrets.baseline`.
+/// Reads `.gitleaksignore`, a gitleaks report, or `.secrets.baseline`.
 ///
 /// # Errors
-/// If it cannot be read, or is none of these.
+/// If the file cannot be read, or is none of these.
 pub fn read(file: &Path) -> Result<Vec<Accepted>, MigrateError> {
     let refused = |problem| MigrateError { file: file.to_owned(), problem };
     let text = file::read_text(file, file::MAX_SETTINGS).map_err(|error| refused(error.into()))?;
     parse(&text).map_err(refused)
 }
 
-/// Without what the file holds there.
+/// Describes a JSON error without quoting the file.
 fn explain(error: &serde_json::Error) -> Problem {
     let kind = match error.classify() {
-        serde_json::error::Category::Data => "it is of another shape",
-        _ => "it is no JSON",
+        serde_json::error::Category::Data => "unexpected structure",
+        _ => "not valid JSON",
     };
     Problem::Json(format!("line {}, column {}: {kind}", error.line(), error.column()))
 }
@@ -107,7 +107,7 @@ fn ignored(line: &str) -> Option<Accepted> {
 }
 
 impl Accepted {
-    /// True if it is this finding: in this file, and the same value, or on this line.
+    /// True if it matches a finding: the same file, and the same value or line.
     pub fn is_of(&self, finding: &Finding) -> bool {
         let path = finding.path.to_text();
         let path = path.strip_prefix("./").unwrap_or(&path);

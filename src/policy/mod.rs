@@ -1,4 +1,5 @@
-//! What counts: allow comments, the team's configuration, accepted findings. It decides, it neither detects nor prints.
+//! Decides which findings count: allow comments, the team's configuration, accepted findings. It neither detects nor
+//! prints.
 
 pub mod allow;
 pub mod baseline;
@@ -21,27 +22,27 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What is in force.
+/// The policy in effect.
 pub struct Policy<'a> {
     /// The configuration.
     pub config: &'a Config,
     /// The accepted findings.
     pub baseline: Option<&'a Baseline>,
-    /// Seconds since 1970.
+    /// The current time in seconds since 1970.
     pub now: i64,
-    /// True if all is scanned that the policy speaks of, so that what has no effect can be told.
+    /// True if the scan covers everything the policy applies to, so that entries without effect can be reported.
     pub is_whole: bool,
-    /// Where files are.
+    /// Resolves the paths of scanned files.
     pub places: Places,
 }
 
 impl Policy<'_> {
-    /// A configuration that was found beside files is one of them.
+    /// True if the configuration applies to a finding. One that was found, not given, only applies below its directory.
     fn speaks_of(&self, finding: &Finding) -> bool {
         self.config.home.as_ref().is_none_or(|home| self.places.of(&finding.path).starts_with(home))
     }
 
-    /// Gives findings the severity that the configuration says.
+    /// Applies the severity overrides of the configuration to a finding.
     pub fn grade(&self, finding: &mut Finding) {
         if !self.speaks_of(finding) {
             return;
@@ -57,7 +58,7 @@ impl Policy<'_> {
         }
     }
 
-    /// Marks what does not count. Returns findings of what allows nothing, if that can be told.
+    /// Marks findings that the configuration allows. Adds the indices of matching `[[allow]]` tables to `used`.
     pub fn apply(&self, findings: &mut [Box<Finding>], used: &mut BTreeSet<usize>) {
         for finding in findings.iter_mut().filter(|finding| finding.suppression.is_none()) {
             if self.config.allows.is_empty() || !self.speaks_of(finding) {
@@ -70,7 +71,7 @@ impl Policy<'_> {
                 used.insert(number);
                 if allow.is_expired(self.now) {
                     let day = allow.expires.map(|day| day.to_string()).unwrap_or_default();
-                    let text = format!("It was allowed at {}:{} until {day}.", allow.file.display(), allow.line);
+                    let text = format!("It was allowed by {}:{} until {day}.", allow.file.display(), allow.line);
                     finding.expired = Some(text.into());
                 } else {
                     finding.suppression = Some(Box::new(allow::suppression(allow)));
@@ -80,7 +81,7 @@ impl Policy<'_> {
         }
     }
 
-    /// Marks what was accepted, and tells of entries that accept nothing.
+    /// Marks accepted findings, and returns findings for baseline entries without effect.
     pub fn accept(&self, findings: &mut [Box<Finding>], rules: &RuleSet) -> Vec<Finding> {
         let Some(baseline) = self.baseline else { return vec![] };
         let unused = baseline.apply(findings, self.now, &self.places);
@@ -88,7 +89,7 @@ impl Policy<'_> {
         without_effect(&baseline.file, lines, rules)
     }
 
-    /// Findings of the allows that are not among the `used` ones.
+    /// Findings for the `[[allow]]` tables that are not in `used`.
     pub fn unused(&self, used: &BTreeSet<usize>, rules: &RuleSet) -> Vec<Finding> {
         let allows = self.config.allows.iter().enumerate();
         let unused = allows.filter(|(number, _)| self.is_whole && !used.contains(number)).map(|(_, allow)| allow);
@@ -96,7 +97,7 @@ impl Policy<'_> {
     }
 }
 
-/// Findings of the lines of a policy's file that have no effect.
+/// Findings for lines of a policy file that have no effect.
 fn without_effect(file: &Path, lines: impl Iterator<Item = usize>, rules: &RuleSet) -> Vec<Finding> {
     let Some(rule) = rules.of_finder(Finder::UnusedAllow) else { return vec![] };
     let path = Arc::new(BlobPath::new(file));
@@ -111,7 +112,7 @@ fn without_effect(file: &Path, lines: impl Iterator<Item = usize>, rules: &RuleS
     let locations = Locations::new(text.as_bytes(), lines.iter().map(without_indent));
     let finding = |line: &Range<usize>| {
         let location = locations.of(&without_indent(line));
-        // What is made safe to show may be longer.
+        // The sanitised text may be longer.
         let safe = crate::text::sanitize::one_line(&mask::hide_long_words(&text[line.clone()]));
         let indent = safe.len() - safe.trim_start().len();
         let id = Some(indent as u32..safe.len() as u32);

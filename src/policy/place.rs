@@ -1,5 +1,6 @@
-//! Where a scanned file really is: a policy's paths are those of its own directory, however a scan got there.
+//! Resolves scanned paths to real ones, so that they match a policy's paths however the scan reached the file.
 
+use crate::environment::Environment;
 use crate::file::normalise;
 use crate::finding::BlobPath;
 use crate::finding::path::to_path;
@@ -7,28 +8,26 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Tells it, and remembers what it was asked: findings of one directory come together.
+/// Resolves paths and caches directories, since findings in one directory come together.
 #[derive(Debug, Clone)]
 pub struct Places {
     here: PathBuf,
     known: RefCell<HashMap<PathBuf, PathBuf>>,
 }
 
-impl Default for Places {
-    /// From the working directory.
-    fn default() -> Self {
-        let here = std::env::current_dir().unwrap_or_default();
-        Self { here: here.canonicalize().unwrap_or(here), known: RefCell::default() }
-    }
-}
-
 impl Places {
-    /// The file that a blob is, or is in, with links followed as far as it is there: what only history holds is not.
+    /// Resolves paths from the working directory.
+    pub fn new(environment: &Environment) -> Self {
+        let here = &environment.working_dir;
+        Self { here: here.canonicalize().unwrap_or_else(|_| here.clone()), known: RefCell::default() }
+    }
+
+    /// The file that is or contains a blob, with links followed as far as the path exists: a path from history may not.
     pub fn of(&self, path: &BlobPath) -> PathBuf {
         self.of_file(&to_path(path))
     }
 
-    /// The same for a path of the file system.
+    /// The same, for a path in the file system.
     pub fn of_file(&self, path: &Path) -> PathBuf {
         let absolute = self.here.join(path);
         let (Some(dir), Some(name)) = (absolute.parent(), absolute.file_name()) else { return normalise(&absolute) };
@@ -36,7 +35,7 @@ impl Places {
     }
 }
 
-/// The directory, with links followed in so much of it as is there.
+/// The directory, with links followed in the part that exists.
 fn resolve(dir: &Path) -> PathBuf {
     for there in dir.ancestors() {
         if let (Ok(real), Ok(rest)) = (there.canonicalize(), dir.strip_prefix(there)) {

@@ -7,7 +7,7 @@ use crate::rule::Rule;
 use crate::text::markers::MARKERS;
 use std::sync::Arc;
 
-/// The finding that something which allows findings, at `location`, allows nothing.
+/// The finding for an allow at `location` that allows nothing.
 pub fn unused(rule: &Arc<Rule>, path: &Arc<BlobPath>, location: Location, excerpts: Arc<[Excerpt]>) -> Finding {
     Finding {
         rule: rule.clone(),
@@ -15,7 +15,7 @@ pub fn unused(rule: &Arc<Rule>, path: &Arc<BlobPath>, location: Location, excerp
         path: path.clone(),
         location,
         outer: None,
-        // All of them are one thing to clean up.
+        // All of them count as one thing to clean up.
         fingerprint: Fingerprint::new(None, Some(MARKERS[0])),
         account: None,
         is_canary: false,

@@ -1,10 +1,11 @@
-//! The report as a table, a row for each finding.
+//! The report as a CSV table, one row per finding.
 
 use super::Report;
 use super::wording::{headline, moment};
 use crate::finding::Finding;
 use crate::source::Skip;
 use crate::text::sanitize::one_line;
+use std::io;
 
 const HEADER: [&str; 21] = [
     "rule",
@@ -30,17 +31,19 @@ const HEADER: [&str; 21] = [
     "details",
 ];
 
-/// The report as RFC 4180 has it.
-pub fn write(report: &Report) -> String {
-    let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
+/// Writes the report as RFC 4180 CSV.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(out);
     let rows = report.findings().map(row);
     let header = HEADER.map(str::to_owned);
     let skipped = report.coverage.failures().map(not_scanned);
     for record in std::iter::once(header).chain(rows).chain(skipped) {
-        writer.write_record(record).expect("a vector takes everything, and rows are of one length");
+        writer.write_record(record)?;
     }
-    let bytes = writer.into_inner().expect("a vector takes everything");
-    String::from_utf8(bytes).expect("it was made of texts")
+    writer.flush()
 }
 
 fn row(finding: &Finding) -> [String; 21] {
@@ -77,7 +80,7 @@ fn row(finding: &Finding) -> [String; 21] {
     row.map(|cell| harmless(&one_line(&cell)))
 }
 
-/// A row of what could not be scanned, so that nobody takes the table for all there is.
+/// A row for what could not be scanned, so that nobody takes the table for complete.
 fn not_scanned(skip: &Skip) -> [String; 21] {
     let mut row = [const { String::new() }; 21];
     row[0] = "not-scanned".into();
@@ -87,10 +90,10 @@ fn not_scanned(skip: &Skip) -> [String; 21] {
     row.map(|cell| harmless(&one_line(&cell)))
 }
 
-/// A spreadsheet takes what starts so for a formula, and a hostile file name may be one.
+/// Neutralises cells that a spreadsheet would take for a formula, such as a hostile file name.
 /// Source: <https://owasp.org/www-community/attacks/CSV_Injection>.
 fn harmless(cell: &str) -> String {
-    // Some spaces are passed over, and full-width characters taken for the others.
+    // Spreadsheets may skip leading spaces and treat full-width characters like the ASCII ones.
     if cell.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
         format!("'{cell}")
     } else {

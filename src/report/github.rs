@@ -1,4 +1,4 @@
-//! Annotations of GitHub Actions, for runs that may not upload SARIF: those of forks.
+//! GitHub Actions annotations, for runs that may not upload SARIF, such as those from forks.
 //!
 //! Source: [workflow commands](https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands). GitHub shows
 //! ten of each level for a step, so the worst come first.
@@ -9,14 +9,16 @@ use super::{Report, worst_first};
 use crate::finding::Finding;
 use crate::rule::Severity;
 use crate::text::sanitize::one_line;
-use std::fmt::Write;
+use std::io::{self, Write};
 
-/// The report as workflow commands, one a line.
-pub fn write(report: &Report, base: &UriBase) -> String {
-    let mut out = String::new();
+/// Writes the report as workflow commands, one per line.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(report: &Report, base: &UriBase, out: &mut dyn Write) -> io::Result<()> {
     for skip in report.coverage.failures() {
         let (path, cause) = (one_line(&skip.path.to_text()), one_line(&skip.cause.to_string()));
-        command(&mut out, "error", &[("title", "keyspill: the scan is incomplete")], &format!("{path}: {cause}"));
+        command(out, "error", &[("title", "keyspill: the scan is incomplete")], &format!("{path}: {cause}"))?;
     }
     for finding in worst_first(report) {
         let level = match finding.severity {
@@ -25,7 +27,7 @@ pub fn write(report: &Report, base: &UriBase) -> String {
             Severity::Note => "notice",
         };
         let place = finding.outer.as_deref().unwrap_or(&finding.location);
-        // Of what only history holds, or a container, the line is none of the file that is there.
+        // For a finding only in history, or in a container, the line number does not refer to the current file.
         let is_there = finding.history.as_ref().is_none_or(|history| !history.is_past());
         let has_line = is_there && (finding.path.inside().is_empty() || finding.outer.is_some());
         let numbers = [place.start_line, place.end_line, place.start_column, place.end_column].map(|n| n.to_string());
@@ -34,23 +36,19 @@ pub fn write(report: &Report, base: &UriBase) -> String {
         if has_line {
             let [line, end_line, column, end_column] = &numbers;
             properties.extend([("line", line.as_str()), ("endLine", end_line)]);
-            // GitHub takes columns only within one line.
+            // GitHub accepts columns only if the annotation is on one line.
             if line == end_line {
                 properties.extend([("col", column.as_str()), ("endColumn", end_column)]);
             }
         }
         let title = format!("{}: {}", finding.rule.id, finding.rule.name);
         properties.push(("title", &title));
-        command(&mut out, level, &properties, &text(finding, has_line));
+        command(out, level, &properties, &text(finding, has_line))?;
     }
     let counts = [Severity::Error, Severity::Warning, Severity::Note].map(|severity| report.count(severity));
     let [errors, warnings, notes] = counts;
-    _ = writeln!(
-        out,
-        "keyspill: {errors} errors, {warnings} warnings, {notes} notes in {} files",
-        report.coverage.files
-    );
-    out
+    let files = report.coverage.files;
+    writeln!(out, "keyspill: {errors} errors, {warnings} warnings, {notes} notes in {files} files")
 }
 
 fn text(finding: &Finding, has_line: bool) -> String {
@@ -65,13 +63,13 @@ fn text(finding: &Finding, has_line: bool) -> String {
     one_line(&format!("{text} {}", first_sentence(&remedy(finding))))
 }
 
-fn command(out: &mut String, level: &str, properties: &[(&str, &str)], text: &str) {
+fn command(out: &mut dyn Write, level: &str, properties: &[(&str, &str)], text: &str) -> io::Result<()> {
     let properties: Vec<_> =
         properties.iter().map(|(name, value)| format!("{name}={}", escaped(value, true))).collect();
-    _ = writeln!(out, "::{level} {}::{}", properties.join(","), escaped(text, false));
+    writeln!(out, "::{level} {}::{}", properties.join(","), escaped(text, false))
 }
 
-/// As the runner undoes it: what would end a command, or one of its properties, is written in hexadecimal.
+/// Percent-encodes what would end a command or one of its properties; the runner decodes it.
 fn escaped(text: &str, is_property: bool) -> String {
     let text = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     if is_property { text.replace(':', "%3A").replace(',', "%2C") } else { text }

@@ -1,4 +1,4 @@
-//! The report for GitLab's secret detection, `gl-secret-detection-report.json`.
+//! GitLab's secret detection report, `gl-secret-detection-report.json`.
 //!
 //! Source: GitLab's report schema for secret detection, version 15.0.7.
 
@@ -8,14 +8,15 @@ use super::{Report, worst_first};
 use crate::finding::Finding;
 use crate::rule::Grade;
 use crate::rule::Severity;
-use crate::text::sanitize::one_line;
+use crate::text::sanitize::{one_line, write_json_pretty};
 use serde::Serialize;
 use std::collections::HashMap;
+use std::io;
 use uuid::Uuid;
 
 const SCHEMA_VERSION: &str = "15.0.7";
 
-/// What GitLab's own scanner says where there is no commit.
+/// The commit id that GitLab's own scanner uses where there is no commit.
 const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 
 #[derive(Serialize)]
@@ -108,15 +109,18 @@ struct Commit {
     message: Option<String>,
 }
 
-/// The report as one document. Times are that from which ages are told: the same input gives the same report.
-pub fn write(report: &Report, base: &UriBase) -> String {
+/// Writes the report as one document. Both times are the report's `now`, so that the same input gives the same report.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(report: &Report, base: &UriBase, out: &mut dyn io::Write) -> io::Result<()> {
     let time = moment(report.now).trim_end_matches('Z').to_owned();
     let failures: Vec<_> = report.coverage.failures().collect();
     let message = |skip: &&crate::source::Skip| Message {
         level: "warn",
         value: format!("{}: {}", one_line(&skip.path.to_text()), one_line(&skip.cause.to_string())),
     };
-    // The same value in the same file is the same, whatever line it is on; the second is another.
+    // The same value in the same file keeps its id when its line changes. Repeats are numbered.
     let mut counts: HashMap<_, usize> = HashMap::new();
     let mut number = |finding: &Finding| {
         let count = counts.entry((finding.rule.id.clone(), finding.fingerprint, finding.path.clone())).or_default();
@@ -140,7 +144,7 @@ pub fn write(report: &Report, base: &UriBase) -> String {
             .map(|(finding, number)| vulnerability(finding, number, report, base))
             .collect(),
     };
-    crate::text::sanitize::to_json_pretty(&document).expect("the document has text keys only") + "\n"
+    write_json_pretty(out, &document)
 }
 
 fn vulnerability<'a>(finding: &'a Finding, number: usize, report: &Report, base: &UriBase) -> Vulnerability<'a> {
@@ -180,7 +184,7 @@ fn vulnerability<'a>(finding: &'a Finding, number: usize, report: &Report, base:
     }
 }
 
-/// GitLab's words, in which a judgement's grade is told as it is.
+/// The severity in GitLab's terms. A judgement's grade maps directly unless its severity was overridden.
 fn severity(finding: &Finding) -> &'static str {
     let grade = finding.judgement().map(|judgement| judgement.grade);
     match (grade, finding.severity) {
@@ -197,7 +201,7 @@ fn severity(finding: &Finding) -> &'static str {
     }
 }
 
-/// The commit that brought it in, else the one that is checked out.
+/// The commit that introduced the finding, else the one that is checked out.
 fn commit(finding: &Finding, report: &Report) -> Commit {
     let first = finding.history.as_ref().and_then(|history| history.introduced.listed.first());
     match first {

@@ -1,4 +1,4 @@
-//! The report for programs: one JSON document, or JSON Lines. `schemas/report-1.schema.json` describes both.
+//! The report for programs: one JSON document, or JSON Lines. `schemas/report-2.schema.json` describes both.
 
 use super::wording::{headline, moment, suppressed_by_reason};
 use super::{Options, Report};
@@ -13,54 +13,70 @@ use crate::judge::inventory::Credential;
 use crate::rule::Grade;
 use crate::rule::Severity;
 use crate::source::Skip;
+use crate::text::sanitize::{write_json, write_json_pretty};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
-/// Raised when a field is removed or changes its meaning; new fields may come at any time.
-pub const SCHEMA_VERSION: u32 = 1;
+/// Incremented when a field is removed or changes its meaning; new fields may be added at any time.
+pub const SCHEMA_VERSION: u32 = 2;
 
-/// The report as one document.
-pub fn write(report: &Report, options: &Options) -> String {
+/// Writes the report as one document.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(report: &Report, options: &Options, out: &mut dyn io::Write) -> io::Result<()> {
     let document = Document {
         schema_version: SCHEMA_VERSION,
         tool: Tool::THIS,
-        credentials: Credential::all(&report.findings).iter().map(CredentialRecord::of).collect(),
-        findings: report.findings().map(FindingRecord::of).collect(),
-        suppressed: options.show_suppressed.then(|| report.suppressed().map(FindingRecord::of).collect()),
-        skipped: report.coverage.skips.iter().map(SkipRecord::of).collect(),
-        summary: Summary::of(report, options),
+        credentials: List(|| Credential::all(&report.findings).into_iter().map(|key| CredentialRecord::new(&key))),
+        findings: List(|| report.findings().map(FindingRecord::new)),
+        suppressed: options.show_suppressed.then_some(List(|| report.suppressed().map(FindingRecord::new))),
+        skipped: List(|| report.coverage.skips.iter().map(SkipRecord::new)),
+        summary: Summary::new(report, options),
     };
-    crate::text::sanitize::to_json_pretty(&document).expect("the document has text keys only") + "\n"
+    write_json_pretty(out, &document)
 }
 
-/// The report as lines: a finding each (suppressed ones if asked for), a credential each, a skipped path each, and the
-/// summary last.
-pub fn write_lines(report: &Report, options: &Options) -> String {
+/// Writes the report as JSON Lines: one line per finding (suppressed ones if requested), credential and skipped path,
+/// then the summary.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_lines(report: &Report, options: &Options, out: &mut dyn io::Write) -> io::Result<()> {
     let suppressed = options.show_suppressed.then(|| report.suppressed());
-    let findings = report.findings().chain(suppressed.into_iter().flatten());
-    let findings = findings.map(|finding| line(Line::Finding(Box::new(FindingRecord::of(finding)))));
-    let credentials = Credential::all(&report.findings);
-    let credentials = credentials.iter().map(|credential| line(Line::Credential(CredentialRecord::of(credential))));
-    let skipped = report.coverage.skips.iter().map(|skip| line(Line::Skipped(SkipRecord::of(skip))));
-    let summary =
-        Line::Summary { schema_version: SCHEMA_VERSION, tool: Tool::THIS, summary: Summary::of(report, options) };
-    findings.chain(credentials).chain(skipped).chain([line(summary)]).collect()
+    for finding in report.findings().chain(suppressed.into_iter().flatten()) {
+        write_json(out, &Line::Finding(Box::new(FindingRecord::new(finding))))?;
+    }
+    for credential in &Credential::all(&report.findings) {
+        write_json(out, &Line::Credential(CredentialRecord::new(credential)))?;
+    }
+    for skip in &report.coverage.skips {
+        write_json(out, &Line::Skipped(SkipRecord::new(skip)))?;
+    }
+    let summary = Summary::new(report, options);
+    write_json(out, &Line::Summary { schema_version: SCHEMA_VERSION, tool: Tool::THIS, summary })
 }
 
-fn line(line: Line) -> String {
-    crate::text::sanitize::to_json(&line).expect("a line has text keys only") + "\n"
+/// A list that is made while it is written: the records of a million findings are never all in memory.
+struct List<F>(F);
+
+impl<I: Iterator<Item: Serialize>, F: Fn() -> I> Serialize for List<F> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0())
+    }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Document<'a> {
+struct Document<C: Serialize, F: Serialize, S: Serialize, K: Serialize> {
     schema_version: u32,
     tool: Tool,
-    credentials: Vec<CredentialRecord>,
-    findings: Vec<FindingRecord<'a>>,
+    credentials: C,
+    findings: F,
     #[serde(skip_serializing_if = "Option::is_none")]
-    suppressed: Option<Vec<FindingRecord<'a>>>,
-    skipped: Vec<SkipRecord<'a>>,
+    suppressed: Option<S>,
+    skipped: K,
     summary: Summary,
 }
 
@@ -103,7 +119,7 @@ struct CredentialRecord {
     proven: bool,
     occurrences: usize,
     files: usize,
-    live: bool,
+    at_head: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     exposure: Option<ExposureRecord>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -122,11 +138,11 @@ struct VerdictRecord {
     reasons: Vec<String>,
 }
 
-/// So many people are named of a credential, and in each role of a message.
+/// Maximum number of people named per credential, and per role of a message.
 const MOST_PEOPLE: usize = 50;
 
 impl CredentialRecord {
-    fn of(credential: &Credential) -> Self {
+    fn new(credential: &Credential) -> Self {
         let all = || credential.occurrences.iter().chain(&credential.judgements);
         let people = |people: BTreeSet<String>| people.into_iter().take(MOST_PEOPLE).collect();
         let verdict = |finding: &&Finding| {
@@ -152,7 +168,7 @@ impl CredentialRecord {
             proven: credential.is_proven(),
             occurrences: credential.occurrences.len(),
             files: credential.file_count(),
-            live: credential.is_live(),
+            at_head: credential.is_current(),
             exposure,
             authors: people(credential.authors().into_iter().map(str::to_owned).collect()),
             senders: people(credential.senders()),
@@ -202,17 +218,17 @@ struct FindingRecord<'a> {
 }
 
 impl<'a> FindingRecord<'a> {
-    fn of(finding: &'a Finding) -> Self {
+    fn new(finding: &'a Finding) -> Self {
         let excerpts = finding.excerpts.iter().map(|excerpt| ExcerptRecord { line: excerpt.line, text: &excerpt.text });
         Self {
             rule: finding.rule.id.as_str(),
             severity: finding.severity,
             message: headline(finding),
-            path: PathRecord::of(&finding.path),
+            path: PathRecord::new(&finding.path),
             location: finding.location,
             outer_location: finding.outer.as_deref().copied(),
-            id: finding.id().map(ValueRecord::of),
-            secret: finding.secret().map(ValueRecord::of),
+            id: finding.id().map(ValueRecord::new),
+            secret: finding.secret().map(ValueRecord::new),
             account: finding.account.map(|account| account.to_string()),
             canary: finding.is_canary,
             fingerprint: finding.fingerprint.to_string(),
@@ -224,10 +240,10 @@ impl<'a> FindingRecord<'a> {
             partner: finding.link().map(|link| PartnerRecord { id: &link.id, reason: &link.reason }),
             proof: finding.proof(),
             excerpts: excerpts.collect(),
-            suppression: finding.suppression.as_deref().map(SuppressionRecord::of),
-            judgement: finding.judgement().map(JudgementRecord::of),
-            message_context: finding.message.as_deref().map(MessageRecord::of),
-            history: finding.history.as_deref().map(HistoryRecord::of),
+            suppression: finding.suppression.as_deref().map(SuppressionRecord::new),
+            judgement: finding.judgement().map(JudgementRecord::new),
+            message_context: finding.message.as_deref().map(MessageRecord::new),
+            history: finding.history.as_deref().map(HistoryRecord::new),
         }
     }
 }
@@ -263,9 +279,9 @@ struct EvidenceRecord<'a> {
 }
 
 impl<'a> JudgementRecord<'a> {
-    fn of(judgement: &'a Judgement) -> Self {
+    fn new(judgement: &'a Judgement) -> Self {
         let evidence = judgement.occurrences.iter().map(|place| EvidenceRecord {
-            path: PathRecord::of(&place.path),
+            path: PathRecord::new(&place.path),
             location: place.location,
             outer_location: place.outer,
         });
@@ -273,7 +289,7 @@ impl<'a> JudgementRecord<'a> {
     }
 }
 
-/// Empty texts and lists are left out.
+/// Empty strings and lists are omitted.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct MessageRecord<'a> {
@@ -324,7 +340,7 @@ struct ChannelRecord<'a> {
 }
 
 impl<'a> MessageRecord<'a> {
-    fn of(message: &'a Message) -> Self {
+    fn new(message: &'a Message) -> Self {
         let parties = |parties: &'a [Party]| {
             let shown = parties.iter().take(MOST_PEOPLE);
             shown.map(|party| PartyRecord { name: &party.name, address: &party.address }).collect()
@@ -347,7 +363,7 @@ impl<'a> MessageRecord<'a> {
                 .as_ref()
                 .map(|channel| ChannelRecord { name: &channel.name, external: channel.is_external }),
             from_outside: message.is_from_outside,
-            outer: message.outer.as_deref().map(|outer| Box::new(Self::of(outer))),
+            outer: message.outer.as_deref().map(|outer| Box::new(Self::new(outer))),
         }
     }
 }
@@ -373,7 +389,7 @@ struct HistoryRecord<'a> {
 }
 
 impl<'a> HistoryRecord<'a> {
-    fn of(history: &'a History) -> Self {
+    fn new(history: &'a History) -> Self {
         Self {
             object: history.object.to_string(),
             kind: history.kind.name(),
@@ -388,9 +404,9 @@ impl<'a> HistoryRecord<'a> {
             in_tree: history.is_in_tree,
             refs: &history.refs,
             ref_count: history.ref_count,
-            introduced: CommitsRecord::of(&history.introduced),
-            removed: CommitsRecord::of(&history.removed),
-            last: history.last.as_deref().map(CommitRecord::of),
+            introduced: CommitsRecord::new(&history.introduced),
+            removed: CommitsRecord::new(&history.removed),
+            last: history.last.as_deref().map(CommitRecord::new),
             shallow: history.is_cut,
             exposure: history.exposure.as_ref().map(|exposure| ExposureRecord {
                 since: moment(exposure.since),
@@ -408,8 +424,8 @@ struct CommitsRecord<'a> {
 }
 
 impl<'a> CommitsRecord<'a> {
-    fn of(commits: &'a Commits) -> Self {
-        Self { count: commits.count, commits: commits.listed.iter().map(|commit| CommitRecord::of(commit)).collect() }
+    fn new(commits: &'a Commits) -> Self {
+        Self { count: commits.count, commits: commits.listed.iter().map(|commit| CommitRecord::new(commit)).collect() }
     }
 }
 
@@ -422,7 +438,7 @@ struct CommitRecord<'a> {
 }
 
 impl<'a> CommitRecord<'a> {
-    fn of(commit: &'a Commit) -> Self {
+    fn new(commit: &'a Commit) -> Self {
         let person =
             |person: &'a Person| PersonRecord { name: &person.name, email: &person.email, time: moment(person.time) };
         Self {
@@ -461,7 +477,7 @@ struct PathRecord<'a> {
 }
 
 impl<'a> PathRecord<'a> {
-    fn of(path: &'a BlobPath) -> Self {
+    fn new(path: &'a BlobPath) -> Self {
         let file = path.file();
         let exact = std::str::from_utf8(file).is_ok();
         Self {
@@ -480,7 +496,7 @@ struct ValueRecord<'a> {
 }
 
 impl<'a> ValueRecord<'a> {
-    fn of(value: &'a Value) -> Self {
+    fn new(value: &'a Value) -> Self {
         Self { value: &value.text, location: value.location, encodings: &value.encodings }
     }
 }
@@ -514,7 +530,7 @@ enum SuppressionRecord<'a> {
 }
 
 impl<'a> SuppressionRecord<'a> {
-    fn of(suppression: &'a Suppression) -> Self {
+    fn new(suppression: &'a Suppression) -> Self {
         use crate::finding::Dummy;
         match suppression {
             Suppression::Dummy(Dummy::Documented) => Self::Documented,
@@ -536,10 +552,10 @@ struct SkipRecord<'a> {
 }
 
 impl<'a> SkipRecord<'a> {
-    fn of(skip: &'a Skip) -> Self {
+    fn new(skip: &'a Skip) -> Self {
         let cause = &skip.cause;
         let message = cause.to_string();
-        Self { path: PathRecord::of(&skip.path), cause: cause.word(), failure: cause.is_failure(), message }
+        Self { path: PathRecord::new(&skip.path), cause: cause.word(), failure: cause.is_failure(), message }
     }
 }
 
@@ -584,7 +600,7 @@ struct Stats {
 }
 
 impl Summary {
-    fn of(report: &Report, options: &Options) -> Self {
+    fn new(report: &Report, options: &Options) -> Self {
         let severities = [Severity::Error, Severity::Warning, Severity::Note];
         let [documented, placeholder, inline, allowlist, baseline] = suppressed_by_reason(report).map(|(n, _)| n);
         Self {

@@ -1,15 +1,20 @@
-//! The report as tests, for CI servers that show nothing else: a finding is a test that failed, what could not be scanned one
-//! that could not run.
+//! The report as `JUnit` tests, for CI servers that show nothing else: a finding that fails the run is a failed test, one
+//! below the threshold a passed test that says so, and a path that could not be scanned is a test with an error.
 //!
-//! `quick-junit` writes the format that its consumers agree on.
+//! `quick-junit` writes the dialect that consumers agree on.
 
 use super::wording::{first_sentence, headline, remarks, remedy};
 use super::{Report, worst_first};
+use crate::rule::Severity;
 use crate::text::sanitize::one_line;
 use quick_junit::{NonSuccessKind, Report as Suites, TestCase, TestCaseStatus, TestSuite};
+use std::io;
 
-/// The report as XML.
-pub fn write(report: &Report) -> String {
+/// Writes the report as XML. Findings below `fail_on` do not fail the run, nor their tests.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(report: &Report, fail_on: Option<Severity>, out: &mut dyn io::Write) -> io::Result<()> {
     let mut suite = TestSuite::new("keyspill");
     for skip in report.coverage.failures() {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
@@ -28,9 +33,17 @@ pub fn write(report: &Report) -> String {
         for excerpt in finding.excerpts.iter() {
             text = format!("{text}\n{:>5} | {}", excerpt.line, excerpt.text);
         }
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        status.set_type(finding.severity.to_string()).set_message(one_line(&headline(finding))).set_description(text);
+        let fails = fail_on.is_some_and(|threshold| finding.severity >= threshold);
+        let mut status =
+            if fails { TestCaseStatus::non_success(NonSuccessKind::Failure) } else { TestCaseStatus::success() };
+        if fails {
+            status.set_type(finding.severity.to_string()).set_message(one_line(&headline(finding)));
+            status.set_description(text.clone());
+        }
         let mut case = TestCase::new(one_line(&format!("{} {place}", finding.rule.id)), status);
+        if !fails {
+            case.set_system_out(format!("{}: {}\n{text}", finding.severity, one_line(&headline(finding))));
+        }
         case.set_classname(format!("keyspill.{}", finding.rule.id));
         suite.add_test_case(case);
     }
@@ -41,7 +54,7 @@ pub fn write(report: &Report) -> String {
     }
     let mut suites = Suites::new("keyspill");
     suites.add_test_suite(suite);
-    let text = suites.to_string().expect("writing to a text does not fail");
-    // XML holds neither.
-    text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
+    let text = suites.to_string().map_err(io::Error::other)?;
+    // XML allows neither of these characters.
+    out.write_all(text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}").as_bytes())
 }

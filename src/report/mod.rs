@@ -1,9 +1,11 @@
-//! The outcome of a run, and one pure writer per format over it.
+//! The outcome of a run, and one pure writer per report format.
 
 pub mod brief;
 pub mod csv;
+mod format;
 pub mod github;
 pub mod gitlab;
+pub mod hook;
 pub mod html;
 pub mod json;
 pub mod junit;
@@ -18,49 +20,51 @@ use crate::git::repository::Facts;
 use crate::rule::Grade;
 use crate::rule::{RuleSet, Severity};
 use crate::source::Skip;
+pub use format::Format;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use uri::UriBase;
 
-/// Everything a run has to say, in a fixed order: the same input gives the same report.
+/// The results of a run, in a fixed order: the same input gives the same report.
 #[derive(Debug)]
 pub struct Report {
-    /// What counts, by path, place and rule.
+    /// Findings that count, ordered by path, location and rule.
     pub findings: Vec<Box<Finding>>,
-    /// What was found and does not count, in the same order.
+    /// Findings that do not count, in the same order.
     pub suppressed: Vec<Box<Finding>>,
     /// What was scanned and what was not.
     pub coverage: Coverage,
-    /// The repositories whose history was scanned: as in paths, and what names them to others.
+    /// The repositories whose history was scanned: their paths, and facts that identify them.
     pub repositories: Vec<(BlobPath, Facts)>,
-    /// The files of configuration that were in force, the main one first.
+    /// The configuration files in effect, the main one first.
     pub config: Vec<BlobPath>,
-    /// The file of accepted findings, if there was one.
+    /// The baseline file, if there was one.
     pub baseline: Option<BlobPath>,
-    /// The moment from which ages are told, in seconds since 1970.
+    /// The moment as of which ages are computed, in seconds since 1970.
     pub now: i64,
-    /// The rules that were looked for.
+    /// The rules that were applied.
     pub rules: Arc<RuleSet>,
 }
 
 /// What was scanned and what was not.
 #[derive(Debug, Default)]
 pub struct Coverage {
-    /// Files, standard input included.
+    /// Number of files, including standard input.
     pub files: u64,
-    /// Bytes of them.
+    /// Their total size in bytes.
     pub bytes: u64,
-    /// Blobs in archives, documents and mail, those in history included.
+    /// Number of blobs in archives, documents and mail, including those in history.
     pub inner_blobs: u64,
-    /// Bytes of them, unpacked and decoded.
+    /// Their total size in bytes, unpacked and decoded.
     pub inner_bytes: u64,
-    /// Commits of repositories.
+    /// Number of commits.
     pub commits: u64,
-    /// Objects of repositories: versions of files and directories, commits, tags.
+    /// Number of git objects: blobs, trees, commits, tags.
     pub objects: u64,
-    /// Bytes of them.
+    /// Their total size in bytes.
     pub object_bytes: u64,
-    /// By path.
+    /// What was skipped, by path.
     pub skips: Vec<Skip>,
 }
 
@@ -70,7 +74,7 @@ impl Coverage {
         self.skips.iter().filter(|skip| skip.cause.is_failure())
     }
 
-    /// How many skips there are of each cause, by the cause's word.
+    /// The number of skips for each cause, keyed by the cause's word.
     pub fn skips_by_cause(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
         self.skips.iter().for_each(|skip| *counts.entry(skip.cause.word()).or_default() += 1);
@@ -78,23 +82,23 @@ impl Coverage {
     }
 }
 
-/// How a run ends; the worse is the greater.
+/// The outcome of a run; the greater is the worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// Nothing at or above the threshold.
     Clean,
-    /// Findings at or above it.
+    /// Findings at or above the threshold.
     Findings,
     /// The scan is incomplete, whatever was found.
     Incomplete,
 }
 
 impl Report {
-    /// The verdict for a threshold.
-    pub fn verdict(&self, fail_on: Severity) -> Verdict {
+    /// The verdict for a threshold; without one, no finding is too bad.
+    pub fn verdict(&self, fail_on: Option<Severity>) -> Verdict {
         if self.coverage.failures().next().is_some() {
             Verdict::Incomplete
-        } else if self.findings.iter().any(|finding| finding.severity >= fail_on) {
+        } else if fail_on.is_some_and(|least| self.findings.iter().any(|finding| finding.severity >= least)) {
             Verdict::Findings
         } else {
             Verdict::Clean
@@ -117,18 +121,39 @@ impl Report {
     }
 }
 
-/// What a report shows beyond the findings.
+/// What a report shows, and how. The default shows findings that count, in the order for files.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Options {
-    /// Findings that do not count, too.
+    /// Also show findings that do not count.
     pub show_suppressed: bool,
-    /// Those also in SARIF, where most consumers take them for findings.
+    /// Also write them to SARIF, where most consumers treat them as findings.
     pub sarif_suppressed: bool,
-    /// Facts of this one run: how long it took. A report with them differs from run to run.
+    /// The duration of the run. It makes the report differ from run to run.
     pub stats: Option<Duration>,
+    /// The least severity that fails the run, if any does: formats with a verdict of their own agree with it.
+    pub fail_on: Option<Severity>,
+    /// The paths that were asked for, as shown.
+    pub scanned: Vec<String>,
+    /// Where relative URIs start.
+    pub base: UriBase,
+    /// How text is laid out.
+    pub layout: Layout,
 }
 
-/// All findings, the worst first; equals in the order of the report.
+/// How text is laid out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Layout {
+    /// With colours, as terminals understand them.
+    pub colour: bool,
+    /// Sentences are wrapped at this many columns.
+    pub width: Option<usize>,
+    /// The worst findings come last: on a terminal these are the ones that stay in sight.
+    pub worst_last: bool,
+}
+
+/// All findings, worst first; ties keep the order of the report.
 fn worst_first(report: &Report) -> Vec<&Finding> {
     let mut findings: Vec<&Finding> = report.findings().collect();
     findings.sort_by_key(|finding| {

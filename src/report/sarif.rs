@@ -16,6 +16,7 @@ use crate::finding::{Finding, Judgement, Suppression as Reason};
 use crate::git::repository::Facts;
 use crate::rule::{Rule, Severity};
 use crate::source::Skip;
+use crate::text::sanitize::write_json_pretty;
 use serde_json::json;
 use serde_sarif::sarif::{
     ArtifactLocation, Invocation, Location, LogicalLocation, Message, MultiformatMessageString, Notification,
@@ -24,39 +25,44 @@ use serde_sarif::sarif::{
 };
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// The name of the root that relative URIs start from.
+/// The name of the base of relative URIs.
 const ROOT: &str = "SRCROOT";
 
-/// Key of our own fingerprint, and the version of how it is made.
+/// Key of keyspill's own fingerprint, with the version of its algorithm.
 const FINGERPRINT: &str = "keyspillValue/v1";
 
-/// GitHub takes no more results of one run.
+/// Maximum number of results that GitHub accepts per run.
 const MOST_RESULTS: usize = 25_000;
 
-/// GitHub shows no more than this of a result's other locations usefully.
+/// Maximum number of related locations per result; GitHub does not show more usefully.
 const MOST_OCCURRENCES: usize = 20;
 
-/// The report as a SARIF document.
-pub fn write(report: &Report, options: &Options, base: &UriBase) -> String {
+/// Writes the report as a SARIF document.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(report: &Report, options: &Options, out: &mut dyn io::Write) -> io::Result<()> {
+    let base = &options.base;
     let mut runs = vec![run(report, options, base, Category::Present)];
-    // A code host keeps a list of alerts for each category, and closes those that are in it no more.
+    // A code host tracks alerts per category, and closes those that are no longer in it.
     let has_past = report.findings().chain(report.suppressed()).any(|finding| Category::of(finding) == Category::Past);
     if has_past || !report.repositories.is_empty() {
         runs.push(run(report, options, base, Category::Past));
     }
     let sarif = Sarif::builder().schema(SCHEMA).version(json!("2.1.0")).runs(runs).build();
-    crate::text::sanitize::to_json_pretty(&sarif).expect("the document has text keys only") + "\n"
+    write_json_pretty(out, &sarif)
 }
 
-/// Which findings a run is of.
+/// Which findings a SARIF run contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Category {
-    /// What is in the files that are there now.
+    /// Findings in current files.
     Present,
-    /// What only a repository's history holds: no file that is there now matches it.
+    /// Findings that are only in a repository's history, not in current files.
     Past,
 }
 
@@ -66,7 +72,7 @@ impl Category {
         if is_past { Self::Past } else { Self::Present }
     }
 
-    /// As in `category/run`: see [`RunAutomationDetails`].
+    /// The id, as `category/run`: see [`RunAutomationDetails`].
     fn id(self) -> &'static str {
         match self {
             Self::Present => "keyspill/",
@@ -90,7 +96,7 @@ fn run(report: &Report, options: &Options, base: &UriBase, category: Category) -
         shown.iter().map(AsRef::as_ref).filter(|finding: &&Finding| Category::of(finding) == category).take(left),
     );
     let results: Vec<_> = findings.into_iter().map(|finding| result(finding, report, &occurrences, base)).collect();
-    let root = ArtifactLocation::builder().description(message("The root of what was scanned.")).build();
+    let root = ArtifactLocation::builder().description(message("The root of the scanned files.")).build();
     let mut run = Run::builder()
         .tool(Tool::builder().driver(driver(report)).build())
         .invocations(vec![invocation(report, options, base, left_out)])
@@ -105,7 +111,7 @@ fn run(report: &Report, options: &Options, base: &UriBase, category: Category) -
 }
 
 fn provenance(path: &BlobPath, facts: &Facts, base: &UriBase) -> VersionControlDetails {
-    // A repository that was not cloned from anywhere is named by its place.
+    // A repository without a remote URL is identified by its path.
     let uri = facts.url.clone().filter(|url| url.contains("://")).unwrap_or_else(|| base.absolute_uri(path));
     let mut details = VersionControlDetails::builder().repository_uri(uri).build();
     details.revision_id = facts.head.map(|head| head.to_string());
@@ -119,17 +125,17 @@ fn provenance(path: &BlobPath, facts: &Facts, base: &UriBase) -> VersionControlD
 
 fn driver(report: &Report) -> ToolComponent {
     let causes = [
-        ("skipped-missing", "A path that was asked for does not exist."),
+        ("skipped-missing", "A given path does not exist."),
         ("skipped-unreadable", "A file or directory could not be read."),
         ("skipped-too-large", "A file over the size limit was not scanned."),
         ("skipped-git-ignored", "Files that git ignores were not scanned."),
         ("skipped-symlink", "Symbolic links were not followed."),
         ("skipped-special", "Sockets, pipes and devices were not scanned."),
-        ("skipped-too-many", "A file holds more findings than are reported of one file."),
-        ("skipped-no-repository", "A repository that was asked for could not be opened."),
-        ("skipped-no-commits", "The changes that were asked for could not be told."),
+        ("skipped-too-many", "A file contains more findings than are reported for one file."),
+        ("skipped-no-repository", "A given repository could not be opened."),
+        ("skipped-no-commits", "The requested changes could not be determined."),
         ("skipped-more-unreadable", "More objects of a repository could not be read."),
-        ("skipped-too-many-paths", "A history has more paths than are followed."),
+        ("skipped-too-many-paths", "A history has more paths than are tracked."),
         ("skipped-not-fetched", "Objects of a partial clone were never fetched."),
         ("skipped-shallow", "The commits before those of a shallow clone were never fetched."),
         ("skipped-no-submodule", "A submodule was never fetched."),
@@ -139,8 +145,8 @@ fn driver(report: &Report) -> ToolComponent {
         ("skipped-no-text", "The text of a document could not be read."),
         ("skipped-over-limit", "An archive is over a limit and was scanned in part."),
         ("skipped-more-entries", "More entries of an archive were not scanned."),
-        ("skipped-not-opened", "Archives were left out, as was asked for."),
-        ("skipped-results", "There are more results than code hosts take."),
+        ("skipped-not-opened", "Archives were not unpacked, as requested."),
+        ("skipped-results", "There are more results than code hosts accept."),
         ("skipped-internal", "A file was not scanned because of an internal error."),
     ];
     let notification = |(id, text): (&str, &str)| {
@@ -150,7 +156,7 @@ fn driver(report: &Report) -> ToolComponent {
             .short_description(words(text))
             .full_description(words(text))
             .help(words(
-                "The run's invocation lists what was not scanned, and whether the scan is complete without it.",
+                "The run's invocation lists what was not scanned, and says whether the scan still counts as complete.",
             ))
             .build()
     };
@@ -249,7 +255,7 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
     result
 }
 
-/// A result with a text, at the finding's place.
+/// A result with the given text, at the finding's location.
 fn bare(finding: &Finding, text: &str, related: Vec<Location>, report: &Report, base: &UriBase) -> Result {
     let level = match finding.severity {
         Severity::Note => ResultLevel::Note,
@@ -263,7 +269,7 @@ fn bare(finding: &Finding, text: &str, related: Vec<Location>, report: &Report, 
         .locations(vec![location(&finding.path, Some(&finding.location), finding.outer.as_deref(), base)])
         .partial_fingerprints(BTreeMap::from([(FINGERPRINT.to_owned(), finding.fingerprint.to_string())]))
         .build();
-    // Against the accepted findings, if there are some.
+    // Relative to the baseline, if there is one.
     let is_accepted = matches!(finding.suppression.as_deref(), Some(Reason::Baseline { .. }));
     let state = if is_accepted { "unchanged" } else { "new" };
     result.baseline_state = report.baseline.as_ref().map(|_| json!(state));
@@ -273,7 +279,7 @@ fn bare(finding: &Finding, text: &str, related: Vec<Location>, report: &Report, 
     result
 }
 
-/// A judgement, with the places that it stands on.
+/// The result for a judgement, with the locations of its evidence.
 fn judged(finding: &Finding, judgement: &Judgement, report: &Report, base: &UriBase) -> Result {
     let mut text = format!("{}.", headline(finding));
     for reason in &judgement.reasons {
@@ -301,7 +307,7 @@ fn suppression(reason: &Reason) -> Suppression {
             Suppression::builder().kind(json!("external")).status(json!("accepted")).justification(text).build()
         }
         Reason::Allowlist { place, reason } | Reason::Baseline { place, reason } => {
-            let text = if reason.is_empty() { format!("Allowed at {place}.") } else { reason.clone() };
+            let text = if reason.is_empty() { format!("Allowed by {place}.") } else { reason.clone() };
             Suppression::builder().kind(json!("external")).status(json!("accepted")).justification(text).build()
         }
         Reason::Inline { line, reason } => {
@@ -317,9 +323,8 @@ fn invocation(report: &Report, options: &Options, base: &UriBase, left_out: usiz
     let mut notifications: Vec<_> =
         coverage.skips.iter().filter(|skip| !skip.cause.is_of_many()).map(|skip| notification(skip, base)).collect();
     if left_out > 0 {
-        let text = format!(
-            "{left_out} results are left out: code hosts take {MOST_RESULTS} at most, and the worst are there."
-        );
+        let text =
+            format!("The {left_out} least severe results are left out: code hosts accept at most {MOST_RESULTS}.");
         notifications.push(
             Notification::builder()
                 .level(json!("warning"))
@@ -363,8 +368,8 @@ fn reference(cause: &str) -> ReportingDescriptorReference {
     ReportingDescriptorReference::builder().id(format!("skipped-{cause}")).build()
 }
 
-/// Of `place` in a blob. Where that is in a container, code hosts only know the file around it: there it is `outer`, if it
-/// can be read there as it is.
+/// The location of `place` in a blob. For a blob in a container, code hosts only know the outer file: its region is
+/// `outer`, if the value can be read there as it is.
 fn location(path: &BlobPath, place: Option<&Place>, outer: Option<&Place>, base: &UriBase) -> Location {
     let (uri, is_relative) = base.uri(path);
     let mut artifact = ArtifactLocation::builder().uri(uri).build();
@@ -401,13 +406,13 @@ fn numbered(id: i64, mut location: Location, text: &str) -> Location {
     location
 }
 
-/// A path as the text of a link in a message: brackets and backslashes would end it.
+/// A path as the text of a link in a message. Brackets and backslashes are escaped.
 fn link_text(path: &BlobPath) -> String {
     let text = crate::text::sanitize::one_line(&path.to_text());
     text.replace('\\', r"\\").replace('[', r"\[").replace(']', r"\]")
 }
 
-/// A name of something in a container.
+/// The name of a container entry, made safe to show.
 fn shown(name: &[u8]) -> String {
     crate::text::sanitize::one_line(&String::from_utf8_lossy(name))
 }
@@ -420,7 +425,7 @@ fn words(text: &str) -> MultiformatMessageString {
     MultiformatMessageString::builder().text(text).build()
 }
 
-/// With a full stop and a capital letter.
+/// Adds a capital letter and a full stop.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
@@ -448,7 +453,7 @@ impl<'a> Occurrences<'a> {
         Self(map)
     }
 
-    /// The first few other findings, and how many there are.
+    /// The first few other findings of the credential, and how many others there are.
     fn other_than(&self, finding: &Finding) -> (Vec<&'a Finding>, usize) {
         let all = self.0.get(&finding.credential()).map(Vec::as_slice).unwrap_or_default();
         let others = || all.iter().copied().filter(|other| !std::ptr::eq(*other, finding));

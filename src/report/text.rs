@@ -1,7 +1,8 @@
-//! The report for people: one diagnostic a credential, worst first, then what was scanned.
+//! The report for people: one diagnostic per credential, worst first, then a summary of what was scanned.
 
 use super::wording::{
-    chronicle, correspondence, first_sentence, headline, remarks, remedy, secret_noun, steps, suppressed_by_reason,
+    can_be_revoked, chronicle, commands, correspondence, first_sentence, headline, plural, remarks, remedy, root_steps,
+    secret_noun, skipped_in_words, suppressed_by_reason, with_thousands,
 };
 use super::{Options, Report};
 use crate::finding::Finding;
@@ -10,40 +11,139 @@ use crate::text::sanitize::one_line;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use rayon::prelude::*;
 use std::cmp::Reverse;
-use std::fmt::Write;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 
-/// So many credentials are rendered in parallel before they are joined: of a large report there is no second copy.
+/// Credentials rendered in parallel before they are joined, so that a large report is not held in memory twice.
 const RENDERED_AT_ONCE: usize = 500;
 
-/// The report as text, with terminal colours if asked for.
-pub fn write(report: &Report, options: &Options, colour: bool) -> String {
-    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-    let mut out = String::new();
+/// Columns that a diagnostic puts before a sentence.
+const MARGIN: usize = 12;
+
+/// Sentences are never wrapped to fewer columns.
+const MIN_WIDTH: usize = 40;
+
+/// More diagnostics than this are summarised by rule and directory.
+const MAX_WITHOUT_SUMMARY: usize = 20;
+
+/// Writes the report as text: what was not scanned, the findings, what to do, and a summary last.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(report: &Report, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    let renderer = if options.layout.colour { Renderer::styled() } else { Renderer::plain() };
+    let renderer = options.layout.width.map_or(renderer.clone(), |width| renderer.term_width(width));
     let shown: &[Box<Finding>] = if options.show_suppressed { &report.suppressed } else { &[] };
-    let credentials = by_credential(&report.findings);
-    let render =
-        |credential: &Vec<&Finding>| with_place(&renderer.render(&[diagnostic(credential)]), credential[0]) + "\n\n";
-    for some in credentials.chunks(RENDERED_AT_ONCE).chain(by_credential(shown).chunks(RENDERED_AT_ONCE)) {
-        out.extend(some.par_iter().map(render).collect::<Vec<_>>());
+    let counted = by_credential(&report.findings);
+    let suppressed = by_credential(shown);
+    let mut credentials: Vec<_> = counted.iter().chain(&suppressed).collect();
+    if options.layout.worst_last {
+        credentials.reverse();
+    }
+    let render = |credential: &&Vec<&Finding>| {
+        let group = diagnostic(credential, options.layout.width);
+        with_place(&renderer.render(&[group]), credential[0]) + "\n\n"
+    };
+    for some in credentials.chunks(RENDERED_AT_ONCE) {
+        for text in some.par_iter().map(render).collect::<Vec<_>>() {
+            out.write_all(text.as_bytes())?;
+        }
     }
     for skip in report.coverage.skips.iter().filter(|skip| !skip.cause.is_of_many()) {
         let level = if skip.cause.is_failure() { "error" } else { "note" };
-        _ = writeln!(out, "{level}: {}: {}", one_line(&skip.path.to_text()), one_line(&skip.cause.to_string()));
+        writeln!(out, "{level}: {}: {}", one_line(&skip.path.to_text()), one_line(&skip.cause.to_string()))?;
     }
     if report.coverage.skips.iter().any(|skip| !skip.cause.is_of_many()) {
-        out.push('\n');
+        writeln!(out)?;
     }
-    let is_key = |credential: &&Vec<&Finding>| credential[0].key().is_some();
-    summary(&mut out, report, credentials.iter().filter(is_key).count(), options);
-    out
+    what_to_do(&counted, out)?;
+    if counted.len() > MAX_WITHOUT_SUMMARY {
+        overview(&counted, out)?;
+    }
+    summary(out, report, &counted, options)
 }
 
-/// The findings of each credential, worst first; the credentials likewise.
+/// The commands that revoke keys, once for all of them.
+fn what_to_do(credentials: &[Vec<&Finding>], out: &mut dyn Write) -> io::Result<()> {
+    const MAX_LISTED: usize = 10;
+    let usable = credentials.iter().filter(|credential| has_steps(credential));
+    let ids: Vec<&str> = usable.filter_map(|credential| credential[0].key_id()).collect();
+    let (first, owner) = match ids[..] {
+        [] => return Ok(()),
+        [id] => {
+            let of_key = credentials.iter().flatten().filter(|finding| finding.key_id() == Some(id));
+            (id, of_key.filter_map(|finding| finding.owner()).find(|owner| !owner.is_profile))
+        }
+        _ => ("ID", None),
+    };
+    writeln!(out, "To revoke {} and see where it was used:", if ids.len() == 1 { "the key" } else { "a key" })?;
+    for step in commands(&one_line(first), owner.map(|owner| owner.name.as_str())) {
+        writeln!(out, "    {step}")?;
+    }
+    if owner.is_none() {
+        writeln!(out, "USER is the name that the first command prints.")?;
+    }
+    if ids.len() > 1 {
+        let more = ids.len().saturating_sub(MAX_LISTED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let listed: Vec<_> = ids.iter().take(MAX_LISTED).map(|id| one_line(id)).collect();
+        writeln!(out, "ID is the id of the key: {}{more}.", listed.join(", "))?;
+    }
+    writeln!(out)
+}
+
+/// True if the key can be revoked with [`commands`].
+fn has_steps(credential: &[&Finding]) -> bool {
+    let worst = credential[0];
+    worst.suppression.is_none() && worst.secret().is_some() && !is_root(credential) && can_be_revoked(worst)
+}
+
+fn is_root(credential: &[&Finding]) -> bool {
+    credential.iter().any(|finding| {
+        let is_root = matches!(finding.rule.matcher, Matcher::Finder(Finder::RootKey));
+        is_root && finding.severity == Severity::Error
+    })
+}
+
+/// Where most of many findings are.
+fn overview(credentials: &[Vec<&Finding>], out: &mut dyn Write) -> io::Result<()> {
+    const MAX_LISTED: usize = 8;
+    let table = |out: &mut dyn Write, title: &str, counts: BTreeMap<String, usize>| {
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| Reverse(*count));
+        writeln!(out, "{title}:")?;
+        for (name, count) in counts.iter().take(MAX_LISTED) {
+            writeln!(out, "{:>9}  {}", with_thousands(*count), one_line(name))?;
+        }
+        let rest = counts.len().saturating_sub(MAX_LISTED);
+        if rest > 0 {
+            writeln!(
+                out,
+                "{:>9}  in {rest} more",
+                with_thousands(counts[MAX_LISTED..].iter().map(|(_, count)| count).sum())
+            )
+        } else {
+            Ok(())
+        }
+    };
+    let (mut rules, mut dirs) = (BTreeMap::new(), BTreeMap::new());
+    for finding in credentials.iter().flatten() {
+        *rules.entry(finding.rule.id.to_string()).or_default() += 1;
+        let file = String::from_utf8_lossy(finding.path.file());
+        let dir = file.rsplit_once('/').map_or("./".to_owned(), |(dir, _)| format!("{dir}/"));
+        *dirs.entry(dir).or_default() += 1;
+    }
+    table(out, "Findings by rule", rules)?;
+    table(out, "Findings by directory", dirs)?;
+    writeln!(out)
+}
+
+/// Groups findings by credential. Groups, and the findings in each, are ordered worst first.
 fn by_credential(findings: &[Box<Finding>]) -> Vec<Vec<&Finding>> {
     let rank = |finding: &Finding| {
         let security = (finding.rule.security_severity * 10.0) as u32;
         let is_past = finding.history.as_ref().is_some_and(|history| history.is_past());
-        // What is judged comes after what it is judged of.
+        // Judgements come after the findings they are about.
         let worth = (
             finding.judgement().is_none(),
             finding.severity,
@@ -62,7 +162,7 @@ fn by_credential(findings: &[Box<Finding>]) -> Vec<Vec<&Finding>> {
         });
         groups[place].push(finding);
     }
-    // Both sorts are stable, so that equals stay in the order of paths.
+    // Both sorts are stable, so that ties stay in path order.
     for group in &mut groups {
         group.sort_by_key(|finding| rank(finding));
     }
@@ -71,10 +171,10 @@ fn by_credential(findings: &[Box<Finding>]) -> Vec<Vec<&Finding>> {
     groups
 }
 
-/// Stands for the place of a finding until [`with_place`] writes it; a character for private use.
+/// Stands in for the location of a finding until [`with_place`] replaces it; a private-use character.
 const PLACE: &str = "\u{e000}";
 
-/// The renderer tells a place by counting in the text it is given, and ours is cut; so the real one is put in.
+/// Inserts the real location. The renderer derives its own from the text it is given, which is cut.
 fn with_place(rendered: &str, finding: &Finding) -> String {
     let Some((before, after)) = rendered.split_once(PLACE) else { return rendered.to_owned() };
     let after = after.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit());
@@ -85,7 +185,13 @@ fn place(finding: &Finding) -> String {
     format!("{}:{}:{}", one_line(&finding.path.to_text()), finding.location.start_line, finding.location.start_column)
 }
 
-fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
+fn diagnostic<'a>(findings: &[&'a Finding], width: Option<usize>) -> Group<'a> {
+    let wrapped = |text: String| match width {
+        Some(width) => textwrap::fill(&text, width.saturating_sub(MARGIN).max(MIN_WIDTH)),
+        None => text,
+    };
+    let sentence = |text: &str| wrapped(one_line(text));
+    let findings_of_key = findings;
     let (judgements, findings): (Vec<&Finding>, Vec<&Finding>) =
         findings.iter().partition(|finding| finding.judgement().is_some());
     let worst = findings[0];
@@ -95,58 +201,51 @@ fn diagnostic<'a>(findings: &[&'a Finding]) -> Group<'a> {
     for finding in &judgements {
         let reasons = finding.judgement().into_iter().flat_map(|judgement| &judgement.reasons);
         let reasons: Vec<_> = reasons.map(|reason| one_line(reason)).collect();
-        // What it stands on, if that is somewhere else.
+        // The location of the evidence, if it is in another file.
         let evidence = finding.judgement().into_iter().filter_map(|judgement| judgement.occurrences.first());
         let elsewhere: String = evidence
             .filter(|evidence| evidence.path != worst.path)
             .map(|evidence| format!(" ({}:{})", one_line(&evidence.path.to_text()), evidence.location.start_line))
             .collect();
         let verdict = format!("{}: {}{elsewhere}", finding.rule.id, reasons.join(" "));
-        group = group.element(level(finding.severity).message(verdict));
+        group = group.element(level(finding.severity).message(wrapped(verdict)));
     }
     for remark in remarks(worst) {
-        group = group.element(Level::NOTE.message(one_line(&remark)));
+        group = group.element(Level::NOTE.message(sentence(&remark)));
     }
     if let Some(message) = &worst.message {
-        group = group.element(Level::NOTE.message(one_line(&correspondence(message))));
+        group = group.element(Level::NOTE.message(sentence(&correspondence(message))));
     }
     if let Some(owner) = worst.owner() {
         let kind = if owner.is_profile { "profile" } else { "user" };
-        group = group.element(Level::NOTE.message(format!("It is that of the {kind} {}.", one_line(&owner.name))));
+        group = group.element(Level::NOTE.message(format!("Used by {kind} {}.", one_line(&owner.name))));
     }
-    for sentence in worst.history.iter().flat_map(|history| chronicle(history)) {
-        group = group.element(Level::NOTE.message(one_line(&sentence)));
+    for fact in worst.history.iter().flat_map(|history| chronicle(history)) {
+        group = group.element(Level::NOTE.message(wrapped(one_line(&fact))));
     }
     let others: Vec<String> = findings[1..].iter().map(|other| occurrence(other, worst)).collect();
     if !others.is_empty() {
         let count = others.len();
         let noun = if count == 1 { "place" } else { "places" };
-        group = group.element(Level::NOTE.message(format!("it is in {count} more {noun}:\n{}", others.join("\n"))));
+        group = group.element(Level::NOTE.message(format!("also in {count} more {noun}:\n{}", others.join("\n"))));
     }
     if worst.suppression.is_none() {
-        group = group.element(Level::HELP.message(advice(worst, &judgements)));
+        group = group.element(Level::HELP.message(wrapped(advice(worst, findings_of_key))));
     }
     group
 }
 
-/// What to do: of a root user's key what that takes, else what the finding's rule says first; then the steps.
-fn advice(worst: &Finding, judgements: &[&Finding]) -> String {
-    let root = judgements.iter().find(|finding| {
-        let is_root = matches!(finding.rule.matcher, Matcher::Finder(Finder::RootKey));
-        is_root && finding.severity == Severity::Error
-    });
-    let steps = steps(worst, root.is_some());
-    let first = first_sentence(&remedy(root.unwrap_or(&worst))).to_owned();
-    if steps.is_empty() || worst.secret().is_none() && root.is_none() {
-        return first;
+/// What to do: a root user's key has steps of its own, the commands for others are given once at the end.
+fn advice(worst: &Finding, credential: &[&Finding]) -> String {
+    if is_root(credential) {
+        let numbered = (1..).zip(root_steps(worst)).map(|(n, step)| format!("{n}. {step}"));
+        let title = "this key is the root user's; revoke it:".to_owned();
+        return std::iter::once(title).chain(numbered).collect::<Vec<_>>().join("\n");
     }
-    let numbered = (1..).zip(&steps).map(|(n, step)| format!("{n}. {step}"));
-    let title = if root.is_some() {
-        "it is the root user's; take it away:"
-    } else {
-        "take the key away, then look for its use:"
-    };
-    std::iter::once(title.to_owned()).chain(numbered).collect::<Vec<_>>().join("\n")
+    if has_steps(credential) {
+        return "revoke the key, then check where it was used; the commands are below".to_owned();
+    }
+    first_sentence(&remedy(worst)).to_owned()
 }
 
 fn level(severity: Severity) -> Level<'static> {
@@ -169,7 +268,7 @@ fn occurrence(finding: &Finding, worst: &Finding) -> String {
     if remarks.is_empty() { place(finding) } else { format!("{} ({})", place(finding), remarks.join("; ")) }
 }
 
-/// All excerpts as one source; lines that are not known are left blank, and the renderer folds them.
+/// All excerpts as one source; unknown lines are left blank, and the renderer folds them.
 fn snippet(finding: &Finding) -> Snippet<'_, Annotation<'_>> {
     let first_line = finding.excerpts.first().map_or(1, |excerpt| excerpt.line);
     let mut source = String::new();
@@ -178,7 +277,7 @@ fn snippet(finding: &Finding) -> Snippet<'_, Annotation<'_>> {
     let mut all_known = true;
     for excerpt in finding.excerpts.iter() {
         all_known &= excerpt.line <= line + 1;
-        // Far apart, the number of the second line counts, not how many lines there are between.
+        // Fill the gap, so that the next excerpt gets its real line number.
         source.extend(std::iter::repeat_n('\n', (excerpt.line - line) as usize));
         line = excerpt.line;
         for (mark, is_secret) in excerpt.marks() {
@@ -195,7 +294,7 @@ fn snippet(finding: &Finding) -> Snippet<'_, Annotation<'_>> {
 fn noun(finding: &Finding, is_secret: bool) -> &'static str {
     match (&finding.rule.matcher, finding.id()) {
         (Matcher::Finder(Finder::UnusedAllow), _) => "allows nothing",
-        (Matcher::Finder(Finder::MailsKey), _) => "sends it",
+        (Matcher::Finder(Finder::MailsKey), _) => "sends the credential",
         (Matcher::Finder(Finder::RootUsage), _) => "the root user",
         _ if is_secret => secret_noun(finding),
         (_, Some(id)) if id.text.len() == 20 => "access key id",
@@ -203,15 +302,23 @@ fn noun(finding: &Finding, is_secret: bool) -> &'static str {
     }
 }
 
-fn summary(out: &mut String, report: &Report, credentials: usize, options: &Options) {
-    let counts =
-        [Severity::Error, Severity::Warning, Severity::Note].map(|severity| (report.count(severity), severity));
+fn summary(out: &mut dyn Write, report: &Report, credentials: &[Vec<&Finding>], options: &Options) -> io::Result<()> {
+    // What is counted is what is shown: diagnostics, each as severe as its worst finding.
+    let severity = |credential: &&Vec<&Finding>| credential.iter().map(|finding| finding.severity).max();
+    let counts = [Severity::Error, Severity::Warning, Severity::Note]
+        .map(|wanted| (credentials.iter().filter(|one| severity(one) == Some(wanted)).count(), wanted));
     let counts: Vec<_> =
         counts.iter().filter(|(n, _)| *n > 0).map(|(n, severity)| plural(*n, &severity.to_string())).collect();
-    match counts.len() {
-        0 => out.push_str("found nothing"),
-        _ if credentials == 0 => _ = write!(out, "found {}", counts.join(", ")),
-        _ => _ = write!(out, "found {}: {}", plural(credentials, "credential"), counts.join(", ")),
+    let places = report.findings().filter(|finding| finding.judgement().is_none()).count();
+    let is_complete = report.coverage.failures().next().is_none();
+    match (counts.len(), is_complete) {
+        (0, true) => write!(out, "found nothing")?,
+        (0, false) => write!(out, "the scan is incomplete; found nothing in what was scanned")?,
+        (_, true) => write!(out, "found {}", counts.join(", "))?,
+        (_, false) => write!(out, "the scan is incomplete; found {}", counts.join(", "))?,
+    }
+    if places > credentials.len() {
+        write!(out, " in {}", plural(places, "place"))?;
     }
     let suppressed: Vec<_> = suppressed_by_reason(report)
         .into_iter()
@@ -220,57 +327,34 @@ fn summary(out: &mut String, report: &Report, credentials: usize, options: &Opti
         .collect();
     if !suppressed.is_empty() {
         let hint = if options.show_suppressed { "" } else { "; --show-suppressed lists them" };
-        _ = write!(out, "; not counted: {}{hint}", suppressed.join(", "));
+        write!(out, "; not counted: {}{hint}", suppressed.join(", "))?;
     }
-    out.push('\n');
+    writeln!(out)?;
     let coverage = &report.coverage;
     let files = plural(usize::try_from(coverage.files).unwrap_or(usize::MAX), "file");
-    _ = write!(out, "scanned {files}, {}", bytesize::ByteSize(coverage.bytes));
+    write!(out, "scanned {files}, {}", bytesize::ByteSize(coverage.bytes))?;
     if coverage.inner_blobs > 0 {
         let parts = plural(usize::try_from(coverage.inner_blobs).unwrap_or(usize::MAX), "part");
-        _ = write!(out, "; in archives, documents and mail {parts}, {}", bytesize::ByteSize(coverage.inner_bytes));
+        write!(out, "; in archives, documents and mail: {parts}, {}", bytesize::ByteSize(coverage.inner_bytes))?;
     }
     if coverage.objects > 0 {
         let count = |n: u64, noun| plural(usize::try_from(n).unwrap_or(usize::MAX), noun);
         let (commits, objects) = (count(coverage.commits, "commit"), count(coverage.objects, "object"));
-        _ = write!(out, "; in history {commits}, {objects}, {}", bytesize::ByteSize(coverage.object_bytes));
+        write!(out, "; in history: {commits}, {objects}, {}", bytesize::ByteSize(coverage.object_bytes))?;
     }
     if coverage.objects == 0 && coverage.commits > 0 {
-        _ = write!(out, "; of {}", plural(usize::try_from(coverage.commits).unwrap_or(usize::MAX), "commit"));
+        write!(out, "; from {}", plural(usize::try_from(coverage.commits).unwrap_or(usize::MAX), "commit"))?;
     }
     if let Some(elapsed) = options.stats {
-        _ = write!(out, " in {:.3} s", elapsed.as_secs_f64());
+        write!(out, " in {:.3} s", elapsed.as_secs_f64())?;
     }
     let under: Vec<_> = report.config.iter().chain(&report.baseline).map(|file| one_line(&file.to_text())).collect();
     if !under.is_empty() {
-        _ = write!(out, "; under {}", under.join(", "));
+        write!(out, "; using {}", under.join(", "))?;
     }
-    let skipped: Vec<_> = coverage.skips_by_cause().into_iter().map(|(cause, n)| format!("{n} {cause}")).collect();
+    let skipped = skipped_in_words(coverage);
     if !skipped.is_empty() {
-        _ = write!(out, "; not scanned: {}", skipped.join(", "));
+        write!(out, "; not scanned: {}", skipped.join(", "))?;
     }
-    out.push('\n');
-}
-
-fn plural(n: usize, noun: &str) -> String {
-    let s = if n == 1 { "" } else { "s" };
-    format!("{} {noun}{s}", with_thousands(n))
-}
-
-fn with_thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-    groups.join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_separated() {
-        assert_eq!(plural(1, "file"), "1 file");
-        assert_eq!(plural(1_234_567, "file"), "1,234,567 files");
-        assert_eq!(with_thousands(12), "12");
-    }
+    writeln!(out)
 }

@@ -1,16 +1,16 @@
-//! Names of files as URIs, relative to the root of what was scanned.
+//! File names as URIs, relative to the root of the scan.
 
-use crate::file::normalise;
+use crate::file::{normalise, repository_root};
 use crate::finding::BlobPath;
 use crate::finding::path::to_path;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use std::path::{Path, PathBuf};
 
-/// What stays as it is in a URI's path: RFC 3986's unreserved characters and `/`.
+/// The bytes to encode in a URI's path: all but RFC 3986's unreserved characters and `/`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// Where relative URIs start: the root of the repository, for that is what code hosts take them to mean.
-#[derive(Debug, Clone)]
+/// The base of relative URIs: the root of the repository, as code hosts expect.
+#[derive(Debug, Clone, Default)]
 pub struct UriBase {
     working_dir: PathBuf,
     root: PathBuf,
@@ -18,14 +18,14 @@ pub struct UriBase {
 
 impl UriBase {
     /// The base for a scan of `paths`, from the working directory `working_dir` (absolute).
-    pub fn of_scan(working_dir: &Path, paths: &[PathBuf]) -> Self {
+    pub fn new(working_dir: &Path, paths: &[PathBuf]) -> Self {
         let first = paths.first().map_or(working_dir.to_owned(), |path| normalise(&working_dir.join(path)));
         let dir = if first.is_dir() { first.as_path() } else { first.parent().unwrap_or(working_dir) };
-        let root = dir.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(dir).to_owned();
+        let root = repository_root(dir).unwrap_or(dir).to_owned();
         Self { working_dir: working_dir.to_owned(), root }
     }
 
-    /// The URI of a scanned file and whether it is relative to the base; a file outside of it has an absolute URI.
+    /// The URI of a scanned file, and whether it is relative to the base; files outside the base have absolute URIs.
     pub fn uri(&self, path: &BlobPath) -> (String, bool) {
         let absolute = normalise(&self.working_dir.join(to_path(path)));
         match absolute.strip_prefix(&self.root) {
@@ -34,7 +34,7 @@ impl UriBase {
         }
     }
 
-    /// The path of a scanned file relative to the base, as people write it; of a file outside of it the path as it is.
+    /// The path of a scanned file relative to the base, as people write it; absolute for files outside the base.
     pub fn relative_text(&self, path: &BlobPath) -> String {
         let absolute = normalise(&self.working_dir.join(to_path(path)));
         let shown = absolute.strip_prefix(&self.root).unwrap_or(&absolute);

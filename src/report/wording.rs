@@ -1,6 +1,6 @@
 //! Sentences that all formats share.
 
-use super::Report;
+use super::{Coverage, Report};
 use crate::finding::history::Reach;
 use crate::finding::history::{Commit, Exposure, History};
 use crate::finding::message::{Medium, Message, Party};
@@ -9,14 +9,14 @@ use crate::finding::{Finding, Suppression};
 use crate::rule::{Finder, Matcher};
 use crate::text::sanitize::one_line;
 
-/// What was found, as the title of a diagnostic: no full stop.
+/// What was found, as the title of a diagnostic, without a full stop.
 pub fn headline(finding: &Finding) -> String {
     let mut text = finding.rule.name.clone();
     if let Some(id) = finding.id().filter(|_| finding.judgement().is_some()) {
         text = format!("{text}: {}", id.text);
     } else if let Some(id) = finding.id().filter(|_| finding.observation().is_some()) {
         text = format!("{text}: {}", one_line(&id.text));
-        // The name tells it.
+        // The rule name says the rest.
         return text;
     } else if let Some(id) = finding.id() {
         let with_secret = is_temporary(finding) && finding.secret().is_some();
@@ -28,13 +28,13 @@ pub fn headline(finding: &Finding) -> String {
     text
 }
 
-/// What there is to know besides, in sentences.
+/// Further facts about a finding, in sentences.
 pub fn remarks(finding: &Finding) -> Vec<String> {
     let mut remarks: Vec<String> = finding.observation().map(str::to_owned).into_iter().collect();
     remarks.extend(finding.proof().map(str::to_owned));
     remarks.extend(finding.link().map(|partner| partner.reason.clone()));
     if finding.is_canary {
-        let text = "The account belongs to a service for canary tokens: this key was planted as a tripwire. Do not try it: \
+        let text = "The account belongs to a canary token service: this key was planted as a tripwire. Do not try it: \
                     using it raises an alarm.";
         remarks.push(text.to_owned());
     }
@@ -50,7 +50,7 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
             Hex => "in hexadecimal",
             Gzip | Compressed => "compressed and in base64",
             ByteArray => "as a list of bytes",
-            Escaped => "with escaped or invisible characters, or cut by a line break",
+            Escaped => "with escaped or invisible characters, or split by a line break",
         };
         remarks.push(format!("It is written {how}."));
     }
@@ -64,7 +64,7 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
                 "allowed"
             };
             let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-            remarks.push(format!("Not counted: it is {verb} at {place}{why}."));
+            remarks.push(format!("Not counted: it is {verb} by {place}{why}."));
         }
         Some(Suppression::Inline { line, reason }) if reason.is_empty() => {
             remarks.push(format!("Not counted: the comment on line {line} allows it."));
@@ -77,10 +77,10 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
     remarks
 }
 
-/// In whose message it is, as a sentence.
+/// The message that contains the finding, as a sentence.
 pub fn correspondence(message: &Message) -> String {
     let noun = match message.medium {
-        Medium::Mail => "mail",
+        Medium::Mail => "mail message",
         Medium::Patch => "patch that was not mailed",
         Medium::Chat => "message",
         Medium::Ticket => "ticket or comment",
@@ -91,22 +91,22 @@ pub fn correspondence(message: &Message) -> String {
         shown.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
     };
     let mut text = format!("It is in a {noun}");
-    let guest = if message.is_from_outside { " (who is a guest)" } else { "" };
+    let guest = if message.is_from_outside { " (a guest)" } else { "" };
     let roles = [
         (" from ", &message.from),
         (" to ", &message.to),
         (", copied to ", &message.cc),
-        (", unseen to ", &message.bcc),
+        (", blind-copied to ", &message.bcc),
     ];
     for (word, parties) in roles.into_iter().filter(|(_, parties)| !parties.is_empty()) {
         text += &format!("{word}{}{}", list(parties), if word == " from " { guest } else { "" });
     }
     if let Some(channel) = &message.channel {
-        let shared = if channel.is_external { ", which is shared with other organisations" } else { "" };
+        let shared = if channel.is_external { " (shared with other organisations)" } else { "" };
         text += &format!(" in {}{shared}", channel.name);
     }
     if !message.list_id.is_empty() {
-        text += &format!(", through the list {}", message.list_id);
+        text += &format!(", via the mailing list {}", message.list_id);
     }
     if !message.date.is_empty() {
         text += &format!(", {}", message.date);
@@ -117,20 +117,20 @@ pub fn correspondence(message: &Message) -> String {
     text + "."
 }
 
-/// What a repository's history tells of it, in sentences: who brought it in, whether it is still there, since when.
+/// What a repository's history says, in sentences: what introduced the finding, whether it is still there, since when.
 pub fn chronicle(history: &History) -> Vec<String> {
     let mut sentences = Vec::new();
     if let Some(first) = history.introduced.listed.first() {
         let verb = match history.kind {
-            ObjectKind::Commit => "It is in the text of commit",
-            _ => "It was brought in by commit",
+            ObjectKind::Commit => "Found in the text of commit",
+            _ => "Introduced in commit",
         };
         let others = match history.introduced.count - 1 {
             0 => String::new(),
-            1 => ", and by 1 more commit".into(),
-            n => format!(", and by {n} more commits"),
+            1 => " and 1 more commit".into(),
+            n => format!(" and {n} more commits"),
         };
-        let cut = if history.is_cut { "; the clone is shallow and ends there, so it may be older" } else { "" };
+        let cut = if history.is_cut { "; the shallow clone ends there, so it may be older" } else { "" };
         sentences.push(format!("{verb} {}{others}{cut}.", describe(first)));
     }
     let days = |exposure: &Exposure| match exposure.days {
@@ -140,33 +140,32 @@ pub fn chronicle(history: &History) -> Vec<String> {
     let exposure = history.exposure.as_ref();
     let removed = history.removed.listed.first().filter(|_| !history.is_at_head);
     if history.ref_count > 0 {
-        let since = exposure.map_or_else(String::new, |exposure| format!(", for {} now", days(exposure)));
-        sentences.push(format!("It is still there: in {}{since}.", whereabouts(history)));
+        let since = exposure.map_or_else(String::new, |exposure| format!(" (exposed for {} so far)", days(exposure)));
+        sentences.push(format!("It is still in {}{since}.", whereabouts(history)));
         if let Some(removed) = removed {
-            sentences.push(format!("It was taken out elsewhere by commit {}.", describe(removed)));
+            sentences.push(format!("Removed elsewhere in commit {}.", describe(removed)));
         }
     } else if let Some(removed) = removed {
         let after = exposure.map_or_else(String::new, |exposure| format!(", after {}", days(exposure)));
-        sentences.push(format!("It was taken out by commit {}{after}; history still holds it.", describe(removed)));
+        sentences.push(format!("Removed in commit {}{after}; it is still in the history.", describe(removed)));
     }
     match (history.reach, history.kind) {
         (Reach::Head | Reach::Refs, _) => {}
-        (Reach::Index, _) => sentences.push("It is staged, and in no commit yet.".into()),
+        (Reach::Index, _) => sentences.push("It is staged but not yet committed.".into()),
         (Reach::Reflog, _) => {
-            sentences
-                .push("No ref leads there any more, only a reflog: it was amended, rebased, reset or dropped.".into());
+            sentences.push("It is only reachable from a reflog: it was amended, rebased, reset or dropped.".into());
         }
         (Reach::Unreachable, ObjectKind::Blob) if history.introduced.count == 0 => {
-            sentences.push("No commit holds it: it was staged and never committed, or its commit is gone.".into());
+            sentences.push("No commit contains it: it was staged but never committed, or its commit is gone.".into());
         }
         (Reach::Unreachable, _) => {
-            sentences.push("No ref and no reflog leads there: it is kept until git cleans up.".into());
+            sentences.push("No ref or reflog reaches it: it is kept until git garbage-collects it.".into());
         }
     }
     sentences
 }
 
-/// The first few refs that hold it, as people call them.
+/// The first few refs that contain it, with short names.
 fn whereabouts(history: &History) -> String {
     let short = |name: &String| {
         let short = name.strip_prefix("refs/heads/").or_else(|| name.strip_prefix("refs/remotes/"));
@@ -182,7 +181,7 @@ fn whereabouts(history: &History) -> String {
     names.join(", ") + &more
 }
 
-/// A commit in a sentence: name, day, author, subject.
+/// A commit in a sentence: abbreviated id, date, author, subject.
 fn describe(commit: &Commit) -> String {
     let Commit { oid, author, subject, .. } = commit;
     let subject = if subject.is_empty() { String::new() } else { format!(": {}", shorten(subject)) };
@@ -194,20 +193,20 @@ fn shorten(text: &str) -> String {
     if text.chars().count() <= LONGEST { text.to_owned() } else { text.chars().take(LONGEST).chain(['…']).collect() }
 }
 
-/// The moment so many seconds after 1970, as in `2026-05-04T03:02:01Z`.
+/// Formats seconds since 1970, as in `2026-05-04T03:02:01Z`.
 pub fn moment(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
 }
 
-/// The day of a moment, as in `2026-05-04`, in UTC.
+/// The UTC date of a moment in seconds since 1970, as in `2026-05-04`.
 pub fn date(seconds: i64) -> String {
     moment(seconds).split('T').next().unwrap_or_default().to_owned()
 }
 
-/// What to do first, with the key's own id in the command.
+/// The rule's remedy, with the key id or user name filled in.
 pub fn remedy(finding: &Finding) -> String {
     let remedy = finding.rule.remedy.trim();
-    // Of what a report says, the user is known and not the key.
+    // A finding in a credential report names the user, not the key.
     let user = finding.id().filter(|_| finding.observation().is_some()).and_then(|id| id.text.rsplit_once(":user/"));
     match (finding.key_id(), user) {
         (Some(id), _) => remedy.replace("--access-key-id ID", &format!("--access-key-id {id}")),
@@ -216,39 +215,124 @@ pub fn remedy(finding: &Finding) -> String {
     }
 }
 
-/// What to do about a key, as steps: commands with the key's own id, or what to click for what no command can do.
-///
-/// Sources: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html>,
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user_manage_delete-key.html>.
+/// What to do about a key, as steps: commands, or console instructions where no command will do. Empty if it is not known
+/// to be usable: then the rule's remedy says what to do.
 pub fn steps(finding: &Finding, is_root: bool) -> Vec<String> {
-    let Some(id) = finding.key_id().filter(|_| finding.key().is_some() && !finding.is_canary) else { return vec![] };
-    let id = one_line(id);
-    let events = format!(
-        "aws cloudtrail lookup-events --lookup-attributes AttributeKey=AccessKeyId,AttributeValue={id}  (in every region)"
-    );
     if is_root {
-        return vec![
-            "sign in to the console as the root user, open the menu with the account's name, then \"Security credentials\"".into(),
-            format!("under \"Access keys\" choose {id}, Actions, Deactivate; when nothing misses it, Delete"),
-            "change the root user's password, and see that MFA is on".into(),
-            events,
-        ];
+        return root_steps(finding);
     }
-    if !id.starts_with("AKIA") {
+    if !can_be_revoked(finding) || finding.secret().is_none() {
         return vec![];
     }
-    let user = match finding.owner().filter(|owner| !owner.is_profile && is_plain(&owner.name)) {
-        Some(owner) => format!(" --user-name {}", owner.name),
-        None => String::new(),
-    };
+    let owner = finding.owner().filter(|owner| !owner.is_profile).map(|owner| owner.name.as_str());
+    finding.key_id().map(|id| commands(&one_line(id), owner)).unwrap_or_default()
+}
+
+/// True if [`commands`] revoke the key that a finding is of: a user's, and not a tripwire.
+pub fn can_be_revoked(finding: &Finding) -> bool {
+    finding.key_id().is_some_and(|id| id.starts_with("AKIA")) && finding.key().is_some() && !finding.is_canary
+}
+
+/// The commands that revoke a user's key and show its use. The first one prints the user's name.
+///
+/// Sources: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html>,
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events-cli.html>.
+pub fn commands(id: &str, user: Option<&str>) -> Vec<String> {
+    let user = user.filter(|user| is_plain(user)).unwrap_or("USER");
     vec![
-        format!("aws iam update-access-key --access-key-id {id} --status Inactive{user}"),
-        events,
-        format!("aws iam delete-access-key --access-key-id {id}{user}"),
+        format!("aws iam get-access-key-last-used --access-key-id {id}"),
+        format!("aws iam update-access-key --user-name {user} --access-key-id {id} --status Inactive"),
+        lookup_events(id),
+        format!("aws iam delete-access-key --user-name {user} --access-key-id {id}"),
     ]
 }
 
-/// True for what may be pasted into a shell as it is.
+/// `CloudTrail` is asked region by region.
+fn lookup_events(id: &str) -> String {
+    format!(
+        "for region in $(aws ec2 describe-regions --query 'Regions[].RegionName' --output text); do \
+         aws cloudtrail lookup-events --region $region \
+         --lookup-attributes AttributeKey=AccessKeyId,AttributeValue={id}; done"
+    )
+}
+
+/// True if a step is a command and not a sentence.
+pub fn is_command(step: &str) -> bool {
+    step.starts_with("aws ") || step.starts_with("for ")
+}
+
+/// What to do about a root user's key.
+///
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user_manage_delete-key.html>.
+pub fn root_steps(finding: &Finding) -> Vec<String> {
+    let id = finding.key_id().map_or_else(|| "the key".into(), one_line);
+    vec![
+        "sign in to the console as the root user, open the account menu and choose \"Security credentials\"".into(),
+        format!("under \"Access keys\" choose {id}, Actions, Deactivate; once nothing depends on it, Delete"),
+        "change the root user's password, and make sure that MFA is enabled".into(),
+        lookup_events(&id),
+    ]
+}
+
+/// What was not scanned, counted: `3 files that git ignores`.
+pub fn skipped_in_words(coverage: &Coverage) -> Vec<String> {
+    coverage
+        .skips_by_cause()
+        .into_iter()
+        .map(|(cause, n)| format!("{} {}", with_thousands(n), skipped_noun(cause, n == 1)))
+        .collect()
+}
+
+/// What a [`SkipCause`](crate::source::SkipCause)'s word stands for, in the singular or plural.
+pub fn skipped_noun(cause: &'static str, is_one: bool) -> &'static str {
+    let (one, many) = match cause {
+        "missing" => ("path that does not exist", "paths that do not exist"),
+        "unreadable" => ("unreadable file or object", "unreadable files or objects"),
+        "too-large" => ("file over the size limit", "files over the size limit"),
+        "git-ignored" => ("path that git ignores", "paths that git ignores"),
+        "tracking-unknown" => ("repository whose index is unreadable", "repositories whose indexes are unreadable"),
+        "symlink" => ("symbolic link", "symbolic links"),
+        "special" => ("pipe, socket or device", "pipes, sockets or devices"),
+        "internal" => ("file, because of an internal error", "files, because of internal errors"),
+        "damaged" => ("damaged archive or document", "damaged archives or documents"),
+        "encrypted" => ("encrypted file", "encrypted files"),
+        "unsupported" => ("archive of an unknown kind", "archives of an unknown kind"),
+        "no-text" => ("document without readable text", "documents without readable text"),
+        "over-limit" => ("archive over a limit", "archives over a limit"),
+        "more-entries" => ("archive with more entries", "archives with more entries"),
+        "not-opened" => ("archive, as requested", "archives, as requested"),
+        "too-many" => ("file with too many findings", "files with too many findings"),
+        "no-repository" => ("path that is not in a repository", "paths that are not in a repository"),
+        "no-commits" => {
+            ("repository whose changes cannot be determined", "repositories whose changes cannot be determined")
+        }
+        "more-unreadable" => ("repository with more unreadable objects", "repositories with more unreadable objects"),
+        "too-many-paths" => ("history with too many paths", "histories with too many paths"),
+        "not-fetched" => ("partial clone", "partial clones"),
+        "shallow" => ("shallow clone's earlier commits", "shallow clones' earlier commits"),
+        "no-submodule" => ("submodule that was never fetched", "submodules that were never fetched"),
+        "own-report" => ("report of keyspill", "reports of keyspill"),
+        "excluded" => ("path excluded by the configuration", "paths excluded by the configuration"),
+        "accepted" => ("path accepted as not scannable", "paths accepted as not scannable"),
+        other => (other, other),
+    };
+    if is_one { one } else { many }
+}
+
+/// A number and its noun: `1 file`, `1,234 files`.
+pub fn plural(n: usize, noun: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} {noun}{s}", with_thousands(n))
+}
+
+/// A number with commas.
+pub fn with_thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
+/// True if a name is safe to paste into a shell unquoted.
 fn is_plain(name: &str) -> bool {
     !name.starts_with('-') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b))
 }
@@ -259,7 +343,7 @@ pub fn first_sentence(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// How to call a finding's secret part.
+/// The noun for a finding's secret part.
 pub fn secret_noun(finding: &Finding) -> &'static str {
     match finding.rule.matcher {
         Matcher::Finder(Finder::AccessKeyPair | Finder::SecretAccessKey | Finder::TemporaryKey) => "secret access key",
@@ -272,7 +356,8 @@ fn is_temporary(finding: &Finding) -> bool {
     matches!(finding.rule.matcher, Matcher::Finder(Finder::TemporaryKey))
 }
 
-/// How many findings do not count, by reason: AWS's examples, placeholders, inline comments, the configuration, the baseline.
+/// The number of findings that do not count, by reason: AWS's examples, placeholders, inline comments, configuration,
+/// baseline.
 pub fn suppressed_by_reason(report: &Report) -> [(usize, &'static str); 5] {
     use crate::finding::Dummy;
     let count = |wanted: fn(&Suppression) -> bool| {
@@ -290,4 +375,16 @@ pub fn suppressed_by_reason(report: &Report) -> [(usize, &'static str); 5] {
         (count(|reason| matches!(reason, Suppression::Allowlist { .. })), "allowed by the configuration"),
         (count(|reason| matches!(reason, Suppression::Baseline { .. })), "accepted"),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_separated() {
+        assert_eq!(plural(1, "file"), "1 file");
+        assert_eq!(plural(1_234_567, "file"), "1,234,567 files");
+        assert_eq!(with_thousands(12), "12");
+    }
 }

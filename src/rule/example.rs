@@ -1,18 +1,18 @@
 //! Placeholders in examples and test cases: `{{akia}}` stands for a made-up key id.
 //!
-//! So that no file of this repository, and none of a user's own rules, has to hold anything that looks like a real
-//! key. The same placeholder always becomes the same text. The forms:
+//! With them, no file of this repository, and no rule file of a user, has to contain anything that looks like a real
+//! key. The same placeholder always expands to the same text. The forms:
 //!
-//! | placeholder | becomes |
+//! | placeholder | expands to |
 //! |---|---|
-//! | `{{akia}}`, `{{asia}}`, `{{abia}}`, `{{acca}}` | a key id of that prefix, of account 111122223333 |
-//! | `{{secret}}` | a secret access key: 40 of `[A-Za-z0-9+/]` |
+//! | `{{akia}}`, `{{asia}}`, `{{abia}}`, `{{acca}}` | a key id with that prefix, of account 111122223333 |
+//! | `{{secret}}` | a secret access key: 40 characters of `[A-Za-z0-9+/]` |
 //! | `{{ses}}` | an SES SMTP password |
 //! | `{{allow}}` | the marker of a comment that allows a finding |
 //! | `{{base64:N}}`, `{{base62:N}}`, `{{base32:N}}`, `{{hex:N}}`, `{{digits:N}}`, `{{lower:N}}` | N random characters of that alphabet |
 //!
-//! A word after a blank tells two apart: `{{akia one}}` and `{{akia two}}` differ. What is made can be written in another
-//! way: `{{secret | percent}}`, and likewise `base64` and `json` (with `\/`).
+//! A label after a space distinguishes values: `{{akia one}}` and `{{akia two}}` differ. Values can be encoded:
+//! `{{secret | percent}}`, and likewise `base64` and `json` (with `\/`).
 
 use crate::text::markers::MARKERS;
 use data_encoding::BASE64;
@@ -20,30 +20,30 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 
-/// Most characters that one placeholder may ask for.
+/// Maximum number of characters of one placeholder.
 const MAX_LENGTH: usize = 4096;
 
-/// A text whose placeholders were replaced.
+/// A text with expanded placeholders.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Expanded {
-    /// The text, as a scan would meet it.
+    /// The text, as a scan would see it.
     pub text: String,
-    /// What the placeholders became, in order.
+    /// The values of the placeholders, in order.
     pub values: Vec<Value>,
 }
 
-/// What one placeholder became.
+/// The value of one placeholder.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Value {
     /// `akia`, `secret`, …
     pub kind: String,
-    /// The word that tells it from others of its kind.
+    /// The label that distinguishes it from others of its kind.
     pub label: String,
-    /// Bytes of [`Expanded::text`].
+    /// Byte range in [`Expanded::text`].
     pub range: Range<usize>,
 }
 
-/// Replaces the placeholders of `template`; what is not one of the known forms stays as it is.
+/// Expands the placeholders of `template`; unknown forms stay as they are.
 pub fn expand(template: &str) -> Expanded {
     let mut out = Expanded::default();
     let mut rest = template;
@@ -132,7 +132,7 @@ fn make(form: &str, label: &str) -> Option<String> {
     }
 }
 
-/// A random secret that holds both characters which encodings change, so that escaping it is always a real test.
+/// A random secret that contains both characters that encodings change, so that escaping is always really tested.
 fn secret(seed: &str, alphabet: &str) -> String {
     (0..u32::MAX)
         .map(|n| draw(&format!("{seed}#{n}"), alphabet.as_bytes(), 40))
@@ -146,7 +146,7 @@ fn secret(seed: &str, alphabet: &str) -> String {
 fn draw(seed: &str, alphabet: &[u8], length: usize) -> String {
     let bytes =
         (0u32..).flat_map(|block| Sha256::new().chain_update(seed).chain_update(block.to_le_bytes()).finalize());
-    // Bytes past the last whole multiple of the alphabet's length are dropped, or its first characters would be likelier.
+    // Drop bytes past the last multiple of the alphabet's length, which would make its first characters likelier.
     let fair = 256 / alphabet.len() * alphabet.len();
     bytes
         .filter(|b| usize::from(*b) < fair)

@@ -1,8 +1,8 @@
-//! Rules as data: what to look for, what a finding of it means, and examples that prove it.
+//! Rules as data: what to look for, what a finding means, and examples that prove the rule.
 //!
-//! A file of rules is TOML ([`syntax`] is the file as written); [`Rule`] is a rule as compiled and [`RuleSet`] all
-//! rules of a run. The built-in rules are `rules/aws.toml`, embedded in the binary; [`RuleSet::add`] adds a user's own,
-//! which extend the built-in ones and can never replace one of them.
+//! A rule file is TOML ([`syntax`] is the file as written); [`Rule`] is a compiled rule and [`RuleSet`] holds all rules
+//! of a run. The built-in rules are `rules/aws.toml`, embedded in the binary; [`RuleSet::add`] adds a user's own, which
+//! extend the built-in ones and can never replace them.
 
 pub mod example;
 mod severity;
@@ -25,10 +25,10 @@ const BUILT_IN: &str = include_str!("../../rules/aws.toml");
 /// Shortest keyword of a rule, in bytes: the prefilter tells literals by their first four.
 pub const MIN_KEYWORD: usize = 4;
 
-/// Largest compiled size of one regex, in bytes. A rule over it is refused, so that a rule file cannot exhaust memory.
+/// Maximum compiled size of one regex, in bytes. Larger ones are rejected, so that a rule file cannot exhaust memory.
 pub const REGEX_SIZE_LIMIT: usize = 1 << 20;
 
-/// A rule's name: kebab-case and stable for ever.
+/// A rule's id: kebab-case and permanently stable.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RuleId(Arc<str>);
 
@@ -43,7 +43,7 @@ impl RuleId {
         if text.len() <= 80 && text.split('-').all(word) && text.starts_with(|c: char| c.is_ascii_lowercase()) {
             Ok(Self(text.into()))
         } else {
-            Err("a rule id is words of a-z and 0-9 joined by single hyphens, at most 80 characters".into())
+            Err("a rule id must be words of a-z and 0-9 joined by single hyphens, at most 80 characters".into())
         }
     }
 }
@@ -54,19 +54,19 @@ impl fmt::Display for RuleId {
     }
 }
 
-/// How a rule finds its text.
+/// How a rule matches text.
 #[derive(Debug)]
 pub enum Matcher {
     /// One of keyspill's own matchers for keys and secrets.
     Finder(Finder),
-    /// A regex, searched in blobs that hold one of the rule's keywords.
+    /// A regex, searched in blobs that contain one of the rule's keywords.
     Regex(RegexMatcher),
 }
 
-/// A regex and what must hold besides.
+/// A regex with further conditions.
 #[derive(Debug)]
 pub struct RegexMatcher {
-    /// Least Shannon entropy of the reported text, in bits per byte.
+    /// Minimum Shannon entropy of the reported text, in bits per byte.
     pub min_entropy: f64,
     source: String,
     path_source: Option<String>,
@@ -75,7 +75,7 @@ pub struct RegexMatcher {
 }
 
 impl RegexMatcher {
-    /// The compiled regex. It is compiled on first use: most runs meet the keywords of few rules.
+    /// The regex, compiled on first use: most runs see the keywords of only a few rules.
     pub fn regex(&self) -> &Regex {
         self.regex
             .get_or_init(|| compile(&self.source).expect("regexes are compiled when a rule file is loaded or tested"))
@@ -91,7 +91,7 @@ impl RegexMatcher {
         self.path_source.as_deref()
     }
 
-    /// True if the rule says nothing of paths or `path` is one it speaks of.
+    /// True if the rule is not restricted to paths, or `path` matches its path regex.
     pub fn covers_path(&self, path: &[u8]) -> bool {
         self.path_source.as_deref().is_none_or(|source| {
             let compiled = || compile(source).expect("regexes are compiled when a rule file is loaded or tested");
@@ -121,13 +121,13 @@ pub struct Rule {
     pub severity: Severity,
     /// GitHub's `security-severity`: 0.0 to 10.0, where 9.0 is critical, 7.0 high, 4.0 medium.
     pub security_severity: f64,
-    /// How often a finding is true.
+    /// How often a finding is a true positive.
     pub precision: Precision,
-    /// Pages to read on.
+    /// Links to further reading.
     pub references: Vec<String>,
-    /// Literal, case-sensitive bytes: where none of them stands, the rule is not tried.
+    /// Literal, case-sensitive bytes; the rule is only tried where one of them occurs.
     pub keywords: Vec<String>,
-    /// How text is found.
+    /// How the rule matches text.
     pub matcher: Matcher,
     /// Texts in which the rule must match.
     pub positives: Vec<syntax::Example>,
@@ -135,7 +135,7 @@ pub struct Rule {
     pub negatives: Vec<syntax::Example>,
 }
 
-/// Why a file of rules was refused.
+/// Why a rule file was rejected.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", file.display())]
 pub struct RuleFileError {
@@ -161,29 +161,29 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
-    /// The rules that come with keyspill.
+    /// The built-in rules.
     pub fn built_in() -> Self {
         let mut set = Self::default();
-        // A test compiles every regex of the built-in rules, so a run need not: it would cost each start a millisecond.
+        // A test compiles every built-in regex, so a run need not, which saves a millisecond at each start.
         set.extend(BUILT_IN, Trust::BuiltIn).expect("a test loads the built-in rules");
         set
     }
 
-    /// Adds the rules of a file.
+    /// Adds the rules in a file.
     ///
     /// # Errors
-    /// If it cannot be read, or as [`Self::add_text`]. The set is then as it was.
+    /// If the file cannot be read, or as [`Self::add_text`]. The set is then unchanged.
     pub fn add(&mut self, file: &Path) -> Result<(), RuleFileError> {
         let text = file::read_text(file, file::MAX_SETTINGS);
         let text = text.map_err(|error| RuleFileError { file: file.to_owned(), problem: error.into() })?;
         self.add_text(file, &text)
     }
 
-    /// Adds the rules of a file's text; `file` is only named in errors.
+    /// Adds the rules in the text of a file; `file` is only used in errors.
     ///
     /// # Errors
-    /// If it is not a file of rules, has a regex that does not compile within [`REGEX_SIZE_LIMIT`], or an id that is
-    /// taken. The set is then as it was.
+    /// If the text is not a valid rule file, has a regex that does not compile within [`REGEX_SIZE_LIMIT`], or has an
+    /// id that is already used. The set is then unchanged.
     pub fn add_text(&mut self, file: &Path, text: &str) -> Result<(), RuleFileError> {
         let before = self.rules.len();
         self.extend(text, Trust::User).map_err(|problem| {
@@ -192,7 +192,7 @@ impl RuleSet {
         })
     }
 
-    /// The rule of that name.
+    /// The rule with that id.
     pub fn get(&self, id: &str) -> Option<&Arc<Rule>> {
         self.rules.iter().find(|rule| rule.id.as_str() == id)
     }
@@ -202,7 +202,7 @@ impl RuleSet {
         self.rules.iter()
     }
 
-    /// The rule that reports what `finder` finds, if there is one.
+    /// The rule that reports findings of `finder`, if there is one.
     pub fn of_finder(&self, finder: Finder) -> Option<&Arc<Rule>> {
         self.rules.iter().find(|rule| matches!(rule.matcher, Matcher::Finder(f) if f == finder))
     }
@@ -220,8 +220,7 @@ impl RuleSet {
             let name = written.id.clone();
             let rule = resolve(written, trust).map_err(|text| Problem::Rule { rule: name.clone(), text })?;
             if self.get(&name).is_some() {
-                let text =
-                    "the id is taken; rules add to the known ones and never replace one, so choose another".into();
+                let text = "the id is already used; rules cannot replace existing ones, so choose another id".into();
                 return Err(Problem::Rule { rule: name, text });
             }
             self.rules.push(Arc::new(rule));
@@ -246,11 +245,11 @@ fn resolve(written: syntax::RuleSyntax, trust: Trust) -> Result<Rule, String> {
             path: OnceLock::new(),
         }),
         (None, Some(finder)) if trust == Trust::BuiltIn => Matcher::Finder(finder),
-        (None, Some(_)) => return Err("`finder` is for the built-in rules, use `regex`".into()),
-        (Some(_), Some(_)) | (None, None) => return Err("give exactly one `regex`".into()),
+        (None, Some(_)) => return Err("`finder` is reserved for built-in rules; use `regex`".into()),
+        (Some(_), Some(_)) | (None, None) => return Err("exactly one `regex` is required".into()),
     };
     if !(0.0..=10.0).contains(&written.security_severity) {
-        return Err("`security-severity` is a number from 0.0 to 10.0".into());
+        return Err("`security-severity` must be a number from 0.0 to 10.0".into());
     }
     if let Matcher::Regex(regex) = &matcher
         && trust == Trust::User
@@ -276,25 +275,26 @@ fn resolve(written: syntax::RuleSyntax, trust: Trust) -> Result<Rule, String> {
 
 fn validate(matcher: &RegexMatcher, keywords: &[String]) -> Result<(), String> {
     if keywords.is_empty() {
-        let text =
-            "give `keywords`: literal texts of which one stands in every match, so that other files are passed over";
+        let text = "`keywords` is required: literal texts, one of which occurs in every match; other files are skipped";
         return Err(text.into());
     }
     if let Some(short) = keywords.iter().position(|keyword| keyword.len() < MIN_KEYWORD || !keyword.is_ascii()) {
         let number = short + 1;
-        return Err(format!("keyword {number} is refused: a keyword has at least {MIN_KEYWORD} bytes and is ASCII"));
+        return Err(format!(
+            "keyword {number} is rejected: keywords must be ASCII and have at least {MIN_KEYWORD} bytes"
+        ));
     }
-    let regex = compile(&matcher.source).map_err(|_| format!("`regex` is refused: {}", refusal(&matcher.source)))?;
+    let regex = compile(&matcher.source).map_err(|_| format!("`regex` is rejected: {}", refusal(&matcher.source)))?;
     if regex.is_match(b"") {
-        return Err("`regex` matches the empty text, so it would match everywhere".into());
+        return Err("`regex` matches the empty string, so it would match everywhere".into());
     }
     if let Some(path) = &matcher.path_source {
-        compile(path).map_err(|_| format!("`path` is refused: {}", refusal(path)))?;
+        compile(path).map_err(|_| format!("`path` is rejected: {}", refusal(path)))?;
     }
     Ok(())
 }
 
-/// What is wrong with a regex that does not compile, without the regex: it may hold what it was made from.
+/// Why a regex does not compile, without quoting it: it may contain the secret that it was made from.
 fn refusal(source: &str) -> String {
     match regex_syntax::Parser::new().parse(source) {
         Err(regex_syntax::Error::Parse(error)) => {
@@ -303,7 +303,7 @@ fn refusal(source: &str) -> String {
         Err(regex_syntax::Error::Translate(error)) => {
             format!("{}, at character {}", error.kind(), error.span().start.column)
         }
-        _ => format!("compiled, it is larger than {REGEX_SIZE_LIMIT} bytes"),
+        _ => format!("its compiled size exceeds {REGEX_SIZE_LIMIT} bytes"),
     }
 }
 

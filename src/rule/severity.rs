@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-/// How bad a finding is; the words and order are SARIF's result levels.
+/// The severity of a finding; names and order are those of SARIF's result levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing; never fails a run by default.
     Note,
-    /// Should be looked at: part of a credential, or one that has probably expired.
+    /// Should be reviewed: part of a credential, or a credential that has probably expired.
     Warning,
-    /// A usable credential in clear.
+    /// A usable credential in clear text.
     Error,
 }
 
@@ -24,22 +24,22 @@ impl fmt::Display for Severity {
     }
 }
 
-/// How bad a judgement is, in four steps; reports have three.
+/// The grade of a judgement, in four steps; severities in reports have only three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
-    /// To be known.
+    /// For information.
     Low,
-    /// To be looked at.
+    /// Needs review.
     Medium,
-    /// To be acted on.
+    /// Needs action.
     High,
-    /// To be acted on at once.
+    /// Needs immediate action.
     Critical,
 }
 
 impl Grade {
-    /// The severity that stands for it.
+    /// The corresponding severity.
     pub fn severity(self) -> Severity {
         match self {
             Self::Low => Severity::Note,

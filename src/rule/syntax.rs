@@ -1,13 +1,13 @@
-//! A file of rules as written. The format is documented for users in `docs/rules.md`.
+//! A rule file as written. The format is documented for users in `docs/rules.md`.
 
 use super::Severity;
 use serde::Deserialize;
 
-/// A TOML file of rules: `[[rule]]` tables.
+/// A rule file in TOML: `[[rule]]` tables.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleFile {
-    /// In the order of the file.
+    /// The rules, in file order.
     #[serde(default)]
     pub rule: Vec<RuleSyntax>,
 }
@@ -16,7 +16,7 @@ pub struct RuleFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RuleSyntax {
-    /// Kebab-case, stable for ever.
+    /// Kebab-case, permanently stable.
     pub id: String,
     /// What it finds, in a few words.
     pub name: String,
@@ -33,24 +33,24 @@ pub struct RuleSyntax {
     /// 0.0 to 10.0, for GitHub.
     #[serde(default = "medium")]
     pub security_severity: f64,
-    /// How often a finding is true.
+    /// How often a finding is a true positive.
     #[serde(default)]
     pub precision: Precision,
-    /// Pages to read on.
+    /// Links to further reading.
     #[serde(default)]
     pub references: Vec<String>,
-    /// Literal bytes, one of which a blob must hold before the regex, or the observer, is tried.
+    /// Literal bytes, one of which must occur in a blob before the regex or observer is tried.
     #[serde(default)]
     pub keywords: Vec<String>,
-    /// The regex (syntax of the crate `regex`). What is reported is its group `secret` (never shown in clear) or `id`
-    /// (shown), else the whole match, which is not shown either.
+    /// The regex (syntax of the crate `regex`). It reports its group `secret` (masked) or `id` (shown), else the whole
+    /// match (masked).
     pub regex: Option<String>,
-    /// A regex that the blob's path must match, with `/` between its parts.
+    /// A regex that the blob's path must match; path separators are `/`.
     pub path: Option<String>,
-    /// Least Shannon entropy of the reported text, in bits per byte.
+    /// Minimum Shannon entropy of the reported text, in bits per byte.
     #[serde(default)]
     pub min_entropy: f64,
-    /// A matcher of keyspill's own, instead of a regex; for built-in rules.
+    /// One of keyspill's own matchers, instead of a regex; only for built-in rules.
     pub finder: Option<Finder>,
     /// Texts in which the rule must match.
     #[serde(default)]
@@ -82,19 +82,19 @@ pub enum Finder {
     UnusedAllow,
     /// A judgement: the key is a root user's.
     RootKey,
-    /// A judgement: the key was mailed.
+    /// A judgement: the key was sent by mail.
     EmailedKey,
-    /// A judgement: the key is where more people have it than should.
+    /// A judgement: more people have access to the key than should.
     SharedKey,
     /// A judgement: the key is in several files.
     CopiedKey,
-    /// A judgement: the key is of another organisation's account.
+    /// A judgement: the key belongs to another organisation's account.
     ForeignKey,
     /// A judgement: commands that name no profile use the key.
     DefaultProfileKey,
     /// A judgement: others on the machine can read the file that holds the key.
     ReadableCredentials,
-    /// A judgement: temporary keys stand without their session token.
+    /// A judgement: temporary keys lack their session token.
     MissingSessionToken,
     /// Code that sends a credential by mail or chat.
     MailsKey,
@@ -104,7 +104,7 @@ pub enum Finder {
     ReportRootActiveKey,
     /// In a credential report: the root user has no MFA.
     ReportRootNoMfa,
-    /// In a credential report: the root user was used of late.
+    /// In a credential report: the root user was used recently.
     ReportRootRecentlyUsed,
     /// In a credential report: a key was not rotated for 90 days.
     #[serde(rename = "report-key-older-90d")]
@@ -118,19 +118,19 @@ pub enum Finder {
     ReportUserNoMfa,
 }
 
-/// What looks at a whole text, for what it tells of the use of keys without holding one.
+/// Examines a whole text for evidence about keys, rather than for keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Observer {
     /// Reads IAM's credential reports.
     CredentialReport,
-    /// Looks for the root user at work.
+    /// Looks for activity of the root user.
     RootUse,
     /// Looks for code that sends credentials.
     Mailer,
 }
 
 impl Finder {
-    /// True if it finds no text of its own: it judges what others found, or speaks of comments.
+    /// True if it does not search text itself: it judges other findings, or reports comments.
     pub fn is_of_findings(self) -> bool {
         match self {
             Self::AccessKeyPair | Self::AccessKeyId | Self::SecretAccessKey => false,
@@ -147,7 +147,7 @@ impl Finder {
         matches!(self, Self::AccessKeyPair | Self::SecretAccessKey | Self::TemporaryKey)
     }
 
-    /// Who finds it, if it is not a key.
+    /// The observer that finds it, if it is not a key.
     pub fn observer(self) -> Option<Observer> {
         match self {
             Self::MailsKey => Some(Observer::Mailer),
@@ -163,30 +163,30 @@ impl Finder {
     }
 }
 
-/// How often a finding of a rule is true; SARIF consumers know these four words.
+/// How often a finding of a rule is a true positive. The four names are those that SARIF consumers know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
-    /// Wrong now and then even after a look at the context.
+    /// Sometimes wrong, even considering the context.
     Low,
-    /// Mostly right.
+    /// Usually right.
     #[default]
     Medium,
-    /// Hardly ever wrong.
+    /// Rarely wrong.
     High,
-    /// A false one is a bug.
+    /// A false positive is a bug.
     VeryHigh,
 }
 
-/// A text for a rule to be tried on, with placeholders for keys (see [`super::example`]).
+/// A text to test a rule on, with placeholders for keys (see [`super::example`]).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Example {
-    /// The text of a file whose name does not matter.
+    /// The text of a file whose path does not matter.
     Text(String),
-    /// The text of a file of that path.
+    /// The text of a file with a given path.
     File {
-        /// With `/` between its parts.
+        /// The path, with `/` as separator.
         path: String,
         /// The file's text.
         text: String,

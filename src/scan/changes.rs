@@ -1,6 +1,6 @@
-//! Scanning what changes bring in: those that are staged, and those of some commits.
+//! Scans what changes introduce: those that are staged, and those of some commits.
 //!
-//! A key that was in the file before is no news: only what is new is reported, unless whole files are asked for.
+//! Only keys that were not in the file before are reported, unless whole files are requested.
 
 use super::examine::{Examiner, NAME, fingerprint};
 use super::{Collected, Scan, commit, hidden};
@@ -29,17 +29,17 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// More places, paths with a value in them, are not told of: a few trees can stand for any number of paths.
+/// Maximum number of places (paths with a value in them) reported: a few trees can represent any number of paths.
 const MAX_PLACES: usize = 50_000;
 
 /// Scans changes in one repository.
 pub(super) struct ChangeScan<'a> {
-    /// Put before every path.
+    /// The prefix of every path.
     pub prefix: &'a Path,
     pub examiner: &'a Examiner<'a>,
     pub scan: &'a Scan,
     pub collected: &'a Collected<'a>,
-    /// Report what was there before in a changed file, too.
+    /// Also report what was already in a changed file.
     pub whole_files: bool,
 }
 
@@ -47,13 +47,13 @@ pub(super) struct ChangeScan<'a> {
 type Item = (RuleId, Fingerprint);
 
 impl ChangeScan<'_> {
-    /// What `git commit` would record now.
+    /// Scans what `git commit` would record now.
     ///
     /// # Errors
-    /// In words, if the index or HEAD cannot be read.
+    /// A message, if the index or HEAD cannot be read.
     pub fn staged(&self, repository: &Repository) -> Result<Vec<Finding>, String> {
         if repository.work_dir().is_none() {
-            return Err("a bare repository, in which nothing can be staged".into());
+            return Err("nothing can be staged in a bare repository".into());
         }
         let odb = self.open(repository);
         let trees = TreeReader::new(&odb);
@@ -62,7 +62,7 @@ impl ChangeScan<'_> {
         if is_cut {
             self.collected.skip(BlobPath::new(self.prefix), SkipCause::TooManyPaths);
         }
-        // A file that was only renamed brings in nothing.
+        // A file that was only renamed introduces nothing.
         let gone: HashSet<Oid> =
             changes.iter().filter(|change| change.new.is_none()).flat_map(|change| change.old.clone()).collect();
         let findings = changes.par_iter().flat_map_iter(|change| {
@@ -80,10 +80,10 @@ impl ChangeScan<'_> {
         Ok(findings.collect())
     }
 
-    /// What some commits bring in.
+    /// Scans what some commits introduce.
     ///
     /// # Errors
-    /// In words, if the commits cannot be told or read.
+    /// A message, if the commits cannot be resolved or read.
     pub fn commits(&self, repository: &Repository, selection: &Selection) -> Result<Vec<Finding>, String> {
         let odb = self.open(repository);
         let selected = selection.resolve(repository, &odb)?;
@@ -119,7 +119,7 @@ impl ChangeScan<'_> {
         odb
     }
 
-    /// The content of a file; `None` if it is not scanned, which is told.
+    /// The content of a file; `None` if it is not scanned, which is recorded as a skip.
     fn read(&self, odb: &Odb, oid: Oid, path: &[u8]) -> Option<Vec<u8>> {
         let read = odb.read(&oid, self.scan.limit.of_objects()).map_err(SkipCause::Unreadable);
         match read.and_then(|(_, bytes)| self.scan.limit.check(bytes.len() as u64).map(|()| bytes)) {
@@ -139,12 +139,12 @@ impl ChangeScan<'_> {
         self.collected.told(self.examiner.blob(&Blob { path: self.path(path), bytes, context: None }))
     }
 
-    /// Leaves of the findings in `new` those that `old` did not have.
+    /// Keeps only the findings in `new` that `old` did not have.
     fn keep_new(&self, findings: &mut Vec<Finding>, old: &[u8], new: &[u8]) {
         let added = added_lines(old, new);
-        // What is in a container has no line of its own in the file.
+        // What is in a container has no line number in the outer file.
         let old = findings.iter().any(|finding| !finding.path.inside().is_empty()).then(|| self.items_in(old));
-        // A file that was there had its name.
+        // A file that existed before already had its name.
         findings.retain(|finding| finding.path.inside().last().is_none_or(|name| **name != *NAME));
         findings.retain(|finding| match (&old, &added) {
             (Some(old), _) if !finding.path.inside().is_empty() => {
@@ -155,7 +155,7 @@ impl ChangeScan<'_> {
         });
     }
 
-    /// What is in a file that holds others, besides what is in its own bytes.
+    /// The items inside a container, besides those in its own bytes.
     fn inside(&self, bytes: &[u8], path: &[u8]) -> BTreeSet<Item> {
         let Some(format) = Format::of_all(bytes) else { return BTreeSet::new() };
         let size = bytes.len() as u64;
@@ -164,7 +164,7 @@ impl ChangeScan<'_> {
         findings.map(|finding| (finding.rule.id.clone(), finding.fingerprint)).collect()
     }
 
-    /// What is in a file and in what it holds. What cannot be scanned of it is not told.
+    /// The items in a file and in everything it contains. Skips are not recorded.
     fn items_in(&self, bytes: &[u8]) -> BTreeSet<Item> {
         let examined = self.examiner.blob(&Blob { path: self.path(b""), bytes, context: None });
         let findings = examined.findings.into_iter().filter(|finding| !finding.is_unused_allow());
@@ -176,9 +176,9 @@ impl ChangeScan<'_> {
     }
 }
 
-/// Numbers of the lines, 1-based, that `new` has and `old` has not; `None` if lines cannot be told.
+/// Numbers (1-based) of the lines that are in `new` and not in `old`; `None` if lines cannot be compared.
 fn added_lines(old: &[u8], new: &[u8]) -> Option<HashSet<u32>> {
-    // The bytes of wide text are no lines.
+    // Wide text cannot be split into lines bytewise.
     if Wide::of(new).is_some() || Wide::of(old).is_some() {
         return None;
     }
@@ -195,51 +195,51 @@ fn added_lines(old: &[u8], new: &[u8]) -> Option<HashSet<u32>> {
     Some(added)
 }
 
-/// The lines that a finding stands on.
+/// The lines that a finding covers.
 fn lines(finding: &Finding) -> impl Iterator<Item = u32> {
     let values = finding.values().map(|value| value.location).chain([finding.location]);
     values.flat_map(|place| place.start_line..=place.end_line)
 }
 
-/// What one commit changes, as far as it matters.
+/// The relevant changes of one commit.
 #[derive(Default)]
 struct News {
-    /// Items that a path has and had in none of the parents, and in which blob.
+    /// Items that a path has and had in none of the parents, each with its blob.
     gained: Vec<(Vec<u8>, Item, Oid)>,
-    /// Items that a path had in all parents and has no more.
+    /// Items that a path had in all parents and no longer has.
     lost: Vec<(Vec<u8>, Item)>,
-    /// True if there are more paths or places than are looked at.
+    /// True if there are more paths or places than are examined.
     is_cut: bool,
 }
 
-/// What a blob holds, once somebody has looked.
+/// The items of a blob, once it has been examined.
 type Looked = Arc<OnceLock<Arc<BTreeSet<Item>>>>;
 
 /// Where the selected commits end.
 struct Ends {
-    /// Root directories of the last commits.
+    /// Root trees of the last commits.
     tips: Vec<Oid>,
-    /// HEAD's root directory.
+    /// HEAD's root tree.
     head: Option<Oid>,
-    /// From where the commits can be reached.
+    /// Where the commits are reachable from.
     reach: Reach,
 }
 
 /// An item at a path.
 type Place = (Vec<u8>, Item);
 
-/// Finds out what commits change.
+/// Determines what commits change.
 struct Ledger<'a> {
     scan: &'a ChangeScan<'a>,
     odb: &'a Odb,
     trees: &'a TreeReader<'a>,
-    /// What blobs hold that were looked at.
+    /// The items of the blobs examined so far.
     known: Mutex<HashMap<Oid, Looked>>,
 }
 
 impl Ledger<'_> {
-    /// What all commits change, up to [`MAX_PLACES`]. Some at a time, in order, so that what is beyond does not depend on
-    /// threads, and is not kept.
+    /// What all commits change, up to [`MAX_PLACES`]. Commits are processed in order and in chunks, so that the cutoff
+    /// does not depend on threads, and nothing beyond it is kept.
     fn all_news(&self, commits: &[Selected], shallow: &BTreeSet<Oid>) -> Result<Vec<News>, String> {
         let mut all = Vec::with_capacity(commits.len());
         let (mut left, mut is_cut) = (MAX_PLACES, false);
@@ -291,7 +291,7 @@ impl Ledger<'_> {
         Ok(news)
     }
 
-    /// What a blob holds; nothing if it cannot be read, which is told. Looked at once, whoever asks.
+    /// The items of a blob; none if it cannot be read, which is recorded as a skip. Each blob is examined once.
     fn items(&self, oid: Oid, path: &[u8]) -> Arc<BTreeSet<Item>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(oid).or_default().clone();
         known.get_or_init(|| Arc::new(self.look_at(oid, path))).clone()
@@ -317,7 +317,7 @@ impl Ledger<'_> {
     ) -> Result<Vec<Finding>, String> {
         let mut gained: BTreeMap<Place, Vec<(usize, Oid)>> = BTreeMap::new();
         let mut lost: HashMap<Place, Vec<usize>> = HashMap::new();
-        // From the first commit on.
+        // Oldest commit first.
         for (number, news) in news.into_iter().enumerate().rev() {
             for (path, item, blob) in news.gained {
                 gained.entry((path, item)).or_default().push((number, blob));
@@ -362,7 +362,7 @@ impl Ledger<'_> {
                 last: None,
                 exposure: since.map(|since| Exposure::new(since, until, self.scan.scan.now)),
             });
-            // It was read before, and what was wrong with it was told then.
+            // It was read before, and any problem was recorded then.
             let Ok((_, bytes)) = self.odb.read(&blob, self.scan.scan.limit.of_objects()) else { continue };
             let examined = self.scan.examiner.blob(&Blob { path: self.scan.path(path), bytes: &bytes, context: None });
             let found = examined.findings;
@@ -375,7 +375,7 @@ impl Ledger<'_> {
         Ok(findings)
     }
 
-    /// What is in a commit's own text: the message, and the names and addresses of people.
+    /// Findings in a commit's own text: the message, and the names and addresses of people.
     fn in_text(&self, commit: &Selected, reach: Reach) -> Vec<Finding> {
         // It was read before.
         let Ok((_, text)) = self.odb.read(&commit.oid, MAX_COMMIT) else { return vec![] };

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// What all threads found, in no order.
+/// The results of all threads, unordered.
 pub struct Collected<'a> {
     pub files: AtomicU64,
     pub bytes: AtomicU64,
@@ -25,7 +25,7 @@ pub struct Collected<'a> {
     inner_blobs: AtomicU64,
     inner_bytes: AtomicU64,
     pub commits: AtomicU64,
-    /// There may be a million, which are sorted: each has its own place, so that only pointers are moved.
+    /// Boxed, because sorting a million of them then moves only pointers.
     pub findings: Mutex<Vec<Box<Finding>>>,
     skips: Mutex<Vec<Skip>>,
     pub repositories: Mutex<Vec<(BlobPath, Facts)>>,
@@ -58,7 +58,7 @@ impl<'a> Collected<'a> {
         }
     }
 
-    /// Notes everything of what was seen but the findings, which are returned.
+    /// Records everything except the findings, which are returned.
     pub fn told(&self, examined: Examined) -> Vec<Finding> {
         if !examined.skips.is_empty() {
             self.skips.lock().unwrap_or_else(PoisonError::into_inner).extend(examined.skips);
@@ -90,7 +90,7 @@ impl<'a> Collected<'a> {
             finding.is_canary |= of_config(finding);
         }
         findings.par_sort_unstable_by(|a, b| a.order(b));
-        let (mut suppressed, judgements, unused) = decide(&mut findings, &policy, detector, &repositories);
+        let (mut suppressed, judgements, unused) = decide(&mut findings, &policy, detector, scan, &repositories);
         findings.extend(judgements);
         findings.extend(unused);
         findings.par_sort_unstable_by(|a, b| a.order(b));
@@ -127,6 +127,7 @@ fn decide(
     findings: &mut Findings,
     policy: &Policy,
     detector: &Detector,
+    scan: &Scan,
     repositories: &[(BlobPath, Facts)],
 ) -> (Findings, Findings, Findings) {
     let mut used = BTreeSet::new();
@@ -134,7 +135,7 @@ fn decide(
     let mut unused = policy.accept(findings, detector.rules());
     let mut suppressed: Findings = findings.extract_if(.., |finding| finding.suppression.is_some()).collect();
     link::link(findings, &mut suppressed);
-    place::note_places(findings, repositories);
+    place::note_places(findings, repositories, &scan.environment);
     let judgements = judge::judge(findings, detector.rules(), policy.config);
     let mut judgements: Findings = judgements.into_iter().map(Box::new).collect();
     judgements.iter_mut().for_each(|judgement| policy.grade(judgement));

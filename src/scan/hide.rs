@@ -3,7 +3,7 @@
 use crate::detect::Detector;
 use crate::text::mask;
 
-/// The text of a commit with everything hidden in it that a rule calls secret.
+/// The text of a commit with everything hidden that a rule calls secret.
 pub fn hidden(detector: &Detector, mut text: Vec<u8>, show_secrets: bool) -> Vec<u8> {
     if show_secrets {
         return text;
@@ -16,14 +16,14 @@ pub fn hidden(detector: &Detector, mut text: Vec<u8>, show_secrets: bool) -> Vec
     text
 }
 
-/// A name with everything hidden in it that is, or may well be, a secret.
+/// A name with everything hidden that is, or may well be, a secret.
 pub fn hidden_name(detector: &Detector, name: &[u8]) -> Vec<u8> {
     let mut name = hidden(detector, name.to_vec(), false);
     mask::hide_secrets_in_name(&mut name);
     name
 }
 
-/// A name, with what a rule calls secret hidden in it.
+/// The same for a string, unless secrets are shown.
 pub fn hidden_text(detector: &Detector, text: &str, show_secrets: bool) -> String {
     if show_secrets {
         text.to_owned()

@@ -1,12 +1,12 @@
-//! Scanning all that a repository has ever held.
+//! Scans everything that a repository has ever contained.
 //!
 //! ```text
 //! every object ─► what it holds ─► where and when that was ─► the version to show ─► Finding
 //! (once)          (only names)     (attribute)                (read again)
 //! ```
 //!
-//! Of each version of a file only the names of what it holds are kept, so that memory does not grow with the number of
-//! versions: what is shown of a key is made from one of them.
+//! For each version of a file, only the rules and fingerprints of its values are kept, so that memory does not grow
+//! with the number of versions; what is shown of a key is made from one of them.
 
 use super::examine::{Examiner, fingerprint};
 use super::{Collected, Scan, commit, hidden, hidden_text};
@@ -39,15 +39,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// So many objects that could not be read are listed one by one for each repository; beyond, they are counted.
+/// Maximum number of unreadable objects listed per repository; the rest are only counted.
 const MOST_LISTED: usize = 1000;
 
-/// What can be found: a value and the rule it falls under, wherever it is.
+/// A value and the rule it falls under, wherever it is.
 type Item = (RuleId, Fingerprint);
 
 /// Scans the history of one repository.
 pub(super) struct HistoryScan<'a> {
-    /// Put before every path: where the working tree is, as the user would write it.
+    /// The prefix of every path: the working tree's location, as the user would write it.
     pub prefix: &'a Path,
     pub examiner: &'a Examiner<'a>,
     pub scan: &'a Scan,
@@ -92,7 +92,7 @@ impl HistoryScan<'_> {
         if attribution.is_cut {
             self.collected.skip(BlobPath::new(self.prefix), SkipCause::TooManyPaths);
         }
-        // Not needed any more, and large.
+        // No longer needed, and large.
         drop((trees, objects));
         let teller = Teller {
             odb: &odb,
@@ -115,7 +115,7 @@ impl HistoryScan<'_> {
         self.findings(occurrences, &items, &odb)
     }
 
-    /// Looks for keys in the names of branches and tags, and hides secrets in them: reports tell these names.
+    /// Looks for keys in the names of branches and tags, and hides secrets in them: reports show these names.
     fn examine_names(&self, refs: &mut [Ref]) {
         let names: Vec<&str> = refs.iter().map(|known| known.name.as_str()).collect();
         let path = BlobPath::new(self.prefix).join(b".git/refs");
@@ -127,7 +127,7 @@ impl HistoryScan<'_> {
         }
     }
 
-    /// Gives what no commit holds, and the index does, its path there.
+    /// Gives blobs that are in the index, but in no commit, their path in the index.
     fn find_staged(&self, repository: &Repository, odb: &Odb, presences: &mut [Presence]) {
         let strays = || presences.iter().filter(|presence| presence.path.is_none());
         let blobs: HashSet<Oid> = strays().map(|presence| odb.oid(presence.node)).collect();
@@ -150,7 +150,7 @@ impl HistoryScan<'_> {
         }
     }
 
-    /// Says which objects should be there and are not, or cannot be read, and which were left out on purpose.
+    /// Reports objects that are missing or cannot be read, and those that were left out on purpose.
     fn tell_what_is_missing(&self, repository: &Repository, dirs: &[PathBuf], walked: Walked, broken: &[Ref]) {
         let Walked { odb, outline, trees, graph } = walked;
         let name = || BlobPath::new(self.prefix);
@@ -167,12 +167,12 @@ impl HistoryScan<'_> {
         }
         let cut = graph.cut.iter().filter(|(id, _)| !shallow.contains(&graph.commit(**id).oid));
         missing.extend(cut.filter(|(_, parent)| !lost.contains_key(parent)).map(|(_, parent)| *parent));
-        lost.extend(missing.into_iter().map(|oid| (oid, "it is missing; fetch it again, or clone anew".to_owned())));
+        lost.extend(missing.into_iter().map(|oid| (oid, "it is missing; fetch it again, or re-clone".to_owned())));
         if graph.cut.keys().any(|id| shallow.contains(&graph.commit(*id).oid)) {
             self.collected.skip(name(), SkipCause::Shallow);
         }
         for reference in broken {
-            let words = format!("it points to {}, which is not there", reference.target);
+            let words = format!("it points to {}, which does not exist", reference.target);
             self.collected.skip(self.prefixed(reference.name.as_bytes()), SkipCause::Unreadable(words));
         }
         let count = lost.len();
@@ -202,10 +202,10 @@ impl HistoryScan<'_> {
                 }
             };
             let path = path.map_or_else(|| self.path_of(kind, oid), |path| self.prefixed(&path));
-            // What could not be scanned of it was told when it was looked at first.
+            // Skips were recorded when it was first examined.
             let examined = self.examiner.blob(&Blob { path, bytes: &bytes, context: None });
             let mut findings = examined.findings;
-            // What a rule finds only in other paths, and comments that allow nothing, are not in the list.
+            // The list does not contain what a rule finds only in other paths, nor comments that allow nothing.
             findings.retain_mut(|finding| {
                 let item = items.get(&(finding.rule.id.clone(), finding.fingerprint));
                 finding.history = item.and_then(|item| histories.get(item)).cloned();
@@ -220,13 +220,13 @@ impl HistoryScan<'_> {
         BlobPath::new(self.prefix).join(path)
     }
 
-    /// The name of what has no path: `commit 0123…`.
+    /// The path shown for an object without one: `commit 0123…`.
     fn path_of(&self, kind: ObjectKind, oid: Oid) -> BlobPath {
         self.prefixed(format!("{} {oid}", kind.name()).as_bytes())
     }
 }
 
-/// Notes from where commits can be reached.
+/// Records where commits are reachable from.
 fn reach(graph: &mut Graph, tips: &[RefTip], logged: &[Oid], outline: &Outline) {
     let (heads, others): (Vec<&RefTip>, _) = tips.iter().partition(|tip| tip.name == "HEAD");
     graph.reach_from(heads.iter().map(|tip| tip.commit), Reach::Head);
@@ -235,7 +235,7 @@ fn reach(graph: &mut Graph, tips: &[RefTip], logged: &[Oid], outline: &Outline) 
     graph.reach_from(logged, Reach::Reflog);
 }
 
-/// Looks at objects and notes what they hold.
+/// Examines objects and records their items.
 struct ObjectInspector<'a> {
     scan: &'a HistoryScan<'a>,
     odb: &'a Odb,
@@ -243,7 +243,7 @@ struct ObjectInspector<'a> {
 }
 
 impl ObjectInspector<'_> {
-    /// Returns the places worth a look, so that versions made from this one need not be searched as a whole.
+    /// Returns the places worth examining, so that versions derived from this one need not be searched in full.
     fn examine(&self, object: Object, base: Option<(&Hits, &[Copied])>) -> Option<Hits> {
         let HistoryScan { examiner, scan, collected, .. } = self.scan;
         let detector = examiner.detector();
@@ -257,7 +257,7 @@ impl ObjectInspector<'_> {
             };
             (hits, detection)
         };
-        // A bug that one object brings out must not cost the scan of all others, nor pass unseen.
+        // A bug triggered by one object must neither abort the scan of the others nor go unnoticed.
         let Ok((hits, detection)) = catch_unwind(AssertUnwindSafe(detect)) else {
             skip(SkipCause::Internal);
             return None;
@@ -279,7 +279,7 @@ impl ObjectInspector<'_> {
         hits
     }
 
-    /// What is in a file that holds others.
+    /// The items inside a container.
     fn inside(&self, object: Object) -> Vec<Item> {
         let HistoryScan { examiner, collected, .. } = self.scan;
         let Some(format) = Format::of_all(object.bytes).filter(|_| object.kind == ObjectKind::Blob) else {
@@ -305,7 +305,7 @@ impl Inspector for ObjectInspector<'_> {
     }
 }
 
-/// All that is known of a repository's objects after they were walked over.
+/// What is known about a repository's objects after walking them.
 struct Walked<'a> {
     odb: &'a Odb,
     outline: &'a Outline,
@@ -313,14 +313,14 @@ struct Walked<'a> {
     graph: &'a Graph<'a>,
 }
 
-/// What the objects hold, as far as they have been looked at.
+/// The items of the objects examined so far.
 #[derive(Default)]
 struct Found {
     items: Mutex<HashMap<Item, ItemId>>,
     objects: Mutex<Vec<(Node, ObjectKind, Vec<ItemId>)>>,
 }
 
-/// By object, in order: its kind and what it holds.
+/// By object, in order: its kind and its items.
 type Held = BTreeMap<Node, (ObjectKind, Vec<ItemId>)>;
 
 impl Found {
@@ -338,7 +338,7 @@ impl Found {
         objects.push((object.node, object.kind, ids));
     }
 
-    /// The copies of an object are one.
+    /// By object; copies of an object are merged.
     fn by_object(self, odb: &Odb) -> (Held, HashMap<Item, ItemId>) {
         let objects = self.objects.into_inner().unwrap_or_else(PoisonError::into_inner);
         let held = objects.into_iter().map(|(node, kind, items)| {
@@ -352,7 +352,7 @@ impl Found {
 /// An object, at a path if it has one.
 type Version = (Node, Option<Vec<u8>>);
 
-/// Something that is to be shown, and from which version.
+/// An item to show, and from which version.
 struct Occurrence {
     node: Node,
     path: Option<Vec<u8>>,
@@ -360,7 +360,7 @@ struct Occurrence {
     history: Arc<History>,
 }
 
-/// Puts numbers of commits and refs into words.
+/// Turns numbers of commits and refs into what is shown of them.
 struct Teller<'a> {
     odb: &'a Odb,
     graph: &'a Graph<'a>,
@@ -376,7 +376,7 @@ impl Teller<'_> {
     fn occurrence(&self, mut presence: Presence) -> Occurrence {
         let mut names: Vec<String> = presence.refs.iter().map(|tip| self.tips[*tip as usize].name.clone()).collect();
         if presence.path.is_none() {
-            // A ref may name a blob.
+            // A ref may point to a blob.
             names = self.refs_through(self.odb.oid(presence.node));
             presence.ref_count = names.len();
             names.truncate(MOST_REFS);
@@ -387,7 +387,7 @@ impl Teller<'_> {
         let is_there = presence.ref_count > 0;
         let time = |id: &CommitId| self.graph.commit(*id).time;
         let since = presence.introduced.iter().map(time).min();
-        // What was removed where nobody sees it does not count beside what was removed in the history that is there.
+        // Removals that no ref reaches do not count beside removals that a ref reaches.
         let removed = presence.removed.first().filter(|_| !is_there);
         let is_stray = |id: &CommitId| self.graph.reach(*id) > Reach::Refs;
         let counted = presence.removed.iter().filter(|id| removed.is_some_and(|first| is_stray(first) == is_stray(id)));
@@ -411,13 +411,13 @@ impl Teller<'_> {
         Occurrence { node: presence.node, path: presence.path, item: presence.item, history: Arc::new(history) }
     }
 
-    /// The refs that lead to an object itself, if through tags.
+    /// The refs that point to an object, directly or through tags.
     fn refs_through(&self, object: Oid) -> Vec<String> {
         let leads_there = |known: &&Ref| attribute::tag_chain(known.target, self.tags).any(|oid| oid == object);
         self.refs.iter().filter(leads_there).map(|known| known.name.clone()).collect()
     }
 
-    /// Of something in the text of a commit or tag: that cannot be taken out again.
+    /// The history of a finding in the text of a commit or tag, which cannot be removed again.
     fn history_of_text(&self, node: Node, kind: ObjectKind) -> History {
         let object = self.odb.oid(node);
         let commit = self.graph.find(&object);
@@ -466,7 +466,7 @@ impl Teller<'_> {
     }
 }
 
-/// Makes one of findings that are in the working tree and in history.
+/// Merges findings that are both in the working tree and in history.
 pub(super) fn merge<'a>(tree: impl Iterator<Item = &'a mut Finding>, history: Vec<Finding>) -> Vec<Finding> {
     let mut tree: Vec<_> = tree.collect();
     type Key = (Arc<BlobPath>, RuleId, Fingerprint);

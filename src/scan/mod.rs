@@ -1,4 +1,4 @@
-//! The pipeline: sources hand over blobs, each is detected, judged and collected; then all is sorted.
+//! The pipeline: sources supply blobs, each is examined and its findings collected; then all are sorted and judged.
 
 mod changes;
 mod collect;
@@ -7,9 +7,11 @@ pub mod examine;
 mod hide;
 mod history;
 mod place;
+mod scanner;
 
 use crate::config::Config;
 use crate::detect::Detector;
+use crate::environment::Environment;
 use crate::finding::BlobPath;
 pub use crate::git::history::Progress;
 pub use crate::git::range::{Pushed, Selection};
@@ -29,70 +31,95 @@ use examine::Examiner;
 use hide::{hidden, hidden_name, hidden_text};
 use history::HistoryScan;
 use place::shown_path;
+pub use scanner::{Scanner, ScannerBuilder};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 /// What to scan, and how.
 #[derive(Debug, Clone)]
 pub struct Scan {
-    /// Files and directories; or paths in repositories.
+    /// Files and directories, or paths in repositories.
     pub roots: Vec<PathBuf>,
-    /// Standard input, under this name.
+    /// Also scan standard input, under this name.
     pub stdin: Option<PathBuf>,
-    /// Texts under names, as that of a commit that is being made.
+    /// Named texts, such as the message of a commit in progress.
     pub texts: Vec<(PathBuf, Vec<u8>)>,
-    /// What of the roots.
+    /// Which part of the roots to scan.
     pub scope: Scope,
-    /// Scan what git ignores, too.
+    /// Also scan files that git ignores.
     pub no_ignore: bool,
-    /// The largest file.
+    /// The maximum file size.
     pub limit: SizeLimit,
-    /// Look into archives and documents. Mail is looked into in any case.
+    /// Scan inside archives and documents. Mail is always scanned.
     pub archives: bool,
-    /// What the team tells of itself.
+    /// The team's configuration.
     pub config: Config,
-    /// What was accepted.
+    /// The accepted findings.
     pub baseline: Option<Baseline>,
-    /// How far what holds other blobs is looked into.
+    /// Limits for unpacking containers.
     pub limits: Limits,
-    /// How many threads walk a tree; 0 for one a processor.
+    /// How many threads walk a tree; 0 for one per processor.
     pub threads: usize,
-    /// Leave secrets in clear in findings.
+    /// Do not mask secrets in findings.
     pub show_secrets: bool,
-    /// Seconds since 1970 up to which the exposure of what is still there is counted.
+    /// The process that it runs for.
+    pub environment: Arc<Environment>,
+    /// The current time in seconds since 1970: exposure that has not ended is counted up to then.
     pub now: i64,
 }
 
-/// What of the roots is scanned.
+impl Default for Scan {
+    /// Nothing, but archives in it would be unpacked.
+    fn default() -> Self {
+        Self {
+            roots: vec![],
+            stdin: None,
+            texts: vec![],
+            scope: Scope::Tree,
+            no_ignore: false,
+            limit: SizeLimit::default(),
+            archives: true,
+            config: Config::default(),
+            baseline: None,
+            limits: Limits::default(),
+            threads: 0,
+            show_secrets: false,
+            environment: Arc::default(),
+            now: 0,
+        }
+    }
+}
+
+/// The part of the roots that is scanned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// Files, as they are.
+    /// The files as they are.
     Tree,
-    /// All that the repositories they are in have ever held.
+    /// Everything that their repositories have ever contained.
     History {
-        /// And the files of their working trees.
+        /// Also the files of their working trees.
         with_tree: bool,
-        /// And those of their submodules.
+        /// Also their submodules.
         with_submodules: bool,
     },
-    /// What would be committed now in the repositories they are in.
+    /// What is staged in their repositories.
     Staged {
-        /// Also what is in a changed file and was there before.
+        /// Also report what was already in a changed file.
         whole_files: bool,
     },
-    /// What some commits brought into the repositories they are in.
+    /// What some commits introduced into their repositories.
     Commits {
-        /// Which.
+        /// The commits.
         selection: Selection,
-        /// Also what is in a changed file and was there before.
+        /// Also report what was already in a changed file.
         whole_files: bool,
     },
 }
 
 impl Scan {
-    /// Scans everything. What goes wrong with one file is in the report's skips, and the rest is still scanned.
+    /// Runs the scan. Problems with single files are recorded in the report's skips, and the rest is still scanned.
     pub fn run(&self, detector: &Detector, progress: &Progress) -> Report {
         let collected = Collected::new(progress);
         let examiner = Examiner::new(detector, self.show_secrets, self.limits, self.limit, self.archives);
@@ -117,9 +144,9 @@ impl Scan {
         collected.into_report(detector, self)
     }
 
-    /// What is in force.
+    /// The policy in force.
     fn policy(&self) -> Policy<'_> {
-        // Of a part nobody can tell what has no effect.
+        // A partial scan cannot show which entries have no effect.
         let is_all = matches!(self.scope, Scope::Tree | Scope::History { with_tree: true, .. });
         let absolute = |path: &Path| path.canonicalize().unwrap_or_default();
         let of_policy = self.config.files.first().or(self.baseline.as_ref().map(|baseline| &baseline.file));
@@ -131,7 +158,7 @@ impl Scan {
             baseline: self.baseline.as_ref(),
             now: self.now,
             is_whole,
-            places: Places::default(),
+            places: Places::new(&self.environment),
         }
     }
 
@@ -142,6 +169,7 @@ impl Scan {
             limit: self.limit,
             archives: self.archives,
             threads: self.threads,
+            environment: self.environment.clone(),
         };
         tree.walk(&|item| take(item, examiner, collected));
     }
@@ -192,13 +220,13 @@ impl Scan {
         }
     }
 
-    /// The repositories that the roots are in, and what to put before their paths.
+    /// The repositories that contain the roots, and the prefix of their paths.
     fn open_repositories(&self, with_submodules: bool, collected: &Collected) -> Vec<(Repository, PathBuf)> {
         let mut repositories = Vec::new();
         let mut open: Vec<PathBuf> = self.roots.iter().rev().cloned().collect();
         let mut seen = BTreeSet::new();
         while let Some(path) = open.pop() {
-            let repository = match Repository::open(&path) {
+            let repository = match Repository::open(&path, &self.environment) {
                 Ok(repository) => repository,
                 Err(words) => {
                     collected.skip(BlobPath::new(&path), SkipCause::NoRepository(words));
@@ -214,19 +242,19 @@ impl Scan {
                     collected.skip(BlobPath::new(&path), SkipCause::Unreadable(words));
                     Default::default()
                 });
-                open.extend(there.into_iter().rev().map(|dir| shown_path(&dir, &dir)));
+                open.extend(there.into_iter().rev().map(|dir| shown_path(&dir, &dir, &self.environment)));
                 for dir in missing {
-                    collected.skip(BlobPath::new(&shown_path(&dir, &dir)), SkipCause::NoSubmodule);
+                    collected.skip(BlobPath::new(&shown_path(&dir, &dir, &self.environment)), SkipCause::NoSubmodule);
                 }
             }
-            let prefix = shown_path(&top, &path);
+            let prefix = shown_path(&top, &path, &self.environment);
             repositories.push((repository, prefix));
         }
         repositories
     }
 }
 
-/// Looks at what a source hands over.
+/// Examines an item from a source.
 fn take(item: Item, examiner: &Examiner, collected: &Collected) {
     match item {
         Item::Skip(skip) => collected.skip(skip.path, skip.cause),
@@ -235,7 +263,7 @@ fn take(item: Item, examiner: &Examiner, collected: &Collected) {
             collected.count(blob.bytes.len() as u64);
             collected.examined(examiner.blob(&blob));
         }
-        // Only in a container.
+        // Occurs only in a container.
         Item::Whole(blob) => collected.examined(examiner.blob(&blob)),
         Item::Container(path, format, Content::Stream(stream), size) => {
             let mut counted = Counted { stream, bytes: 0 };
@@ -249,7 +277,7 @@ fn take(item: Item, examiner: &Examiner, collected: &Collected) {
     }
 }
 
-/// A stream of which it is told how many bytes were read.
+/// A reader that counts the bytes read.
 struct Counted<'a> {
     stream: &'a mut dyn Read,
     bytes: u64,

@@ -1,5 +1,7 @@
 //! Where files are: in which repository, with which permissions, and how the user would write their paths.
 
+use crate::environment::Environment;
+use crate::file::repository_root;
 use crate::finding::path::to_path;
 use crate::finding::{BlobPath, Finding};
 use crate::git::repository::Facts;
@@ -7,13 +9,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Files in which tools keep keys, and which they demand or advise to be the user's own.
+/// Files in which tools keep keys, and which those tools require or advise to be private to the user.
 const KEPT_IN: [&str; 7] =
     [".aws/credentials", ".aws/config", "/.boto", "/.s3cfg", "/.passwd-s3fs", "/rclone.conf", "/.rclone.conf"];
 
 /// Notes at each key the repository that it is in and, of a file in which tools keep keys, who may read it.
-pub fn note_places(findings: &mut [Box<Finding>], scanned: &[(BlobPath, Facts)]) {
-    let lookup = RepositoryLookup { scanned, known: Mutex::default() };
+pub fn note_places(findings: &mut [Box<Finding>], scanned: &[(BlobPath, Facts)], environment: &Environment) {
+    let lookup = RepositoryLookup { scanned, environment, known: Mutex::default() };
     for finding in findings {
         let path = finding.path.clone();
         let Some(key) = finding.key_mut() else { continue };
@@ -24,11 +26,12 @@ pub fn note_places(findings: &mut [Box<Finding>], scanned: &[(BlobPath, Facts)])
     }
 }
 
-/// Tells which repository a file is in.
+/// Finds the repository of a file.
 struct RepositoryLookup<'a> {
-    /// Those whose history was scanned.
+    /// The repositories whose history was scanned.
     scanned: &'a [(BlobPath, Facts)],
-    /// By directory.
+    environment: &'a Environment,
+    /// What is known, by directory.
     known: Mutex<HashMap<PathBuf, Option<Arc<str>>>>,
 }
 
@@ -39,18 +42,18 @@ impl RepositoryLookup<'_> {
         known.entry(dir).or_insert_with_key(|dir| self.find(dir)).clone()
     }
 
-    /// The repository's directory, as in paths.
+    /// The repository's directory, as written in paths.
     fn find(&self, dir: &Path) -> Option<Arc<str>> {
         let name = |dir: &Path| Arc::from(BlobPath::new(dir).to_text());
         let is_scanned = |dir: &&Path| self.scanned.iter().any(|(path, _)| to_path(path) == **dir);
         let here = |dir: &Path| if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_owned() };
         let found = dir.ancestors().find(|dir| is_scanned(dir) || here(dir).join(".git").exists());
-        let above = || std::env::current_dir().ok()?.ancestors().find(|dir| dir.join(".git").exists()).map(name);
+        let above = || repository_root(&self.environment.working_dir).map(name);
         found.map(|dir| name(&here(dir))).or_else(|| above().filter(|_| dir.is_relative()))
     }
 }
 
-/// Of a file that is there.
+/// The mode of an existing regular file.
 fn mode(path: &BlobPath) -> Option<u32> {
     #[cfg(unix)]
     {
@@ -66,12 +69,12 @@ fn mode(path: &BlobPath) -> Option<u32> {
 }
 
 /// The directory `top`, which was found through `given`, as the user would write it.
-pub fn shown_path(top: &Path, given: &Path) -> PathBuf {
+pub fn shown_path(top: &Path, given: &Path, environment: &Environment) -> PathBuf {
     let absolute = top.canonicalize().unwrap_or(top.to_owned());
     if given.canonicalize().is_ok_and(|given| given == absolute) && given.is_relative() {
         return given.to_owned();
     }
-    let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).unwrap_or_default();
+    let here = environment.working_dir.canonicalize().unwrap_or_default();
     if let Ok(below) = absolute.strip_prefix(&here) {
         return if below.as_os_str().is_empty() { PathBuf::from(".") } else { below.to_owned() };
     }

@@ -1,9 +1,10 @@
-//! Which files git ignores: `.gitignore` files, `.git/info/exclude` and the user's global excludes, as git combines them.
+//! Which files git ignores, by `.gitignore` files, `.git/info/exclude` and global excludes, combined as git does.
 //!
-//! The crate `ignore` reads and matches them, and could also leave out what they match by itself, but then nobody
-//! would know what was left out, and a file that is tracked in spite of a pattern (a `.env` that was committed all the
-//! same) would be lost: git does not call that ignored.
+//! The `ignore` crate reads and matches the patterns. It could also leave out matching files by itself, but then nobody
+//! would know what was left out, and a tracked file that matches a pattern (such as a committed `.env`) would be
+//! missed: git does not consider it ignored.
 
+use crate::environment::Environment;
 use crate::file;
 use crate::git::guard;
 use crate::git::index::{EntryKind, Index};
@@ -14,26 +15,27 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, RwLock};
 
-/// The rules of every directory met so far.
-#[derive(Debug, Default)]
+/// The rules of every directory visited so far.
+#[derive(Debug)]
 pub struct GitIgnores {
-    /// By directory, as bytes: every file asks, and those of a path are hashed part by part.
+    environment: Arc<Environment>,
+    /// Keyed by directory as bytes: each file does a lookup, and a path would be hashed component by component.
     levels: RwLock<HashMap<OsString, Arc<Level>>>,
 }
 
 /// The rules in force in one directory.
 #[derive(Debug)]
 enum Level {
-    /// It is in no repository.
+    /// Outside any repository.
     NoRepository,
-    /// It is in a repository.
+    /// Inside a repository.
     In {
         repository: Arc<RepositoryRoot>,
-        /// Its own rules; the repository's excludes at its root. In order of precedence.
+        /// Its own rules and, at the repository's root, the repository's excludes; in order of precedence.
         rules: Vec<Gitignore>,
-        /// The directory above, up to the repository's root.
+        /// The parent directory, up to the repository's root.
         above: Option<Arc<Level>>,
-        /// True if the directory itself is ignored, so that everything in it is.
+        /// True if the directory itself is ignored, and with it everything inside.
         is_ignored: bool,
     },
 }
@@ -41,7 +43,7 @@ enum Level {
 #[derive(Debug)]
 struct RepositoryRoot {
     path: PathBuf,
-    /// Read when something ignored is met.
+    /// Read when a path matches an ignore pattern.
     tracked: OnceLock<Result<Tracked, String>>,
 }
 
@@ -50,28 +52,33 @@ struct RepositoryRoot {
 struct Tracked {
     /// Paths of files, sorted.
     files: Vec<Vec<u8>>,
-    /// Directories, with a `/` at the end, of which a sparse index tells nothing more.
+    /// Directories, with a trailing `/`, that a sparse index does not expand.
     dirs: Vec<Vec<u8>>,
 }
 
-/// What [`GitIgnores`] know of a path.
+/// Whether git ignores a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ignored {
-    /// Git does not ignore it, or tracks it all the same.
+    /// Git does not ignore it, or tracks it despite a pattern.
     No,
     /// Git ignores it.
     Yes,
-    /// A pattern matches it, but whether git tracks it cannot be told: the repository, and why.
+    /// A pattern matches it, but whether git tracks it is unknown: the repository, and why.
     Unknown(PathBuf, String),
 }
 
 impl GitIgnores {
-    /// Whether git ignores `path`, an absolute path, and tracks nothing there.
+    /// No directory has been visited yet.
+    pub fn new(environment: Arc<Environment>) -> Self {
+        Self { environment, levels: RwLock::default() }
+    }
+
+    /// Whether git ignores the absolute path `path` and tracks nothing there.
     pub fn ignores(&self, path: &Path, is_dir: bool) -> Ignored {
         let Some(parent) = path.parent() else { return Ignored::No };
         let level = self.level(parent);
         let Level::In { repository, .. } = &*level else { return Ignored::No };
-        // A repository inside another one is its own.
+        // The rules of the outer repository do not apply to a nested one.
         if is_dir && path.join(".git").exists() || !level.matches(path, is_dir) {
             return Ignored::No;
         }
@@ -97,7 +104,7 @@ impl GitIgnores {
         let git = dir.join(".git");
         if git.exists() {
             let exclude = git_dirs(dir).map_or(git, |(_, common_dir)| common_dir).join("info/exclude");
-            let may_read = guard::check_user_settings().is_ok();
+            let may_read = self.environment.home.is_some() && guard::check_user_settings(&self.environment).is_ok();
             let global = if may_read { GitignoreBuilder::new(dir).build_global().0 } else { Gitignore::empty() };
             let rules =
                 [read(dir, &dir.join(".gitignore")), read(dir, &exclude), Some(global)].into_iter().flatten().collect();
@@ -151,19 +158,19 @@ impl RepositoryRoot {
 }
 
 impl Tracked {
-    /// Reads the index of the repository whose working tree is at `root`. Whose repository it is, does not matter: nothing
-    /// in it is obeyed.
+    /// Reads the index of the repository whose working tree is at `root`. Its owner does not matter: no setting in it
+    /// takes effect.
     fn read(root: &Path) -> Result<Self, String> {
         let dirs = git_dirs(root).filter(|(git_dir, common_dir)| git_dir.is_dir() && common_dir.is_dir());
-        let (git_dir, common_dir) = dirs.ok_or("its .git leads nowhere")?;
+        let (git_dir, common_dir) = dirs.ok_or("its .git does not point to a repository")?;
         let settings = file::read(&common_dir.join("config"), MAX_SETTINGS).unwrap_or_default().to_ascii_lowercase();
         if [&b"objectformat"[..], b"sha256"].iter().all(|word| memchr::memmem::find(&settings, word).is_some()) {
-            return Err("its objects are named by SHA-256, which is not supported yet".into());
+            return Err("it uses SHA-256 object names, which are not supported yet".into());
         }
         let file = git_dir.join("index");
         let has_branch = || common_dir.join("refs/heads").read_dir().is_ok_and(|mut refs| refs.next().is_some());
         if !file.exists() && (common_dir.join("packed-refs").exists() || has_branch()) {
-            return Err("it has commits and no index".into());
+            return Err("it has commits but no index".into());
         }
         let index = Index::open_verified(&file)?;
         let mut tracked = Self::default();
@@ -176,11 +183,11 @@ impl Tracked {
     }
 }
 
-/// The largest file of a repository's settings that is read, in bytes.
+/// The maximum size of a settings file of a repository, in bytes.
 const MAX_SETTINGS: u64 = 16 << 20;
 
-/// The directory of the repository whose working tree is at `root`; and that which it shares with others, if it is a linked
-/// worktree. Source: gitrepository-layout(5).
+/// The git directory of the repository whose working tree is at `root`, and the common directory, which differs in a
+/// linked worktree. Source: gitrepository-layout(5).
 fn git_dirs(root: &Path) -> Option<(PathBuf, PathBuf)> {
     let git = root.join(".git");
     let text = |path: &Path| {
@@ -193,7 +200,7 @@ fn git_dirs(root: &Path) -> Option<(PathBuf, PathBuf)> {
     Some((git_dir, common_dir))
 }
 
-/// The patterns of a file; `None` if there is no such file. A line that is no valid pattern is passed over, as git does.
+/// The patterns of a file; `None` if there is no such file. Invalid patterns are ignored, as in git.
 fn read(root: &Path, file: &Path) -> Option<Gitignore> {
     if !file.is_file() {
         return None;

@@ -1,4 +1,4 @@
-//! Where blobs come from. A source hands over each blob once and names what it could not or should not read.
+//! Sources of blobs. A source emits each blob once and reports what it could not or should not read.
 
 pub mod chat;
 mod gitignore;
@@ -17,41 +17,41 @@ use unpack::format::Format;
 /// Bytes to scan.
 #[derive(Debug, Clone)]
 pub struct Blob<'a> {
-    /// What they are called.
+    /// Their name in reports.
     pub path: BlobPath,
-    /// They live until the call that hands them over returns.
+    /// Valid until the call that passes them to the sink returns.
     pub bytes: &'a [u8],
-    /// What is known of them from what they were found in.
+    /// What the enclosing containers say about them.
     pub context: Option<Context>,
 }
 
-/// What the containers around a blob tell of it.
+/// What the containers around a blob say about it.
 #[derive(Debug, Clone)]
 pub enum Context {
     /// It is part of a message.
     Message(Arc<Enclosing>),
-    /// It is in an export of Slack, whose tables these are.
+    /// It is in a Slack export with these tables.
     Slack(Arc<chat::slack::Export>),
 }
 
-/// What a source hands over.
+/// What a source emits.
 pub enum Item<'a> {
     /// A blob to scan.
     Blob(Blob<'a>),
-    /// The bytes of a container in a container, of which the parts are handed over, too.
+    /// The raw bytes of a nested container, whose parts are emitted as well.
     Whole(Blob<'a>),
-    /// A container that is read in pieces, since it is large or comes through a pipe; of so many bytes, if that is known.
+    /// A container to be read in pieces, because it is large or comes through a pipe; with its size in bytes, if known.
     Container(BlobPath, Format, Content<'a>, Option<u64>),
-    /// A directory, of which only the name is looked at.
+    /// A directory, of which only the name is scanned.
     Directory(BlobPath),
     /// Something that is not scanned.
     Skip(Skip),
 }
 
-/// Takes what a source hands over, from several threads at once and in any order.
+/// Receives what a source emits, from several threads at once and in any order.
 pub type Sink<'a> = &'a (dyn Fn(Item) + Sync);
 
-/// The largest file that is read.
+/// The maximum size of a file to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SizeLimit {
     /// In bytes.
@@ -61,15 +61,15 @@ pub struct SizeLimit {
 }
 
 impl SizeLimit {
-    /// The largest object of a repository that is read: what is to be scanned may be small, and made from what is large.
+    /// The maximum size of a git object to read: a small blob may be stored as a delta against a large base.
     pub fn of_objects(&self) -> u64 {
         self.bytes.max(Self::default().bytes)
     }
 
-    /// Refuses what is larger.
+    /// Rejects a size over the limit.
     ///
     /// # Errors
-    /// Why it is not scanned.
+    /// The reason to skip what is too large.
     pub fn check(&self, size: u64) -> Result<(), SkipCause> {
         let Self { bytes: limit, is_chosen } = *self;
         if size > limit { Err(SkipCause::TooLarge { size, limit, is_chosen }) } else { Ok(()) }
@@ -77,7 +77,7 @@ impl SizeLimit {
 }
 
 impl Default for SizeLimit {
-    /// 1 GiB, not chosen by anyone.
+    /// 1 GiB, not set by the user.
     fn default() -> Self {
         Self { bytes: 1 << 30, is_chosen: false }
     }

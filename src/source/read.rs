@@ -8,34 +8,35 @@ use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
 
-/// A buffer that is kept from file to file grows no larger than this, in bytes.
+/// The maximum capacity, in bytes, of a buffer that is reused from file to file.
 const KEPT_CAPACITY: usize = 4 << 20;
 
-/// Reads files one after another into the same memory. Files are read, not mapped: a mapped file that is truncated
-/// meanwhile kills the process.
+/// Reads files one after another into the same buffer. Files are read, not memory-mapped: truncating a mapped file
+/// while it is scanned kills the process.
 #[derive(Debug)]
 pub struct Reader {
     limit: SizeLimit,
-    /// Archives are looked into.
+    /// Whether archives are opened.
     archives: bool,
-    /// A container larger than this, in bytes, is read in pieces. Its own bytes are then not scanned beside what is in it.
+    /// Containers larger than this, in bytes, are read in pieces; their raw bytes are then not scanned in addition.
     whole: u64,
     buffer: Vec<u8>,
 }
 
 impl Reader {
-    /// A reader that refuses files over `limit`; with `archives` only where they cannot be read in pieces.
+    /// A reader that rejects files over `limit`. If the user did not set the limit, containers that can be read in
+    /// pieces are exempt (archives only with `archives`).
     pub fn new(limit: SizeLimit, archives: bool) -> Self {
         Self { limit, archives, whole: limit.bytes, buffer: Vec::new() }
     }
 
     /// Hands the file at `path` to `sink`, under the name `name`.
     pub fn file(&mut self, path: &Path, name: BlobPath, sink: Sink) {
-        // It was a regular file when it was met.
+        // It was a regular file when the walk found it.
         self.opened(file::open_unchecked(path), true, name, sink);
     }
 
-    /// The same for a path that a user named, and which may be a pipe: a shell makes those of `<(command)`.
+    /// The same for a path named by the user. It may be a pipe, as with a shell's `<(command)`.
     pub fn named(&mut self, path: &Path, name: BlobPath, sink: Sink) {
         self.opened(File::open(path), false, name, sink);
     }
@@ -51,7 +52,7 @@ impl Reader {
         }
     }
 
-    /// The content of a file; `None` if it is a container that was handed over as such.
+    /// The content of a file; `None` if it was emitted as a container.
     fn read_file(
         &mut self,
         mut file: File,
@@ -81,19 +82,19 @@ impl Reader {
             limit.check(size)?;
             return self.read_known(file, size as usize).map(Some).map_err(unreadable);
         }
-        // A pipe named on the command line, or a file of /proc: their size is not known beforehand.
+        // A pipe named on the command line, or a file in /proc: the size is not known in advance.
         self.read_stream(&mut file, name, sink)
     }
 
-    /// The format of a container that starts with `head` and can be read in pieces.
+    /// The format of a container that starts with `head`, if it can be read in pieces.
     fn format_in_pieces(&self, head: &[u8]) -> Option<Format> {
         Format::of(head).filter(|format| format.streams() && (self.archives || format.is_mail()))
     }
 
-    /// Reads up to `length` bytes; less if the file was cut short meanwhile.
+    /// Reads up to `length` bytes; fewer if the file was truncated in the meantime.
     fn read_known(&mut self, mut file: File, length: usize) -> io::Result<&[u8]> {
         if self.buffer.len() < length {
-            // Nothing of the old content is wanted, so it need not be copied.
+            // The old content is not needed, so it is not copied.
             self.buffer.clear();
             self.buffer.resize(length, 0);
         }
@@ -109,7 +110,7 @@ impl Reader {
         Ok(&self.buffer[..filled])
     }
 
-    /// Reads to the end, or to the limit; `None` if it is a container that was handed over as such.
+    /// Reads to the end or to the limit; `None` if it was emitted as a container.
     fn read_stream(&mut self, stream: &mut dyn Read, name: &BlobPath, sink: Sink) -> Result<Option<&[u8]>, SkipCause> {
         self.buffer.clear();
         let most = self.limit.bytes.saturating_add(1);
@@ -147,8 +148,8 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    /// What is handed over of a file of these bytes, by a reader that takes more than 64 bytes for large: its size, if it is
-    /// a container to be read in pieces, and what was read of it.
+    /// What a reader that treats more than 64 bytes as large emits for a file and a stream of these bytes: whether it
+    /// is a container to be read in pieces, and the bytes.
     fn read(bytes: &[u8], limit: SizeLimit) -> Vec<(bool, Vec<u8>)> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");

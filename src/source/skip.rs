@@ -7,20 +7,20 @@ use std::fmt;
 /// Something that was not scanned.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Skip {
-    /// What.
+    /// Its name.
     pub path: BlobPath,
-    /// Why.
+    /// The reason.
     pub cause: SkipCause,
 }
 
 /// Why something was not scanned.
 ///
-/// The words of a library are never among these: they may quote what was read. So what is said of containers is fixed text.
+/// Error texts of libraries are never included, as they may quote the input. So texts about containers are fixed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SkipCause {
-    /// A path that was asked for and is not there.
+    /// A requested path that does not exist.
     Missing,
-    /// A file or directory that could not be read; the system's words.
+    /// A file or directory that could not be read, with the system's error text.
     Unreadable(String),
     /// A file over the size limit, in bytes.
     TooLarge {
@@ -28,65 +28,65 @@ pub enum SkipCause {
         size: u64,
         /// The limit.
         limit: u64,
-        /// True if the user set the limit, and so knows.
+        /// True if the user set the limit, so the skip is intended.
         is_chosen: bool,
     },
     /// A file or directory that git ignores and does not track.
     GitIgnored,
-    /// What git tracks in a repository cannot be told, and why. So what its patterns ignore was scanned, too.
+    /// A repository in which it is unknown what git tracks, and why. So ignored files were scanned, too.
     TrackingUnknown(String),
-    /// A symbolic link: what it points to is scanned where it is, if it is in the tree.
+    /// A symbolic link. Its target is scanned in its own place, if it is in the tree.
     Symlink,
     /// A socket, pipe or device.
     Special,
-    /// keyspill itself failed on it.
+    /// An internal error of keyspill.
     Internal,
-    /// A container that is damaged: what is wrong. What could be read of it was scanned.
+    /// A damaged container, with what is wrong. The readable parts were scanned.
     Damaged(&'static str),
-    /// A container of which so many parts cannot be read: what they are, in the plural.
+    /// A container of which this many parts could not be read, and what they are, in the plural.
     PartsLost(usize, &'static str),
-    /// In a container, and encrypted.
+    /// An encrypted container or entry.
     Encrypted,
-    /// Packed or written in a way that keyspill does not know: which.
+    /// In an unsupported format, and which.
     Unsupported(&'static str),
-    /// A document whose text cannot be read, or not all of it: why. Its bytes were scanned as they are.
+    /// Its text cannot be read, or only in part, and why. Its raw bytes were scanned.
     NoText(&'static str),
-    /// In a container, and beyond what is read of it.
+    /// In a container, beyond one of the limits.
     OverLimit {
         /// Which limit, and how to raise it.
         words: String,
-        /// True if the user set the limit, and so knows.
+        /// True if the user set the limit, so the skip is intended.
         is_chosen: bool,
     },
-    /// So many more entries of a container, after a limit was met.
+    /// The remaining entries of a container, after a limit was reached.
     MoreEntries {
         /// How many.
         count: usize,
         /// True if the scan is incomplete because of it.
         is_failure: bool,
     },
-    /// A container that was not looked into, as the user asked for.
+    /// A container that was not opened, as the user requested.
     NotOpened,
-    /// It holds more than is reported of one file; only the first findings are.
+    /// It holds more than is processed for one file, and was scanned in part.
     TooMany,
-    /// No repository could be opened there; what is wrong and what to do.
+    /// No repository could be opened there: the problem and its solution.
     NoRepository(String),
-    /// The changes that were asked for cannot be told; what is wrong and what to do.
+    /// The requested changes could not be determined: the problem and its solution.
     NoCommits(String),
-    /// More objects like those that are listed could not be read: so many.
+    /// The number of further unreadable objects, beyond those that are listed.
     MoreUnreadable(usize),
     /// A history with more, or deeper, paths than are followed.
     TooManyPaths,
-    /// A partial clone: so many objects were never fetched.
+    /// A partial clone: the number of objects that were never fetched.
     NotFetched(usize),
-    /// A shallow clone: what came before was never fetched.
+    /// A shallow clone: earlier commits were never fetched.
     Shallow,
     /// A submodule that was never fetched.
     NoSubmodule,
 }
 
 impl SkipCause {
-    /// True if the scan is incomplete because of it, in a way that nobody asked for.
+    /// True if it makes the scan incomplete in a way that the user did not request.
     pub fn is_failure(&self) -> bool {
         match self {
             Self::Missing | Self::Unreadable(_) | Self::Internal | Self::TooMany => true,
@@ -100,12 +100,12 @@ impl SkipCause {
         }
     }
 
-    /// True if it is said of many files at once, which are counted and not listed for people.
+    /// True if it often affects many files, which reports for people count instead of listing.
     pub fn is_of_many(&self) -> bool {
         matches!(self, Self::GitIgnored | Self::Symlink | Self::Special | Self::NotOpened)
     }
 
-    /// A word for counting and for machines.
+    /// A machine-readable identifier, also used for counting.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -146,40 +146,40 @@ impl fmt::Display for SkipCause {
             }
             Self::GitIgnored => f.write_str("git ignores it; scan it with --no-ignore"),
             Self::TrackingUnknown(words) => {
-                write!(f, "it cannot be told what git tracks here ({words}), so ignored files were scanned, too")
+                write!(f, "cannot determine what git tracks here ({words}), so ignored files were scanned, too")
             }
             Self::Symlink => f.write_str("a symbolic link, not followed"),
             Self::Special => f.write_str("not a regular file"),
             Self::TooMany => {
                 write!(
                     f,
-                    "scanned in part: it holds more than {MOST_TOKENS} keys and comments, more layers or amounts of packed \
-                     text than are unpacked, or more findings than are kept of one file; scan it in smaller pieces"
+                    "scanned in part: it holds more than {MOST_TOKENS} keys and comments, encoded text that is too \
+                     large or nested too deep, or more findings than are kept for one file; scan it in smaller pieces"
                 )
             }
             Self::NoRepository(words) | Self::NoCommits(words) => f.write_str(words),
             Self::MoreUnreadable(count) => write!(f, "{count} more objects cannot be read"),
-            Self::TooManyPaths => f.write_str("not told in full: its trees stand for too many paths"),
+            Self::TooManyPaths => f.write_str("reported only in part: its trees expand to too many paths"),
             Self::NotFetched(count) => {
                 write!(f, "a partial clone: {count} objects were never fetched; scan a full clone to see them")
             }
             Self::Shallow => {
-                f.write_str("a shallow clone: what came before was never fetched; `git fetch --unshallow` fetches it")
+                f.write_str("a shallow clone: earlier commits were never fetched; run `git fetch --unshallow`")
             }
-            Self::NoSubmodule => f.write_str("a submodule that was never fetched; `git submodule update --init` does"),
-            Self::Damaged(words) => write!(f, "damaged ({words}); what could be read of it was scanned"),
+            Self::NoSubmodule => f.write_str("a submodule that was never fetched; run `git submodule update --init`"),
+            Self::Damaged(words) => write!(f, "damaged ({words}); the readable parts were scanned"),
             Self::PartsLost(count, parts) => {
                 write!(f, "damaged: {count} of its {parts} cannot be read; the others were scanned")
             }
-            Self::Encrypted => f.write_str("encrypted, so that it cannot be scanned; decrypt it first"),
+            Self::Encrypted => f.write_str("encrypted, so it cannot be scanned; decrypt it first"),
             Self::Unsupported(words) => write!(f, "not scanned: keyspill cannot unpack it ({words})"),
             Self::NoText(words) => {
-                write!(f, "not all of its text can be read ({words}); its bytes were scanned as they are")
+                write!(f, "its text cannot be read in full ({words}); its raw bytes were scanned")
             }
-            Self::OverLimit { words, .. } => write!(f, "not scanned, or in part: {words}"),
+            Self::OverLimit { words, .. } => write!(f, "not scanned, or only in part: {words}"),
             Self::MoreEntries { count, .. } => write!(f, "{count} more entries were not scanned"),
-            Self::NotOpened => f.write_str("archives are left out, as was asked for"),
-            Self::Internal => f.write_str("not scanned: an internal error of keyspill; please report it"),
+            Self::NotOpened => f.write_str("archive not opened, as requested"),
+            Self::Internal => f.write_str("not scanned because of an internal error in keyspill; please report it"),
         }
     }
 }

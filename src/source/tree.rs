@@ -3,6 +3,7 @@
 use super::gitignore::{GitIgnores, Ignored};
 use super::read::Reader;
 use super::{BlobPath, Item, Sink, SizeLimit, Skip, SkipCause};
+use crate::environment::Environment;
 use crate::file::describe;
 use ignore::{DirEntry, WalkBuilder, WalkState};
 use std::collections::{BTreeMap, HashSet};
@@ -12,27 +13,29 @@ use std::sync::Arc;
 /// What to walk, and how.
 #[derive(Debug, Clone)]
 pub struct Tree {
-    /// Files and directories. Each is scanned, ignored or not.
+    /// Files and directories, scanned even if ignored.
     pub roots: Vec<PathBuf>,
-    /// Scan what git ignores, too.
+    /// Also scan what git ignores.
     pub no_ignore: bool,
-    /// The largest file.
+    /// The maximum file size.
     pub limit: SizeLimit,
-    /// Read large archives in pieces, to be looked into.
+    /// Read large archives in pieces instead of skipping them.
     pub archives: bool,
-    /// How many threads; 0 for one a processor.
+    /// Number of threads; 0 for one per processor.
     pub threads: usize,
+    /// The process, whose user may ignore files of all repositories.
+    pub environment: Arc<Environment>,
 }
 
-/// What was met on a walk.
+/// What a walk found besides files to scan.
 enum Met {
     /// Git ignores it.
     LeftOut(PathBuf),
-    /// What git tracks in this repository cannot be told, and why.
+    /// A repository in which it is unknown what git tracks, and why.
     Unknown(PathBuf, String),
 }
 
-/// A root as given and where it is.
+/// A root as given, and its resolved path.
 struct Root {
     given: PathBuf,
     absolute: PathBuf,
@@ -40,7 +43,7 @@ struct Root {
 }
 
 impl Tree {
-    /// Hands every file to `sink`, once, from several threads.
+    /// Passes every file to `sink` once, from several threads.
     pub fn walk(&self, sink: Sink) {
         let roots = self.resolve(sink);
         let (dirs, files): (Vec<_>, Vec<_>) = roots.into_iter().partition(|root| root.is_dir);
@@ -48,7 +51,7 @@ impl Tree {
         for file in &files {
             reader.named(&file.given, BlobPath::new(&file.given), sink);
         }
-        // What was named on its own is not met again below another root.
+        // Roots that were named are not visited again below another root.
         let named: Arc<HashSet<PathBuf>> =
             Arc::new(dirs.iter().chain(&files).map(|root| root.absolute.clone()).collect());
         for dir in &dirs {
@@ -81,7 +84,7 @@ impl Tree {
     fn walk_dir(&self, root: &Root, named: &Arc<HashSet<PathBuf>>, sink: Sink) {
         let (sender, met) = std::sync::mpsc::channel();
         let mut builder = WalkBuilder::new(&root.given);
-        // All rules of the crate are off, so that nothing is left out unseen; ours are in the filter.
+        // The crate's own filters are all off, so that nothing is left out silently; `filter` replaces them.
         builder.standard_filters(false).threads(self.threads).filter_entry(self.filter(root, named, sender));
         builder.build_parallel().run(|| {
             let mut reader = Reader::new(self.limit, self.archives);
@@ -107,16 +110,17 @@ impl Tree {
         }
     }
 
-    /// Decides which entries below a root are walked. What git ignores, and where that cannot be told, is sent to `met`.
+    /// Decides which entries below a root are walked. Sends to `met` what git ignores, and where that is unknown.
     fn filter(
         &self,
         root: &Root,
         named: &Arc<HashSet<PathBuf>>,
         met: std::sync::mpsc::Sender<Met>,
     ) -> impl Fn(&DirEntry) -> bool + Send + Sync + 'static {
-        // A directory that git ignores and the user named is scanned with all that is in it.
-        let ignores =
-            (!self.no_ignore).then(GitIgnores::default).filter(|git| git.ignores(&root.absolute, true) == Ignored::No);
+        // An ignored directory that the user named is scanned with everything in it.
+        let ignores = (!self.no_ignore)
+            .then(|| GitIgnores::new(self.environment.clone()))
+            .filter(|git| git.ignores(&root.absolute, true) == Ignored::No);
         let (given, absolute) = (root.given.clone(), root.absolute.clone());
         let named = named.clone();
         move |entry| {

@@ -4,11 +4,11 @@
 /// ([IAM unique identifiers](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids)).
 pub const ID_LEN: usize = 20;
 
-/// Of ids that belong to a credential: long-term, temporary, bearer token, context-specific. Users, roles, groups and
-/// policies have ids too, with other prefixes, and they are nothing to hide.
+/// Prefixes of ids that belong to a credential: long-term, temporary, bearer token, context-specific. Users, roles,
+/// groups and policies have ids too, with other prefixes, which need not be hidden.
 pub const PREFIXES: [&str; 4] = ["AKIA", "ASIA", "ABIA", "ACCA"];
 
-/// True if `id` is that of a long-term key: of a user or root user, or of an account from before there were users.
+/// True if `id` belongs to a long-term key: of a user or root user, or of an account from before there were users.
 pub fn is_long_term(id: &str) -> bool {
     id.len() == ID_LEN && (id.starts_with("AKIA") || !PREFIXES.iter().any(|prefix| id.starts_with(prefix)))
 }

@@ -4,24 +4,24 @@
 
 use std::borrow::Cow;
 
-/// How far the ends of a section are looked for, in bytes.
+/// How far the start and the end of a section are searched for, in bytes.
 const LONGEST: usize = 4096;
 
 /// A section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Section<'a> {
     name: &'a [u8],
-    /// Everything after the line of the name.
+    /// Everything after the header line.
     pub body: &'a [u8],
 }
 
 impl Section<'_> {
-    /// Its name, as people know the profile: without the word `profile`.
+    /// Its name, without the word `profile`.
     pub fn name(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.name)
     }
 
-    /// True if it gives the setting `name` a value.
+    /// True if it sets `name`.
     pub fn sets(&self, name: &str) -> bool {
         self.body.split(|&b| b == b'\n').any(|line| {
             let rest = line.trim_ascii_start().strip_prefix(name.as_bytes());
@@ -38,7 +38,7 @@ pub fn section(text: &[u8], at: usize) -> Option<Section<'_>> {
     let line_end = start + memchr::memchr(b'\n', &text[start..])?;
     let header = text[start..line_end].trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]")?;
     let name = header.strip_prefix(b"profile ").unwrap_or(header).trim_ascii();
-    // A place in a long line is before its end.
+    // In a long header line, `at` may be before its end.
     let rest = &text[line_end..text.len().min(at.max(line_end) + LONGEST)];
     let end = memchr::memmem::find(rest, b"\n[").unwrap_or(rest.len());
     Some(Section { name, body: &rest[..end] })

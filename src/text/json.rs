@@ -1,29 +1,29 @@
-//! The objects around a place in JSON, or in JSON Lines.
+//! The objects around an offset in JSON or JSON Lines.
 
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// So many of the objects around a place are looked at, from the inside.
+/// Maximum number of objects around an offset that are examined, innermost first.
 pub(crate) const MAX_AROUND: usize = 8;
 
-/// A longer object, in bytes, is passed over: it is a collection, and what matters is in its parts.
+/// Maximum size of an object, in bytes. A larger one is skipped: it is a collection, and its parts are what matters.
 pub(crate) const MAX_OBJECT: usize = 256 << 10;
 
-/// A longer name of a field, in bytes, is none that is known, and passed over.
+/// Maximum length of a field name, in bytes. A longer one is not a known name, and is ignored.
 pub(crate) const MAX_KEY: usize = 256;
 
-/// Objects are parsed for as many bytes in all as the text has, times this, and some more: they lie in each other, and each
-/// is parsed on its own. Real text needs a small part of it.
+/// Objects may be parsed for this many times the length of the text in total, plus `FREE_PARSED` bytes: they are
+/// nested, and each is parsed on its own. Real text needs a small part of that.
 const MAX_PARSED_TIMES: usize = 16;
 const FREE_PARSED: usize = 16 << 20;
 
-/// How many bytes of a text may be parsed so far.
+/// How many more bytes of a text may be parsed.
 pub(crate) struct ParseBudget(usize);
 
 impl ParseBudget {
-    /// For a text of so many bytes.
+    /// The budget for a text of `length` bytes.
     pub fn new(length: usize) -> Self {
         Self(length.saturating_mul(MAX_PARSED_TIMES).saturating_add(FREE_PARSED))
     }
@@ -33,7 +33,7 @@ impl ParseBudget {
         self.0 == 0
     }
 
-    /// False if so many more bytes are too many.
+    /// Spends `length` bytes; false if that exceeds the budget.
     pub fn take(&mut self, length: usize) -> bool {
         let rest = self.0.checked_sub(length);
         self.0 = rest.unwrap_or(0);
@@ -41,10 +41,10 @@ impl ParseBudget {
     }
 }
 
-/// A parsed object, shared by the places in it.
+/// A parsed object, shared by the offsets in it.
 type Object = Rc<Map<String, Value>>;
 
-/// An object around a place, and under which key of it the place lies.
+/// An object around an offset, and the key under which the offset lies.
 pub(crate) struct Around {
     pub object: Rc<Map<String, Value>>,
     pub key: String,
@@ -53,7 +53,7 @@ pub(crate) struct Around {
 /// Deeper nesting is not followed, only counted.
 const MAX_DEPTH: usize = 256;
 
-/// What is open at a place.
+/// An object or array that is open at an offset.
 struct Open {
     start: usize,
     is_object: bool,
@@ -63,10 +63,10 @@ struct Open {
     passed: usize,
 }
 
-/// The objects around a place, the innermost first: where each starts, and the raw bytes of the key.
+/// The objects around an offset, innermost first: the start of each, and the raw bytes of the key.
 type Window = Vec<(usize, Range<usize>)>;
 
-/// For each of `offsets`, in ascending order, calls `visit` with its number and the objects around it, the innermost first.
+/// For each of `offsets`, in ascending order, calls `visit` with its index and the objects around it, innermost first.
 pub(crate) fn around(text: &[u8], offsets: &[usize], visit: &mut dyn FnMut(usize, &[&Around])) {
     let (windows, ends) = windows(text, offsets);
     let mut budget = ParseBudget::new(text.len());
@@ -87,18 +87,18 @@ pub(crate) fn around(text: &[u8], offsets: &[usize], visit: &mut dyn FnMut(usize
             objects.extend(object.clone().map(|object| Around { object, key }));
             used.push((*start, object));
         }
-        // No more is kept than may be around the next place, too.
+        // Keep only what may also be around the next offset.
         known = used;
         visit(number, &objects.iter().collect::<Vec<_>>());
     }
 }
 
-/// For each of `offsets` the objects around it; and for each of these where it ends.
+/// The objects around each of `offsets`, and where each object ends.
 fn windows(text: &[u8], offsets: &[usize]) -> (Vec<Rc<Window>>, HashMap<usize, usize>) {
     let mut windows: Vec<Rc<Window>> = Vec::with_capacity(offsets.len());
     let mut ends = HashMap::new();
     let mut open: Vec<Open> = Vec::new();
-    // How many are open beyond those that are followed.
+    // Open levels beyond those that are followed.
     let mut deeper = 0usize;
     let mut at = 0;
     let mut wanted = offsets.iter().copied().peekable();
@@ -155,7 +155,7 @@ fn string_end(text: &[u8], start: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// The keys around each offset, the innermost first.
+    /// The keys around each offset, innermost first.
     fn keys(text: &str, offsets: &[usize]) -> Vec<Vec<String>> {
         let mut keys = vec![];
         around(text.as_bytes(), offsets, &mut |number, around| {

@@ -1,14 +1,14 @@
-//! Hiding secrets in what is shown.
+//! Hides secrets in what is shown.
 
 use crate::text::alphabet::{ID_LEN, PREFIXES};
 use crate::text::alphabet::{SECRET_LEN, is_base64};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// What stands for a hidden character.
+/// Shown in place of a hidden character.
 pub const MASK: char = '*';
 
-/// Longer runs are hidden in reasons.
+/// Minimum length of a run that is hidden in reasons.
 const LONG: usize = 24;
 
 /// A value with every character hidden. Its length is kept, so that it still lines up with columns.
@@ -22,8 +22,8 @@ pub fn mask(value: &str) -> Cow<'static, str> {
     }
 }
 
-/// `text` with every one of `secrets` hidden, and every run of characters of which secrets and their escapes are made
-/// that is longer than words are.
+/// `text` with all `secrets` hidden, and every run of characters that occur in secrets and their escapes if it is
+/// longer than words are.
 pub fn redact<'a>(text: &str, secrets: impl Iterator<Item = &'a str>) -> String {
     let exact = secrets
         .filter(|secret| !secret.is_empty())
@@ -41,9 +41,9 @@ pub fn redact<'a>(text: &str, secrets: impl Iterator<Item = &'a str>) -> String 
     out + rest
 }
 
-/// Hides in a line of scanned text all that could be a part of a key, but for the bytes that are `spared`: whoever cuts a
-/// secret in pieces (`"…20 characters" + "…20 more"`) writes pieces that no rule knows. Words, as people write them and put
-/// them together in names, and short numbers stay.
+/// Hides everything in a line of scanned text that could be part of a key, except the `spared` bytes: a secret split
+/// into pieces (`"…20 characters" + "…20 more"`) leaves pieces that no rule knows. Words, as in prose or combined in
+/// names, and short numbers stay.
 pub fn hide_key_material(text: &mut [u8], spared: impl Fn(usize) -> bool) {
     let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'+';
     let mut end = 0;
@@ -56,7 +56,7 @@ pub fn hide_key_material(text: &mut [u8], spared: impl Fn(usize) -> bool) {
         })
         .collect();
     hidden.retain(|part| !part.clone().all(&spared));
-    // A slash beside such a part is a part of it.
+    // A slash next to such a part belongs to it.
     for part in &mut hidden {
         part.start -= usize::from(part.start > 0 && text[part.start - 1] == b'/');
         part.end += usize::from(text.get(part.end) == Some(&b'/'));
@@ -66,7 +66,7 @@ pub fn hide_key_material(text: &mut [u8], spared: impl Fn(usize) -> bool) {
     }
 }
 
-/// A text of which ids and words are shown, and nothing else that could be a part of a key.
+/// A text with everything hidden that could be part of a key, except ids and words.
 pub fn without_key_material(text: &[u8]) -> String {
     let mut shown = text.to_vec();
     let ids: Vec<usize> =
@@ -75,15 +75,15 @@ pub fn without_key_material(text: &[u8]) -> String {
     String::from_utf8_lossy(&shown).into_owned()
 }
 
-/// True for what is no part of a key: too short, a number as of an account, or words with a short number after them.
+/// True if a run is not part of a key: too short, a number like an account's, or words with a short number after them.
 fn is_word(run: &[u8]) -> bool {
-    /// Of three characters of a secret nobody makes anything.
+    /// Three characters of a secret are of no use to anyone.
     const SHORT: usize = 3;
-    /// An account has twelve digits.
+    /// An account number has twelve digits.
     const MAX_NUMBER: usize = 12;
     /// `sha256`, `user2026`.
     const MAX_SUFFIX: usize = 4;
-    /// Of random letters, these are hardly ever all of one case.
+    /// More random letters than this are hardly ever all of one case.
     const MAX_LETTERS: usize = 24;
     if run.len() <= SHORT || run.len() <= MAX_NUMBER && run.iter().all(u8::is_ascii_digit) {
         return true;
@@ -96,10 +96,10 @@ fn is_word(run: &[u8]) -> bool {
         && are_words(letters)
 }
 
-/// True for letters in the case of words: `secret`, `Secret`, `SECRET`, `accessKeyId`, `BasicAWSCredentials`. A word in it has
-/// three letters at least, or two at its end (`Id`, `Of`).
+/// True for letters cased like words: `secret`, `Secret`, `SECRET`, `accessKeyId`, `BasicAWSCredentials`. Each word has
+/// at least three letters, or two at the end (`Id`, `Of`).
 fn are_words(letters: &[u8]) -> bool {
-    // A capital after a small letter starts a word, and so does one before a small letter.
+    // An uppercase letter after or before a lowercase one starts a word.
     let starts = (1..letters.len()).filter(|at| {
         let is_upper = |at: usize| letters.get(at).is_some_and(u8::is_ascii_uppercase);
         is_upper(*at) && (!is_upper(at - 1) || letters.get(at + 1).is_some_and(u8::is_ascii_lowercase))
@@ -112,8 +112,8 @@ fn are_words(letters: &[u8]) -> bool {
     })
 }
 
-/// Hides in a name what has the length and the letters of a secret access key between other characters: nothing in a name
-/// says what it is, and most of a name must stay, so that people find what it is of.
+/// Hides every part of a name that has the length and the letters of a secret access key: a name gives no context, and
+/// most of it must stay, so that people recognise what it names.
 pub fn hide_secrets_in_name(name: &mut [u8]) {
     let is_part = |b: &u8| b.is_ascii_alphanumeric() || *b == b'+';
     for run in name.chunk_by_mut(|a, b| is_part(a) == is_part(b)) {
@@ -124,7 +124,7 @@ pub fn hide_secrets_in_name(name: &mut [u8]) {
     }
 }
 
-/// A text that comes from a scanned file without long words in it: no name is as long, and a secret is.
+/// Text from a scanned file with long words hidden: secrets are that long, and names are not.
 pub fn hide_long_words(text: &str) -> String {
     const LONGEST: usize = 32;
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
@@ -134,7 +134,7 @@ pub fn hide_long_words(text: &str) -> String {
         out.push_str(&rest[..start]);
         rest = &rest[start..];
         let word = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
-        // The parts of a path are words of their own.
+        // The parts of a path are separate words.
         let longest = word.split('/').map(str::len).max().unwrap_or(0);
         let is_path = word.contains('/') && longest < 20 && !word.bytes().any(|b| b.is_ascii_digit() || b == b'+');
         let is_hash = word.len() == 64 && word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
@@ -148,8 +148,8 @@ pub fn hide_long_words(text: &str) -> String {
     out + rest
 }
 
-/// A name that somebody wrote where names are expected, in backticks; no name at all if it could be anything else, as a
-/// secret that was pasted in the wrong place.
+/// A name, in backticks, that someone wrote where names are expected; hidden if it could be anything else, such as a
+/// secret pasted in the wrong place.
 pub fn name_shown(name: &str) -> String {
     const MAX_NAME: usize = 40;
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
@@ -199,7 +199,7 @@ mod tests {
         ] {
             assert_eq!(shown(words), words);
         }
-        // Pieces of any length of random secrets: what stays is some words that they happen to be like.
+        // Pieces of random secrets, of any length: what stays happens to look like words.
         let (mut all, mut left) = (0, 0);
         for number in 0..200 {
             let secret = expand(&format!("{{{{secret n{number}}}}}")).text;

@@ -6,9 +6,9 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 use std::borrow::Cow;
 use std::io;
 
-/// `text` with every character replaced that could steer a terminal or reorder what is shown: control characters
-/// (tab excepted), bidirectional and zero-width format characters, line and paragraph separators; and the starts of what CI
-/// servers take for commands where they read it in a log.
+/// `text` with every character replaced that could control a terminal or reorder what is shown: control characters
+/// (except tab), bidirectional and zero-width format characters, line and paragraph separators; and the prefixes that
+/// CI servers interpret as commands in a log.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
     let is_plain = |b: u8| matches!(b, b' '..=b'~');
     let text = without_commands(text);
@@ -18,8 +18,8 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     text.chars().map(|c| if is_harmless(c) { c } else { char::REPLACEMENT_CHARACTER }).collect::<String>().into()
 }
 
-/// `text` without `::` at its start, which is a command to GitHub Actions at the start of a line, and without `##[` and
-/// `##vso[`, which are commands to it and to Azure Pipelines anywhere.
+/// `text` with command prefixes disabled: `::` at its start, a command to GitHub Actions at the start of a line, and
+/// `##[` and `##vso[`, commands to GitHub Actions and Azure Pipelines anywhere.
 ///
 /// Sources: <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>,
 /// <https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands>.
@@ -32,30 +32,39 @@ fn without_commands(text: &str) -> Cow<'_, str> {
     Cow::Owned(if has_start { text.replacen("::", "\u{fffd}:", 1) } else { text })
 }
 
-/// A value as JSON on one line, in which no character is raw that [`sanitize`] would replace: who prints JSON, prints it to
-/// a terminal.
+/// A value as JSON on one line, with every character escaped that [`sanitize`] would replace: JSON may be printed to a
+/// terminal.
 ///
 /// # Errors
 /// If the value cannot be written as JSON.
 pub fn to_json(value: &impl Serialize) -> serde_json::Result<String> {
-    write_json(value, CompactFormatter)
-}
-
-/// The same on many lines.
-///
-/// # Errors
-/// As [`to_json`].
-pub fn to_json_pretty(value: &impl Serialize) -> serde_json::Result<String> {
-    write_json(value, PrettyFormatter::new())
-}
-
-fn write_json(value: &impl Serialize, inner: impl Formatter) -> serde_json::Result<String> {
     let mut json = Vec::new();
-    value.serialize(&mut Serializer::with_formatter(&mut json, Escaping(inner)))?;
+    value.serialize(&mut Serializer::with_formatter(&mut json, Escaping(CompactFormatter)))?;
     Ok(String::from_utf8(json).expect("JSON is UTF-8"))
 }
 
-/// Writes as another formatter does, with more characters escaped.
+/// Writes a value as JSON on one line, with a line end.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_json(out: &mut dyn io::Write, value: &impl Serialize) -> io::Result<()> {
+    write_with(out, value, CompactFormatter)
+}
+
+/// The same, pretty-printed on several lines.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_json_pretty(out: &mut dyn io::Write, value: &impl Serialize) -> io::Result<()> {
+    write_with(out, value, PrettyFormatter::new())
+}
+
+fn write_with(out: &mut dyn io::Write, value: &impl Serialize, inner: impl Formatter) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(&mut *out, Escaping(inner)))?;
+    out.write_all(b"\n")
+}
+
+/// Wraps another formatter and escapes more characters.
 struct Escaping<F>(F);
 
 impl<F: Formatter> Formatter for Escaping<F> {
@@ -122,7 +131,7 @@ fn is_harmless(c: char) -> bool {
     }
 }
 
-/// As [`sanitize`], on one line: tabs become blanks too.
+/// Like [`sanitize`], on one line: tabs become spaces too.
 pub fn one_line(text: &str) -> String {
     sanitize(text).replace('\t', " ")
 }
@@ -150,14 +159,14 @@ mod tests {
     fn json_holds_no_raw_control_characters_and_is_the_same_value() {
         let value =
             serde_json::json!({ "a\u{202e}": ["\u{9b}31m \"quoted\" \n ñ😀 \u{2028} \u{e0041}", 1, {}], "b": null });
-        for json in [to_json(&value).unwrap(), to_json_pretty(&value).unwrap()] {
-            assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), value);
+        let mut pretty = Vec::new();
+        write_json_pretty(&mut pretty, &value).unwrap();
+        let pretty = String::from_utf8(pretty).unwrap();
+        for json in [&to_json(&value).unwrap(), &pretty] {
+            assert_eq!(serde_json::from_str::<serde_json::Value>(json).unwrap(), value);
             assert!(json.chars().all(|c| c == '\n' || is_harmless(c)), "{json}");
             assert!(json.contains("ñ😀") && json.contains("\\u202e") && json.contains("\\udb40\\udc41"));
         }
-        assert_eq!(
-            to_json_pretty(&value).unwrap().lines().count(),
-            serde_json::to_string_pretty(&value).unwrap().lines().count()
-        );
+        assert_eq!(pretty.lines().count(), serde_json::to_string_pretty(&value).unwrap().lines().count());
     }
 }

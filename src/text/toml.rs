@@ -2,7 +2,7 @@
 
 use super::mask::{hide_long_words, name_shown};
 
-/// What is wrong and where, without what stands there: it may be of another file, and a secret.
+/// Describes a syntax error and its position, without quoting the text: it may be a secret from another file.
 pub fn explain(text: &str, error: &toml::de::Error) -> String {
     let at = error.span().map_or(0, |span| span.start.min(text.len()));
     let before = text.get(..at).unwrap_or(text);
@@ -11,12 +11,12 @@ pub fn explain(text: &str, error: &toml::de::Error) -> String {
     format!("line {line}, column {column}: {}", expected(error.message()))
 }
 
-/// What the library's message says that is not quoted from the file: which field is missing, and what was expected.
+/// The parts of the library's message that do not quote the file: which field is missing, and what was expected.
 fn expected(message: &str) -> String {
     if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         return format!("missing field {}", name_shown(field));
     }
-    // What is quoted comes first.
+    // The quoted part comes first.
     match message.rsplit_once(", expected ") {
         Some((before, expected)) if before.starts_with("unknown variant") => {
             format!("unknown value, expected {}", hide_long_words(expected))

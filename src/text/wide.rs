@@ -9,7 +9,7 @@ pub enum ByteOrder {
     Big,
 }
 
-/// How the characters of wide text are written.
+/// The encoding of wide text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wide {
     /// In one or two units of two bytes.
@@ -29,8 +29,8 @@ impl ByteOrder {
 }
 
 impl Wide {
-    /// How a blob is written that is wide text as a whole: it says so with a byte order mark, or most of its first
-    /// characters are ASCII with zero bytes.
+    /// The encoding of a blob that is wide text as a whole: it has a byte order mark, or most of its first characters
+    /// are ASCII with zero bytes.
     pub fn of(blob: &[u8]) -> Option<Self> {
         match blob {
             [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => {
@@ -59,7 +59,7 @@ impl Wide {
         }
     }
 
-    /// Length in bytes of the byte order mark of a blob that is written so.
+    /// Length in bytes of the byte order mark of a blob in this encoding.
     pub fn mark_length(self, blob: &[u8]) -> usize {
         let length = self.unit_length();
         let is_mark = characters(&blob[..blob.len().min(length)], self).next() == Some(('\u{feff}', length));
@@ -67,7 +67,7 @@ impl Wide {
     }
 }
 
-/// The characters of wide text and how many raw bytes each takes; one that is none becomes U+FFFD.
+/// The characters of wide text and how many raw bytes each takes; an invalid one becomes U+FFFD.
 pub fn characters(raw: &[u8], wide: Wide) -> impl Iterator<Item = (char, usize)> {
     let (narrow, four) = match wide {
         Wide::Utf16(order) => (Some((raw.as_chunks::<2>().0, order)), None),

@@ -1,4 +1,4 @@
-//! Scanning what is staged, and what ranges of commits bring in.
+//! Scanning what is staged, and what ranges of commits introduce.
 
 use crate::support::{Sandbox, expand, findings_in};
 use serde_json::Value;
@@ -30,7 +30,7 @@ fn the_index_is_scanned_and_not_the_working_tree() {
     assert_eq!(sandbox.run(&["scan", "--staged"]).code, Some(1));
     sandbox.git(&["commit", "-q", "-m", "first"]);
     let run = sandbox.run(&["scan", "--staged"]);
-    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "nothing is staged any more");
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "nothing is staged now");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn every_form_of_the_index_is_read() {
             for number in 0..40 {
                 sandbox.write(&format!("d{}/f{number}.txt", number % 4), "old\n");
             }
-            // Version 4 takes a lot from the end of such a path.
+            // Version 4 cuts a lot from the end of such a path.
             sandbox.write(&format!("d2/{}/{}.txt", "e".repeat(150), "e".repeat(150)), "old\n");
             sandbox.commit(0, "many");
             let options: Vec<&str> = config.iter().flat_map(|key| ["-c", *key]).collect();
@@ -120,9 +120,9 @@ fn a_hook_sees_the_index_that_git_commits() {
         ]);
         command.args(args).output().expect("git is installed").status.success()
     };
-    assert!(!commit(&["-a"]), "the key is not let through");
+    assert!(!commit(&["-a"]), "the key is stopped");
     assert!(!commit(&["a.txt"]));
-    assert!(commit(&["b.txt"]), "only what is committed is looked at");
+    assert!(commit(&["b.txt"]), "only what is committed is scanned");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn ranges_are_gits() {
     assert_eq!(scan(&["--range", &format!("{base}..HEAD")]), ["commit", "evil.txt", "main.txt", "side.txt"]);
     assert_eq!(scan(&["--range", &format!("{base}..")]), ["commit", "evil.txt", "main.txt", "side.txt"]);
     assert_eq!(scan(&["--range", "main~1..side"]), ["side.txt"]);
-    assert_eq!(scan(&["--range", &format!("{s1}..side")]), [""; 0], "what was in the file before is no news");
+    assert_eq!(scan(&["--range", &format!("{s1}..side")]), [""; 0], "what was in the file before is not reported");
     assert_eq!(scan(&["--range", &format!("{s1}..side"), "--whole-files"]), ["base.txt", "side.txt"]);
     assert_eq!(scan(&["--range", &format!("{main}...side")]), ["commit", "main.txt", "side.txt"]);
     assert_eq!(scan(&["--range", &format!("{merge}..{merge}")]), [""; 0]);
@@ -214,7 +214,7 @@ fn a_finding_of_a_range_names_its_commits() {
     let (sandbox, _) = branches();
     let report = sandbox.json(&["--range", "HEAD"]);
     let finding = findings_in(&report, "side.txt")[0];
-    assert_eq!(finding["location"]["startLine"], 2, "where it is at the end of the range");
+    assert_eq!(finding["location"]["startLine"], 2, "its line at the end of the range");
     assert_eq!(finding["history"]["introduced"]["commits"][0]["subject"], "s1");
     assert_eq!(finding["history"]["introduced"]["count"], 1);
 }
@@ -253,7 +253,7 @@ fn a_range_of_a_shallow_clone_says_so() {
     let report = sandbox.json(&["--range", "HEAD", "clone"]);
     assert_eq!(report["findings"][0]["history"]["shallow"], true);
     let run = sandbox.run(&["scan", "--range", "HEAD~1..HEAD", "clone"]);
-    assert_eq!(run.code, Some(2), "what it starts from was never fetched");
+    assert_eq!(run.code, Some(2), "its start was never fetched");
 }
 
 #[test]
@@ -323,7 +323,7 @@ fn a_range_that_a_shallow_clone_cuts_is_2() {
     let run = sandbox.run(&["scan", "--range", "origin/base..HEAD", "clone"]);
     assert_eq!(run.code, Some(2), "{}", run.stdout);
     assert!(run.stderr.contains("the clone is shallow"), "{}", run.stderr);
-    assert_eq!(sandbox.run(&["scan", "--range", "..", "clone"]).code, Some(2), "as of two variables that are not set");
+    assert_eq!(sandbox.run(&["scan", "--range", "..", "clone"]).code, Some(2), "as if made of two unset variables");
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn a_directory_may_become_a_file_within_a_range() {
     sandbox.commit(2, "file");
     assert_eq!(paths(&sandbox.json(&["--range", "HEAD~2..HEAD"])), ["conf/prod.env"]);
     let run = sandbox.run(&["scan", "--range", "HEAD~2..HEAD", "--format", "sarif"]);
-    assert!(run.stdout.contains("conf/prod.env"), "what is gone again is in SARIF, too");
+    assert!(run.stdout.contains("conf/prod.env"), "a key that was removed again is in SARIF, too");
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! The script of the GitHub action: what each event is taken to bring, and that nothing is green that was not scanned.
+//! The script of the GitHub action: which commits it scans for each event, and that it never passes without scanning.
 #![cfg(unix)]
 
 use crate::support::Sandbox;
 use std::process::Command;
 
-/// A repository: a clean commit, one with a key, a clean one.
+/// A repository with three commits: clean, with a key, clean.
 fn repository() -> (Sandbox, [String; 3]) {
     let sandbox = Sandbox::new();
     sandbox.init();
@@ -41,12 +41,12 @@ fn each_event_is_scanned_for_what_it_brings() {
         (vec![("EVENT", "merge_group"), ("BASE", &first), ("HEAD", &second)], 1),
         (vec![("EVENT", "push"), ("BASE", &first), ("HEAD", &third)], 1),
         (vec![("EVENT", "push"), ("BASE", &second), ("HEAD", &third)], 0),
-        // A new branch, and a forced push: all that is there.
+        // A new branch, and a forced push: everything is scanned.
         (vec![("EVENT", "push"), ("BASE", &none), ("HEAD", &third)], 1),
         (vec![("EVENT", "push"), ("BASE", &gone), ("HEAD", &third)], 1),
         (vec![("EVENT", "schedule"), ("HEAD", &third)], 1),
         (vec![("EVENT", "push"), ("BASE", &none), ("HEAD", &first)], 0),
-        // What cannot be told fails.
+        // What cannot be determined fails.
         (vec![("EVENT", "pull_request"), ("BASE", &gone), ("HEAD", &third)], 2),
         (vec![("EVENT", "pull_request"), ("HEAD", &third)], 2),
         (vec![("EVENT", "push"), ("BASE", &first), ("HEAD", &gone)], 2),
@@ -61,7 +61,7 @@ fn each_event_is_scanned_for_what_it_brings() {
         assert_eq!(code, Some(expected), "{facts:?}: {out}");
         if expected == 1 {
             assert!(out.contains("::error file=b.env,line=1"), "{out}");
-            assert!(sandbox.read("out.sarif").contains("aws-access-key-pair"), "it is written whatever is found");
+            assert!(sandbox.read("out.sarif").contains("aws-access-key-pair"), "it is written despite findings");
         }
     }
     assert!(sandbox.read("output").contains("sarif=out.sarif\n"));

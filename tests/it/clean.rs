@@ -1,4 +1,4 @@
-//! Nothing is found where there is no key. A case is a file in `tests/clean`.
+//! Nothing is found where there is no key. Each case is a file in `tests/clean`.
 
 use crate::support::{Sandbox, expand};
 use std::path::Path;

@@ -1,20 +1,20 @@
-//! What holds other files: archives, documents, mail, exports of chat.
+//! Containers: archives, documents, mail, chat exports.
 //!
-//! `tests/containers/cases` are files that other programs wrote (see `make.py` there), each with AWS's documented example
-//! key in it, so that nothing in this repository counts. A new case is a new file and a line of the snapshot. What is
-//! hostile is made here.
+//! `tests/containers/cases` has files written by other programs (see `make.py` there), each with AWS's documented
+//! example key, so that nothing in this repository counts. To add a case, add a file and a line to the snapshot.
+//! Hostile files are generated here.
 
 use crate::support::{Run, Sandbox, expand, sarif_schema};
 use data_encoding::BASE64_MIME;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use keyspill::detect::Detector;
-use keyspill::rule::RuleSet;
-use keyspill::scan::Limits;
-use keyspill::scan::examine::Examiner;
-use keyspill::source::unpack::Content;
-use keyspill::source::unpack::format::Format;
-use keyspill::{finding::BlobPath, source::SizeLimit};
+use keyspill::internals::detect::Detector;
+use keyspill::internals::rule::RuleSet;
+use keyspill::internals::scan::Limits;
+use keyspill::internals::scan::examine::Examiner;
+use keyspill::internals::source::unpack::Content;
+use keyspill::internals::source::unpack::format::Format;
+use keyspill::{finding::BlobPath, internals::source::SizeLimit};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read, Write};
@@ -52,7 +52,7 @@ fn tarred(files: &[(&str, &[u8])]) -> Vec<u8> {
     for (name, data) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(data.len() as u64);
-        // Written as it is: the library would refuse some names that others write.
+        // Written directly: the library rejects some names that other programs write.
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
         header.set_cksum();
         archive.append(&header, *data).expect("memory");
@@ -66,7 +66,7 @@ fn gzipped(data: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-/// A finding in a line: where it is, and in whose message.
+/// A finding as text: where it is, and in whose message.
 fn told(finding: &Value, root: &str) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let path = text(&finding["path"]);
@@ -108,7 +108,7 @@ fn what_other_programs_write_is_read() {
     let root = cases().to_str().expect("a path of text").to_owned();
     let found: Vec<_> =
         report["suppressed"].as_array().expect("findings").iter().map(|finding| told(finding, &root)).collect();
-    // Every file has a key but the tables of the unpacked export.
+    // Every file has a key, except the tables of the unpacked export.
     let files: BTreeSet<_> = ignore::Walk::new(cases())
         .map(|entry| entry.expect("an entry").into_path())
         .filter(|path| path.is_file() && path.parent().is_some_and(|dir| !dir.ends_with("slack")))
@@ -125,8 +125,7 @@ fn what_other_programs_write_is_read() {
 
 #[test]
 fn reports_are_as_their_schemas_say() {
-    let schema: Value =
-        serde_json::from_str(include_str!("../../schemas/report-1.schema.json")).expect("the schema is JSON");
+    let schema = crate::support::report_schema();
     let json: Value = serde_json::from_str(&scan_cases(&["--format", "json"]).stdout).expect("JSON");
     let sarif: Value = serde_json::from_str(&scan_cases(&["--format", "sarif"]).stdout).expect("JSON");
     let ours = jsonschema::validator_for(&schema).expect("the schema is valid");
@@ -135,7 +134,7 @@ fn reports_are_as_their_schemas_say() {
             validator.iter_errors(document).map(|error| format!("{error} at {}", error.instance_path())).collect();
         assert!(errors.is_empty(), "{errors:?}");
     }
-    // Code hosts know the file that is there, and a line in it.
+    // Code hosts only know the files that are there, and their lines.
     for result in sarif["runs"][0]["results"].as_array().expect("results") {
         let place = &result["locations"][0]["physicalLocation"];
         assert!(!place["artifactLocation"]["uri"].as_str().expect("a URI").contains('»'));
@@ -155,7 +154,7 @@ fn standard_input_is_looked_into() {
     }
 }
 
-/// What is too large for memory is read from its file, or from a pipe, in pieces.
+/// Containers too large for memory are read in pieces, from a file or a pipe.
 #[test]
 fn containers_are_read_in_pieces() {
     let start = "From a@example.com Thu Jan  1 10:00:00 2026\n";
@@ -199,7 +198,7 @@ fn the_number_of_threads_changes_nothing() {
     }
 }
 
-/// Scans one file of these bytes, in JSON.
+/// Scans one file with these bytes; returns the JSON report and the exit code.
 fn scan(name: &str, bytes: &[u8], extra: &[&str]) -> (Value, Option<i32>) {
     let sandbox = Sandbox::new();
     sandbox.write_bytes(name, bytes);
@@ -241,7 +240,7 @@ fn a_bomb_is_left_and_what_is_before_it_is_scanned() {
 
 #[test]
 fn a_ratio_that_no_honest_file_has_makes_the_scan_incomplete() {
-    // 300 MiB from 300 KB: more than is asked about, and a thousand times the size.
+    // 300 MiB from 300 KB: over the size where the ratio is not checked, and a thousand times the input.
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     let zeros = vec![0; 1 << 20];
     (0..300).for_each(|_| encoder.write_all(&zeros).expect("memory"));
@@ -311,7 +310,7 @@ fn names_in_archives_are_names_and_no_more() {
 #[test]
 fn what_is_encrypted_is_said_and_no_failure() {
     let mut bytes = zipped(&[("key.env", &env())]);
-    // The flag is at these places before the entry and in the directory.
+    // The offsets of the flag in the local header and in the central directory.
     for (mark, offset) in [(&b"PK\x03\x04"[..], 6), (b"PK\x01\x02", 8)] {
         let at = memchr::memmem::find(&bytes, mark).expect("a header");
         bytes[at + offset] |= 1;
@@ -422,7 +421,7 @@ fn a_store_of_outlook_is_read_from_a_file_too() {
     assert_eq!((causes(&report)[0].0.as_str(), code), ("damaged", Some(2)), "{report}");
 }
 
-/// What fuzzing has found: files on which a parser failed.
+/// Found by fuzzing: files on which a parser failed.
 #[test]
 fn what_a_parser_fails_on_is_told_and_costs_itself() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/containers/crashes");
@@ -445,13 +444,13 @@ fn names_of_what_is_in_an_archive_are_looked_at() {
     }
 }
 
-/// What fuzzing has found: files on which a library ended the process.
+/// Found by fuzzing: files on which a library aborted the process.
 #[test]
 fn no_file_ends_the_process() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/containers/aborts");
     for entry in std::fs::read_dir(dir).expect("the cases") {
         let path = entry.expect("an entry").path();
-        // In base64, since a scan of this repository must be complete.
+        // Stored in base64, because a scan of this repository must be complete.
         let base64 = std::fs::read_to_string(&path).expect("a case").replace('\n', "");
         let sandbox = Sandbox::new();
         let name = path.file_stem().and_then(|name| name.to_str()).expect("a plain name");
@@ -464,7 +463,7 @@ fn no_file_ends_the_process() {
 
 #[test]
 fn what_was_packed_together_shares_its_limits() {
-    // Each message of a packed mailbox holds a packed megabyte: together they are over the limit, none of them is alone.
+    // Each message of a packed mailbox holds a packed megabyte: together they exceed the limit, but none of them alone.
     let megabyte = data_encoding::BASE64.encode(&gzipped(&vec![b' '; 1 << 20]));
     let start = "From a@example.com Thu Jan  1 10:00:00 2026\n";
     let mail = format!(
@@ -511,7 +510,7 @@ fn several_archives_in_one_are_all_read() {
 #[test]
 fn damaged_entries_are_read_as_far_as_they_go() {
     let mut bytes = zipped(&[("a.env", &env()), ("b.env", &env())]);
-    // The checksum of the first entry, in its header and in the directory.
+    // The checksum of the first entry, in its local header and in the central directory.
     for (mark, offset) in [(&b"PK\x03\x04"[..], 14), (b"PK\x01\x02", 16)] {
         let at = memchr::memmem::find(&bytes, mark).expect("a header");
         bytes[at + offset] ^= 1;
@@ -571,7 +570,7 @@ fn every_field_of_a_name_is_decoded() {
     let mail = format!("From: a@example.com\nTo: b@example.com\nX-N: {}\nX-N: {}\n\nx\n", encode(&id), encode("hello"));
     let (report, _) = scan("a.zip", &zipped(&[("a.eml", mail.as_bytes())]), &[]);
     assert_eq!(places(&report), ["headers"]);
-    // Many of them take no longer than they should.
+    // Many fields take no longer than they should.
     let many = format!("From: a@example.com\nTo: b@example.com\n{}\n{id}\n", "X-N: =?utf-8?Q?hello?=\n".repeat(50_000));
     assert_eq!(places(&scan("a.eml", many.as_bytes(), &[]).0), ["body"]);
 }
@@ -693,13 +692,13 @@ fn mail_is_recognised_whatever_stands_before_its_fields() {
         "From: a@example.com\nTo: b@example.com\nContent-Type: application/zip\n\
          Content-Transfer-Encoding: base64 (a comment)\nContent-Disposition: attachment; filename=a.zip\n\n{archive}"
     );
-    // Two hops, as a large provider marks them: the fields that people know begin after 8 KB.
+    // Two hops, as marked by a large provider: the familiar fields begin after 8 KB.
     let hop = |number: usize| {
         let signature = format!("\n {}", "x".repeat(70)).repeat(30);
         format!("ARC-Seal: i={number}; cv=pass; b={signature}\nARC-Message-Signature: i={number}; b={signature}\n")
     };
     for before in ["\u{feff}", "\n", "\r\n\r\n", &(hop(2) + &hop(1))] {
-        // Nothing in its name says that it is mail.
+        // The name does not suggest mail.
         let (report, code) = scan("message", format!("{before}{mail}").as_bytes(), &[]);
         assert_eq!((places(&report), code), (vec!["key.env".to_owned()], Some(1)), "{before:.20}: {report:#}");
     }
@@ -717,7 +716,7 @@ fn parts_of_mail_in_text_are_decoded() {
     let (report, code) = scan("returned.eml", returned.as_bytes(), &[]);
     assert!(places(&report).contains(&"key.env".to_owned()) && code == Some(1), "{report:#}");
     assert_eq!(causes(&report), []);
-    // Its encoding is not said.
+    // Its encoding is not declared.
     let silent = format!("From: a@example.com\nTo: b@example.com\n\n{}", BASE64_MIME.encode(&[7; 300]));
     assert_eq!(causes(&scan("silent.eml", silent.as_bytes(), &[]).0), [("no-text".to_owned(), String::new())]);
 }
@@ -741,7 +740,7 @@ fn several_archives_and_what_is_written_around_them() {
         let (report, code) = scan(name, &bytes, &[]);
         assert_eq!((places(&report).len(), code), (1, Some(1)), "{name}: {report:#}");
     }
-    // What is neither text nor in a format that is known is told.
+    // Data that is neither text nor in a known format is reported.
     let (report, _) = scan("noise.gz", &[&gzipped(b"nothing")[..], &noise[7..]].concat(), &[]);
     assert_eq!(causes(&report), [("no-text".to_owned(), "after the end".to_owned())]);
 }
@@ -751,7 +750,7 @@ fn what_lies_in_too_many_layers_is_told() {
     let mut text = String::from_utf8(env()).expect("text");
     for layers in 1..10 {
         text = data_encoding::BASE64.encode(text.as_bytes());
-        // What else there is, is found all the same.
+        // Other keys are still found.
         let other = expand("{{akia other}}").text;
         let (report, code) = scan("a.txt", format!("{text}\n\n\n\n\n\n\n\n{other}\n").as_bytes(), &[]);
         let (found, causes) = (places(&report).len(), causes(&report));
@@ -795,7 +794,7 @@ fn a_store_that_lost_a_folder_is_damaged() {
     flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut store).expect("a store");
     let (whole, _) = scan("a.pst", &store, &["--show-suppressed"]);
     assert_eq!(causes(&whole), []);
-    // Every page and block has a checksum: a bit in any of those that are in use is seen.
+    // Every page and block has a checksum: a flipped bit in one that is in use is detected.
     let mut seen = 0;
     for at in (0x4400..store.len()).step_by(store.len() / 40) {
         let mut bytes = store.clone();
@@ -808,7 +807,7 @@ fn a_store_that_lost_a_folder_is_damaged() {
     assert!(seen > 0);
 }
 
-/// Files that are made to take memory, stack or time, with the codes that they may end with.
+/// Files crafted to take memory, stack or time, with the exit codes that are allowed.
 #[cfg(unix)]
 #[test]
 fn nothing_hostile_takes_much_memory_stack_or_time() {

@@ -1,4 +1,4 @@
-//! What tells of keys without being one, and what belongs together: reports of IAM, profiles, signatures, names, history.
+//! Evidence about keys, and what belongs together: IAM reports, profiles, signatures, names, history.
 
 use crate::support::{Sandbox, expand, findings_in};
 use data_encoding::{BASE64, HEXLOWER};
@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// A report as IAM writes it.
+/// A credential report in IAM's format.
 const REPORT: &str = "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,password_next_rotation,mfa_active,access_key_1_active,access_key_1_last_rotated,access_key_1_last_used_date,access_key_1_last_used_region,access_key_1_last_used_service,access_key_2_active,access_key_2_last_rotated\n\
 <root_account>,arn:aws:iam::111122223333:root,2019-01-01T00:00:00+00:00,not_supported,2022-09-20T00:00:00+00:00,not_supported,not_supported,false,true,2019-02-01T00:00:00+00:00,N/A,N/A,N/A,false,N/A\n\
 ann,arn:aws:iam::111122223333:user/ann,2019-01-01T00:00:00+00:00,true,2022-09-01T00:00:00+00:00,2022-09-01T00:00:00+00:00,N/A,false,true,2022-09-01T00:00:00+00:00,2022-09-20T00:00:00+00:00,eu-west-1,s3,true,2022-09-01T00:00:00+00:00\n\
@@ -62,7 +62,7 @@ fn a_credential_report_is_read_as_a_table_and_as_the_cli_wraps_it() {
     assert_eq!(root["id"]["value"], "arn:aws:iam::111122223333:root");
     assert_eq!(root["account"], "111122223333");
     assert_eq!(root["severity"], "error");
-    assert!(report["credentials"].as_array().is_some_and(Vec::is_empty), "none of it is a key");
+    assert!(report["credentials"].as_array().is_some_and(Vec::is_empty), "none of these is a key");
     let explained = sandbox.run(&["rules", "explain", "aws-credential-report-root-no-mfa"]).stdout;
     assert!(explained.contains("CIS AWS Foundations Benchmark 3.0.0: 1.5"), "{explained}");
 }
@@ -80,7 +80,7 @@ fn a_name_and_a_report_make_a_strong_sign() {
     assert!(reasons.contains("has an active key, says report.csv:2."), "{reasons}");
 }
 
-/// An id of another account than that of the placeholders.
+/// An id of the given account, which is not that of the placeholders.
 fn of_account(number: u64) -> String {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let bits = 1 << 44 | number << 4;
@@ -121,8 +121,8 @@ fn an_id_from_before_iam_is_a_root_users() {
     let report = sandbox.json(&["."]);
     assert_eq!(findings_in(&report, "old.properties")[0]["id"]["value"], id.as_str());
     assert_eq!(with(&report, "aws-root-key")[0]["judgement"]["grade"], "critical");
-    assert_eq!(rules_in(&report, "example.properties"), [], "an example of AWS");
-    assert_eq!(rules_in(&report, "lone.properties"), [], "nothing tells it from other words");
+    assert_eq!(rules_in(&report, "example.properties"), [], "an example of AWS's");
+    assert_eq!(rules_in(&report, "lone.properties"), [], "nothing distinguishes it from other words");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn signing_key(secret: &str, scope: &[&str]) -> Vec<u8> {
     scope.iter().fold(format!("AWS4{secret}").into_bytes(), |key, part| hmac(&key, part))
 }
 
-/// A pre-signed URL, made as AWS describes it.
+/// A pre-signed URL, made as AWS documents it.
 fn presigned(id: &str, secret: &str) -> String {
     let query = format!(
         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={id}%2F20260101%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600&X-Amz-SignedHeaders=host"
@@ -303,8 +303,7 @@ fn reports_with_observations_keep_their_schemas() {
     let sarif: Value = serde_json::from_str(&sandbox.run(&["scan", ".", "--format", "sarif"]).stdout).expect("JSON");
     let errors: Vec<_> = crate::support::sarif_schema().iter_errors(&sarif).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}");
-    let schema: Value =
-        serde_json::from_str(include_str!("../../schemas/report-1.schema.json")).expect("the schema is JSON");
+    let schema = crate::support::report_schema();
     let ours = jsonschema::validator_for(&schema).expect("the schema is valid");
     let report = sandbox.json(&["."]);
     let errors: Vec<_> = ours.iter_errors(&report).map(|error| error.to_string()).collect();

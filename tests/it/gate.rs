@@ -1,10 +1,10 @@
-//! What keyspill is used for: what is scanned, what is let through, how it exits.
+//! keyspill as a gate: what is scanned, which findings pass, and the exit codes.
 
 use crate::support::Sandbox;
 use serde_json::Value;
 use std::path::Path;
 
-/// Paths of the findings of a report.
+/// The paths of the findings in a report.
 fn paths(report: &Value) -> Vec<&str> {
     report["findings"]
         .as_array()
@@ -54,7 +54,7 @@ fn an_unreadable_file_is_2() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let sandbox = Sandbox::new();
     sandbox.write("key.txt", "{{akia}}\n");
-    // Root may read everything, so that the test has to make something that nobody can read: a loop of links.
+    // Root may read everything, so the test needs something that nobody can read: a loop of symbolic links.
     symlink("loop", sandbox.path().join("loop")).expect("a link");
     let run = sandbox.run(&["scan", "loop", "key.txt"]);
     assert_eq!(run.code, Some(2), "{}", run.stdout);
@@ -111,7 +111,7 @@ fn ignored_files_are_left_out_and_counted() {
     let report = sandbox.json(&["."]);
     assert_eq!(paths(&report), ["keep.log", "sub/build/x.txt"]);
     assert_eq!(skipped(&report, "git-ignored"), ["a.log", "build", "excluded.txt", "sub/local"]);
-    // From a subdirectory the rules above it hold, too.
+    // The rules of parent directories apply in a subdirectory, too.
     assert_eq!(paths(&sandbox.json(&["sub"])), ["sub/build/x.txt"]);
     let all = sandbox.json(&[".", "--no-ignore"]);
     assert_eq!(paths(&all).len(), 6);
@@ -133,7 +133,7 @@ fn a_tracked_file_is_not_ignored() {
     assert_eq!(skipped(&report, "git-ignored"), ["dist/other.js"]);
 }
 
-/// A repository with a tracked file and another one, both of which a pattern ignores.
+/// A repository with a tracked and an untracked file, both of which match an ignore pattern.
 fn with_ignored_files(format: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.git(&[&["init", "-q", "."], format].concat());
@@ -188,7 +188,7 @@ fn tracked_files_are_scanned_in_other_peoples_repositories() {
     assert_eq!((paths(&report), skipped(&report, "git-ignored").len()), (vec!["tracked.env"], 1), "{report:#}");
 }
 
-/// Files that never end or are never ready, in the place of those that are read.
+/// Files that never end or are never ready, in place of those that are read.
 #[cfg(unix)]
 #[test]
 fn pipes_and_devices_are_not_read() {
@@ -332,7 +332,7 @@ fn large_files_are_named_and_matter_only_by_default() {
     assert_eq!((run.code, skipped(&report, "too-large")), (Some(1), vec!["big.txt"]));
     assert_eq!(sandbox.run(&["scan", "big.txt", "--max-file-size", "1KB"]).code, Some(0), "the user set the limit");
     assert_eq!(sandbox.run(&["scan", "big.txt", "--max-file-size", "2KB"]).code, Some(0));
-    // A sparse file of just over 1 GiB takes no room.
+    // A sparse file of just over 1 GiB takes no disk space.
     let huge = std::fs::File::create(sandbox.path().join("huge.bin")).expect("a file");
     huge.set_len((1 << 30) + 1).expect("a sparse file");
     let run = sandbox.run(&["scan", "huge.bin"]);
@@ -385,7 +385,7 @@ fn allow_comments_let_findings_through() {
         ("nothing here  # {{allow}}\n", (Some(0), true)),
         ("nothing here  # gitleaks:allow\n", (Some(0), false)),
         ("say `{{allow}}` to allow\n", (Some(0), false)),
-        // The secret's line decides over a pair.
+        // For a pair, the line of the secret decides.
         ("i = '{{akia}}'\ns = '{{secret}}'  # {{allow}}\n", (Some(0), false)),
         ("i = '{{akia}}'  # {{allow}}\ns = '{{secret}}'\n", (Some(1), true)),
     ] {
@@ -442,7 +442,7 @@ fn a_flood_of_keys_is_cut_and_said() {
     assert_eq!(run.stdout.lines().filter(|line| line.contains("\"finding\"")).count(), 100_001, "the rest is reported");
 }
 
-/// Each of these once took time that grew with the square of its length.
+/// Each of these once took quadratic time.
 #[test]
 fn one_long_line_takes_no_quadratic_time() {
     let sandbox = Sandbox::new();

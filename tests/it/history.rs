@@ -1,4 +1,4 @@
-//! Scanning history: what of a repository is scanned, and what is told of a finding.
+//! Scanning history: what is scanned in a repository, and what is reported about a finding.
 
 use crate::support::{Sandbox, expand};
 use serde_json::Value;
@@ -8,7 +8,7 @@ fn history(sandbox: &Sandbox, args: &[&str]) -> Value {
     sandbox.json(&[&["--history"], args].concat())
 }
 
-/// Paths of the findings, and the subjects of the commits that brought each in.
+/// Paths of the findings, and the subjects of the commits that introduced each.
 fn introductions(report: &Value) -> Vec<(String, Vec<String>)> {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let subjects = |finding: &Value| {
@@ -45,7 +45,7 @@ fn a_deleted_key_is_found_with_its_commits() {
     let report = history(&sandbox, &["."]);
     let finding = one(&report, "conf/prod.env");
     assert_eq!(finding["rule"], "aws-access-key-pair");
-    assert_eq!(finding["location"]["startLine"], 2, "where it was when it came");
+    assert_eq!(finding["location"]["startLine"], 2, "its line when it was introduced");
     let told = &finding["history"];
     assert_eq!(told["introduced"]["count"], 1);
     assert_eq!(told["introduced"]["commits"][0]["id"], *introduced);
@@ -75,9 +75,9 @@ fn a_key_in_tree_and_history_is_one_finding() {
     let staged = one(&report, "staged.txt");
     assert_eq!((&staged["history"]["reach"], &staged["history"]["inTree"]), (&"index".into(), &true.into()));
     let finding = one(&report, "a.txt");
-    assert_eq!(finding["location"]["startLine"], 2, "where it is now");
+    assert_eq!(finding["location"]["startLine"], 2, "its line now");
     assert_eq!((&finding["history"]["inTree"], &finding["history"]["atHead"]), (&true.into(), &true.into()));
-    assert_eq!(finding["history"]["exposure"]["days"], 1000, "it is still there");
+    assert_eq!(finding["history"]["exposure"]["days"], 1000, "it still exists");
     assert!(one(&report, "new.txt").get("history").is_none(), "it is not committed");
     let without = history(&sandbox, &["--no-tree", "."]);
     assert_eq!(one(&without, "a.txt")["location"]["startLine"], 1);
@@ -247,7 +247,7 @@ fn odd_paths_are_kept() {
     let paths: Vec<_> = introductions(&report).into_iter().map(|(path, _)| path).collect();
     assert_eq!(paths, ["inv\u{fffd}alid/f", "new\nline/f", "quo\"te\\/f", "tab\there/f"]);
     assert_eq!(report["findings"][0]["pathBase64"], "aW52/2FsaWQvZg==");
-    assert!(!sandbox.run(&["scan", "--history"]).stdout.contains("new\nline"), "text is one line");
+    assert!(!sandbox.run(&["scan", "--history"]).stdout.contains("new\nline"), "the path is on one line");
 }
 
 #[test]
@@ -436,7 +436,7 @@ fn nothing_in_a_repository_runs_a_program() {
         assert!(code == Some(0) || code == Some(1), "{args:?}");
         assert!(!sandbox.path().join("ran").exists(), "{args:?}");
     }
-    assert_eq!(std::fs::read(sandbox.path().join(".git/index")).expect("an index"), index, "nothing is written either");
+    assert_eq!(std::fs::read(sandbox.path().join(".git/index")).expect("an index"), index, "nothing is written");
 }
 
 #[test]
@@ -474,7 +474,7 @@ fn json_follows_its_schema() {
     sandbox.commit(0, &expand("add {{akia b}}").text);
     std::fs::remove_file(sandbox.path().join("gone.txt")).expect("removed");
     sandbox.commit(1, "remove");
-    let schema: Value = serde_json::from_str(include_str!("../../schemas/report-1.schema.json")).expect("a schema");
+    let schema = crate::support::report_schema();
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     for args in [&["--history"][..], &["--range", "HEAD"], &["--since", "2020-01-01"], &["--range", "nope"]] {
         let report = sandbox.json(args);

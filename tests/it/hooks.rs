@@ -1,11 +1,11 @@
-//! Git hooks, as git runs them: each kind in each situation, with the exit code and what a person sees.
+//! Git hooks, run by git: each kind in each situation, with the exit code and the output.
 
 use crate::support::{Run, Sandbox};
 use std::process::Command;
 
 const PAIR: &str = "aws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\n";
 
-/// A repository with a commit, and the hook in it.
+/// A repository with a commit and the hooks installed.
 fn hooked(kinds: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.init();
@@ -16,7 +16,7 @@ fn hooked(kinds: &[&str]) -> Sandbox {
     sandbox
 }
 
-/// `git commit` of everything.
+/// Commits everything with `git commit`.
 fn commit(sandbox: &Sandbox, args: &[&str]) -> Run {
     sandbox.git(&["add", "--all", "."]);
     sandbox.try_git(&[&["commit", "-q", "-m", "x"], args].concat())
@@ -54,7 +54,7 @@ fn pre_commit() {
     assert_passes(&commit(&sandbox, &[]));
     sandbox.write("c.env", "{{akia other}}  # {{allow}} for the tests\n");
     assert_passes(&commit(&sandbox, &[]));
-    // Only a part of what is changed.
+    // Only some of the changes.
     sandbox.write("d.txt", "fine\n");
     sandbox.write("e.env", PAIR);
     sandbox.git(&["add", "--all", "."]);
@@ -154,7 +154,7 @@ fn only_what_is_staged_can_let_a_key_through() {
     let run = sandbox.try_git(&["commit", "-q", "-m", "x"]);
     assert_blocked(&run, "commit");
     assert!(run.stderr.contains("keyspill.toml is not staged"), "{}", run.stderr);
-    // Staged in another version.
+    // A different version is staged.
     sandbox.write_bytes("keyspill.toml", b"");
     sandbox.git(&["add", "keyspill.toml"]);
     sandbox.write_bytes("keyspill.toml", allow.as_bytes());
@@ -167,10 +167,10 @@ fn only_what_is_staged_can_let_a_key_through() {
     assert_eq!(sandbox.run(&["baseline", "create"]).code, Some(0));
     sandbox.git(&["add", "a.env"]);
     assert_blocked(&sandbox.try_git(&["commit", "-q", "-m", "x"]), "commit");
-    assert_eq!(sandbox.run(&["scan", "--staged"]).code, Some(1), "also where no hook runs it");
+    assert_eq!(sandbox.run(&["scan", "--staged"]).code, Some(1), "outside a hook, too");
     sandbox.git(&["add", "keyspill-baseline.toml"]);
     assert_passes(&sandbox.try_git(&["commit", "-q", "-m", "x"]));
-    // And what it includes.
+    // The same for included files.
     let sandbox = hooked(&[]);
     sandbox.write_bytes("keyspill.toml", b"include = [\"more.toml\"]\n");
     sandbox.write_bytes("more.toml", allow.as_bytes());
@@ -189,7 +189,7 @@ fn a_ref_that_somebody_made_up_hides_nothing_from_a_push() {
     assert_blocked(&sandbox.try_git(&["push", "-q", "origin", "HEAD:main"]), "push");
     sandbox.git(&["pack-refs", "--all"]);
     assert_blocked(&sandbox.try_git(&["push", "-q", "origin", "HEAD:main"]), "push");
-    // What git itself has transferred is known.
+    // What git itself has transferred counts as known.
     assert_passes(&sandbox.try_git(&["push", "-q", "--no-verify", "origin", "HEAD:refs/heads/y"]));
     assert_passes(&sandbox.try_git(&["push", "-q", "origin", "HEAD:main"]));
     sandbox.write("b.env", "{{akia b}} {{secret b}}\n");
@@ -197,7 +197,7 @@ fn a_ref_that_somebody_made_up_hides_nothing_from_a_push() {
     assert_blocked(&sandbox.try_git(&["push", "-q", "origin", "HEAD:main"]), "push");
 }
 
-/// The settings that git would look at decide where hooks go.
+/// The settings that git would use determine where hooks go.
 #[test]
 fn hooks_go_where_the_environment_sends_git() {
     let sandbox = Sandbox::new();
@@ -232,7 +232,7 @@ fn status_tells_of_hooks_for_all_repositories() {
     assert!(status.stdout.contains("pre-push: not installed"), "{}", status.stdout);
 }
 
-/// The hooks of the pre-commit framework get names of files, which may look like options.
+/// Hooks of the pre-commit framework get file names, which may look like options.
 #[test]
 fn the_frameworks_hooks_take_names_of_files_for_nothing_else() {
     let hooks = include_str!("../../.pre-commit-hooks.yaml");
@@ -256,10 +256,10 @@ fn the_frameworks_hooks_take_names_of_files_for_nothing_else() {
             // Nothing is staged: `pre-commit run --all-files`.
             sandbox.git(&["commit", "-q", "--no-verify", "-m", "x"]);
             assert_eq!(sandbox.run(&[&words[..], &[name]].concat()).code, Some(1), "{entry} {name}: all files");
-            assert_eq!(sandbox.run(&[&words[..], &["README"]].concat()).code, Some(0), "{entry}: another one");
+            assert_eq!(sandbox.run(&[&words[..], &["README"]].concat()).code, Some(0), "{entry}: another file");
         }
     }
-    // What is pushed stands in the environment.
+    // The environment says what is pushed.
     let sandbox = hooked(&["--pre-push"]);
     sandbox.write("a.env", PAIR);
     sandbox.commit(2, "A key");
@@ -285,7 +285,7 @@ fn commit_msg() {
     assert_passes(&sandbox.try_git(&["commit", "-q", "-m", "Use another key"]));
 }
 
-/// A repository with a hook and a remote that has its first commit.
+/// A repository with hooks and a remote that has its first commit.
 fn pushing(kinds: &[&str]) -> (Sandbox, Sandbox) {
     let remote = Sandbox::new();
     remote.git(&["init", "-q", "--bare", "."]);
@@ -307,7 +307,7 @@ fn pre_push() {
     assert!(run.stderr.contains("a.env:1") && run.stderr.contains("git push --no-verify"), "{}", run.stderr);
     assert_blocked(&sandbox.try_git(&["push", "-q", "origin", "HEAD:refs/heads/new"]), "push");
     assert_passes(&sandbox.try_git(&["push", "-q", "--no-verify", "origin", "HEAD:main"]));
-    // What is there is not asked about again.
+    // What the remote already has is not scanned again.
     sandbox.write("b.txt", "x\n");
     sandbox.commit(4, "Something else");
     assert_passes(&sandbox.try_git(&["push", "-q", "origin", "HEAD:main"]));
@@ -323,7 +323,7 @@ fn pre_push() {
     sandbox.write_bytes("c.env", b"fine\n");
     sandbox.git_on(6, &["commit", "-q", "-a", "--amend", "-m", "No key"]);
     assert_passes(&sandbox.try_git(&["push", "-q", "--force", "origin", "HEAD:main"]));
-    // A tag, and what it says.
+    // A tag, and its message.
     let text = crate::support::expand("release {{akia t}} {{secret t}}").text;
     sandbox.git(&["tag", "-a", "v1", "-m", &text]);
     assert_blocked(&sandbox.try_git(&["push", "-q", "origin", "v1"]), "push");
@@ -369,7 +369,7 @@ fn pre_receive() {
     };
     assert_eq!(push(&["HEAD:main"]).code, Some(0));
     sandbox.write("a.env", PAIR);
-    // The pusher's own configuration does not hold on a server.
+    // The pusher's own configuration does not apply on a server.
     sandbox.write_bytes("keyspill.toml", b"[[allow]]\npaths = [\"*\"]\n");
     sandbox.commit(2, "A key");
     assert_refused(push(&["HEAD:main"]));
@@ -432,7 +432,7 @@ fn hooks_that_are_there_run_first_and_come_back() {
         .expect("a hook");
     std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("ours");
     for _ in 0..2 {
-        assert_eq!(sandbox.run(&["hook", "install"]).code, Some(0), "twice is as once");
+        assert_eq!(sandbox.run(&["hook", "install"]).code, Some(0), "installing twice is like installing once");
     }
     sandbox.write("a.txt", "x\n");
     assert_passes(&commit(&sandbox, &[]));
@@ -443,7 +443,7 @@ fn hooks_that_are_there_run_first_and_come_back() {
     assert_eq!(sandbox.run(&["hook", "uninstall"]).code, Some(0));
     assert!(std::fs::read_to_string(&hook).expect("the old one").contains("echo before"));
     assert!(sandbox.run(&["hook", "status"]).stdout.contains("pre-commit: not installed; there is another hook"));
-    assert_eq!(sandbox.run(&["hook", "uninstall"]).code, Some(0), "nothing is left to do");
+    assert_eq!(sandbox.run(&["hook", "uninstall"]).code, Some(0), "there is nothing left to do");
 }
 
 #[test]
@@ -481,7 +481,7 @@ fn hooks_go_where_git_and_its_managers_look() {
     assert!(run.stderr.contains("add this to lefthook.yml"), "{}", run.stderr);
     assert!(!run.stderr.contains("use_stdin"), "{}", run.stderr);
     lefthook.write(".git/hooks/pre-push", "#!/bin/sh\ncall_lefthook run pre-push\n");
-    // Without it, lefthook gives a command nothing to read.
+    // Without it, lefthook gives a command no input.
     let run = lefthook.run(&["hook", "install", "--pre-push"]);
     assert!(run.stderr.contains("run: keyspill hook run pre-push {0}\n      use_stdin: true"), "{}", run.stderr);
 }
@@ -500,8 +500,8 @@ fn a_hook_that_asks_for_its_name_still_gets_it() {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("ours");
     assert_eq!(sandbox.run(&["hook", "install"]).code, Some(0));
     sandbox.write("a.txt", "x\n");
-    assert_ne!(commit(&sandbox, &[]).code, Some(0), "it says no under its name");
-    // A link that leads nowhere is kept as it is.
+    assert_ne!(commit(&sandbox, &[]).code, Some(0), "it fails under its own name");
+    // A dangling symbolic link is kept as it is.
     let other = Sandbox::new();
     other.init();
     std::os::unix::fs::symlink("../../tools/gone", other.path().join(".git/hooks/pre-commit")).expect("ours");
@@ -517,7 +517,7 @@ fn a_hook_of_one_repository_and_one_for_all_do_not_meet() {
     sandbox.init();
     assert_eq!(sandbox.run(&["hook", "install", "--global"]).code, Some(0));
     assert_eq!(sandbox.run(&["hook", "install", "--commit-msg"]).code, Some(0));
-    assert!(sandbox.path().join(".git/hooks/commit-msg").is_file(), "in the repository, from where it is called");
+    assert!(sandbox.path().join(".git/hooks/commit-msg").is_file(), "in the repository; the global hooks call it");
     let status = sandbox.run(&["hook", "status"]);
     assert_eq!(status.code, Some(0), "{}", status.stdout);
     assert_eq!(sandbox.run(&["hook", "uninstall"]).code, Some(0));
@@ -541,7 +541,7 @@ fn what_git_only_shows_below_a_message_is_not_the_message() {
     sandbox.git_on(2, &["commit", "-q", "--no-verify", "-m", "A key"]);
     sandbox.write("a.env", "fine\n");
     sandbox.git(&["add", "."]);
-    // An editor that only adds a line.
+    // An editor that just adds a line.
     sandbox.git(&["config", "core.editor", "sed -i 1iTake-it-out"]);
     for mark in ["#", ";"] {
         sandbox.git(&["config", "core.commentChar", mark]);
@@ -620,18 +620,18 @@ fn a_rebase_is_not_stopped_by_what_it_replays_and_a_push_of_it_is() {
     assert_blocked(&sandbox.try_git(&["push", "-q", "origin", "side"]), "push");
 }
 
-/// What happens to a deed under a hook.
+/// The expected result of an action under a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Passes,
-    /// For a key.
+    /// Because of a key.
     Stopped,
-    /// With these words.
+    /// With this message.
     Fails(&'static str),
 }
 use Fate::{Fails, Passes, Stopped};
 
-/// A place where things are committed, with a hook of one kind, and a remote that has the first commit.
+/// A repository with a hook of one kind, and a remote that has the first commit.
 struct World {
     kind: &'static str,
     here: Sandbox,
@@ -664,13 +664,13 @@ impl World {
         self.here.try_git(&[&["-C", &self.dir], args].concat())
     }
 
-    /// Commits everything, past hooks of commits.
+    /// Commits everything, bypassing commit hooks.
     fn record(&self) {
         self.git(&["add", "--all", "."]);
         assert_eq!(self.git(&["commit", "-q", "--no-verify", "-m", "x"]).code, Some(0));
     }
 
-    /// Does what the hook watches over: commits everything, or commits and pushes it.
+    /// Triggers the hook: commits everything, or commits and pushes it.
     fn act(&self) -> Run {
         if self.kind == "pre-commit" {
             self.git(&["add", "--all", "."]);
@@ -713,7 +713,7 @@ impl World {
 #[test]
 fn every_hook_in_every_situation() {
     for kind in ["pre-commit", "pre-push", "pre-receive"] {
-        // What the pusher's own files allow is nothing to a server.
+        // A server ignores what the pusher's own files allow.
         let own = |fate: Fate, on_server: Fate| if kind == "pre-receive" { on_server } else { fate };
 
         let world = World::new(kind, true);
@@ -752,7 +752,7 @@ fn every_hook_in_every_situation() {
         world.put("a.txt", "fine\n");
         world.assert("unborn branch, clean", &world.act(), Passes);
 
-        // The other side's key comes in with the merge itself.
+        // The key comes in with the merge itself.
         let world = World::new(kind, true);
         world.git(&["checkout", "-q", "-b", "side"]);
         world.put("README", "side\n");
@@ -764,7 +764,7 @@ fn every_hook_in_every_situation() {
         world.put("README", &format!("both\n{PAIR}"));
         world.assert("merge", &world.act(), Stopped);
 
-        // git runs no pre-commit while it replays commits.
+        // git does not run pre-commit hooks while it replays commits.
         let world = World::new(kind, true);
         world.git(&["checkout", "-q", "-b", "side"]);
         world.put("a.env", PAIR);
@@ -811,7 +811,7 @@ fn every_hook_in_every_situation() {
             world.assert("deletion", &world.push(&["--delete", "other"]), Passes);
         }
     }
-    // In a submodule the hook is the submodule's own.
+    // In a submodule, the submodule's own hook runs.
     for kind in ["pre-commit", "pre-push"] {
         let inner = World::new("pre-commit", true);
         let outer = World::new(kind, true);

@@ -1,4 +1,4 @@
-//! Repositories that are broken, or made to do harm: never a panic, a hang or a silent gap.
+//! Broken or malicious repositories: never a panic, a hang or a silent gap.
 
 use crate::support::{Run, Sandbox, expand};
 use serde_json::Value;
@@ -12,7 +12,7 @@ const TAG: u8 = 4;
 const OFFSET_DELTA: u8 = 6;
 const REF_DELTA: u8 = 7;
 
-/// The name of a made-up object: nothing checks that it is the right one.
+/// The name of a made-up object: it is never verified.
 fn oid(number: u32) -> [u8; 20] {
     let mut oid = [0x5a; 20];
     oid[..4].copy_from_slice(&number.to_be_bytes());
@@ -28,7 +28,7 @@ fn deflate(bytes: &[u8]) -> Vec<u8> {
     sirocco::compress(Format::Zlib, Level::DEFAULT, bytes)
 }
 
-/// A pack that may say anything.
+/// A pack with arbitrary content.
 struct Pack {
     bytes: Vec<u8>,
     entries: Vec<([u8; 20], u64)>,
@@ -39,7 +39,7 @@ impl Pack {
         Self { bytes: b"PACK\0\0\0\x02\0\0\0\0".to_vec(), entries: Vec::new() }
     }
 
-    /// Adds an entry whose header declares `size`; `base` follows the header as it is, then `data`.
+    /// Adds an entry whose header declares `size`, followed by `base` and `data` as they are.
     fn raw(&mut self, oid: [u8; 20], kind: u8, mut size: u64, base: &[u8], data: &[u8]) -> u64 {
         let offset = self.bytes.len() as u64;
         self.entries.push((oid, offset));
@@ -60,12 +60,12 @@ impl Pack {
         self.raw(oid, kind, content.len() as u64, b"", &deflate(content))
     }
 
-    /// A delta against a named object.
+    /// Adds a delta against a base given by name.
     fn ref_delta(&mut self, oid: [u8; 20], base: [u8; 20], delta: &[u8]) {
         self.raw(oid, REF_DELTA, delta.len() as u64, &base, &deflate(delta));
     }
 
-    /// Adds a blob with a key, which must be found whatever else there is.
+    /// Adds a blob with a key, which must be found whatever else is in the pack.
     fn key(&mut self) {
         self.whole(oid(0xffff), BLOB, expand("{{akia}}\n").text.as_bytes());
     }
@@ -112,7 +112,7 @@ fn repository(pack: &Pack) -> Sandbox {
     sandbox
 }
 
-/// Scans, and checks that the key of [`Pack::key`] was found and the scan is said to be incomplete.
+/// Scans, and checks that the key of [`Pack::key`] is found and the scan is reported as incomplete.
 fn incomplete(sandbox: &Sandbox) -> (Run, Value) {
     let run = sandbox.run(&["scan", "--history", "--format", "json"]);
     assert!(!run.stderr.contains("internal error"), "{}", run.stderr);
@@ -123,7 +123,7 @@ fn incomplete(sandbox: &Sandbox) -> (Run, Value) {
     (run, report)
 }
 
-/// As [`incomplete`], and these objects, and no others, are listed with these words.
+/// Like [`incomplete`], and checks that exactly these objects are listed, with these words.
 fn lost(pack: &Pack, expected: &[(u32, &str)]) {
     let (run, report) = incomplete(&repository(pack));
     let skipped = report["skipped"].as_array().expect("skips");
@@ -151,12 +151,12 @@ fn corrupt_entries_and_lying_sizes_lose_only_themselves() {
     lost(
         &pack,
         &[
-            (1, "compressed bytes are damaged"),
+            (1, "compressed data is damaged"),
             (2, "declared size is wrong"),
             (3, "declared size is wrong"),
-            (4, "compressed bytes are damaged"),
-            (5, "of no known kind"),
-            (6, "compressed bytes are damaged"),
+            (4, "compressed data is damaged"),
+            (5, "its kind is unknown"),
+            (6, "compressed data is damaged"),
         ],
     );
 }
@@ -167,7 +167,7 @@ fn huge_declared_sizes_cost_nothing() {
     pack.raw(oid(1), BLOB, 100 << 30, b"", &deflate(b"x"));
     pack.raw(oid(2), BLOB, 1 << 29, b"", &deflate(b"x"));
     pack.raw(oid(3), BLOB, u64::MAX >> 3, b"", &deflate(b"x"));
-    // A delta that makes 100 GB of nothing.
+    // A delta that declares a result of 800 GiB.
     pack.whole(oid(4), BLOB, b"base");
     pack.ref_delta(oid(5), oid(4), &[4, 0x80, 0x80, 0x80, 0x80, 0x80, 0x19, 0x90, 4]);
     pack.ref_delta(oid(6), oid(5), &[4, 4, 0x90, 4]);
@@ -175,10 +175,10 @@ fn huge_declared_sizes_cost_nothing() {
     lost(
         &pack,
         &[
-            (1, "more than are read of one object"),
+            (1, "more than the limit for one object"),
             (2, "declared size is wrong"),
             (3, "declared size is wrong"),
-            (5, "more than are read of one object"),
+            (5, "more than the limit for one object"),
             (6, "cannot be read"),
         ],
     );
@@ -198,7 +198,7 @@ fn a_pack_that_unfolds_without_measure_is_left() {
     }
     // 12 GB from 200 kB.
     let (run, _) = incomplete(&repository(&pack));
-    assert!(run.stderr.contains("made to exhaust whoever reads it"), "{}", &run.stderr[..500]);
+    assert!(run.stderr.contains("it looks like a decompression bomb"), "{}", &run.stderr[..500]);
 }
 
 #[test]
@@ -212,12 +212,12 @@ fn deltas_without_end_or_base_are_lost() {
     pack.ref_delta(oid(5), oid(4), &copy);
     pack.raw(oid(6), OFFSET_DELTA, 4, &[0xff, 0xff, 0x7f], &deflate(&copy));
     pack.raw(oid(7), OFFSET_DELTA, 4, &[0x01], &deflate(&copy));
-    // A base that comes after its delta is unusual, and no fault.
+    // A base after its delta is unusual, but valid.
     pack.ref_delta(oid(8), oid(9), &copy);
     pack.whole(oid(9), BLOB, b"base");
     pack.ref_delta(oid(10), oid(9), &[9, 4, 0x90, 4]);
     pack.key();
-    let (never, missing) = ("never reach a whole object", "it is a delta of is missing");
+    let (never, missing) = ("never reaches a whole object", "its delta base is missing");
     lost(
         &pack,
         &[
@@ -227,7 +227,7 @@ fn deltas_without_end_or_base_are_lost() {
             (4, missing),
             (5, missing),
             (6, missing),
-            // It points into an entry, where anything may stand.
+            // It points into the middle of an entry, at arbitrary bytes.
             (7, "cannot be read"),
             (10, "delta is damaged"),
         ],
@@ -402,7 +402,7 @@ fn deep_and_circular_trees_end() {
         pack.whole(oid(number), TREE, &entry("40000", "d", oid(number - 1)));
     }
     pack.whole(oid(1), COMMIT, &commit(oid(5999), &[]));
-    // Only an index that lies can name a tree that is in itself.
+    // Only a false index can name a tree that contains itself.
     pack.whole(oid(2), TREE, &[entry("40000", "self", oid(2)), entry("100644", "key", oid(0xffff))].concat());
     pack.whole(oid(3), COMMIT, &commit(oid(2), &[oid(4)]));
     pack.whole(oid(4), COMMIT, &commit(oid(2), &[oid(3)]));
@@ -495,7 +495,7 @@ fn other_peoples_repositories_need_to_be_declared_safe() {
 
 #[test]
 fn deltas_before_their_bases_do_not_fill_memory() {
-    // Each link of the chain has a heavier sibling, and all are written before what they are made from.
+    // Each link of the chain has a larger sibling, and all are stored before their bases.
     const SIZE: usize = 15 << 20;
     let mut pack = Pack::new();
     pack.key();
@@ -529,7 +529,7 @@ fn deltas_before_their_bases_do_not_fill_memory() {
 fn an_old_version_that_cannot_be_is_not_made() {
     let mut pack = Pack::new();
     pack.whole(oid(1), BLOB, b"base");
-    // A delta that makes a terabyte.
+    // A delta that declares a result of 16 TiB.
     pack.ref_delta(oid(2), oid(1), &[4, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x04, 0x90, 4]);
     pack.whole(oid(3), TREE, &entry("100644", "a.txt", oid(2)));
     pack.whole(oid(4), COMMIT, &commit(oid(3), &[]));
@@ -572,7 +572,7 @@ fn commits_in_a_circle_hide_nothing() {
     assert_eq!(crate::support::findings_in(&report, "f").len(), 1, "{report:#}");
 }
 
-/// A few small trees stand for 10^31 paths; whoever can push must not be able to fill a server's memory.
+/// A few small trees expand to 10^31 paths; a push must not be able to exhaust a server's memory.
 #[cfg(unix)]
 #[test]
 fn trees_that_stand_for_more_paths_than_atoms_are_cut_in_changes_too() {
@@ -597,7 +597,7 @@ fn trees_that_stand_for_more_paths_than_atoms_are_cut_in_changes_too() {
     run(&["--range", &format!("{base}..{bomb}")]);
     run(&["--branch", "bomb"]);
     run(&["--since", "1970-01-01"]);
-    // As a server runs it, which has no ref for it yet.
+    // As on a server, which has no ref for it yet.
     sandbox.git(&["update-ref", "-d", "refs/heads/bomb"]);
     let push = format!("{base} {bomb} refs/heads/main\n");
     let received = sandbox.run_with_input(&["hook", "run", "pre-receive"], push.as_bytes());
@@ -607,7 +607,7 @@ fn trees_that_stand_for_more_paths_than_atoms_are_cut_in_changes_too() {
     run(&["--staged"]);
 }
 
-/// A pipe in the place of any file of a repository.
+/// A pipe in place of any file of a repository.
 #[cfg(unix)]
 #[test]
 fn pipes_in_a_repository_are_not_waited_for() {
@@ -647,7 +647,7 @@ fn pipes_in_a_repository_are_not_waited_for() {
         {
             let run = sandbox.run_limited(args);
             assert!(matches!(run.code, Some(0..=2)), "{file} {args:?}: {:?} {}", run.code, run.stderr);
-            // Nothing is staged; whoever looked must have found it or say that something was not read.
+            // Nothing is staged; all other scans must find the key or report that something was not read.
             assert!(run.code != Some(0) || args == ["scan", "--staged"], "{file} {args:?}");
         }
     }

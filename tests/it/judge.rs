@@ -1,4 +1,4 @@
-//! What the findings of a key mean together: each row of the tables of mailed and shared keys, with its grade.
+//! How all findings of a key are graded together: each row of the tables of mailed and shared keys.
 
 use crate::support::{Sandbox, expand};
 use serde_json::Value;
@@ -9,7 +9,7 @@ fn key() -> String {
     expand("aws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\n").text
 }
 
-/// The judgements of a report by a rule: grade, severity, reasons.
+/// The judgements of a report for a rule: grade, severity, reasons.
 fn judgements(report: &Value, rule: &str) -> Vec<(String, String, String)> {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let findings = report["findings"].as_array().expect("findings").iter().filter(|finding| finding["rule"] == rule);
@@ -108,7 +108,7 @@ fn mails_are_graded_by_who_got_them() {
         assert_eq!((found_grade.as_str(), found_severity.as_str()), (grade, severity), "{headers}: {reasons}");
         assert!(reasons.contains(reason), "{headers}: {reasons}");
     }
-    assert_eq!(mailed("From: ann@corp.example\nMessage-ID: <1@x>\n", &key(), ORG), [], "nobody got it");
+    assert_eq!(mailed("From: ann@corp.example\nMessage-ID: <1@x>\n", &key(), ORG), [], "it has no recipient");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn the_worst_of_several_mails_counts() {
     assert!(found[0].0 == "critical" && found[0].2.contains("It is in 3 mails."), "{found:?}");
     let finding =
         report["findings"].as_array().expect("findings").iter().find(|finding| !finding["judgement"].is_null());
-    assert_eq!(finding.expect("it")["path"], "1.eml", "the place is that of the worst");
+    assert_eq!(finding.expect("it")["path"], "1.eml", "the path is that of the worst mail");
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn a_key_in_several_files_of_a_repository_is_copied() {
     sandbox.init();
     sandbox.write_bytes("a.env", key().as_bytes());
     sandbox.write("ids.txt", "{{akia}}\n{{akia}}\n");
-    assert_eq!(judgements(&sandbox.json(&["."]), "aws-copied-key"), [], "an id is no secret");
+    assert_eq!(judgements(&sandbox.json(&["."]), "aws-copied-key"), [], "an id is not a secret");
     sandbox.write_bytes("b.env", key().as_bytes());
     let found = judgements(&sandbox.json(&["."]), "aws-copied-key");
     assert_eq!((found[0].0.as_str(), found[0].1.as_str()), ("low", "note"));
@@ -237,7 +237,7 @@ fn keys_of_other_accounts_are_foreign() {
         sandbox.write_bytes("keyspill.toml", config.as_bytes());
         sandbox.json(&["."])
     };
-    assert_eq!(judgements(&report(""), "aws-foreign-key"), [], "whose accounts there are is not known");
+    assert_eq!(judgements(&report(""), "aws-foreign-key"), [], "our own accounts are not known");
     assert_eq!(judgements(&report(ORG), "aws-foreign-key"), []);
     let other = "org_accounts = [\"999988887777\"]\n";
     let found = judgements(&report(other), "aws-foreign-key");
@@ -247,7 +247,7 @@ fn keys_of_other_accounts_are_foreign() {
     assert_eq!(canary["findings"][0]["canary"], true);
 }
 
-/// One file with the key of account 111122223333.
+/// The judgement of one file with a key of account 111122223333.
 fn root_of(path: &str, template: &str) -> Option<(String, String, String)> {
     let sandbox = Sandbox::new();
     sandbox.write(path, template);
@@ -330,7 +330,7 @@ fn what_is_no_sign_of_a_root_users_key_is_silent() {
         assert_eq!(root_of(path, text), None, "{path}");
     }
     let found = root_of("two.json", &other_key);
-    assert!(found.is_some_and(|found| found.2.contains("called AWS")), "the other one is");
+    assert!(found.is_some_and(|found| found.2.contains("called AWS")), "the other key is");
 }
 
 #[test]
@@ -376,9 +376,9 @@ fn a_credential_is_one_key_with_all_its_occurrences() {
     let credentials = report["credentials"].as_array().expect("credentials");
     assert_eq!(credentials.len(), 2, "{credentials:?}");
     let one = credentials.iter().find(|credential| credential["secretKnown"] == true).expect("the pair");
-    assert_eq!((&one["occurrences"], &one["files"], &one["live"]), (&2.into(), &2.into(), &true.into()), "{one}");
+    assert_eq!((&one["occurrences"], &one["files"], &one["atHead"]), (&2.into(), &2.into(), &true.into()), "{one}");
     assert_eq!(one["exposure"]["since"], "2020-01-11T00:00:00Z");
-    assert_eq!(one["exposure"]["until"], Value::Null, "it is still there");
+    assert_eq!(one["exposure"]["until"], Value::Null, "it still exists");
     assert_eq!(one["exposure"]["days"], 980);
     assert_eq!(one["authors"], serde_json::json!(["ann@example.com"]));
     assert_eq!(one["senders"], serde_json::json!(["Ann <ann@corp.example>"]));
@@ -394,7 +394,7 @@ fn the_configuration_is_found_checked_and_obeyed() {
     sandbox.write("sub/dir/a.txt", "{{akia}}\n");
     sandbox.write_bytes("keyspill.toml", b"[severity]\naws-access-key-id = \"note\"\n");
     let run = sandbox.run(&["scan", "sub/dir"]);
-    assert_eq!(run.code, Some(0), "it is found above: {}", run.stdout);
+    assert_eq!(run.code, Some(0), "it is found in a parent directory: {}", run.stdout);
     sandbox.write_bytes("other.toml", b"[severity]\naws-access-key-id = \"error\"\n");
     assert!(sandbox.run(&["scan", "sub", "--config", "other.toml"]).stdout.starts_with("error["));
     let check = sandbox.run(&["config", "check"]);
@@ -417,7 +417,7 @@ fn judgements_are_in_every_report() {
     let text = sandbox.run(&["scan", "."]).stdout;
     assert!(text.contains("= error: aws-emailed-key: It was mailed by ann@corp.example"), "{text}");
     assert!(text.contains("found 1 credential"), "{text}");
-    assert!(text.contains("; under ") && text.contains("keyspill.toml"), "what was in force is said: {text}");
+    assert!(text.contains("; under ") && text.contains("keyspill.toml"), "the configuration in force is named: {text}");
     let sarif = sandbox.run(&["scan", ".", "--format", "sarif"]).stdout;
     let sarif: Value = serde_json::from_str(&sarif).expect("JSON");
     let results = sarif["runs"][0]["results"].as_array().expect("results");
@@ -427,8 +427,7 @@ fn judgements_are_in_every_report() {
     assert_eq!(result["relatedLocations"].as_array().map(Vec::len), Some(1));
     let errors: Vec<_> = crate::support::sarif_schema().iter_errors(&sarif).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}");
-    let schema: Value =
-        serde_json::from_str(include_str!("../../schemas/report-1.schema.json")).expect("the schema is JSON");
+    let schema = crate::support::report_schema();
     let ours = jsonschema::validator_for(&schema).expect("the schema is valid");
     let errors: Vec<_> = ours.iter_errors(&sandbox.json(&["."])).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}");

@@ -1,5 +1,5 @@
-//! All integration tests, as modules of one program: each program would link everything anew. Data that the cases are made
-//! of lies beside this directory.
+//! All integration tests, as modules of one program: separate programs would each be linked anew. The test data lies
+//! beside this directory.
 
 mod support;
 

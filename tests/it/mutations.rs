@@ -1,8 +1,8 @@
-//! Damaged containers: every case that another program wrote, changed in many ways, in a child with little memory, stack and
-//! time. Nothing may crash, hang or fill memory; and whoever loses a finding must say that something was not read.
+//! Damaged containers: every case written by another program, mutated in many ways, in a child process with little
+//! memory, stack and time. Nothing may crash, hang or exhaust memory; if a finding is lost, a skip must be reported.
 //!
-//! `KEYSPILL_MUTANTS=10000 cargo test --release mutations` tries more than the usual number of each case, and
-//! `KEYSPILL_CASES=pst` only those whose names hold a word.
+//! `KEYSPILL_MUTANTS=10000 cargo test --release mutations` tries more mutants of each case than usual, and
+//! `KEYSPILL_CASES=pst` only cases whose names contain a word.
 
 #![cfg(unix)]
 
@@ -14,20 +14,20 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Mutants of each case, if nothing else is asked for.
+/// The default number of mutants of each case.
 const MUTANTS: usize = 200;
 
-/// Of fewer bytes nobody can tell what they were.
+/// Fewer bytes do not suffice to recognise a format.
 const MIN_LENGTH: usize = 16;
 
-/// So many are scanned in one child.
+/// The number of mutants scanned in one child process.
 const BATCH: usize = 25;
 
 /// The key in all cases, from AWS's documentation.
 const ID: &str = concat!("AKIAIOSFODNN7", "EXAMPLE");
 const SECRET: &str = concat!("wJalrXUtnFEMI/K7MDENG/bPxRfiCY", "EXAMPLEKEY");
 
-/// Numbers that are the same in every run (splitmix64).
+/// Pseudo-random numbers that are the same in every run (splitmix64).
 struct Random(u64);
 
 impl Random {
@@ -44,24 +44,24 @@ impl Random {
     }
 }
 
-/// A file, and what of it must stay: where it holds the key as it is, or so that a change is one of the key.
+/// A file, and the ranges of it that must stay: those with the key, or an encoding that a change would corrupt.
 struct Case {
     name: String,
     bytes: Vec<u8>,
     kept: Vec<Range<usize>>,
-    /// Where it may not be cut: what is left would be a whole file of another kind, or without its last part.
+    /// Where it must not be cut: the rest would be a complete file of another kind, or lack only its last part.
     whole: Vec<usize>,
 }
 
 impl Case {
     fn new(name: String, bytes: Vec<u8>) -> Self {
-        // Words around a key say what it is.
+        // The words around a key identify it.
         const AROUND: usize = 150;
         let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
         let mut kept = vec![];
         for value in [ID, SECRET] {
             let mut spellings = vec![value.as_bytes().to_vec(), wide(value)];
-            // In base64 in any place of a group of four, without what other bytes have a part in.
+            // In base64 at any offset in a group of four, without the characters that other bytes contribute to.
             for before in 0..3 {
                 let encoded = data_encoding::BASE64.encode(&[&b"xx"[..before], value.as_bytes()].concat());
                 spellings.push(encoded.as_bytes()[4..encoded.len() - 6].to_vec());
@@ -69,19 +69,19 @@ impl Case {
             let lines = |at: usize| at.saturating_sub(AROUND)..bytes.len().min(at + AROUND + 2 * value.len());
             for spelling in spellings {
                 kept.extend(memchr::memmem::find_iter(&bytes, &spelling).map(lines));
-                // Over several lines, as mail has it.
+                // Split over several lines, as in mail.
                 kept.extend(memchr::memmem::find_iter(&bytes, &spelling[..12.min(spelling.len())]).map(lines));
             }
         }
-        // What says what a file is, if its name does not: whoever cannot tell, cannot know that something is missing.
+        // The first bytes, if the name does not state the format: an unrecognised file cannot be seen to lack anything.
         if !name.contains('.') {
             kept.push(0..16);
         }
-        // What is in an image has no names that say what it is.
+        // Files in an image have no names that state their format.
         if name.starts_with("image-") {
             kept.extend(memchr::memmem::find_iter(&bytes, b"\x1f\x8b\x08").map(|at| at..at + 3));
         }
-        // Mail has no checksums: lines of base64 hold the key, if nothing else does.
+        // Mail has no checksums to protect lines of base64, which may hold the key.
         if [".eml", ".mbox", ".patch"].iter().any(|end| name.ends_with(end)) {
             let mut at = 0;
             for line in bytes.split_inclusive(|&b| b == b'\n') {
@@ -92,7 +92,7 @@ impl Case {
                 at += line.len();
             }
         }
-        // A file of two streams may end after the first, and a script before its archive.
+        // A file of two streams may end after the first, and a script may end before its archive.
         let mut whole: Vec<usize> = memchr::memmem::find_iter(&bytes, b"\x1f\x8b\x08").collect();
         whole.extend(0..MIN_LENGTH);
         if bytes.starts_with(b"#!") {
@@ -106,7 +106,7 @@ impl Case {
         self.kept.iter().all(|kept| range.end <= kept.start || kept.end <= range.start)
     }
 
-    /// The file with something changed.
+    /// A mutated copy of the file.
     fn mutant(&self, random: &mut Random) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
         for _ in 0..=random.below(3) {
@@ -126,7 +126,7 @@ impl Case {
                     let source = self.bytes[from..(from + end - at).min(self.bytes.len())].to_vec();
                     bytes[at..at + source.len()].copy_from_slice(&source);
                 }
-                // What moves or cuts what follows, comes last.
+                // Changes that move or cut the rest come last.
                 8 => {
                     bytes.splice(at..at, vec![0; length]);
                     break;
@@ -142,8 +142,8 @@ impl Case {
     }
 }
 
-/// The file with its checksums made right again, so that what is behind them is tried, too. Only sometimes: who reads them
-/// is to be tried as well.
+/// The file with corrected checksums, so that the code behind them is tested, too. Only sometimes, as the code that
+/// verifies them is also tested.
 fn repaired(name: &str, mut bytes: Vec<u8>) -> Vec<u8> {
     let is_even = bytes.iter().fold(0u8, |sum, b| sum.wrapping_add(*b)) & 1 == 0;
     if is_even {
@@ -166,7 +166,7 @@ fn repair_tar(bytes: &mut [u8]) {
     }
 }
 
-/// The checksums of the header at the end and of that at the start.
+/// Corrects the checksums of the header at the end, and of the one at the start.
 fn repair_seven_zip(bytes: &mut [u8]) {
     let number = |bytes: &[u8], at: usize| {
         bytes.get(at..at + 8).map_or(0, |number| u64::from_le_bytes(number.try_into().expect("eight bytes")) as usize)
@@ -187,7 +187,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
-/// The checksums of the header and of all pages and blocks: those whose trailers say that they start where they do.
+/// Corrects the checksums of the header, and of all pages and blocks that are recognised by their trailers.
 fn repair_pst(bytes: &mut [u8]) {
     const PAGE: usize = 512;
     const HEADER: usize = 564;
@@ -223,7 +223,7 @@ fn repair_pst(bytes: &mut [u8]) {
     }
 }
 
-/// CRC-32 that starts with nought and is not inverted ([MS-PST] 5.3).
+/// CRC-32 with initial value zero and without inversion ([MS-PST] 5.3).
 fn pst_crc(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0u32, |mut crc, byte| {
         crc ^= u32::from(*byte);
@@ -232,7 +232,7 @@ fn pst_crc(bytes: &[u8]) -> u32 {
     })
 }
 
-/// Everything that is read by a parser of its own.
+/// All cases that are read by a parser of their own.
 fn cases() -> Vec<Case> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/containers/cases");
     let wanted = std::env::var("KEYSPILL_CASES").unwrap_or_default();
@@ -256,10 +256,10 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// What a child said of each file: the values that it found, and the causes of what it did not read.
+/// What a child process reported about each file: the fingerprints found, and the causes of skips.
 type Told = BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>;
 
-/// Scans a directory, or one file of it.
+/// Scans a directory, or one of the files in it.
 fn scan(path: &Path) -> Result<Told, String> {
     let script = format!("ulimit -v {MEMORY}; ulimit -s {STACK}; exec timeout {SECONDS} \"$@\"");
     let output = Command::new("bash")
@@ -289,7 +289,7 @@ fn scan(path: &Path) -> Result<Told, String> {
     Ok(told)
 }
 
-/// What is wrong with mutants of a case.
+/// The problems with mutants of a case.
 fn problems(case: &Case, count: usize) -> Vec<String> {
     let dir = tempfile::tempdir().expect("a directory");
     let extension = case.name.split_once('.').map_or("", |(_, extension)| extension);
@@ -311,7 +311,7 @@ fn problems(case: &Case, count: usize) -> Vec<String> {
         let names: Vec<_> = (first..count.min(first + BATCH)).map(|number| format!("{number}.{extension}")).collect();
         let paths: Vec<PathBuf> = names.iter().map(|name| write(name, &case.mutant(&mut random))).collect();
         let told = scan(dir.path()).or_else(|_| {
-            // One of them was it, or all together.
+            // One of them caused it, or all together.
             let mut all = Told::new();
             for path in &paths {
                 match scan(path) {
@@ -333,7 +333,7 @@ fn problems(case: &Case, count: usize) -> Vec<String> {
     problems
 }
 
-/// Keeps a mutant to be looked at; where.
+/// Keeps a mutant for inspection; returns its path.
 fn keep(path: &Path, case: &str) -> String {
     let dir = std::env::temp_dir().join("keyspill-mutants");
     std::fs::create_dir_all(&dir).expect("a directory");

@@ -1,12 +1,12 @@
-//! The HTML report in a real browser: what a person sees, with scripts and without, and what nobody must be made to see.
+//! The HTML report in a real browser: what a person sees, with and without scripts, and what hostile input must not do.
 //!
-//! Where there is no browser nothing is tried, except in CI, which brings one.
+//! Skipped if there is no browser, except in CI, which installs one.
 
 use crate::support::Sandbox;
 use crate::support::browser::Browser;
 use serde_json::json;
 
-/// The report of what `sandbox` holds, open in the browser.
+/// Opens the report on `sandbox` in the browser.
 fn open(browser: &mut Browser, sandbox: &Sandbox) {
     let file = sandbox.path().join("report.html");
     let name = file.to_str().expect("a name in UTF-8");
@@ -24,7 +24,7 @@ fn one_key() -> Sandbox {
     sandbox
 }
 
-/// The text of the cells of one column of the table, of the rows that can be seen.
+/// The text of one column of the table, in the visible rows.
 fn column(browser: &mut Browser, number: usize) -> Vec<String> {
     let rows = "Array.from(document.querySelectorAll('#findings tbody tr')).filter(row => row.offsetParent)";
     let cells = browser.value(&format!("{rows}.map(row => row.cells[{number}].textContent)"));
@@ -58,7 +58,7 @@ fn it_is_sorted_and_filtered() {
     assert_eq!(type_in(&mut browser, "B.env error"), ["b.env"]);
     assert_eq!(browser.value("document.getElementById('shown').textContent"), "1 of 3");
     assert_eq!(type_in(&mut browser, "").len(), 3);
-    // Each row leads to its key's card, and each card can be seen.
+    // Each row links to its key's card, and each card is visible.
     assert_eq!(browser.value("document.querySelectorAll('#findings a').length"), 3);
     let links = "Array.from(document.querySelectorAll('#findings a')).every(a => document.querySelector(a.hash).offsetHeight > 50)";
     assert_eq!(browser.value(links), true);
@@ -78,7 +78,7 @@ fn it_is_whole_without_scripts_and_without_a_network() {
     assert_eq!(
         browser.value("document.querySelector('.tools').offsetParent === null"),
         true,
-        "no tool that does nothing"
+        "tools that need scripts are hidden"
     );
     assert_eq!(browser.complaints(), [""; 0]);
 }

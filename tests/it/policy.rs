@@ -1,4 +1,4 @@
-//! What a configuration and accepted findings make of findings.
+//! How a configuration and accepted findings affect findings.
 
 use crate::support::{Sandbox, expand};
 use serde_json::Value;
@@ -65,7 +65,7 @@ fn severities_and_thresholds_can_be_set() {
     assert_eq!(sandbox.run(&["scan", "."]).code, Some(0), "a note and a warning");
     assert_eq!(sandbox.run(&["scan", ".", "--fail-on", "warning"]).code, Some(1), "the command line wins");
     sandbox.write("docs/live/c.md", "{{akia c}} {{secret c}}\n");
-    assert_eq!(sandbox.run(&["scan", "."]).code, Some(1), "the last that fits holds");
+    assert_eq!(sandbox.run(&["scan", "."]).code, Some(1), "the last match applies");
     assert_eq!(sandbox.run(&["scan", ".", "--no-repo-config", "--fail-on", "error"]).code, Some(1));
 }
 
@@ -85,7 +85,7 @@ fn files_include_others_and_only_add_to_what_is_built_in() {
     assert_eq!(sandbox.run(&["scan", "."]).code, Some(1), "all built-in rules are still there");
     assert!(sandbox.run(&["scan", "."]).stdout.contains("; under keyspill.toml, team/base.toml"));
     sandbox.write_bytes("team/base.toml", b"include = [\"../keyspill.toml\"]\n");
-    assert_eq!(sandbox.run(&["config", "check"]).code, Some(0), "in a circle each is read once");
+    assert_eq!(sandbox.run(&["config", "check"]).code, Some(0), "circular includes are read once each");
     sandbox.write_bytes("keyspill.toml", b"include = [\"/dev/zero\"]\n");
     let run = sandbox.run(&["scan", "."]);
     assert!(
@@ -112,7 +112,7 @@ fn what_has_no_effect_is_told_if_all_is_scanned() {
     assert_eq!((&found[0]["rule"], &found[0]["path"]), (&"unused-allow".into(), &"keyspill.toml".into()), "{found}");
     assert_eq!(found[0]["location"]["startLine"], 4);
     assert_eq!(found.as_array().map(Vec::len), Some(1));
-    assert_eq!(sandbox.json(&["used.txt"])["findings"].as_array().map(Vec::len), Some(0), "of a part nobody can tell");
+    assert_eq!(sandbox.json(&["used.txt"])["findings"].as_array().map(Vec::len), Some(0), "a partial scan cannot tell");
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_broken_file_is_not_quoted() {
     }
 }
 
-/// A secret in the place of each value and key: errors say which entry is wrong, and not what stands there.
+/// A secret in place of each value and key: errors say which entry is wrong, without quoting it.
 #[test]
 fn nothing_that_was_pasted_in_the_wrong_place_is_quoted() {
     let secret = expand("{{base62:40}}").text;
@@ -205,7 +205,7 @@ fn nothing_that_was_pasted_in_the_wrong_place_is_quoted() {
     }
 }
 
-/// What CI servers take for commands in a log.
+/// Commands that CI servers recognise in a log.
 #[test]
 fn no_error_starts_a_line_of_its_own() {
     for text in
@@ -275,7 +275,7 @@ fn what_only_history_held_does_not_come_back() {
     assert_eq!(sandbox.run(&["scan", "."]).code, Some(1));
     std::fs::remove_file(sandbox.path().join("new.env")).expect("ours");
     assert_eq!(sandbox.run(&["baseline", "prune"]).code, Some(0));
-    assert_eq!(sandbox.run(&["scan", "--history", "."]).code, Some(0), "what was not scanned is not forgotten");
+    assert_eq!(sandbox.run(&["scan", "--history", "."]).code, Some(0), "entries for what was not scanned are kept");
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn accepted_findings_survive_edits_and_moves_and_nothing_else() {
     let codes = |sandbox: &Sandbox| sandbox.run(&["scan", "."]).code;
     assert_eq!(codes(&sandbox), Some(0));
     sandbox.write("conf/a.env", &format!("# more\n\n{PAIR}"));
-    assert_eq!(codes(&sandbox), Some(0), "other lines");
+    assert_eq!(codes(&sandbox), Some(0), "at other lines");
     std::fs::rename(sandbox.path().join("conf/a.env"), sandbox.path().join("b.env")).expect("ours");
     assert_eq!(codes(&sandbox), Some(0), "a move");
     sandbox.write("c.env", PAIR);
@@ -348,7 +348,7 @@ fn accepted_findings_survive_edits_and_moves_and_nothing_else() {
     assert!(sandbox.run(&["scan", "."]).stdout.contains("unused-allow"), "the old entry accepts nothing now");
     assert!(sandbox.run(&["baseline", "prune"]).stdout.contains("removed 1"));
     assert_eq!(sandbox.run(&["baseline", "show"]).stdout.lines().count(), 1);
-    assert_eq!(sandbox.run(&["baseline", "create"]).code, Some(2), "it is there already");
+    assert_eq!(sandbox.run(&["baseline", "create"]).code, Some(2), "it exists already");
 }
 
 #[test]
@@ -429,7 +429,7 @@ fn the_schema_of_the_configuration_is_true() {
         assert_eq!(is_valid(text), expected, "the schema: {text}");
         assert_eq!(check(text), expected, "keyspill: {text}");
     }
-    let known: Vec<&str> = keyspill::config::syntax::KEYS.to_vec();
+    let known: Vec<&str> = keyspill::internals::config::syntax::KEYS.to_vec();
     let mut in_schema: Vec<&str> =
         schema["properties"].as_object().expect("properties").keys().map(String::as_str).collect();
     let mut sorted = known.clone();

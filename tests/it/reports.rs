@@ -1,12 +1,12 @@
-//! Reports: snapshots of what people read, schemas of what programs read, and what must hold of all of them.
+//! Reports: snapshots of what people read, schemas for what programs read, and invariants of all formats.
 
 use crate::support::{Sandbox, expand, sarif_schema};
 use serde_json::{Value, json};
 
-/// All that a report can be written as.
+/// All report formats.
 const FORMATS: [&str; 9] = ["text", "json", "jsonl", "sarif", "github", "gitlab", "junit", "csv", "html"];
 
-/// A small tree with one of everything a report can show.
+/// A small tree with one of everything that a report can show.
 fn sample() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox
@@ -28,7 +28,8 @@ fn sample() -> Sandbox {
     sandbox
 }
 
-/// Replaces made-up keys in a report by their placeholders, so that no snapshot holds anything that looks like a key.
+/// Replaces made-up keys in a report by their placeholders, so that no snapshot contains anything that looks like a
+/// key.
 fn redact(report: &str) -> String {
     let mut report = report.to_owned();
     for label in ["a", "b", "d", "e", "f", "g", "h", "i"] {
@@ -66,8 +67,7 @@ fn colours_only_if_wanted() {
 
 #[test]
 fn json_is_as_the_schema_says() {
-    let schema: Value =
-        serde_json::from_str(include_str!("../../schemas/report-1.schema.json")).expect("the schema is JSON");
+    let schema = crate::support::report_schema();
     let document = jsonschema::validator_for(&schema).expect("the schema is valid");
     let line_schema = json!({ "$schema": schema["$schema"], "$ref": "#/$defs/line", "$defs": schema["$defs"] });
     let line = jsonschema::validator_for(&line_schema).expect("the schema of a line is valid");
@@ -91,8 +91,7 @@ fn json_is_as_the_schema_says() {
 
 #[test]
 fn the_schema_refuses_what_it_should() {
-    let schema: Value =
-        serde_json::from_str(include_str!("../../schemas/report-1.schema.json")).expect("the schema is JSON");
+    let schema = crate::support::report_schema();
     let document = jsonschema::validator_for(&schema).expect("the schema is valid");
     let mut report = sample().json(&["lone.txt"]);
     assert!(document.is_valid(&report));
@@ -140,7 +139,7 @@ fn sarif_has_what_code_hosts_read() {
         assert!(uri.is_ascii() && !uri.contains([' ', '#', '?', '\\']) && !uri.starts_with('/'), "{uri}");
         let region = &location["region"];
         assert!(region["endColumn"].as_u64() > region["startColumn"].as_u64(), "{region}");
-        // Every related location is linked from the message, and nothing else is.
+        // The message links to every related location, and to nothing else.
         let text = result["message"]["text"].as_str().expect("a message");
         let related = result["relatedLocations"].as_array().map(Vec::as_slice).unwrap_or_default();
         for location in related {
@@ -204,7 +203,7 @@ fn secrets_are_never_shown_unless_asked() {
         let run = sandbox.run(&["scan", ".", "--show-suppressed", "--sarif-suppressed", "--format", format]);
         let output = run.stdout + &run.stderr;
         for secret in &hidden {
-            // No stretch of it either.
+            // Nor any part of it.
             for part in secret.as_bytes().windows(9) {
                 let part = std::str::from_utf8(part).expect("ASCII");
                 assert!(!output.contains(part), "{format}: {part} of {secret}");
@@ -215,7 +214,7 @@ fn secrets_are_never_shown_unless_asked() {
     assert!(clear.contains(&hidden[0]));
 }
 
-/// Whoever cuts a secret in pieces writes pieces that no rule knows.
+/// A secret can be split into pieces that no rule recognises.
 #[test]
 fn no_piece_of_a_secret_is_shown_beside_an_id() {
     let [id, secret] = ["{{akia}}", "{{secret}}"].map(|placeholder| expand(placeholder).text);
@@ -265,7 +264,7 @@ fn names_of_branches_tags_and_files_are_shown_without_secrets() {
     assert!(found.iter().any(|finding| finding["path"] == ".git/refs" && finding["id"]["value"] == id), "{report:#}");
 }
 
-/// Whoever prints a report, prints it to a terminal, or to a log that a CI server reads.
+/// Reports are printed to terminals, and to logs that CI servers parse.
 #[test]
 fn no_report_holds_raw_control_characters_or_commands() {
     let sandbox = Sandbox::new();
@@ -350,7 +349,7 @@ fn every_other_format_is_as_it_was() {
     for format in ["github", "gitlab", "junit", "csv", "html"] {
         let run = sandbox.run(&["scan", ".", "missing", "--format", format]);
         assert_eq!(run.code, Some(2), "{format}: {}", run.stderr);
-        // A change of the page's looks is none of its content.
+        // Style changes are not content changes.
         let (start, end) = (run.stdout.find("<style>"), run.stdout.find("</style>"));
         let text = match (start, end) {
             (Some(start), Some(end)) => format!("{}{}", &run.stdout[..start], &run.stdout[end..]),
@@ -367,13 +366,13 @@ fn hostile_names_are_only_text_in_every_format() {
     let page = write("html");
     assert_eq!(page.matches("<script>").count(), 1, "the page's own");
     assert!(!page.contains("<img") && page.contains("&lt;img src=x onerror=alert(1)&gt;"), "{page}");
-    assert!(!page.contains("http://") && !page.contains("https://"), "it asks no network");
+    assert!(!page.contains("http://") && !page.contains("https://"), "it needs no network");
     let github = write("github");
     let is_command = |line: &&str| line.starts_with("::");
     assert_eq!(
         github.lines().filter(is_command).count(),
         github.lines().count() - 1,
-        "one line each, and the sum: {github}"
+        "one line each, and the summary: {github}"
     );
     assert!(github.contains("%250A%3A%3Aerror%3A%3A"), "{github}");
     let mut rows = csv::Reader::from_reader(write("csv").into_bytes().leak() as &[u8]);
@@ -387,7 +386,7 @@ fn hostile_names_are_only_text_in_every_format() {
     let gitlab: Value = serde_json::from_str(&write("gitlab")).expect("JSON");
     let found = gitlab["vulnerabilities"].as_array().expect("a list");
     let ids: std::collections::BTreeSet<_> = found.iter().map(|one| one["id"].as_str().expect("an id")).collect();
-    assert_eq!(ids.len(), found.len(), "each has its own");
+    assert_eq!(ids.len(), found.len(), "each has its own id");
     let junit = write("junit");
     let mut depth = 0;
     let mut reader = quick_xml::Reader::from_str(&junit);
@@ -417,7 +416,7 @@ fn gitlab_gets_what_its_schema_demands() {
         assert!(found["identifiers"][0]["value"].is_string() && found["location"]["commit"]["sha"].is_string());
         assert!(found["name"].as_str().is_some_and(|name| name.len() <= 255));
     }
-    // The id stays when lines move.
+    // The id does not change when lines move.
     let id = |before: &str| {
         let sandbox = Sandbox::new();
         sandbox.write("a.txt", &format!("{before}{{{{akia}}}}\n"));
@@ -452,7 +451,7 @@ fn sarif_keeps_to_what_code_hosts_take() {
     let run = &report["runs"][0];
     let results = run["results"].as_array().expect("results");
     assert_eq!(results.len(), 25_000);
-    assert!(results.iter().any(|result| result["ruleId"] == "aws-access-key-pair"), "the worst are there");
+    assert!(results.iter().any(|result| result["ruleId"] == "aws-access-key-pair"), "the most severe are kept");
     let told = run["invocations"][0]["toolExecutionNotifications"].to_string();
     assert!(told.contains("11 results are left out"), "{told}");
 }

@@ -1,4 +1,4 @@
-//! `keyspill rules` and rules of one's own.
+//! `keyspill rules` and custom rules.
 
 use crate::support::Sandbox;
 

@@ -1,4 +1,4 @@
-//! Every shape in which AWS hands out or people store keys is found, id and secret, at its exact place.
+//! Every form in which AWS issues keys, or people store them, is found, id and secret, at its exact location.
 //!
 //! A case is a file in `tests/shapes/pair` (id and secret of the same label belong together), `id` or `secret` (found
 //! alone). Each is scanned as it is, with CRLF line ends, in UTF-16 and UTF-32, and as a whole in base64, compressed, in
@@ -6,7 +6,7 @@
 
 use crate::support::{Sandbox, expand, findings_in, line_column};
 use data_encoding::{BASE64, HEXLOWER};
-use keyspill::rule::example::Expanded;
+use keyspill::internals::rule::example::Expanded;
 use serde_json::Value;
 use std::io::Write;
 use std::path::Path;
@@ -31,13 +31,13 @@ fn cases(kind: &str) -> Vec<Case> {
     cases
 }
 
-/// What a finding says of one of its values: place and value.
+/// The location of one of a finding's values.
 fn place(value: &Value) -> Option<(u64, u64)> {
     let location = value.get("location")?;
     Some((location["startLine"].as_u64()?, location["startColumn"].as_u64()?))
 }
 
-/// The labels of what is in the text and the places where they stand; `None` for a part that is not in the text.
+/// The locations of id and secret for each label in the text; `None` for a part that is not in the text.
 type Expected = Vec<(Option<(u64, u64)>, Option<(u64, u64)>)>;
 
 fn expected(text: &Expanded) -> Expected {
@@ -45,7 +45,7 @@ fn expected(text: &Expanded) -> Expected {
     let at = |range: &std::ops::Range<usize>| line_column(&text.text, range.start);
     let mut labels: Vec<&str> = Vec::new();
     for value in text.values.iter().filter(|value| is_id(&value.kind) || value.kind == "secret") {
-        // Ids of different kinds with the same label are different things.
+        // Ids of different kinds with the same label are distinct.
         let label =
             if value.kind == "abia" || value.kind == "acca" { value.kind.as_str() } else { value.label.as_str() };
         if !labels.contains(&label) {
@@ -53,7 +53,7 @@ fn expected(text: &Expanded) -> Expected {
         }
     }
     let find = |label: &str, wanted: &dyn Fn(&str) -> bool| {
-        let of_label = |value: &&keyspill::rule::example::Value| {
+        let of_label = |value: &&keyspill::internals::rule::example::Value| {
             (value.label == label || value.kind == label) && wanted(&value.kind)
         };
         text.values.iter().find(of_label).map(|value| at(&value.range))
@@ -73,7 +73,7 @@ fn found(report: &Value, name: &str) -> Expected {
     all
 }
 
-/// Scans all cases of a kind, each written by `write`, and compares the places.
+/// Scans all cases of a kind, each encoded by `write`, and compares the locations.
 #[track_caller]
 fn check(kind: &str, write: impl Fn(&str) -> Vec<u8>, same_text: impl Fn(&Expanded) -> Expanded) {
     let sandbox = Sandbox::new();
@@ -97,7 +97,7 @@ fn unchanged(text: &Expanded) -> Expanded {
 }
 
 fn with_text(text: &Expanded, new: String, offset: impl Fn(usize) -> usize) -> Expanded {
-    let values = text.values.iter().map(|value| keyspill::rule::example::Value {
+    let values = text.values.iter().map(|value| keyspill::internals::rule::example::Value {
         kind: value.kind.clone(),
         label: value.label.clone(),
         range: offset(value.range.start)..offset(value.range.end),
@@ -163,7 +163,7 @@ fn check_whole(name: &str, encode: impl Fn(&str) -> String) {
         let (expected, found) = (expected(&case.text).len(), found(&report, &case.name));
         let is_below = |place: &Option<(u64, u64)>| place.is_some_and(|place| place.0 >= 3);
         let pairs = found.iter().filter(|(id, secret)| is_below(id) && is_below(secret)).count();
-        // What is in base64 already would be wrapped twice over.
+        // Cases that contain base64 already would be encoded twice.
         if is_plain && pairs != expected {
             wrong += &format!("\n{} {name}: {pairs} of {expected} pairs in {found:?}", case.name);
         }
@@ -195,7 +195,7 @@ fn in_base64_as_a_whole() {
 fn compressed_and_in_base64() {
     check_whole("once", |text| BASE64.encode(&gzip(text)));
     check_whole("wrapped", |text| wrapped(&BASE64.encode(&gzip(text)), 76));
-    // As Helm does.
+    // Like Helm.
     check_whole("twice", |text| BASE64.encode(BASE64.encode(&gzip(text)).as_bytes()));
     check_whole("zlib", |text| {
         let mut encoder = flate2::write::ZlibEncoder::new(vec![], flate2::Compression::default());
@@ -204,7 +204,7 @@ fn compressed_and_in_base64() {
     });
 }
 
-/// As other programs compress text before it is encoded.
+/// Compressed by other programs before encoding.
 #[test]
 fn files_that_are_compressed_in_other_ways_and_in_base64() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/containers/cases");
@@ -218,7 +218,7 @@ fn files_that_are_compressed_in_other_ways_and_in_base64() {
     }
 }
 
-/// As programs write archives that cannot go back in what they write, and JSON with lines in it.
+/// Archives written by programs that cannot seek, and JSON with escaped line breaks.
 #[test]
 fn streamed_archives_and_escaped_lines_in_base64() {
     let mut archive = zip::ZipWriter::new_stream(vec![]);
@@ -232,7 +232,7 @@ fn streamed_archives_and_escaped_lines_in_base64() {
     }
 }
 
-/// As PowerShell takes its commands.
+/// The encoding of PowerShell's encoded commands.
 #[test]
 fn in_utf16_and_in_base64() {
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
@@ -241,7 +241,7 @@ fn in_utf16_and_in_base64() {
     }
 }
 
-/// Scans one text with a made-up pair in it, `write` telling what is in the place of its id and secret.
+/// Scans one text with a made-up pair in it; `write` makes the text from an id and a secret.
 #[track_caller]
 fn check_pair(name: &str, write: impl Fn(&str, &str) -> String) {
     let sandbox = Sandbox::new();
@@ -286,7 +286,7 @@ fn as_lists_of_bytes() {
     }
 }
 
-/// Characters that nobody sees, wherever they stand in an id and a secret.
+/// Invisible characters, anywhere in an id and a secret.
 #[test]
 fn with_invisible_characters_between() {
     for invisible in ["\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}"] {
@@ -328,7 +328,7 @@ fn escaped_as_a_whole() {
     check_whole("html", each(|b| format!("&#{b};")));
 }
 
-/// Soft line breaks cut ids and secrets wherever they stand.
+/// Soft line breaks split ids and secrets anywhere.
 #[test]
 fn in_quoted_printable_outside_of_mail() {
     for width in [41, 60, 76] {
@@ -345,7 +345,7 @@ fn quoted_printable(text: &str, width: usize) -> String {
             b' '..=b'<' | b'>'..=b'~' => char::from(byte).to_string(),
             _ => format!("={byte:02X}"),
         };
-        // The first four letters of an id are looked for as they are.
+        // The first four letters of an id are searched literally.
         if column + unit.len() >= width && !matches!(byte, b'\n' | b'\r') && !out.ends_with(['A', 'K', 'I', 'S']) {
             out += "=\n";
             column = 0;

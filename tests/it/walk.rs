@@ -1,14 +1,17 @@
-//! Our walk over packs and our attribution, held against plain libgit2: every object by name, every commit's whole tree.
+//! Our pack walk and attribution, compared with plain libgit2: every object by name, every commit's whole tree.
 
 use crate::support::expand;
 use git2::{ObjectType, Oid, Repository, Signature, Time, TreeWalkMode};
-use keyspill::detect::Detector;
 use keyspill::finding::history::MOST_COMMITS;
 use keyspill::finding::object::ObjectKind;
-use keyspill::rule::RuleSet;
-use keyspill::scan::examine::Examiner;
-use keyspill::scan::{Limits, Progress, Scan, Scope};
-use keyspill::{finding::BlobPath, source::{Blob, SizeLimit}};
+use keyspill::internals::detect::Detector;
+use keyspill::internals::rule::RuleSet;
+use keyspill::internals::scan::examine::Examiner;
+use keyspill::internals::scan::{Limits, Progress, Scan, Scope};
+use keyspill::{
+    finding::BlobPath,
+    internals::source::{Blob, SizeLimit},
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -19,30 +22,21 @@ static DETECTOR: LazyLock<Detector> = LazyLock::new(|| Detector::new(Arc::new(Ru
 /// Path, rule, fingerprint.
 type Place = (String, String, String);
 
-/// What is told of a place: the commits that brought it in, those that took it out, and whether HEAD has it.
+/// The commits that introduced something at a place, those that removed it, and whether HEAD has it.
 type Story = (BTreeSet<String>, BTreeSet<String>, bool);
 
-/// What keyspill tells.
+/// The result of keyspill.
 fn ours(dir: &Path) -> BTreeMap<Place, Story> {
     let scan = Scan {
         roots: vec![dir.to_owned()],
-        stdin: None,
         scope: Scope::History { with_tree: false, with_submodules: false },
-        no_ignore: false,
-        limit: SizeLimit::default(),
         archives: false,
-        config: keyspill::config::Config::default(),
-        baseline: None,
-        texts: vec![],
-        limits: Limits::default(),
-        threads: 0,
-        show_secrets: false,
-        now: 0,
+        ..Scan::default()
     };
     let report = scan.run(&DETECTOR, &Progress::default());
     assert_eq!(report.coverage.failures().count(), 0);
     let prefix = format!("{}/", dir.canonicalize().expect("a path").display());
-    // What is in the text of commits and tags is not what this is about.
+    // Findings in the text of commits and tags are not compared.
     let of_blobs = |finding: &&keyspill::finding::Finding| {
         finding.judgement().is_none() && finding.history.as_ref().is_some_and(|h| h.kind == ObjectKind::Blob)
     };
@@ -58,7 +52,7 @@ fn ours(dir: &Path) -> BTreeMap<Place, Story> {
     stories.collect()
 }
 
-/// What libgit2 tells, told the slow way.
+/// The result of libgit2, computed the slow way.
 fn plain(dir: &Path) -> BTreeMap<Place, Story> {
     let examiner = Examiner::new(&DETECTOR, false, Limits::default(), SizeLimit::default(), false);
     let repository = Repository::open(dir).expect("a repository");
@@ -143,14 +137,14 @@ fn plain(dir: &Path) -> BTreeMap<Place, Story> {
     stories
 }
 
-/// Both agree; of merges that drop something we name the first only.
+/// Both agree, except that keyspill names only the first of several merges that drop something.
 fn assert_same(dir: &Path) {
     let (ours, plain) = (ours(dir), plain(dir));
     assert_eq!(ours.keys().collect::<Vec<_>>(), plain.keys().collect::<Vec<_>>());
     for (place, (introduced, removed, at_head)) in &ours {
         let expected = &plain[place];
         assert_eq!(at_head, &expected.2, "{place:?}");
-        // Of many commits only the first are listed.
+        // If there are many commits, only the first are listed.
         if expected.0.len() <= MOST_COMMITS {
             assert_eq!(introduced, &expected.0, "{place:?}");
         }
@@ -168,20 +162,20 @@ fn assert_same(dir: &Path) {
 /// One step in a random history.
 #[derive(Debug, Clone)]
 enum Step {
-    /// A commit on a branch, with files changed: to one of some contents, or removed.
+    /// A commit on a branch that sets files to one of several contents, or removes them.
     Commit { branch: usize, edits: Vec<(usize, Option<usize>)> },
     /// A merge of one branch into another, which may also change files.
     Merge { into: usize, from: usize, edits: Vec<(usize, Option<usize>)> },
-    /// A branch goes where another one is; what it had may be reachable no more.
+    /// A branch is moved to another one; its own commits may become unreachable.
     Reset { branch: usize, to: usize },
-    /// All that is there is packed, into a new pack.
+    /// Everything is packed into a new pack.
     Pack,
 }
 
 const BRANCHES: usize = 3;
 const PATHS: [&str; 7] = ["a.txt", "b.txt", "d/a.txt", "d/b.txt", "d/e/f/g.txt", "d/e/40000 x", "z"];
 
-/// Long texts that differ little, so that they become deltas of each other.
+/// Long texts that differ little, so that they are stored as deltas of each other.
 fn content(number: usize) -> String {
     let mut lines: Vec<String> =
         (0..120).map(|line| format!("line {line} of a text that is long enough {}\n", line * 7919 % 1013)).collect();
@@ -208,7 +202,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..18)
 }
 
-/// A repository that is being made.
+/// A repository under construction.
 struct Maker<'a> {
     sandbox: &'a crate::support::Sandbox,
     repository: Repository,
@@ -263,7 +257,7 @@ impl Maker<'_> {
         }
         let tree =
             index.write_tree_to(&self.repository).and_then(|tree| self.repository.find_tree(tree)).expect("a tree");
-        // Dates are no order: they go back and forth.
+        // Dates do not give the order: they go back and forth.
         self.time = (self.time * 31 + 17) % 1000;
         let person = Signature::new("A", "a@b", &Time::new(self.time * 86_400, 0)).expect("a person");
         let parents: Vec<_> = self.heads[branch].into_iter().chain(other).collect();
@@ -295,7 +289,7 @@ proptest! {
         match repack {
             0 => {}
             1 => _ = sandbox.git(&["repack", "-q", "-a", "-d", "-f", "-k", "--depth=50", "--window=20"]),
-            // Deltas by name, as they are sent over the network.
+            // Deltas that name their base, as in packs sent over the network.
             _ => _ = sandbox.git(&["-c", "repack.useDeltaBaseOffset=false", "repack", "-q", "-a", "-d", "-f", "-k", "--depth=250"]),
         }
         assert_same(sandbox.path());

@@ -1,9 +1,10 @@
-//! Putting hooks where git, or what manages them, looks for them; and taking them away.
+//! Installs hooks where git, or a hook manager, looks for them, and removes them.
 //!
-//! A hook is a small shell script: git for Windows brings a shell, too. It remembers where keyspill was, so that it works
-//! in programs whose PATH is another one.
+//! A hook is a small shell script, which works on Windows, too: Git for Windows includes a shell. It records the path
+//! of keyspill, so that it works in programs with a different PATH.
 
 use super::Kind;
+use crate::cli::environment::environment;
 use crate::cli::output;
 use crate::git::repository::{Repository, with_environment, words};
 use crate::report::Verdict;
@@ -11,21 +12,21 @@ use anyhow::{Context, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// In the first lines of every hook of ours.
+/// Marks a hook of keyspill; it is in the first lines of each.
 const MARK: &str = "# keyspill hook, version 1";
 
-/// The directory for hooks that were there before, under their own names: some ask for it.
+/// The directory for hooks that existed before. They keep their names, since some depend on them.
 const BEFORE: &str = "before-keyspill";
 
-/// The largest hook that is read, in bytes.
+/// Maximum size of a hook that is read, in bytes.
 const MAX_HOOK: u64 = 16 << 20;
 
-/// Around what is added to a file of husky.
+/// Enclose what is added to a husky file.
 const HUSKY_START: &str = "# keyspill hook: start";
 const HUSKY_END: &str = "# keyspill hook: end";
 
-/// The hooks that git knows: with one directory for all repositories, it no longer looks into theirs. Left out are two that
-/// change what git does by being there. Source: githooks(5).
+/// The hooks that git knows. With a global core.hooksPath, git no longer runs the repositories' own hooks. Two hooks
+/// are left out because their mere presence changes what git does. Source: githooks(5).
 const ALL_HOOKS: [&str; 25] = [
     "applypatch-msg",
     "pre-applypatch",
@@ -54,17 +55,17 @@ const ALL_HOOKS: [&str; 25] = [
     "post-index-change",
 ];
 
-/// Where hooks are.
+/// How the hooks of a repository are organised.
 enum Layout {
-    /// A directory in which git looks.
+    /// A directory that git searches.
     Dir(PathBuf),
-    /// One of husky, whose own scripts call the files in it.
+    /// A husky directory: husky's own scripts call the files in it.
     Husky(PathBuf),
 }
 
 pub fn install(kinds: &[Kind], global: bool, lenient: bool) -> anyhow::Result<Verdict> {
-    let program = std::env::current_exe().context("cannot tell where keyspill is")?;
-    let program = program.to_str().context("keyspill is in a directory whose name is not UTF-8; move it")?.to_owned();
+    let program = std::env::current_exe().context("cannot determine the path of keyspill")?;
+    let program = program.to_str().context("the path of keyspill is not valid UTF-8; move it elsewhere")?.to_owned();
     if global {
         return install_global(kinds, &program, lenient);
     }
@@ -75,7 +76,7 @@ pub fn install(kinds: &[Kind], global: bool, lenient: bool) -> anyhow::Result<Ve
             }
         }
         Layout::Dir(dir) => {
-            fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+            fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
             for kind in kinds {
                 install_in_dir(&dir, *kind, &program, lenient, false)?;
             }
@@ -84,9 +85,9 @@ pub fn install(kinds: &[Kind], global: bool, lenient: bool) -> anyhow::Result<Ve
     Ok(Verdict::Clean)
 }
 
-/// Where hooks are in the repository that the working directory is in.
+/// The hook layout of the repository that contains the working directory.
 fn layout() -> anyhow::Result<Layout> {
-    let repository = Repository::open(Path::new(".")).map_err(anyhow::Error::msg)?;
+    let repository = Repository::open(Path::new("."), environment()).map_err(anyhow::Error::msg)?;
     let dir = repository.hooks_dir().map_err(anyhow::Error::msg)?;
     if dir.file_name().is_some_and(|name| name == "_")
         && dir.parent().and_then(Path::file_name).is_some_and(|name| name == ".husky")
@@ -94,11 +95,11 @@ fn layout() -> anyhow::Result<Layout> {
         return Ok(Layout::Husky(dir.parent().unwrap_or(&dir).to_owned()));
     }
     if repository.shares_hooks() {
-        // Ours calls those of each repository, where they usually are.
+        // The global hooks of keyspill call those in each repository's usual directory.
         if own_dir().is_ok_and(|own| own == dir) {
             return Ok(Layout::Dir(repository.common_dir().join("hooks")));
         }
-        bail!("core.hooksPath is {} for all repositories; use --global, or set it for this one", dir.display());
+        bail!("core.hooksPath is {} for all repositories; use --global, or set it for this repository", dir.display());
     }
     Ok(Layout::Dir(dir))
 }
@@ -107,11 +108,11 @@ fn install_in_dir(dir: &Path, kind: Kind, program: &str, lenient: bool, is_globa
     let file = dir.join(kind.name());
     let before = dir.join(BEFORE).join(kind.name());
     let existing = read(&file)?;
-    // A link that leads nowhere is a hook, too: somebody put it there.
+    // A dangling symbolic link counts as a hook, too: somebody put it there.
     let is_there = file.symlink_metadata().is_ok();
     if is_there && !existing.as_deref().is_some_and(is_ours) {
         if existing.as_deref().is_some_and(|text| text.contains("call_lefthook") || text.contains("lefthook run")) {
-            // Without it, lefthook gives a command nothing to read, and a push of anything would pass.
+            // Without it, lefthook gives the command no input, and every push would pass.
             let input = if kind.is_fed() { "\n      use_stdin: true" } else { "" };
             let name = kind.name();
             bail!(
@@ -120,14 +121,15 @@ fn install_in_dir(dir: &Path, kind: Kind, program: &str, lenient: bool, is_globa
             );
         }
         if before.symlink_metadata().is_ok() {
-            bail!("{}: there is a hook from before already; remove one of both", before.display());
+            bail!("{}: an earlier hook is already saved here; remove one of the two", before.display());
         }
-        fs::create_dir_all(dir.join(BEFORE)).with_context(|| format!("cannot make {}", dir.join(BEFORE).display()))?;
+        fs::create_dir_all(dir.join(BEFORE))
+            .with_context(|| format!("cannot create {}", dir.join(BEFORE).display()))?;
         fs::rename(&file, &before).with_context(|| format!("cannot rename {}", file.display()))?;
     }
     write(&file, &script(kind.name(), program, lenient, is_global))?;
     let chained = if before.exists() {
-        format!("; what was there before runs first, as {}", before.display())
+        format!("; the previous hook runs first, as {}", before.display())
     } else {
         String::new()
     };
@@ -138,13 +140,13 @@ fn install_in_husky(dir: &Path, kind: Kind, program: &str, lenient: bool) -> any
     let file = dir.join(kind.name());
     let own = without_ours(&read(&file)?.unwrap_or_default());
     let call = format!("{}{} || exit $?\n", locate(program, lenient), call(kind.name()));
-    // First, since what is there may end the script.
+    // Ours goes first, since the existing commands may end the script.
     let (shebang, rest) = match own.split_once('\n') {
         Some((first, rest)) if first.starts_with("#!") => (format!("{first}\n"), rest.to_owned()),
         _ => (String::new(), own),
     };
     write(&file, &format!("{shebang}{HUSKY_START}\n{call}{HUSKY_END}\n{rest}"))?;
-    output::stdout(&format!("installed in {}, before what is there\n", file.display()))
+    output::stdout(&format!("installed in {}, before the existing commands\n", file.display()))
 }
 
 fn install_global(kinds: &[Kind], program: &str, lenient: bool) -> anyhow::Result<Verdict> {
@@ -155,41 +157,41 @@ fn install_global(kinds: &[Kind], program: &str, lenient: bool) -> anyhow::Resul
     };
     if dir.is_relative() {
         bail!(
-            "core.hooksPath is {}, which is another directory in each repository; set it to an absolute one",
+            "core.hooksPath is {}, a relative path that differs for each repository; set it to an absolute path",
             dir.display()
         );
     }
-    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let is_ours = dir == own_dir()?;
     for kind in kinds {
         install_in_dir(&dir, *kind, program, lenient, true)?;
     }
     if is_ours {
-        // Git no longer looks into the repositories, so every hook has to.
+        // Git no longer runs the repositories' own hooks, so the global ones must call them.
         for name in ALL_HOOKS.iter().filter(|name| kinds.iter().all(|kind| kind.name() != **name)) {
             if read(&dir.join(name))?.is_none() {
                 write(&dir.join(name), &forwarder(name))?;
             }
         }
-        let text = dir.to_str().context("the directory's name is not UTF-8")?;
+        let text = dir.to_str().context("the directory's name is not valid UTF-8")?;
         let set = config.open_level(git2::ConfigLevel::Global).and_then(|mut own| own.set_str("core.hooksPath", text));
         set.map_err(|error| anyhow::anyhow!("cannot set core.hooksPath: {}", words(&error)))?;
-        output::stdout(&format!("core.hooksPath is {text} for all repositories; their own hooks still run\n"))?;
+        output::stdout(&format!("core.hooksPath is now {text} for all repositories; their own hooks still run\n"))?;
     }
     Ok(Verdict::Clean)
 }
 
-/// The settings that git uses in all repositories of this user.
+/// The git configuration that applies to all repositories of this user.
 fn user_settings() -> anyhow::Result<git2::Config> {
-    let settings = git2::Config::open_default().and_then(with_environment);
-    settings.map_err(|error| anyhow::anyhow!("git's settings cannot be read: {}", words(&error)))
+    let settings = git2::Config::open_default().and_then(|usual| with_environment(usual, environment()));
+    settings.map_err(|error| anyhow::anyhow!("cannot read git's configuration: {}", words(&error)))
 }
 
-/// The directory of hooks for all repositories.
+/// The directory of keyspill's hooks for all repositories.
 fn own_dir() -> anyhow::Result<PathBuf> {
     let base = std::env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".config")));
-    Ok(base.context("there is no home directory; set HOME")?.join("keyspill").join("hooks"))
+    Ok(base.context("cannot find the home directory; set HOME")?.join("keyspill").join("hooks"))
 }
 
 pub fn uninstall(kinds: &[Kind], global: bool) -> anyhow::Result<Verdict> {
@@ -214,7 +216,7 @@ pub fn uninstall(kinds: &[Kind], global: bool) -> anyhow::Result<Verdict> {
         }
     }
     if count == 0 {
-        output::stdout("no hook of keyspill is installed here\n")?;
+        output::stdout("no keyspill hook is installed here\n")?;
     }
     Ok(Verdict::Clean)
 }
@@ -234,7 +236,7 @@ fn uninstall_global() -> anyhow::Result<Verdict> {
     Ok(Verdict::Clean)
 }
 
-/// Takes a hook of ours away, and puts back what was there before. False if there is none.
+/// Removes a hook of keyspill and restores the previous one. False if there was none of keyspill.
 fn remove(dir: &Path, name: &str) -> anyhow::Result<bool> {
     let file = dir.join(name);
     if !read(&file)?.is_some_and(|text| is_ours(&text)) {
@@ -243,9 +245,9 @@ fn remove(dir: &Path, name: &str) -> anyhow::Result<bool> {
     let before = dir.join(BEFORE).join(name);
     if before.symlink_metadata().is_ok() {
         fs::rename(&before, &file).with_context(|| format!("cannot rename {}", before.display()))?;
-        // Only if it is empty.
+        // Succeeds only if it is empty.
         _ = fs::remove_dir(dir.join(BEFORE));
-        output::stdout(&format!("{} is as it was before\n", file.display()))?;
+        output::stdout(&format!("restored the previous {}\n", file.display()))?;
     } else {
         fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
         output::stdout(&format!("removed {}\n", file.display()))?;
@@ -253,23 +255,23 @@ fn remove(dir: &Path, name: &str) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// What is in one directory of hooks.
+/// The state of one hook.
 enum State {
     Missing,
-    /// There is a hook, and it is not ours.
+    /// There is a hook that is not from keyspill.
     Foreign,
-    /// It calls this program.
+    /// The hook calls this program.
     Installed(String),
 }
 
 pub fn status() -> anyhow::Result<Verdict> {
-    let repository = Repository::open(Path::new(".")).map_err(anyhow::Error::msg)?;
-    // Where git looks, which may be a directory for all repositories.
+    let repository = Repository::open(Path::new("."), environment()).map_err(anyhow::Error::msg)?;
+    // The directory that git searches, possibly one for all repositories.
     let dir = repository.hooks_dir().map_err(anyhow::Error::msg)?;
     let (own, is_husky) = match layout() {
         Ok(Layout::Dir(own)) => (own, false),
         Ok(Layout::Husky(own)) => (own, true),
-        // They are somebody else's for all repositories.
+        // The global hooks are not from keyspill.
         Err(_) => (dir.clone(), false),
     };
     let is_global = !is_husky && own != dir;
@@ -290,14 +292,14 @@ pub fn status() -> anyhow::Result<Verdict> {
             }
             State::Installed(program) => {
                 works = false;
-                format!("installed, but {program} is gone; run `keyspill {install} {}` again", kind.option())
+                format!("installed, but {program} no longer exists; run `keyspill {install} {}` again", kind.option())
             }
         };
         output::stdout(&format!("{name}: {line}\n"))?;
     }
     output::stdout(&format!("hooks are in {}\n", dir.display()))?;
     if is_global {
-        output::stdout(&format!("and those of this repository in {}\n", own.display()))?;
+        output::stdout(&format!("hooks of this repository are in {}\n", own.display()))?;
     }
     if works { Ok(Verdict::Clean) } else { Ok(Verdict::Incomplete) }
 }
@@ -305,7 +307,7 @@ pub fn status() -> anyhow::Result<Verdict> {
 fn state_of(file: &Path, is_husky: bool) -> anyhow::Result<State> {
     let text = read(file)?.unwrap_or_default();
     let is_ours = if is_husky { text.contains(HUSKY_START) } else { is_ours(&text) };
-    // One that only calls those of repositories does nothing itself.
+    // A forwarder only calls the repository's hook, so keyspill is not installed.
     if !is_ours || !text.contains("hook run") {
         return Ok(if text.is_empty() || is_ours { State::Missing } else { State::Foreign });
     }
@@ -313,10 +315,9 @@ fn state_of(file: &Path, is_husky: bool) -> anyhow::Result<State> {
     Ok(State::Installed(program.map(|program| program.replace(r"'\''", "'")).unwrap_or_default()))
 }
 
-/// The script of a hook: first what was there before and, if git looks into one directory for all, the repository's own;
-/// then keyspill.
+/// The script of a hook. It runs the previous hook, then, in a global hook, the repository's own, then keyspill.
 fn script(name: &str, program: &str, lenient: bool, is_global: bool) -> String {
-    // What git writes to a hook can be read once.
+    // Standard input can be read only once, so it is saved.
     let is_fed = Kind::ALL.iter().any(|kind| kind.name() == name && kind.is_fed());
     let (input, feed) =
         if is_fed { ("input=$(cat; echo x)\ninput=${input%x}\n", "printf '%s' \"$input\" | ") } else { ("", "") };
@@ -326,19 +327,19 @@ fn script(name: &str, program: &str, lenient: bool, is_global: bool) -> String {
     if is_global {
         text += &format!("{}if [ -x \"$own\" ]; then\n  {feed}\"$own\" \"$@\" || exit $?\nfi\n", own(name));
     }
-    // In place of the shell, where nothing has to be fed to it.
+    // Replace the shell if there is no input to feed.
     let start = if is_fed { feed } else { "exec " };
     text + &locate(program, lenient) + start + &call(name) + "\n"
 }
 
-/// The script of a hook that only calls the repository's own.
+/// The script of a hook that only calls the repository's own hook.
 fn forwarder(name: &str) -> String {
     format!("{HEAD}{}[ -x \"$own\" ] || exit 0\nexec \"$own\" \"$@\"\n", own(name))
 }
 
-const HEAD: &str = "#!/bin/sh\n# keyspill hook, version 1. `keyspill hook uninstall` takes it away.\n";
+const HEAD: &str = "#!/bin/sh\n# keyspill hook, version 1. `keyspill hook uninstall` removes it.\n";
 
-/// The lines that tell the repository's own hook.
+/// The lines that set the path of the repository's own hook.
 fn own(name: &str) -> String {
     format!("own=$(git rev-parse --git-common-dir 2>/dev/null) || own=\nown=\"$own/hooks/{name}\"\n")
 }
@@ -348,14 +349,20 @@ fn call(name: &str) -> String {
     format!("\"$keyspill\" hook run {name} -- \"$@\"")
 }
 
-/// The lines that locate keyspill, wherever it is now.
+/// The lines that locate keyspill: at its recorded path, else in PATH.
 fn locate(program: &str, lenient: bool) -> String {
     let quoted = program.replace('\'', r"'\''");
     let (verb, end) = if lenient { ("warning", "  exit 0\n") } else { ("error", "  exit 1\n") };
-    let hint =
-        if lenient { "nothing was scanned" } else { "nothing was scanned, so nothing passes; --no-verify passes once" };
+    let hint = if lenient {
+        "nothing was scanned"
+    } else {
+        "nothing was scanned, so the hook fails; --no-verify skips it once"
+    };
     format!(
-        "keyspill='{quoted}'\n[ -x \"$keyspill\" ] || keyspill=$(command -v keyspill) || keyspill=\nif [ -z \"$keyspill\" ]; then\n  echo \"keyspill: {verb}: keyspill is neither at \"'{quoted}'\" nor in PATH, and {hint}. Install it again, or remove $0.\" >&2\n{end}fi\n"
+        "keyspill='{quoted}'\n[ -x \"$keyspill\" ] || keyspill=$(command -v keyspill) || keyspill=\n\
+         if [ -z \"$keyspill\" ]; then\n  \
+         echo \"keyspill: {verb}: keyspill is neither at \"'{quoted}'\" nor in PATH; {hint}. \
+         Reinstall keyspill, or remove $0.\" >&2\n{end}fi\n"
     )
 }
 

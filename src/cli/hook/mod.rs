@@ -1,4 +1,4 @@
-//! `keyspill hook`: git hooks that stop keys before they are committed, pushed or received.
+//! `keyspill hook`: git hooks that block keys before they are committed, pushed or received.
 
 mod install;
 mod run;
@@ -9,35 +9,35 @@ use std::ffi::OsString;
 /// Subcommands of `hook`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Install hooks in the repository that the working directory is in.
+    /// Install hooks in the current repository.
     ///
-    /// A hook that is there already is kept, and runs first. Without an option, pre-commit is installed.
+    /// An existing hook is kept and runs first. Without options, the pre-commit hook is installed.
     Install {
         #[command(flatten)]
         kinds: Kinds,
-        /// For all repositories of this user: git then looks for hooks in one directory, from where those of each repository
-        /// are called, too.
+        /// Install for all repositories of this user: git then uses one hook directory, whose hooks also call each
+        /// repository's own.
         #[arg(long)]
         global: bool,
-        /// Let commits and pushes through if keyspill itself is not there any more, with a warning.
+        /// Only warn, and let commits and pushes through, if keyspill itself is no longer found.
         #[arg(long)]
         lenient: bool,
     },
-    /// Take hooks away again, and put back what was there.
+    /// Remove hooks and restore the previous ones.
     Uninstall {
         #[command(flatten)]
         kinds: Kinds,
-        /// Those for all repositories of this user.
+        /// Remove the hooks for all repositories of this user.
         #[arg(long)]
         global: bool,
     },
-    /// Tell which hooks are installed, and whether they work.
+    /// Show which hooks are installed and whether they work.
     Status,
-    /// Do what a hook does. Installed hooks call this.
+    /// Run a hook. Installed hooks call this.
     Run {
-        /// Which hook.
+        /// The hook.
         kind: Kind,
-        /// What git gives the hook.
+        /// Arguments that git passes to the hook.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
@@ -46,39 +46,39 @@ pub enum Command {
 /// Which hooks.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Kinds {
-    /// Before a commit, also that of a merge: what is staged.
+    /// Before a commit or merge commit: scan what is staged.
     #[arg(long)]
     pre_commit: bool,
-    /// Before a push: the commits that are new there.
+    /// Before a push: scan the commits that are new to the remote.
     #[arg(long)]
     pre_push: bool,
-    /// On a server, before a push is taken: the commits that are new here.
+    /// On a server, before a push is accepted: scan the commits that are new to it.
     #[arg(long)]
     pre_receive: bool,
-    /// After a commit's message was written: the message.
+    /// After a commit message is written: scan the message.
     #[arg(long)]
     commit_msg: bool,
 }
 
-/// A hook of git.
+/// A git hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
     /// Before a commit.
     PreCommit,
-    /// Before the commit of a merge without conflicts, for which git does not run the hook before.
+    /// Before a merge commit without conflicts, for which git does not run pre-commit.
     PreMergeCommit,
     /// Before a push.
     PrePush,
-    /// Before a push is taken.
+    /// Before a push is accepted.
     PreReceive,
-    /// After a commit's message was written.
+    /// After a commit message is written.
     CommitMsg,
 }
 
 impl Kind {
     const ALL: [Self; 5] = [Self::PreCommit, Self::PreMergeCommit, Self::PrePush, Self::PreReceive, Self::CommitMsg];
 
-    /// As git calls it.
+    /// Git's name for the hook.
     fn name(self) -> &'static str {
         match self {
             Self::PreCommit => "pre-commit",
@@ -99,7 +99,7 @@ impl Kind {
         }
     }
 
-    /// True if git writes to its standard input what is pushed.
+    /// True if git passes the pushed refs on standard input.
     fn is_fed(self) -> bool {
         matches!(self, Self::PrePush | Self::PreReceive)
     }

@@ -1,6 +1,7 @@
-//! What an installed hook does.
+//! Runs an installed hook.
 
 use super::Kind;
+use crate::cli::environment::environment;
 use crate::cli::output;
 use crate::cli::session::{self, Obeyed};
 use crate::finding::BlobPath;
@@ -8,48 +9,48 @@ use crate::finding::object::Oid;
 use crate::git::repository::Repository;
 use crate::git::staged::staged_paths;
 use crate::report::Verdict;
-use crate::report::brief::{self, Deed};
+use crate::report::hook::{self, HookAction};
 use crate::scan::{Pushed, Scan, Scope, Selection};
 use anyhow::{Context, bail};
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// The most that is read of a commit's message, in bytes.
+/// Maximum size that is read of a commit message, in bytes.
 const MOST_MESSAGE: u64 = 64 << 20;
 
-/// In the line below which `git commit -v` shows the changes, for reading only.
+/// The end of the line below which `git commit -v` shows the diff, which is not part of the message.
 const SCISSORS: &str = " ------------------------ >8 ------------------------";
 
 pub fn run(kind: Kind, args: &[OsString]) -> anyhow::Result<Verdict> {
     let here = Path::new(".");
-    let repository = Repository::open(here).map_err(anyhow::Error::msg)?;
+    let repository = Repository::open(here, environment()).map_err(anyhow::Error::msg)?;
     let root = repository.work_dir().unwrap_or(repository.git_dir()).to_owned();
     let obeyed = match kind {
-        // Whoever pushes must not be able to change what a server demands.
+        // A pusher must not be able to change the server's policy.
         Kind::PreReceive => Obeyed::Nothing,
-        // Nor may a file that nobody else will ever see let a key through.
+        // A file that nobody else will ever see must not let a key through, either.
         _ => Obeyed::Staged,
     };
     let session = session::Session::load(&root, obeyed, true);
     let mut scan = session.scan(vec![here.to_owned()]);
     let mut verdict = Verdict::Clean;
-    let (deed, command) = match kind {
+    let (action, command) = match kind {
         Kind::PreCommit | Kind::PreMergeCommit => {
             let others = not_staged(&repository, args)?;
             if !others.is_empty() {
                 let report = session.run(&session.scan(others));
-                output::diagnostics(&brief::write(&report, Deed::Check, session.fail_on, "keyspill scan"));
+                output::diagnostics(&hook::write(&report, HookAction::Check, session.fail_on, "keyspill scan"));
                 verdict = session.verdict(&report);
             }
             scan.scope = Scope::Staged { whole_files: false };
-            (Deed::Commit, "keyspill scan --staged")
+            (HookAction::Commit, "keyspill scan --staged")
         }
         Kind::CommitMsg => {
-            let file = args.first().context("git gives the hook commit-msg the file of the message; there is none")?;
+            let file = args.first().context("the commit-msg hook expects the path of the message file")?;
             scan.roots = vec![];
             scan.texts = vec![(PathBuf::from("commit message"), message(Path::new(file), &repository.comment_mark())?)];
-            (Deed::Commit, "look at the message")
+            (HookAction::Commit, "see the message")
         }
         Kind::PrePush => {
             let remote = args.first().map(|name| name.to_string_lossy().into_owned());
@@ -61,22 +62,22 @@ pub fn run(kind: Kind, args: &[OsString]) -> anyhow::Result<Verdict> {
                 None => pushed(&repository, &updates()?, remote.as_deref())?,
             };
             if_new(pushed, &mut scan);
-            (Deed::Push, "keyspill scan --range @{push}..")
+            (HookAction::Push, "keyspill scan --range @{push}..")
         }
         Kind::PreReceive => {
             let pushed = received(&repository, &updates()?)?;
             if_new(pushed, &mut scan);
-            (Deed::Receive, "keyspill scan --range BEFORE..AFTER")
+            (HookAction::Receive, "keyspill scan --range BEFORE..AFTER")
         }
     };
     let report = session.run(&scan);
-    let text = brief::write(&report, deed, session.fail_on, command);
+    let text = hook::write(&report, action, session.fail_on, command);
     output::diagnostics(&text);
     Ok(verdict.max(session.verdict(&report)))
 }
 
-/// Of the files that the pre-commit framework names, those that no commit is about to change: it was asked to look at them
-/// (`--all-files`, `--files`, `--from-ref`), and they are not staged.
+/// The files named by the pre-commit framework that are not staged: it was asked to check them (`--all-files`,
+/// `--files`, `--from-ref`), but no commit is about to change them.
 fn not_staged(repository: &Repository, names: &[OsString]) -> anyhow::Result<Vec<PathBuf>> {
     if names.is_empty() {
         return Ok(vec![]);
@@ -90,8 +91,8 @@ fn not_staged(repository: &Repository, names: &[OsString]) -> anyhow::Result<Vec
     Ok(names.iter().filter(is_other).map(PathBuf::from).collect())
 }
 
-/// What the pre-commit framework says is pushed, if it runs this hook: it has read standard input itself, and tells the
-/// rest in the environment. Source: <https://pre-commit.com/#pre-push>.
+/// What is being pushed, if the pre-commit framework runs this hook. The framework consumes standard input and passes
+/// the data in environment variables. Source: <https://pre-commit.com/#pre-push>.
 fn framework_update(repository: &Repository) -> anyhow::Result<Option<Update>> {
     if std::env::var_os("PRE_COMMIT").is_none() {
         return Ok(None);
@@ -101,7 +102,7 @@ fn framework_update(repository: &Repository) -> anyhow::Result<Option<Update>> {
     Ok(Some(Update { new: Some(new), old: None }))
 }
 
-/// Has the scan look at what is pushed; nothing if that is nothing.
+/// Limits the scan to what is pushed; to nothing if no refs are new.
 fn if_new(pushed: Pushed, scan: &mut Scan) {
     if pushed.new.is_empty() {
         scan.roots = vec![];
@@ -113,17 +114,17 @@ fn if_new(pushed: Pushed, scan: &mut Scan) {
     }
 }
 
-/// The message that `git commit` will record, so far as that can be told. `mark` is what comments start with.
+/// The message that `git commit` will record, as far as that can be determined. `mark` starts a comment.
 fn message(file: &Path, mark: &str) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
     let open = crate::file::open(file).and_then(|file| file.take(MOST_MESSAGE).read_to_end(&mut text));
-    open.with_context(|| format!("{}: the commit's message cannot be read", file.display()))?;
+    open.with_context(|| format!("cannot read the commit message in {}", file.display()))?;
     text.truncate(end_of_message(&text, mark));
     Ok(text)
 }
 
-/// Where the changes start that are only shown: below scissors, an explanation in comments, and then a diff. Scissors that
-/// somebody wrote are part of the message.
+/// Where git's scissors line starts: the one followed by comments and then a diff, which are only shown to the user.
+/// Scissors that somebody wrote are part of the message.
 fn end_of_message(text: &[u8], mark: &str) -> usize {
     let scissors = format!("{mark}{SCISSORS}");
     let lines: Vec<&[u8]> = text.split_inclusive(|&b| b == b'\n').collect();
@@ -140,54 +141,54 @@ fn end_of_message(text: &[u8], mark: &str) -> usize {
     text.len()
 }
 
-/// A ref that is to change.
+/// A ref update.
 struct Update {
-    /// What it points to after; none if it is deleted.
+    /// The new target; `None` if the ref is deleted.
     new: Option<Oid>,
-    /// What it points to before, on the other side; none if it is new there.
+    /// The old target on the receiving side; `None` if the ref is new there.
     old: Option<Oid>,
 }
 
-/// What git tells the hooks of pushes on standard input. `pre-push` gets `LOCAL-REF NEW REMOTE-REF OLD`, `pre-receive` gets
-/// `OLD NEW REF`. Source: githooks(5).
+/// The ref updates that git passes to push hooks on standard input. `pre-push` gets `LOCAL-REF NEW REMOTE-REF OLD`,
+/// `pre-receive` gets `OLD NEW REF`. Source: githooks(5).
 fn updates() -> anyhow::Result<Vec<Update>> {
     let mut text = Vec::new();
-    std::io::stdin().read_to_end(&mut text).context("cannot read what git says is pushed")?;
+    std::io::stdin().read_to_end(&mut text).context("cannot read the pushed refs from standard input")?;
     text.split(|&b| b == b'\n').filter(|line| !line.trim_ascii().is_empty()).map(update).collect()
 }
 
-/// What is pushed may be given as an expression with spaces in it, and names of refs are bytes.
+/// Parses one update. The local ref may be an expression with spaces in it, and ref names are bytes.
 fn update(line: &[u8]) -> anyhow::Result<Update> {
     let mut fields: Vec<&[u8]> = line.rsplitn(4, |&b| b == b' ').collect();
     fields.reverse();
     let (new, old) = match fields.as_slice() {
         [_, new, _, old] if Oid::from_hex(old).is_some() => (new, old),
         [old, new, _] => (new, old),
-        _ => bail!("standard input is not what git tells hooks of a push; see githooks(5)"),
+        _ => bail!("standard input is not a list of ref updates as git writes it; see githooks(5)"),
     };
     let oid = |hex: &[u8]| match Oid::from_hex(hex) {
         Some(oid) => Ok(Some(oid).filter(|oid| !oid.is_zero())),
         None => {
-            bail!("what git says is pushed is not named by SHA-1; other object formats are not supported yet")
+            bail!("an object id is not SHA-1; other object formats are not supported yet")
         }
     };
     Ok(Update { new: oid(new)?, old: oid(old)? })
 }
 
-/// What a push brings that is not there yet, as far as this side knows: what the refs had before, and what the remote had
-/// when it was last seen.
+/// What a push adds to the remote, as far as this side knows: the remote is assumed to have the refs' old targets and
+/// what its remote-tracking branches had when last transferred.
 fn pushed(repository: &Repository, updates: &[Update], remote: Option<&str>) -> anyhow::Result<Pushed> {
     let mut known: Vec<Oid> = updates.iter().filter_map(|update| update.old).collect();
     let seen = remote.map(|remote| format!("refs/remotes/{remote}/"));
     let refs = all_refs(repository)?;
     let of_remote = refs.iter().filter(|(name, _)| seen.as_ref().is_some_and(|seen| name.starts_with(seen.as_str())));
-    // Anyone can make a ref that says what a remote has.
+    // Anyone can create a remote-tracking ref, so only those that git transferred count.
     let genuine = of_remote.filter(|(name, target)| repository.is_as_transferred(name, *target));
     known.extend(genuine.map(|(_, target)| *target));
     Ok(Pushed { new: updates.iter().filter_map(|update| update.new).collect(), known })
 }
 
-/// What a push brings that no ref leads to yet.
+/// What a push adds that is not reachable from any ref yet.
 fn received(repository: &Repository, updates: &[Update]) -> anyhow::Result<Pushed> {
     let known = all_refs(repository)?.into_iter().map(|(_, target)| target).collect();
     Ok(Pushed { new: updates.iter().filter_map(|update| update.new).collect(), known })
@@ -212,7 +213,7 @@ mod tests {
         let scissors = format!("#{SCISSORS}\n");
         let shown = format!("fix\n{scissors}# Do not touch.\n# Ignored.\ndiff --git a/a b/a\n-key\n");
         assert_eq!(end(&shown, "#"), 4);
-        assert_eq!(end(&shown, ";"), shown.len(), "other comments are the message's own");
+        assert_eq!(end(&shown, ";"), shown.len(), "other comments belong to the message");
         for written in [format!("fix\n{scissors}key\n"), format!("fix x{scissors}diff --git"), "fix\n".to_owned()] {
             assert_eq!(end(&written, "#"), written.len(), "{written}");
         }

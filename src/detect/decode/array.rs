@@ -4,7 +4,7 @@ use super::{Decoded, Encoding};
 use crate::text::alphabet::PREFIXES;
 use std::ops::Range;
 
-/// What a list of the bytes of a key id starts with, as programs and people write it.
+/// The starts of byte lists of key ids, as programs and people write them.
 pub const ANCHORS: [&str; 12] = [
     "0x41, 0x",
     "0x41,0x",
@@ -20,11 +20,11 @@ pub const ANCHORS: [&str; 12] = [
     "'A','",
 ];
 
-/// Shorter lists are left as they are: they hold neither an id nor a secret.
+/// Minimum length of a list that is decoded: a shorter one contains neither an id nor a secret.
 const SHORTEST: usize = 16;
 
-/// How far to each side of an anchor text is decoded, in bytes: a list of 40 characters may take six bytes for each, and a
-/// second list be some lines away.
+/// How far to each side of an anchor text is decoded, in bytes: a list of 40 characters may take six bytes for each,
+/// and a second list may be some lines away.
 const REACH: usize = 2048;
 
 /// The text around a list of bytes, with all lists in it decoded.
@@ -48,7 +48,7 @@ impl ArrayText {
         if !PREFIXES.iter().any(|known| known.as_bytes() == prefix) {
             return None;
         }
-        // A list that is left as it is would be asked for again in what is decoded.
+        // A list left as it is would be matched again in the decoded text.
         if list(raw, anchor).len() < SHORTEST {
             return None;
         }
@@ -56,7 +56,7 @@ impl ArrayText {
         let mut decoded = Self { text: Vec::new(), positions: Vec::new() };
         let mut at = start;
         while at < end {
-            // A list starts after a bracket, or with what was asked for.
+            // A list starts after a bracket, or at the anchor.
             let elements = if at == anchor || at > 0 && matches!(raw[at - 1], b'{' | b'[' | b'(') {
                 list(raw, at)
             } else {
@@ -102,7 +102,7 @@ impl Decoded for ArrayText {
 /// One number or character of a list.
 struct Element {
     byte: u8,
-    /// Where it is written.
+    /// Where it starts.
     start: usize,
     /// Offset after the comma that follows it, and the white space after that.
     end: usize,
@@ -144,7 +144,7 @@ fn list(raw: &[u8], start: usize) -> Vec<Element> {
     let mut elements: Vec<Element> = Vec::new();
     let mut at = start + raw[start..].iter().take(100).take_while(|b| b.is_ascii_whitespace()).count();
     while at < start + REACH {
-        // Two that are not parted by a comma are none.
+        // Elements must be separated by a comma.
         let is_parted = elements.last().is_none_or(|last| raw[last.start..last.end].contains(&b','));
         match Element::read(raw, at).filter(|_| is_parted) {
             Some(element) => {

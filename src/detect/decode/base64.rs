@@ -1,7 +1,7 @@
 //! Base64-wrapped text (Kubernetes `data:`, whole `.env` files, mail bodies).
 //!
-//! Decoding starts only where the encoded spelling of a word such as `AKIA` stands. Which characters that is depends
-//! on the word's place in the groups of three bytes, so each word has three anchors.
+//! Decoding starts only where the encoded form of a word such as `AKIA` occurs. That form depends on the word's
+//! position in the groups of three bytes, so each word has three anchors.
 
 use super::wrapped::{Alphabet, Wrapped};
 use super::{Decoded, Encoding};
@@ -70,7 +70,7 @@ impl Decoded for Base64Text {
     }
 }
 
-/// Both alphabets: the standard one and that for URLs.
+/// Both alphabets: the standard and the URL-safe one.
 pub(super) static ALPHABET: Alphabet = {
     let mut alphabet = [false; 256];
     let mut byte = 0;

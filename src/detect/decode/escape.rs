@@ -1,5 +1,5 @@
-//! Escaped text: secrets whose `/` or `+` is escaped (`%2F`, JSON's `\/`, `\u002f`, `\x2b`, `\057`, `&#x2F;`, `=2F`) or that a
-//! soft line break cuts, and text that is escaped as a whole.
+//! Escaped text: secrets whose `/` or `+` is escaped (`%2F`, JSON's `\/`, `\u002f`, `\x2b`, `\057`, `&#x2F;`, `=2F`) or
+//! that are split by a soft line break, and text that is escaped as a whole.
 
 use super::{Decoded, Encoding};
 use crate::text::alphabet::{SECRET_LEN, is_base64};
@@ -8,19 +8,19 @@ use std::ops::Range;
 /// A text of 40 base64 characters of which at least one is escaped.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Escaped {
-    /// Where it stands, escapes included, as offsets in the searched text.
+    /// Its range, escapes included, as offsets in the searched text.
     pub span: Range<usize>,
     /// The 40 characters.
     pub value: String,
 }
 
-/// A secret with the `3D` of quoted-printable before it.
+/// Length of a secret with the `3D` of quoted-printable before it.
 const LONGEST: usize = SECRET_LEN + 2;
 
 /// Every [`Escaped`] that starts within `range` of `text`.
 pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
     let mut found = Vec::new();
-    // Most texts hold nothing that could begin an escape.
+    // Most texts contain nothing that could begin an escape.
     let within = &text[range.clone()];
     let is_quoted = |at| matches!(&within[at + 1..], [b'\n' | b'\r', ..] | [b'2', b'B' | b'F', ..]);
     if memchr::memchr3(b'%', b'\\', b'&', within).is_none()
@@ -38,7 +38,7 @@ pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
     let mut value = String::new();
     let mut escapes = 0;
     loop {
-        // Most characters are no escapes, and need no closer look.
+        // Most characters are not escapes, and need no closer look.
         let unit = match text.get(at) {
             Some(&byte) if is_base64(byte) => Some(Unit { meaning: Meaning::Character(byte), length: 1 }),
             Some(b'%' | b'\\' | b'&' | b'=' | 0xe2 | 0xc2) => unit(&text[at..]),
@@ -46,13 +46,13 @@ pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
         };
         match unit {
             Some(Unit { meaning: Meaning::Character(character), length }) if is_base64(character) => {
-                // More than this is not a secret; what matters is only that it stays longer.
+                // A longer value is not a secret; it only matters that it stays longer.
                 if value.len() <= LONGEST {
                     value.push(char::from(character));
                 }
                 escapes += usize::from(length > 1);
                 at += length;
-                // Too long already, and what comes after is another range's.
+                // Already too long, and what follows belongs to another range.
                 if value.len() > LONGEST && at >= range.end {
                     return found;
                 }
@@ -62,7 +62,7 @@ pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
                 at += length;
             }
             separator => {
-                // Quoted-printable's `=`; only where it leaves a secret, since `=` also comes before one.
+                // Quoted-printable's `=`; only if the rest is a secret, since `=` also precedes secrets.
                 if value.len() == LONGEST && value.starts_with("3D") && text[..start].ends_with(b"=") {
                     value.drain(..2);
                     start += 2;
@@ -91,7 +91,7 @@ struct Unit {
 enum Meaning {
     /// A byte, or the low byte of a character.
     Character(u8),
-    /// A line end that is not part of the text: quoted-printable's soft one, a shell's continuation.
+    /// A line end that is not part of the text: quoted-printable's soft line break, a shell's line continuation.
     Nothing,
 }
 
@@ -100,7 +100,7 @@ fn unit(text: &[u8]) -> Option<Unit> {
     let character = |code, length| Some(Unit { meaning: Meaning::Character(code), length });
     match text {
         [byte, ..] if is_base64(*byte) => character(*byte, 1),
-        // Encoded twice, the `%` is encoded, too.
+        // Encoded twice: the `%` itself is encoded.
         [b'%', b'2', b'5', a, b, ..] if hex(&[*a, *b]).is_some() => character(hex(&[*a, *b])?, 5),
         [b'%', a, b, ..] => character(hex(&[*a, *b])?, 3),
         [0xe2 | 0xc2, ..] => {
@@ -108,7 +108,7 @@ fn unit(text: &[u8]) -> Option<Unit> {
             Some(Unit { meaning: Meaning::Nothing, length: invisible.len() })
         }
         [b'\\', ..] => {
-            // A text within a text has its backslashes escaped, too.
+            // In a string within a string, backslashes are escaped too.
             let slashes = text.iter().take(MOST_BACKSLASHES).take_while(|&&b| b == b'\\').count();
             let Unit { meaning, length } = after_backslash(&text[slashes..])?;
             Some(Unit { meaning, length: slashes + length })
@@ -119,10 +119,10 @@ fn unit(text: &[u8]) -> Option<Unit> {
         }
         [b'=', b'\n', ..] => Some(Unit { meaning: Meaning::Nothing, length: 2 }),
         [b'=', b'\r', b'\n', ..] => Some(Unit { meaning: Meaning::Nothing, length: 3 }),
-        // Only these are in a secret or before one: what else follows a `=` is a value.
+        // Only these occur in a secret or before one: anything else after `=` is a value.
         [b'=', b'2', b'B', ..] => character(b'+', 3),
         [b'=', b'2', b'F', ..] => character(b'/', 3),
-        // Text that is quoted as a whole.
+        // Text that is quoted-printable as a whole.
         [b'=', a @ (b'0' | b'2'..=b'7'), b @ (b'0'..=b'9' | b'A'..=b'F')]
         | [b'=', a @ (b'0' | b'2'..=b'7'), b @ (b'0'..=b'9' | b'A'..=b'F'), b'=' | b'\n' | b'\r', ..] => {
             character(hex(&[*a, *b])?, 3)
@@ -133,11 +133,11 @@ fn unit(text: &[u8]) -> Option<Unit> {
 
 const MOST_BACKSLASHES: usize = 8;
 
-/// Characters that nobody sees, and that web pages, chat and word processors put between others: zero-width space, non-joiner
-/// and joiner, word joiner, soft hyphen.
+/// Invisible characters that web pages, chat and word processors insert: zero-width space, non-joiner and joiner, word
+/// joiner, soft hyphen.
 pub const INVISIBLE: [&[u8]; 5] = [b"\xe2\x80\x8b", b"\xe2\x80\x8c", b"\xe2\x80\x8d", b"\xe2\x81\xa0", b"\xc2\xad"];
 
-/// The prefixes of ids that users and roles have, cut by such a character: as much of them as tells.
+/// The prefixes of ids that users and roles have, split by such a character: as much of them as is distinctive.
 pub fn cut_prefixes(invisible: &[u8]) -> Vec<Vec<u8>> {
     let mut cuts = Vec::new();
     for prefix in [b"AKIA", b"ASIA"] {
@@ -153,7 +153,7 @@ pub fn cut_prefixes(invisible: &[u8]) -> Vec<Vec<u8>> {
     cuts
 }
 
-/// Blanks that YAML leaves out where a line is folded.
+/// Maximum number of blanks that YAML drops where a line is folded.
 const MOST_INDENT: usize = 200;
 
 fn after_backslash(text: &[u8]) -> Option<Unit> {
@@ -162,7 +162,7 @@ fn after_backslash(text: &[u8]) -> Option<Unit> {
         [b'/', ..] => character(b'/', 1),
         [b'u', b'0', b'0', a, b, ..] => character(hex(&[*a, *b])?, 5),
         [b'x', a, b, ..] => character(hex(&[*a, *b])?, 3),
-        // As `echo -e` and `printf '%b'` have it.
+        // The octal syntax of `echo -e` and `printf '%b'`.
         [b'0', a @ b'0'..=b'1', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] => {
             character((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'), 4)
         }
@@ -204,8 +204,8 @@ fn hex(digits: &[u8]) -> Option<u8> {
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// How many bytes at the start of the base64 run at `start` belong to an escape that began before it, as the `n` of
-/// `\nAKIA` or the `3D` of `%3DAKIA`.
+/// How many bytes at the start of the base64 run at `start` belong to an escape that began before it, such as the `n`
+/// of `\nAKIA` or the `3D` of `%3DAKIA`.
 pub fn tail_of_escape(text: &[u8], start: usize) -> usize {
     // An escape is at most 6 bytes and begins at most one byte before the run.
     let Some(before) = start.checked_sub(1) else { return 0 };
@@ -215,7 +215,7 @@ pub fn tail_of_escape(text: &[u8], start: usize) -> usize {
     unit(&text[before..]).map_or(0, |unit| unit.length - 1)
 }
 
-/// The `length` characters from offset `start` on, if a soft line break cuts them, and where they stand.
+/// The `length` characters from offset `start` on, if a soft line break splits them, and their range.
 pub fn unfold(text: &[u8], start: usize, length: usize) -> Option<(Vec<u8>, Range<usize>)> {
     let mut at = start;
     let mut value = Vec::with_capacity(length);
@@ -230,10 +230,10 @@ pub fn unfold(text: &[u8], start: usize, length: usize) -> Option<(Vec<u8>, Rang
     (at - start > length).then_some((value, start..at))
 }
 
-/// A letter may have so many bytes of letters and invisible characters before it, and be within a prefix.
+/// Maximum number of bytes, of letters and invisible characters, before a letter within a prefix.
 const MOST_BEFORE: usize = 12;
 
-/// True if a key id's prefix starts at an offset, some of it escaped or cut.
+/// True if a key id's prefix starts at an offset, partly escaped or split.
 fn has_prefix(raw: &[u8], start: usize) -> bool {
     let mut prefix = Vec::new();
     let mut at = start;
@@ -247,7 +247,7 @@ fn has_prefix(raw: &[u8], start: usize) -> bool {
     crate::text::alphabet::PREFIXES.iter().any(|known| known.as_bytes() == prefix)
 }
 
-/// Text of which even letters are escaped, decoded.
+/// Text in which even letters are escaped, decoded.
 #[derive(Debug)]
 pub struct EscapedText {
     text: Vec<u8>,
@@ -259,8 +259,8 @@ impl EscapedText {
     /// How far to each side of an anchor text is decoded, in bytes.
     const REACH: usize = 4096;
 
-    /// Decodes the line around the escaped or cut letter at offset `anchor`. `None` if a key id's prefix does not start
-    /// there, or with one of the few letters before it.
+    /// Decodes the line around the escaped or split letter at offset `anchor`. `None` if a key id's prefix does not
+    /// start there, or at one of the few letters before it.
     pub fn around(raw: &[u8], anchor: usize) -> Option<Self> {
         let starts = (anchor.saturating_sub(MOST_BEFORE)..=anchor).rev();
         let anchor = starts
@@ -270,7 +270,7 @@ impl EscapedText {
         let start = memchr::memrchr(b'\n', &raw[from..anchor]).map_or(from, |newline| from + newline + 1);
         let mut decoded = Self { text: Vec::new(), positions: Vec::new() };
         let mut at = start;
-        // An escape that is cut at the start is read as what it looks like.
+        // An escape that is cut off at the start is read literally.
         while let Some(&byte) = raw.get(at).filter(|b| **b != b'\n' && at < anchor + Self::REACH) {
             let (character, length) = match unit(&raw[at..]) {
                 Some(Unit { meaning: Meaning::Character(character), length }) => (character, length),

@@ -1,4 +1,4 @@
-//! Text in another encoding, and the way back: every decoded byte knows where in the raw bytes it came from.
+//! Text in another encoding, and the way back: every decoded byte can be traced to the raw bytes it came from.
 
 pub mod array;
 pub mod base64;
@@ -16,8 +16,8 @@ use std::ops::Range;
 pub trait Decoded {
     /// The text.
     fn text(&self) -> &[u8];
-    /// The raw bytes that hold `range` of the text, as offsets in the blob that was decoded.
+    /// The raw bytes of `range` of the text, as offsets in the blob that was decoded.
     fn raw(&self, range: Range<usize>) -> Range<usize>;
-    /// Which encoding was undone.
+    /// The encoding it was decoded from.
     fn encoding(&self) -> Encoding;
 }

@@ -1,4 +1,4 @@
-//! Compressed text in base64, as Helm keeps its releases and cloud-init and AWS Lambda take their files.
+//! Compressed text in base64, as used by Helm for releases, and by cloud-init and AWS Lambda for files.
 
 use super::base64::{ALPHABET, sextet};
 use super::{Decoded, Encoding};
@@ -13,7 +13,7 @@ pub enum Compression {
     Gzip,
     /// RFC 1950.
     Zlib,
-    /// As `zip` writes it; all files of the archive.
+    /// A ZIP archive; all its files.
     Zip,
     /// <https://tukaani.org/xz/xz-file-format.txt>.
     Xz,
@@ -23,11 +23,11 @@ pub enum Compression {
     Zstd,
 }
 
-/// The most memory that a compressed text may ask for, in bytes.
+/// Maximum memory that a compressed text may require, in bytes.
 const MAX_MEMORY: u64 = 64 << 20;
 
 impl Compression {
-    /// How that is compressed of which the base64 starts so: by the magic bytes of each format.
+    /// The compression of something whose base64 starts like this, by the magic bytes of each format.
     pub fn of(base64: &[u8]) -> Option<Self> {
         match base64 {
             // 1f 8b 08, RFC 1952.
@@ -43,7 +43,7 @@ impl Compression {
         }
     }
 
-    /// Unpacks as far as it goes.
+    /// Unpacks as far as possible.
     fn unpack(self, packed: &mut Base64Reader, text: &mut Vec<u8>, most: usize) -> std::io::Result<usize> {
         let memory = u32::try_from(MAX_MEMORY >> 10).unwrap_or(u32::MAX);
         match self {
@@ -65,7 +65,7 @@ impl Compression {
     }
 }
 
-/// Unpacks the files that an archive lists or, if its list is cut off, those that follow each other.
+/// Unpacks the files that an archive lists or, if its list is cut off, the entries one after the other.
 fn unpack_zip(bytes: &[u8], text: &mut Vec<u8>, most: usize) -> std::io::Result<usize> {
     let mut add = |file: &mut dyn Read| {
         let left = most.saturating_sub(text.len());
@@ -75,7 +75,7 @@ fn unpack_zip(bytes: &[u8], text: &mut Vec<u8>, most: usize) -> std::io::Result<
     };
     if let Ok(mut archive) = zip::ZipArchive::new(Cursor::new(bytes)) {
         for index in 0..archive.len() {
-            // One that is damaged costs itself.
+            // A damaged file loses only itself.
             _ = archive.by_index(index).map(|mut file| add(&mut file));
         }
     } else {
@@ -97,16 +97,16 @@ pub struct PackedText {
 }
 
 impl PackedText {
-    /// Unpacks what starts at offset `start`, to `most` bytes. `None` if it is no compressed text after all.
+    /// Unpacks what starts at offset `start`, up to `most` bytes. `None` if it is not compressed text after all.
     pub fn at(raw: &[u8], start: usize, compression: Compression, most: usize) -> Option<Self> {
         let mut base64 = Base64Reader { raw, at: start, bits: 0, count: 0 };
         let mut text = Vec::new();
-        // What is damaged or cut is read as far as that goes.
+        // Damaged or truncated data is read as far as possible.
         _ = compression.unpack(&mut base64, &mut text, most);
         (!text.is_empty()).then_some(Self { text, compression, span: start..base64.at })
     }
 
-    /// The same, to remember only what was read.
+    /// Drops the text and keeps only the record of what was read.
     #[must_use]
     pub fn without_text(self) -> Self {
         Self { text: Vec::new(), ..self }
@@ -132,7 +132,7 @@ impl Decoded for PackedText {
     }
 }
 
-/// The bytes that base64 characters stand for, up to what is neither one nor white space, escaped or not.
+/// The bytes encoded in base64, up to a character that is neither base64 nor white space, escaped or not.
 struct Base64Reader<'a> {
     raw: &'a [u8],
     at: usize,
@@ -154,7 +154,7 @@ impl Read for Base64Reader<'_> {
                     written += 1;
                 }
             } else if byte == b'\\' && matches!(self.raw.get(self.at + 1), Some(b'n' | b'r' | b'/')) {
-                // In a text of JSON, line ends and slashes are escaped.
+                // In a JSON string, line ends and slashes are escaped.
                 self.at += usize::from(self.raw[self.at + 1] != b'/');
             } else if !matches!(byte, b'\n' | b'\r' | b' ' | b'\t') {
                 break;

@@ -1,4 +1,4 @@
-//! What a long run of base64 characters holds, by its first few: most are data of other kinds, and are left alone.
+//! The content of a long base64 run, judged by its first few characters: most runs are other data, and left alone.
 
 use super::base64::sextet;
 use super::escape;
@@ -6,33 +6,33 @@ use super::packed::Compression;
 use crate::text::alphabet::is_base64;
 use std::ops::Range;
 
-/// Text that is packed in such a way that no word in it can be looked for.
+/// Text that is packed so that no word in it can be searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packed {
-    /// In base64, and that in base64 once more.
+    /// In base64, twice.
     Base64Twice,
     /// In hexadecimal digits.
     Hex,
-    /// Compressed, and in base64.
+    /// Compressed, then base64.
     Compressed(Compression),
 }
 
-/// What is shorter holds no more than an id.
+/// Minimum length of a run that is examined: a shorter one contains no more than an id.
 const SHORTEST: usize = 45;
 
-/// So many characters of base64 are decoded to tell: of random ones, 2 in 10¹¹ hold base64.
+/// Number of base64 characters decoded to decide: of random ones, 2 in 10¹¹ contain base64.
 const TELLING: usize = 24;
 
 /// Length of a secret with a line end in base64.
 const LONGEST_SECRET: usize = 56;
 
-/// So many digits: of random ones, 1 in 10,000 hold text.
+/// Number of digits decoded to decide: of random ones, 1 in 10,000 contain text.
 const TELLING_DIGITS: usize = 24;
 
 impl Packed {
-    /// What the maximal run may hold, and where that starts.
+    /// What the maximal run may contain, and where that starts.
     pub fn of(text: &[u8], run: &Range<usize>) -> Option<(Self, usize)> {
-        // Hashes of this length are what most runs are.
+        // Most runs are hashes of a length below this.
         if run.len() < SHORTEST {
             return None;
         }
@@ -52,11 +52,11 @@ impl Packed {
             }
             return starts_text(&bytes).then_some((Self::Hex, start));
         }
-        // What is no longer is a secret in base64, which is looked at as such.
+        // If not longer, it may be a secret in base64, which is handled as such.
         if run.len() <= LONGEST_SECRET {
             return None;
         }
-        // Three bytes in four characters; the first group rules most out.
+        // Four characters are three bytes; the first group rules most runs out.
         let holds_base64 = |group: &[u8; 4]| {
             let bits = group.iter().fold(0u32, |bits, &b| bits << 6 | u32::from(sextet(b)));
             bits.to_be_bytes()[1..].iter().all(|&b| is_base64(b) || matches!(b, b'\n' | b'\r' | b'-' | b'_'))

@@ -1,14 +1,14 @@
-//! UTF-16 and UTF-32: whole files that say so with a byte order mark, and stretches of UTF-16 inside anything else.
+//! UTF-16 and UTF-32: whole files, and stretches of UTF-16 inside anything else.
 
 use super::Decoded;
 use crate::finding::Encoding;
 use crate::text::wide::{ByteOrder, Wide, characters};
 use std::ops::Range;
 
-/// Every this many units of raw text the decoder notes where it is, so that going back costs little memory.
+/// Number of raw units between the decoder's checkpoints, which make mapping back cheap in memory.
 const CHECKPOINT: usize = 4096;
 
-/// Wide text, decoded to UTF-8; a unit that is no character becomes U+FFFD.
+/// Wide text, decoded to UTF-8; an invalid unit becomes U+FFFD.
 #[derive(Debug)]
 pub struct WideText<'a> {
     raw: &'a [u8],
@@ -20,7 +20,7 @@ pub struct WideText<'a> {
 }
 
 impl<'a> WideText<'a> {
-    /// A whole file, the byte order mark left out.
+    /// Decodes a whole file, without the byte order mark.
     pub fn file(raw: &'a [u8], wide: Wide) -> Self {
         let start = wide.mark_length(raw);
         Self::decode(raw, start..raw.len() - raw.len() % wide.unit_length(), wide)
@@ -30,14 +30,15 @@ impl<'a> WideText<'a> {
     /// `None` if the letter is not part of such text.
     pub fn around(raw: &'a [u8], letter: usize) -> Option<Self> {
         // The letter's zero byte comes after it in little-endian text, before it in big-endian text. In the middle of a
-        // word both stand there; the order is told by what comes before the word, or after it.
+        // word there is one on both sides; what comes before or after the word shows the order.
         let fits = |order: ByteOrder| {
             let unit = if order == ByteOrder::Little { letter } else { letter.checked_sub(1)? };
             let extent = grow(raw, unit, order);
             (extent.len() >= 16).then_some((extent, order))
         };
         let candidates = [fits(ByteOrder::Little), fits(ByteOrder::Big)].into_iter().flatten();
-        // ASCII between zero bytes reads well either way, but for a character at one end. Wide text lies at even offsets.
+        // ASCII between zero bytes reads well either way, except for a character at one end. Wide text is at even
+        // offsets.
         let (extent, order) = candidates.max_by_key(|(extent, order)| {
             (ascii_units(&raw[extent.clone()], *order), extent.start.is_multiple_of(2))
         })?;

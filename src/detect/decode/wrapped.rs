@@ -1,14 +1,14 @@
-//! Encoded text that may be wrapped over several lines: where its characters stand.
+//! Encoded text that may be wrapped over several lines: the positions of its characters.
 
 use std::ops::Range;
 
 /// How far to each side of an anchor text is read, in characters.
 const REACH: usize = 64 << 10;
 
-/// Shortest line, in characters, that is taken to go on in the next line.
+/// Minimum length of a line, in characters, that may continue on the next line.
 const SHORTEST_WRAP: usize = 20;
 
-/// The characters around an anchor, as stretches without anything between them.
+/// The characters around an anchor, as contiguous stretches.
 #[derive(Debug)]
 pub(super) struct Wrapped {
     /// Raw bytes of each stretch, and how many characters there are before it. In order.
@@ -20,8 +20,8 @@ pub(super) struct Wrapped {
 pub(super) type Alphabet = [bool; 256];
 
 impl Wrapped {
-    /// The characters around offset `anchor`, over line ends between long lines and the white space that indents them;
-    /// and how many of them stand before the anchor.
+    /// The characters around offset `anchor`, across line ends between long lines and the white space that indents
+    /// them; and how many of them precede the anchor.
     pub fn around(raw: &[u8], anchor: usize, alphabet: &Alphabet) -> (Self, usize) {
         let mut stretches = before(raw, anchor, alphabet);
         stretches.reverse();
@@ -36,7 +36,7 @@ impl Wrapped {
         (Self { stretches, length }, left)
     }
 
-    /// Leaves the first `count` characters out.
+    /// Drops the first `count` characters.
     pub fn skip(&mut self, mut count: usize) {
         let mut length = 0;
         for (before, stretch) in &mut self.stretches {
@@ -57,7 +57,7 @@ impl Wrapped {
         all
     }
 
-    /// Raw offset of a character; there are more than `index` of them.
+    /// Raw offset of the character at `index`, which must exist.
     pub fn raw_offset(&self, index: usize) -> usize {
         let (before, stretch) = &self.stretches[self.stretches.partition_point(|(before, _)| *before <= index) - 1];
         stretch.start + (index - before)
@@ -78,7 +78,7 @@ fn before(raw: &[u8], anchor: usize, alphabet: &Alphabet) -> Vec<Range<usize>> {
     loop {
         let reach = end - end.min(REACH - length);
         let run = raw[reach..end].iter().rev().take_while(|&&b| alphabet[usize::from(b)]).count();
-        // The first line of a block often stands after a name; the anchor's own line may be cut by the anchor.
+        // The first line of a block often follows a name; the anchor's own line may be cut by the anchor.
         if !stretches.is_empty() && run < SHORTEST_WRAP {
             return stretches;
         }

@@ -1,4 +1,4 @@
-//! The searches 32 bytes at a time. The only module of the crate with `unsafe` code.
+//! The searches, 32 bytes at a time, with AVX2 intrinsics (`unsafe` code).
 //!
 //! Measured gain over the scalar twin on source text: `benches/README.md`.
 
@@ -13,7 +13,7 @@ use std::arch::x86_64::{
 };
 use std::ops::Range;
 
-/// Proof that the processor has AVX2: there is no other way to make one than [`Finder::detect`].
+/// Proof that the processor has AVX2: only [`Finder::detect`] can create one.
 #[derive(Clone, Copy)]
 pub(super) struct Finder(());
 
@@ -23,13 +23,13 @@ impl Finder {
         is_x86_feature_detected!("avx2").then_some(Self(()))
     }
 
-    /// As [`super::base64_runs`].
+    /// Like [`super::base64_runs`].
     pub(super) fn base64_runs(self, haystack: &[u8], found: &mut Vec<Range<usize>>) {
         // SAFETY: a `Finder` exists only where AVX2 was detected.
         unsafe { base64_runs(haystack, found) }
     }
 
-    /// As [`Literals::find`], but not in order.
+    /// Like [`Literals::find`], but unordered.
     pub(super) fn literals(self, literals: &Literals, haystack: &[u8], found: &mut Vec<Occurrence>) {
         // SAFETY: a `Finder` exists only where AVX2 was detected.
         unsafe { find_literals(literals, haystack, found) }
@@ -56,8 +56,8 @@ fn chunk<const N: usize>(window: &[u8], offset: usize) -> &[u8; N] {
     window[offset..].first_chunk().expect("the window is longer than offset + N")
 }
 
-/// Any run of 40 covers one of the 16-byte probes that start 25 bytes apart (16 + 25 - 1 = 40), so only 16 bytes in
-/// 25 are looked at, and the edges of a run only where a probe lies wholly inside one.
+/// Any run of 40 covers one of the 16-byte probes that start 25 bytes apart (16 + 25 - 1 = 40), so only 16 bytes in 25
+/// are examined, and the edges of a run only where a probe lies wholly inside one.
 #[target_feature(enable = "avx2")]
 fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
     const PROBE: usize = 16;
@@ -67,7 +67,7 @@ fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
     let Some(last) = haystack.len().checked_sub(STEP) else { return scalar::base64_runs(haystack, found) };
     let class = Base64Class::new();
     let mut at = 0;
-    // Every run that starts before `judged` has been looked at, and no run crosses it.
+    // Every run that starts before `judged` has been examined, and no run crosses it.
     let mut judged = 0;
     loop {
         let window: &[u8; STEP] = chunk(haystack, at);
@@ -205,7 +205,7 @@ fn store(vector: __m256i) -> [u8; 32] {
     bytes
 }
 
-/// Nibble tables that tell the 64 base64 characters from all others with two shuffles.
+/// Nibble tables that distinguish the 64 base64 characters from all others with two shuffles.
 ///
 /// A byte is in the class if its high nibble's row (a bit) is set in its low nibble's entry.
 struct Base64Class {
@@ -217,7 +217,8 @@ impl Base64Class {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn new() -> Self {
-        // Rows: bit 0 for 0x2_, which holds + and /; bit 1 for 0x3_ (digits); bit 2 for 0x4_ and 0x6_; bit 3 for 0x5_ and 0x7_.
+        // Rows: bit 0 for 0x2_, which has + and /; bit 1 for 0x3_ (digits); bit 2 for 0x4_ and 0x6_; bit 3 for 0x5_ and
+        // 0x7_.
         const HIGH: [u8; 16] = [0, 0, 1, 2, 4, 8, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0];
         const LOW: [u8; 16] = {
             let mut table = [0; 16];

@@ -1,28 +1,28 @@
-//! A search for some dozens of short literals at once.
+//! Searches for several dozen short literals at once.
 //!
-//! On AVX2 and NEON this is the algorithm called Teddy (from Hyperscan): each literal is known by four of its bytes, the
-//! literals are put into eight buckets, and for each position two table look-ups a byte tell in which buckets a
-//! literal may stand there. Unlike the one in `aho-corasick`, which stands in elsewhere and is the
-//! specification, it takes the four rarest bytes of a literal rather than its first, and any number of literals.
-//! Measured, for the same literals, in `benches/README.md`.
+//! On AVX2 and NEON this is the algorithm called Teddy (from Hyperscan): each literal is represented by four of its
+//! bytes, the literals are put into eight buckets, and for each position two table look-ups per byte show in which
+//! buckets a literal may occur there. Unlike the one in `aho-corasick`, which is used elsewhere and is the
+//! specification, it takes the four rarest bytes of a literal rather than its first, and any number of literals. For
+//! benchmarks with the same literals, see `benches/README.md`.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::cmp::Reverse;
 use std::sync::OnceLock;
 
-/// Bytes of a literal that are looked at before the rest.
+/// Number of bytes of a literal that are checked before the rest.
 pub(super) const WINDOW: usize = 4;
 
 /// Literals to search for.
 #[derive(Debug)]
 pub struct Literals {
     texts: Vec<Vec<u8>>,
-    /// Made when it is needed: where a search is vectorised, never.
+    /// Built on demand; never, where a search is vectorised.
     automaton: OnceLock<AhoCorasick>,
     fingerprints: Fingerprints,
 }
 
-/// An occurrence: the offset of its first byte, and which literal it is of.
+/// An occurrence: the offset of its first byte, and the index of the literal.
 pub type Occurrence = (usize, usize);
 
 impl Literals {
@@ -66,7 +66,7 @@ impl Literals {
         self.find_scalar(haystack, found);
     }
 
-    /// As [`Self::find`], with the automaton.
+    /// Like [`Self::find`], with the automaton.
     pub fn find_scalar(&self, haystack: &[u8], found: &mut Vec<Occurrence>) {
         let before = found.len();
         let automaton = self.automaton.get_or_init(|| {
@@ -82,11 +82,11 @@ impl Literals {
         &self.fingerprints
     }
 
-    /// Checks a position at which the windows of some `buckets` (a bit each) may start.
+    /// Checks a position at which the windows of some `buckets` (one bit each) may start.
     pub(super) fn verify(&self, haystack: &[u8], window: usize, buckets: u8, found: &mut Vec<Occurrence>) {
         let Some(here) = haystack.get(window..).and_then(|rest| rest.first_chunk::<WINDOW>()) else { return };
         let set = (0..8).filter(|bucket| buckets >> bucket & 1 == 1);
-        // Nibbles of several windows make up others, so most that get here are none.
+        // The nibbles of several windows combine into others, so most that get here are false alarms.
         let known =
             set.flat_map(|bucket: usize| &self.fingerprints.buckets[bucket]).filter(|known| known.window == *here);
         for &Known { literal, offset, .. } in known {
@@ -141,7 +141,7 @@ impl Fingerprints {
             let best = add(&mut sets, &mut chances, window);
             buckets[best].push(Known { window, literal, offset });
         }
-        // Those that came early did not know who would join them.
+        // The early ones were placed before it was known what would join them.
         for _ in 0..IMPROVEMENTS {
             for from in 0..buckets.len() {
                 for index in (0..buckets[from].len()).rev() {
@@ -164,7 +164,7 @@ impl Fingerprints {
     }
 }
 
-/// So often all literals are asked again which bucket they would rather be in.
+/// How many times all literals may move to a cheaper bucket.
 const IMPROVEMENTS: usize = 4;
 
 /// The bucket in which a window costs least.
@@ -173,7 +173,7 @@ fn cheapest(sets: &[Bucket; 8], chances: &[f64; 8], window: [u8; WINDOW]) -> usi
     (0..sets.len()).min_by(|&a, &b| cost[a].total_cmp(&cost[b])).unwrap_or(0)
 }
 
-/// The nibbles that occur in a bucket at each place of a window, a bit each.
+/// The nibbles that occur in a bucket at each place of a window, one bit each.
 #[derive(Clone, Copy, Default)]
 struct Bucket {
     low: [u16; WINDOW],
@@ -200,8 +200,8 @@ impl Bucket {
     }
 }
 
-/// The sums of [`commonness`] of the bytes with a high nibble and any of a set of low ones: for its first and its last eight,
-/// a bit each. They are looked up thousands of times at each start.
+/// Sums of [`commonness`] over the bytes with one high nibble and a set of low ones: for the first eight and the last
+/// eight, one bit each. They are looked up thousands of times at each start.
 static COMMONNESS: [[[u32; 256]; 2]; 16] = {
     let mut sums = [[[0; 256]; 2]; 16];
     let mut index = 0;

@@ -1,7 +1,7 @@
-//! The two byte-level searches everything else hangs on: for literals and for long base64 runs.
+//! The two byte-level searches that everything else depends on: for literals and for long base64 runs.
 //!
-//! They run over every byte of every blob, so they are vectorised where the machine allows it: both with AVX2, that for
-//! literals with NEON. The scalar twins are the specification: property tests hold them equal.
+//! They run over every byte of every blob, so they are vectorised where the machine allows it: both with AVX2, the
+//! literal search also with NEON. The scalar versions are the specification: property tests check that they agree.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

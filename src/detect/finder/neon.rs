@@ -1,6 +1,6 @@
-//! The search for literals on ARM, 64 bytes at a time: NEON is a part of every 64-bit processor of this kind.
+//! The search for literals on ARM, 64 bytes at a time: every 64-bit ARM processor has NEON.
 //!
-//! The same as in `avx2.rs`, with registers of 16 bytes.
+//! The same as in `avx2.rs`, with 16-byte registers.
 
 #![allow(unsafe_code)]
 
@@ -12,11 +12,11 @@ use std::arch::aarch64::{
 /// Bytes of a register.
 const LANES: usize = 16;
 
-/// Positions that are looked at in one step, and the bytes that this takes.
+/// Positions searched in one step, and the bytes needed for that.
 const STEP: usize = 4 * LANES;
 const SPAN: usize = STEP + WINDOW - 1;
 
-/// As [`Literals::find`], but not in order.
+/// Like [`Literals::find`], but unordered.
 pub(super) fn literals(literals: &Literals, haystack: &[u8], found: &mut Vec<Occurrence>) {
     let buckets = Buckets::new(literals.fingerprints());
     let Some(last) = haystack.len().checked_sub(SPAN) else {
@@ -63,7 +63,7 @@ impl Buckets {
     /// The buckets of which a window may start at each of the 16 positions from `offset` on.
     #[inline]
     fn of(&self, span: &[u8; SPAN], offset: usize) -> uint8x16_t {
-        // SAFETY: these only compute on registers, and NEON is there on every aarch64.
+        // SAFETY: these only compute on registers, and every aarch64 processor has NEON.
         unsafe {
             let mut buckets = vdupq_n_u8(0xff);
             for place in 0..WINDOW {

@@ -1,4 +1,4 @@
-//! The search for runs one byte at a time: its specification, and what runs where there is no AVX2.
+//! The search for runs, one byte at a time: the specification, and the fallback without AVX2.
 
 use crate::text::alphabet::{SECRET_LEN, is_base64};
 use std::ops::Range;
@@ -8,7 +8,7 @@ pub fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
     base64_runs_from(haystack, 0, found);
 }
 
-/// As [`base64_runs`], for runs that start at or after `start`, which must not lie inside a run.
+/// Like [`base64_runs`], for runs that start at or after `start`, which must not lie inside a run.
 ///
 /// A run of 40 that starts at or after `i` covers the byte at `i + 39`; looking backwards from there,
 /// the first byte of another class tells how far the search may jump (as in Boyer-Moore).

@@ -1,7 +1,7 @@
 //! IAM's credential report: a row for each user, with the age and use of passwords and keys, but no key.
 //!
-//! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_getting-report.html>. The CLI wraps the same
-//! table, in base64, in JSON that also tells when it was made.
+//! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_getting-report.html>. The CLI wraps the
+//! same table, in base64, in JSON that also says when it was generated.
 
 use super::{Observation, Surroundings};
 use crate::credential::AccountId;
@@ -11,24 +11,24 @@ use jiff::Timestamp;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// How the table starts: a whole number of base64's groups, so that they are known, too.
+/// The start of the table: a whole number of base64 groups, so that their encoded form is known, too.
 pub const START: &[u8; 27] = b"user,arn,user_creation_time";
 
 /// What the table calls the root user.
 const ROOT: &[u8] = b"<root_account>";
 
-/// A key is to be rotated at least so often, in days.
+/// Maximum age of a key before it should be rotated, in days.
 const ROTATION: i64 = 90;
-/// What was not used for so long is to be taken away, in days.
+/// Maximum time without use before a credential should be removed, in days.
 const UNUSED: i64 = 45;
-/// The root user is used of late if in so many days.
+/// Maximum time since a use of the root user that counts as recent, in days.
 const RECENT: i64 = 90;
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// What the report in `text` tells against its users.
+/// The problems of users that the report in `text` shows.
 pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
-    // Only a file, or what is wrapped: documentation shows tables, too.
+    // Only a whole file, or a wrapped table: documentation contains tables, too.
     let table = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
     if !table.starts_with(START) {
         return vec![];
@@ -52,7 +52,7 @@ pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
     seen
 }
 
-/// What the CLI's JSON says of when it was made, in seconds since 1970.
+/// When the report was generated according to the CLI's JSON, in seconds since 1970.
 fn time_of_making(json: &[u8]) -> Option<i64> {
     let after = memchr::memmem::find(json, b"\"GeneratedTime\"")? + b"\"GeneratedTime\"".len();
     let value = json[after..].split(|&b| b == b'"').nth(1)?;
@@ -79,7 +79,7 @@ impl User<'_> {
         self.cell(name).eq_ignore_ascii_case(b"true")
     }
 
-    /// Days since the moment in a cell; `None` if it holds none, as `N/A` or `no_information`.
+    /// Days since the time in a cell; `None` if there is none, as for `N/A` or `no_information`.
     fn days_since(&self, name: &str) -> Option<i64> {
         Some((self.now? - seconds(self.cell(name))?).max(0) / DAY)
     }
@@ -88,7 +88,7 @@ impl User<'_> {
         String::from_utf8_lossy(self.cell(name)).split('T').next().unwrap_or_default().to_owned()
     }
 
-    /// Only if it is one: a cell of a hostile file may hold anything.
+    /// The ARN, if valid: a cell of a hostile file may contain anything.
     fn arn(&self) -> Option<String> {
         let arn = std::str::from_utf8(self.cell("arn")).ok()?;
         let is_plain = arn.bytes().all(|b| b.is_ascii_graphic()) && arn.len() <= 200;
@@ -121,7 +121,7 @@ impl User<'_> {
             }
             self.observe_root_use(&mut note);
         } else if self.is_true("password_enabled") && self.cell("mfa_active").eq_ignore_ascii_case(b"false") {
-            note(Finder::ReportUserNoMfa, "The user has a password for the console and no MFA device.".into());
+            note(Finder::ReportUserNoMfa, "The user has a console password but no MFA device.".into());
         }
         if keys.len() == 2 {
             note(Finder::ReportTwoActiveKeys, "Both access keys of the user are active.".into());
@@ -163,14 +163,14 @@ impl User<'_> {
             .filter_map(|(what, [used, made])| {
                 let (days, verb) = match self.days_since(&used) {
                     Some(days) => (days, "last used"),
-                    // What was never used counts from when it was made.
-                    None => (self.days_since(&made)?, "never used since it was made"),
+                    // What was never used counts from its last change.
+                    None => (self.days_since(&made)?, "never used, last changed"),
                 };
                 (days > UNUSED).then(|| format!("{what} ({verb} {days} days ago)"))
             })
             .collect();
         if !idle.is_empty() {
-            note(Finder::ReportUnused45d, format!("Active and not used for {UNUSED} days: {}.", idle.join(", ")));
+            note(Finder::ReportUnused45d, format!("Active but unused for over {UNUSED} days: {}.", idle.join(", ")));
         }
     }
 }
@@ -222,7 +222,7 @@ mod tests {
         let old = "true,2025-10-02T00:00:00+00:00,N/A,N/A,N/A";
         let found = report(&row("false,N/A,N/A", "false", old, none));
         assert_eq!(found[0].1, "Access key 1 was last rotated on 2025-10-02, 91 days ago.");
-        assert!(found[1].1.ends_with("access key 1 (never used since it was made 91 days ago)."), "{found:?}");
+        assert!(found[1].1.ends_with("access key 1 (never used, last changed 91 days ago)."), "{found:?}");
         let borders = "true,2025-10-03T00:00:00+00:00,2025-11-17T00:00:00+00:00,eu-west-1,s3";
         assert_eq!(report(&row("false,N/A,N/A", "false", borders, none)), [], "90 and 45 days are still in time");
     }

@@ -1,12 +1,12 @@
-//! Code and scripts that send a credential by mail or chat, in clear or from a variable or file.
+//! Code and scripts that send a credential by mail or chat, in plain text or from a variable or file.
 //!
 //! ```text
 //! a call or command that sends ─► what it sends: its arguments, or the pipe and here-document around it
-//!                                 and the statements that made the variables in them
+//!                                 and the statements that set the variables in them
 //!                              ─► is there a secret in it, or the name of one?
 //! ```
-//! It reads no language's grammar: brackets, quotes and line ends tell where things end in all of them. Credentials that
-//! a service is logged in with are not sent to anyone, and not meant.
+//! It parses no language: brackets, quotes and line ends show where things end in all of them. Credentials used to log
+//! in to a service are not sent to anyone, and not reported.
 
 use super::{Observation, Surroundings};
 use crate::detect::finder::literals::Literals;
@@ -17,14 +17,14 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// Of one call or statement so much is read, in bytes.
+/// Maximum length read of one call or statement, in bytes.
 const LONGEST: usize = 8 << 10;
-/// How far before a call the statements are that make its variables, in bytes.
+/// How far before a call the statements that set its variables are searched for, in bytes.
 const REACH: usize = 16 << 10;
-/// So many calls of one text are looked at.
+/// Maximum number of calls examined in one text.
 const MOST_CALLS: usize = 1000;
 
-/// Functions that send mail or chat, whatever the language.
+/// Functions that send mail or chat messages, in any language.
 static CALL: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?x-u)\b(
@@ -36,7 +36,7 @@ static CALL: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a valid regex")
 });
 
-/// Functions that send to any address; it must be a chat's.
+/// Functions that send to any address; it must be that of a chat service.
 static POST: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?x-u)\b(requests\.post | axios\.post | httpx\.post | http\.Post | fetch | urlopen | \$http\.post)\s*\(",
@@ -44,13 +44,13 @@ static POST: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a valid regex")
 });
 
-/// The address of a chat.
+/// The address of a chat service.
 static CHAT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i-u)hooks\.slack\.com|slack\.com/api/chat|discord(?:app)?\.com/api/webhooks|webhook\.office\.com|api\.telegram\.org|(?:slack|discord|teams|chat)[\w.]*(?:url|hook)")
         .expect("a valid regex")
 });
 
-/// Commands that send mail or chat, where a command may stand.
+/// Commands that send mail or chat messages, where a command may occur.
 static COMMAND: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r#"(?xm-u)(?: ^[\x20\t]*(?:-[\x20]|run:[\x20]*|RUN[\x20])?[\x20\t]* | [|;&(`][\x20\t]* | \b(?:then|do|else|sudo)[\x20] )
@@ -66,7 +66,7 @@ static COMMAND: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a valid regex")
 });
 
-/// The name of a secret, or of a file that AWS hands out or keeps secrets in.
+/// The name of a secret, or of a file in which AWS delivers or keeps secrets.
 static NAME: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?x-u)
@@ -76,8 +76,8 @@ static NAME: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a valid regex")
 });
 
-/// True if the word `secret`, of which `ecret` is at offset `at`, is in a name of a secret key that may stand for its value:
-/// not the name of a setting that is given one, nor a word in quotes. It is asked of every such word in every file.
+/// True if the word `secret`, whose `ecret` is at offset `at`, is in the name of a secret key that may stand for its
+/// value: not the name of a setting that is assigned, nor a word in quotes. Called for every such word in every file.
 pub fn names_value(text: &[u8], at: usize) -> bool {
     let is_part = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
     let word = &text[at + 5..text.len().min(at + 60)];
@@ -99,11 +99,11 @@ pub fn names_value(text: &[u8], at: usize) -> bool {
     !is_set || before.ends_with(b"{") || before.ends_with(b"$")
 }
 
-/// What a name in quotes stands after if its value is meant.
+/// What precedes a name in quotes if its value is meant.
 const LOOK_UPS: [&str; 10] =
     ["environ[", "environ.get(", "getenv(", "Getenv(", "env(", "ENV[", "env[", "GetEnvironmentVariable(", "[", ".get("];
 
-/// What the text sends of credentials.
+/// The credentials that the text sends.
 pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
     let lines = lines_that_may_send(text);
     if lines.is_empty() {
@@ -128,7 +128,7 @@ pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
     seen
 }
 
-/// The lines with a word that every call and command has which sends something; most texts have none.
+/// The lines with one of the words that every sending call or command contains; most texts have none.
 fn lines_that_may_send(text: &[u8]) -> Vec<Range<usize>> {
     static WORDS: LazyLock<Literals> = LazyLock::new(|| {
         let words = [
@@ -173,7 +173,7 @@ fn lines_that_may_send(text: &[u8]) -> Vec<Range<usize>> {
     lines
 }
 
-/// What is sent, if it is a credential.
+/// A credential that is sent.
 enum Sent {
     Clear,
     Named(String),
@@ -182,7 +182,7 @@ enum Sent {
 #[derive(Clone, Copy)]
 struct Source<'a> {
     text: &'a [u8],
-    /// Where secrets stand, in order.
+    /// Byte ranges of secrets, in order.
     secrets: &'a [Range<usize>],
 }
 
@@ -191,13 +191,13 @@ impl Source<'_> {
     fn call(self, name: Range<usize>) -> Option<Observation> {
         let open = name.end + memchr::memchr(b'(', &self.text[name.end..])?;
         let function = String::from_utf8_lossy(&self.text[name.clone()]).into_owned();
-        // A definition sends nothing, nor does what is commented out.
+        // A definition sends nothing, nor does commented-out code.
         let line = &self.text[self.line_start(name.start)..name.start];
         let starts = |word: &str| line.trim_ascii_start().starts_with(word.as_bytes());
         if ["def ", "function ", "func ", "#", "//", "*", "async def "].into_iter().any(starts) {
             return None;
         }
-        // Queues send messages, too.
+        // Queues also send messages.
         let is_mail = || {
             [&b"smtp"[..], b"SMTP", b"MIMEText", b"EmailMessage"]
                 .iter()
@@ -215,7 +215,7 @@ impl Source<'_> {
         sent.map(|sent| observation(&function, name, &sent))
     }
 
-    /// A run of the command whose name is at `name`.
+    /// An invocation of the command whose name is at `name`.
     fn command(self, name: Range<usize>) -> Option<Observation> {
         let mut line = self.logical_line(name.start);
         let words = String::from_utf8_lossy(&self.text[name.clone()]);
@@ -231,7 +231,7 @@ impl Source<'_> {
             return None;
         }
         line.end = self.here_document(&line);
-        // What is set for the command alone is what it logs in with.
+        // What is set only for the command is its login.
         let sent = self.sent_in(&line, Syntax::Shell).or_else(|| self.sent_through_shell(&line));
         let end = name.start + command.split(' ').next().map_or(0, str::len);
         sent.map(|sent| observation(&command, name.start..end, &sent))
@@ -263,7 +263,7 @@ impl Source<'_> {
         Some(Sent::Named(name.rsplit('/').next().unwrap_or(&name).to_owned()))
     }
 
-    /// The same, in the statements that make what the arguments in `range` name.
+    /// The same, in the statements that set the variables in `range`.
     fn sent_through(self, range: &Range<usize>, depth: usize) -> Option<Sent> {
         static WORD: LazyLock<Regex> =
             LazyLock::new(|| Regex::new(r"(?-u)\b[A-Za-z_][A-Za-z0-9_]*").expect("a valid regex"));
@@ -282,12 +282,13 @@ impl Source<'_> {
         })
     }
 
-    /// Where `name` occurs within `range`. From the front, although the last is asked for first: that search is vectorised.
+    /// Where `name` occurs within `range`. Searched forwards, although the last is needed first: that search is
+    /// vectorised.
     fn places_of(self, name: &[u8], range: Range<usize>) -> Vec<usize> {
         memmem::find_iter(&self.text[range.clone()], name).map(|at| range.start + at).collect()
     }
 
-    /// The last statements within `range` that give `variable` a value or add to it.
+    /// The last statements within `range` that assign to `variable` or add to it.
     fn statements_of(self, variable: &[u8], range: Range<usize>) -> Vec<Range<usize>> {
         let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         let mut found = Vec::new();
@@ -315,7 +316,7 @@ impl Source<'_> {
             .iter()
             .any(|call| after.starts_with(call));
             let is_item = after.starts_with(b"[") && memmem::find(after, b"] =").is_some_and(|close| close < 40);
-            // A type may stand between: `body: str = …`.
+            // There may be a type between: `body: str = …`.
             let is_typed = after.starts_with(b":")
                 && memchr::memchr2(b'=', b'\n', after).is_some_and(|stop| after[stop] == b'=' && stop < 40);
             if is_set || is_filled || is_item || is_typed {
@@ -347,7 +348,8 @@ impl Source<'_> {
         })
     }
 
-    /// True if the name is that of an AWS secret, by itself or by the words around it: other services have a `SECRET_KEY`, too.
+    /// True if the name is that of an AWS secret, by itself or by the words around it: other services also have a
+    /// `SECRET_KEY`.
     fn is_of_aws(self, name: &Range<usize>) -> bool {
         let has =
             |text: &[u8], word: &str| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
@@ -355,7 +357,7 @@ impl Source<'_> {
         has(&self.text[name.clone()], "access") || has(around, "aws") || has(around, "amazon")
     }
 
-    /// True if what is at `value` is not given away but signs, encrypts or is looked at: `hmac(SECRET_KEY, payload)`.
+    /// True if what is at `value` is not sent, but signs, encrypts or is only tested: `hmac(SECRET_KEY, payload)`.
     fn is_used(self, value: &Range<usize>, start: usize) -> bool {
         static USE: LazyLock<Regex> = LazyLock::new(|| {
             Regex::new(r"(?i-u)(?:hmac|sign|signing|digest|hash|encrypt|cipher|verify|jwt)[\w.]*\s*$")
@@ -375,8 +377,8 @@ impl Source<'_> {
         [&b" not"[..], b"=not", b"(not", b"!", b"len(", b"bool("].iter().any(|word| before.ends_with(word))
     }
 
-    /// True if the name at `name` stands for its value, and is not just mentioned: code outside of quotes, or something
-    /// that is put into a text.
+    /// True if the name at `name` stands for its value, and is not just mentioned: code outside quotes, or something
+    /// interpolated into a string.
     fn is_value(self, name: &Range<usize>, syntax: Syntax) -> bool {
         let before = &self.text[name.start.saturating_sub(60)..name.start];
         let ends = |words: &[&str]| words.iter().any(|word| before.ends_with(word.as_bytes()));
@@ -392,7 +394,7 @@ impl Source<'_> {
         is_looked_up || is_put_in || self.is_code(name.start)
     }
 
-    /// True if offset `at` is within `{…}` in a text that has it filled in.
+    /// True if offset `at` is within `{…}` of an interpolated string.
     fn is_put_in(self, at: usize) -> bool {
         let line = &self.text[self.line_start(at)..at];
         let open = memchr::memrchr(b'{', line).filter(|open| !line[*open..].contains(&b'}'));
@@ -406,11 +408,11 @@ impl Source<'_> {
         })
     }
 
-    /// True if a file is meant by the name at `name`, not a word in a text.
+    /// True if the name at `name` means a file, not just a word in a text.
     fn is_file(self, name: &Range<usize>, syntax: Syntax) -> bool {
         let before = self.text[name.start.saturating_sub(40)..name.start].trim_ascii_end();
         if syntax != Syntax::Code {
-            // What is read from, attached or printed, not a word in a text.
+            // A file that is read from, attached or printed, not a word in a text.
             let before = before.strip_suffix(b"\"").or(before.strip_suffix(b"'")).unwrap_or(before).trim_ascii_end();
             let words = [
                 &b"<"[..],
@@ -432,7 +434,7 @@ impl Source<'_> {
             .any(|call| before.ends_with(call))
     }
 
-    /// True if what is at `value` is given as a password or key to log in with.
+    /// True if what is at `value` is used as a password or key to log in with.
     fn is_login(self, value: &Range<usize>, syntax: Syntax) -> bool {
         static OPTION: LazyLock<Regex> = LazyLock::new(|| {
             Regex::new(r#"(?i-u)(?:(?:^|\s)-(?:ap|xp|u|p|-auth-password|-password|-user|-aws-sigv4|-secret-key)[ =]["']?(?:[^\s"']*:)?["']?\$?\{?|pass(?:word|wd)?["']?\s*[=:]\s*["']?\$?\{?|\bpass\s*[:=]\s*[\w.]*|\b(?:token|key|auth)\s*=\s*[\w.]*|(?:authorization|bearer)\W+(?:bearer\s+)?["']?\$?\{{0,2}[\w.]*|(?:^|[^"'\w])(?:\w*_)?secret_?(?:access_?)?key\s*[=:]\s*["']?[\w.]*["'(\[]*)$"#)
@@ -442,7 +444,7 @@ impl Source<'_> {
             LazyLock::new(|| Regex::new(r#"(?-u)(?:^|[\s;&|(])[A-Z][A-Z0-9_]*=["']?\$?\{?$"#).expect("a valid regex"));
         let start = self.line_start(value.start).max(value.start.saturating_sub(120));
         let before = &self.text[start..value.start];
-        // The name of an argument or property is no value, and what it is given is used, not sent.
+        // The name of an argument or property is not a value, and what is assigned to it is used, not sent.
         let after = self.text[value.end..self.text.len().min(value.end + 4)].trim_ascii_start();
         let is_name = (after.starts_with(b"=") && !after.starts_with(b"==") || after.starts_with(b":"))
             && syntax == Syntax::Code
@@ -450,7 +452,7 @@ impl Source<'_> {
         is_name || OPTION.is_match(before) || syntax == Syntax::Shell && ASSIGNMENT.is_match(before)
     }
 
-    /// True if offset `at` is not within quotes, so far as its line tells.
+    /// True if offset `at` is not within quotes, as far as its line shows.
     fn is_code(self, at: usize) -> bool {
         !self.in_quotes(at)
     }
@@ -476,17 +478,17 @@ impl Source<'_> {
         memchr::memrchr(b'\n', &self.text[from..at]).map_or(from, |newline| from + newline + 1)
     }
 
-    /// Offset of the bracket that closes the one at `open`, or as far as is read.
+    /// Offset of the bracket that closes the one at `open`, or the limit of what is read.
     fn closing(self, open: usize) -> usize {
         self.balanced(open, |depth, b| depth == 0 && matches!(b, b')' | b'}' | b']'))
     }
 
-    /// Where the statement that `at` is in ends: at the end of a line or a semicolon outside of brackets.
+    /// Where the statement at `at` ends: at the end of a line or a semicolon outside brackets.
     fn statement_end(self, at: usize) -> usize {
         self.balanced(at, |depth, b| depth <= 0 && matches!(b, b'\n' | b';'))
     }
 
-    /// The first offset from `start` at which `is_end` holds of the number of open brackets and the byte.
+    /// The first offset from `start` at which `is_end` is true of the number of open brackets and the byte.
     fn balanced(self, start: usize, is_end: impl Fn(i32, u8) -> bool) -> usize {
         let most = self.text.len().min(start + LONGEST);
         let mut depth = 0;
@@ -512,7 +514,7 @@ impl Source<'_> {
         most
     }
 
-    /// Offset after the quoted text that starts at `at`, if one does and it ends.
+    /// Offset after the quoted text that starts at `at`, if there is one and it ends.
     fn quoted_end(self, at: usize) -> Option<usize> {
         let quote = *self.text.get(at).filter(|b| matches!(b, b'"' | b'\'' | b'`'))?;
         let triple = [quote; 3];
@@ -533,7 +535,7 @@ impl Source<'_> {
         None
     }
 
-    /// The line that `at` is in, with those that it goes on in: after a backslash, a pipe, within quotes.
+    /// The line that `at` is in, with those that continue it: after a backslash, a pipe, within quotes.
     fn logical_line(self, at: usize) -> Range<usize> {
         let goes_on = |line: &[u8]| matches!(line.trim_ascii_end().last(), Some(b'\\' | b'|' | b'`'));
         let mut start = self.line_start(at);
@@ -572,7 +574,7 @@ impl Source<'_> {
         false
     }
 
-    /// Where the here-document ends that starts on the line, or the line.
+    /// The end of the here-document that starts on the line, or of the line.
     fn here_document(self, line: &Range<usize>) -> usize {
         static START: LazyLock<Regex> =
             LazyLock::new(|| Regex::new(r#"(?-u)<<-?\s*["']?([A-Za-z_]+)"#).expect("a valid regex"));
@@ -591,14 +593,14 @@ impl Source<'_> {
     }
 }
 
-/// In what a name stands.
+/// The kind of text that a name is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Syntax {
     /// A program.
     Code,
     /// A command.
     Shell,
-    /// What a shell's variable is set to.
+    /// The value of a shell variable.
     Value,
 }
 
@@ -613,7 +615,7 @@ fn is_common(word: &[u8]) -> bool {
 fn observation(sender: &str, span: Range<usize>, sent: &Sent) -> Observation {
     let (what, severity, note) = match sent {
         Sent::Clear => {
-            ("a secret in clear", Severity::Error, "It sends a secret that stands here in clear.".to_owned())
+            ("a secret in plain text", Severity::Error, "It sends a secret that is in plain text here.".to_owned())
         }
         Sent::Named(name) => (name.as_str(), Severity::Warning, format!("It sends {name}.")),
     };

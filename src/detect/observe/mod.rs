@@ -1,4 +1,4 @@
-//! What a text tells of the use of keys without holding one: reports of IAM, the root user at work, code that sends a key.
+//! Evidence about keys in text that contains none: IAM reports, root user activity, code that sends a key.
 
 pub mod credential_report;
 mod mailer;
@@ -11,38 +11,38 @@ use crate::rule::{Finder, Observer, Severity};
 pub use mailer::names_value;
 use std::ops::Range;
 
-/// Something that was seen.
+/// Something that was observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// Whose rule it falls under.
+    /// The finder whose rule it falls under.
     pub finder: Finder,
-    /// Who or what it is about, to be shown: no part of it may be a secret.
+    /// Who or what it is about. It is shown, so no part of it may be a secret.
     pub subject: String,
-    /// Where: bytes of the text.
+    /// Its byte range in the text.
     pub span: Range<usize>,
-    /// How bad, if not as bad as the rule says.
+    /// Its severity, if not the rule's.
     pub severity: Option<Severity>,
     /// The account it is about.
     pub account: Option<AccountId>,
-    /// What was seen, as a sentence.
+    /// What was observed, as a sentence.
     pub note: String,
 }
 
-/// What there is to know beyond the text.
+/// Context beyond the text.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
-    /// The file's text, of which the one looked at may be a decoded part.
+    /// The file's text; the text to examine may be a decoded part of it.
     pub file: &'a [u8],
-    /// Where in the text secrets stand, in order.
+    /// Byte ranges of secrets in the text, in order.
     pub secrets: &'a [Range<usize>],
-    /// Seconds since 1970, if ages are to be told from now.
+    /// The current time in seconds since 1970, if ages are computed up to now.
     pub now: Option<i64>,
 }
 
-/// So many observations are made in one text.
+/// Maximum number of observations in one text.
 const MOST: usize = 10_000;
 
-/// What `observer` sees in `text`.
+/// What `observer` finds in `text`.
 pub fn observe(observer: Observer, text: &[u8], around: &Surroundings) -> Vec<Observation> {
     let mut seen = match observer {
         Observer::CredentialReport => credential_report::observe(text, around),

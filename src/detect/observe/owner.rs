@@ -1,4 +1,4 @@
-//! Whose key it is by the file it is in: the profile of a credentials file, the user of a table or of an answer of IAM.
+//! The owner of a key, according to its file: a profile in a credentials file, or a user in a table or IAM response.
 
 use crate::finding::evidence::Owner;
 use crate::text::ini;
@@ -6,13 +6,13 @@ use crate::text::json;
 use crate::text::mask::hide_long_words;
 use std::ops::Range;
 
-/// The most characters of a name.
+/// Maximum length of a name, in characters.
 const LONGEST: usize = 100;
 
-/// The start of a row is looked for in so many bytes before a value.
+/// How far before a value the start of its row is searched for, in bytes.
 const MAX_ROW: usize = 8 << 10;
 
-/// The owner of each of the values at `spans` of `text`, in ascending order.
+/// The owner of each value at `spans` of `text`, which are in ascending order.
 pub fn owners(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<Owner>> {
     let start = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
     match start.first() {
@@ -22,7 +22,7 @@ pub fn owners(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<Owner>> {
     }
 }
 
-/// A name without what may be a secret.
+/// A name with anything that may be a secret hidden.
 fn shown(name: &str) -> String {
     hide_long_words(name.trim()).chars().take(LONGEST).collect()
 }
@@ -32,7 +32,7 @@ fn named(name: &str) -> Option<Owner> {
     (!name.is_empty()).then_some(Owner { name, is_profile: false, has_token: true })
 }
 
-/// As `aws iam create-access-key` prints it.
+/// JSON as printed by `aws iam create-access-key`.
 fn in_json(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<Owner>> {
     let offsets: Vec<usize> = spans.iter().map(|span| span.start).collect();
     let mut owners = vec![None; spans.len()];
@@ -54,7 +54,8 @@ fn in_row(text: &[u8], span: &Range<usize>) -> Option<Owner> {
     named(String::from_utf8_lossy(cell).trim_matches('"'))
 }
 
-/// `~/.aws/credentials` and its like. Other INI files have sections, too; only these give a key these names.
+/// `~/.aws/credentials` and similar files. Other INI files have sections too; only these use these setting names for
+/// keys.
 fn in_section(text: &[u8], span: &Range<usize>) -> Option<Owner> {
     let section = ini::section(text, span.start)?;
     let is_profile = section.sets("aws_access_key_id") || section.sets("aws_secret_access_key");

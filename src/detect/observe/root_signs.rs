@@ -19,10 +19,10 @@ const fn sign(strength: Strength, reason: &'static str) -> RootSign {
     RootSign { strength, reason: Cow::Borrowed(reason) }
 }
 
-/// Lines to either side in which a comment may speak of the root user.
+/// How far from a key a comment may mention the root user, in lines before or after.
 const NEAR: usize = 3;
 
-/// The signs in the file at `path` that each of the ids at `spans`, in ascending order, is the root user's.
+/// For each of the ids at `spans`, in ascending order: the signs in the file at `path` that it is a root user's.
 pub fn signs(path: &[u8], text: &[u8], spans: &[Range<usize>]) -> Vec<Vec<RootSign>> {
     let mut all = vec![Vec::new(); spans.len()];
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path).to_ascii_lowercase();
@@ -33,31 +33,31 @@ pub fn signs(path: &[u8], text: &[u8], spans: &[Range<usize>]) -> Vec<Vec<RootSi
     for ((span, signs), record) in spans.iter().zip(&mut all).zip(records) {
         signs.extend(record);
         if is_csv && name.strip_prefix(b"attachment ").unwrap_or(&name).starts_with(b"rootkey") {
-            signs.push(sign(Strength::Strong, "It is in a file named as the console names the root user's key."));
+            signs.push(sign(Strength::Strong, "Its file is named as the console names a root user's key file."));
         }
         if is_csv && text[..span.start].ends_with(b"AWSAccessKeyId=") {
-            signs.push(sign(Strength::Strong, "It is written as the console writes a root user's key, and no other."));
+            signs.push(sign(Strength::Strong, "It has the format that the console uses only for a root user's key."));
         }
         if let Some(section) = ini::section(text, span.start) {
             if has(section.body, b":mfa/root-account-mfa-device") {
                 signs.push(sign(Strength::Strong, "Its profile uses the root user's MFA device."));
             }
             if section.name().eq_ignore_ascii_case("root") {
-                signs.push(sign(Strength::Weak, "Its profile is called root."));
+                signs.push(sign(Strength::Weak, "Its profile is named root."));
             }
         }
         if !is_long_term_prefix(&text[span.start..]) {
-            signs.push(sign(Strength::Strong, "It is an id from before IAM, when only the account itself had keys."));
+            signs.push(sign(Strength::Strong, "Its id predates IAM, when only the account itself had keys."));
         }
         let account = std::str::from_utf8(&text[span.clone()]).ok().and_then(|id| Account::of_id(id).known());
         if account.is_some_and(|account| identities.contains(&account)) {
             signs.push(sign(
                 Strength::Strong,
-                "In the same file the caller's identity is the root user of its account.",
+                "The same file shows the root user of its account as the caller identity.",
             ));
         }
         if is_called_root(text, span) {
-            signs.push(sign(Strength::Weak, "The text around it calls it the root user's."));
+            signs.push(sign(Strength::Weak, "The text around it calls it a root user's key."));
         }
         signs.sort();
         signs.dedup();
@@ -74,7 +74,7 @@ fn has(text: &[u8], words: &[u8]) -> bool {
     memchr::memmem::find(text, words).is_some()
 }
 
-/// What `CloudTrail` and `GuardDuty` say of the ids.
+/// What `CloudTrail` and `GuardDuty` say about the ids.
 fn recorded(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<RootSign>> {
     let offsets: Vec<usize> = spans.iter().map(|span| span.start).collect();
     let ids: Vec<String> = spans.iter().map(|span| String::from_utf8_lossy(&text[span.clone()]).into_owned()).collect();
@@ -90,7 +90,7 @@ fn recorded(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<RootSign>> {
 fn cloud_trail(record: &Map<String, Value>, id: &str) -> Option<RootSign> {
     let identity = record.get("userIdentity")?.as_object()?;
     let is_root = identity.get("type")? == "Root";
-    // A service that acts for the account shows as root, too.
+    // A service acting for the account also shows as root.
     let is_service =
         record.get("eventType").is_some_and(|kind| kind == "AwsServiceEvent") || identity.contains_key("invokedBy");
     if !is_root || is_service {
@@ -103,7 +103,7 @@ fn cloud_trail(record: &Map<String, Value>, id: &str) -> Option<RootSign> {
     let for_user = record.get("requestParameters").and_then(|parameters| parameters.get("userName"));
     let is_creation = record.get("eventName")? == "CreateAccessKey" && for_user.is_none_or(Value::is_null);
     (is_creation && made == id)
-        .then(|| sign(Strength::Proof, "CloudTrail recorded that the root user made it for itself."))
+        .then(|| sign(Strength::Proof, "CloudTrail recorded that the root user created it for itself."))
 }
 
 fn guard_duty(finding: &Map<String, Value>, id: &str) -> Option<RootSign> {
@@ -112,10 +112,11 @@ fn guard_duty(finding: &Map<String, Value>, id: &str) -> Option<RootSign> {
     let details = resource.get("accessKeyDetails").or_else(|| resource.get("AccessKeyDetails"))?;
     let key = details.get("accessKeyId").or_else(|| details.get("AccessKeyId"))?;
     (kind.contains("RootCredentialUsage") && key == id)
-        .then(|| sign(Strength::Proof, "GuardDuty reported that the root user's credentials were used with it."))
+        .then(|| sign(Strength::Proof, "GuardDuty reported that it was used with the root user's credentials."))
 }
 
-/// A name such as `AWS_ROOT_ACCESS_KEY_ID` or `rootAccessKey` before it, or a comment that speaks of the root user or account.
+/// True if a name such as `AWS_ROOT_ACCESS_KEY_ID` or `rootAccessKey` precedes it, or a nearby comment mentions the
+/// root user or account.
 fn is_called_root(text: &[u8], span: &Range<usize>) -> bool {
     static NAME: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r#"(?i-u)(?:^|[^a-z0-9])(?:aws[_-]?)?root[_-]?(?:aws[_-]?)?(?:user[_-]?|account[_-]?)?access[_-]?key[a-z_-]*["']?\s*(?:=>?|:|,)\s*["']?$"#)
@@ -125,14 +126,14 @@ fn is_called_root(text: &[u8], span: &Range<usize>) -> bool {
         Regex::new(r"(?im-u)(?:#|//|;|--|<!--|/\*)[^\n]*\broot[ -](?:account|user|key|credential)")
             .expect("a valid regex")
     });
-    // Lines may be of any length.
+    // Lines may be arbitrarily long.
     const REACH: usize = 600;
     let from = span.start.saturating_sub(REACH);
     let above = memchr::memrchr_iter(b'\n', &text[from..span.start]).nth(NEAR);
     let start = above.map_or(from, |newline| from + newline + 1);
     let lines = memchr::memchr_iter(b'\n', &text[span.end..text.len().min(span.end + REACH)]);
     let end = lines.take(NEAR + 1).last().map_or(text.len().min(span.end + REACH), |newline| span.end + newline);
-    // Making the regexes takes longer than most scans of one file.
+    // Compiling the regexes takes longer than most scans of one file.
     let around = &text[start..end];
     let is_root = |at: usize| around.get(at..at + 4).is_some_and(|word| word.eq_ignore_ascii_case(b"root"));
     if !memchr::memchr2_iter(b'r', b'R', around).any(is_root) {

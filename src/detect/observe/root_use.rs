@@ -1,6 +1,6 @@
-//! The root user at work: in `CloudTrail`'s records, in what `get-caller-identity` answers, in profiles and scripts.
+//! Root user activity: in `CloudTrail` records, `get-caller-identity` responses, profiles and scripts.
 //!
-//! A policy's `"AWS": "arn:aws:iam::…:root"` is no sign: there it means the whole account.
+//! A policy's `"AWS": "arn:aws:iam::…:root"` is not a sign: there it means the whole account.
 
 use super::Observation;
 use crate::credential::AccountId;
@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// `LocalStack` and its like answer with this account.
+/// The account in responses of `LocalStack` and similar tools.
 const NO_ACCOUNT: &str = "000000000000";
 
-/// So many records are read.
+/// Maximum number of records read.
 const MOST_RECORDS: usize = 100_000;
 
 pub(super) fn observe(text: &[u8]) -> Vec<Observation> {
@@ -43,7 +43,7 @@ fn subject(account: Option<AccountId>) -> String {
     account.map_or_else(|| "the root user".to_owned(), |account| format!("arn:aws:iam::{account}:root"))
 }
 
-/// What is known of one account's calls.
+/// What is known about one account's calls.
 #[derive(Default)]
 struct Calls {
     span: Range<usize>,
@@ -53,7 +53,7 @@ struct Calls {
     last: Option<String>,
 }
 
-/// The calls that a `CloudTrail` log ascribes to root users, one observation for each account.
+/// The calls that a `CloudTrail` log attributes to root users, one observation for each account.
 ///
 /// Source: <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>.
 fn recorded_calls(text: &[u8]) -> Vec<Observation> {
@@ -84,21 +84,21 @@ fn recorded_calls(text: &[u8]) -> Vec<Observation> {
         };
         let how = if by_key > 0 { format!(", {by_key} of them with a long-term access key") } else { String::new() };
         let note = format!("CloudTrail recorded {count} {noun} by the root user{how}{when}.");
-        // By a person in the console: to be avoided, but no key is at risk.
+        // Console use by a person: to be avoided, but no key is at risk.
         let severity = (by_key == 0).then_some(Severity::Note);
         Observation { severity, ..usage(subject(account), span, account, note) }
     };
     calls.into_iter().map(tell).collect()
 }
 
-/// Whose call a record is, if a root user's: the account, whether a long-term key was used, when.
+/// The call in a record, if made by a root user: the account, whether a long-term key was used, when.
 fn call(around: &[&Around]) -> Option<(Option<AccountId>, bool, Option<String>)> {
     let [identity, record, ..] = around else { return None };
     let (identity, key) = (&identity.object, &record.key);
     let record: &Map<String, Value> = &record.object;
     let is_event = record.contains_key("eventSource") || record.contains_key("eventName");
     let is_root = identity.get("type").is_some_and(|kind| kind == "Root");
-    // A service that acts for the account shows as root, too.
+    // A service acting for the account also shows as root.
     let is_service =
         identity.contains_key("invokedBy") || record.get("eventType").is_some_and(|kind| kind == "AwsServiceEvent");
     if key != "userIdentity" || !is_event || !is_root || is_service {
@@ -114,12 +114,12 @@ fn call(around: &[&Around]) -> Option<(Option<AccountId>, bool, Option<String>)>
     Some((account.and_then(|digits| account_of(&digits)), by_key, time))
 }
 
-/// The accounts whose root user asked who they were in `text`.
+/// The accounts whose root user is the caller identity somewhere in `text`.
 pub fn identities(text: &[u8]) -> Vec<AccountId> {
     answers(text).into_iter().filter_map(|seen| seen.account).collect()
 }
 
-/// What `aws sts get-caller-identity` answers to a root user: the user's id is the account's.
+/// The responses of `aws sts get-caller-identity` to a root user: the user's id is the account's.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>.
 fn answers(text: &[u8]) -> Vec<Observation> {
@@ -139,7 +139,7 @@ fn answers(text: &[u8]) -> Vec<Observation> {
         let digits = |name| std::str::from_utf8(&captures[name]).unwrap_or_default();
         let account = account_of(digits("account"));
         if account.is_some() && digits("account") == digits("user") && digits("account") == digits("owner") {
-            let note = "The caller's identity was that of the root user.".to_owned();
+            let note = "The caller identity was the root user.".to_owned();
             let span = captures.name("arn").map_or(0..0, |arn| arn.range());
             seen.push(usage(subject(account), span, account, note));
         }
@@ -147,7 +147,7 @@ fn answers(text: &[u8]) -> Vec<Observation> {
     seen
 }
 
-/// Profiles that use the root user's MFA device, without their key.
+/// Profiles that use the root user's MFA device but do not contain a key.
 fn profiles(text: &[u8]) -> Vec<Observation> {
     static DEVICE: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
@@ -162,7 +162,7 @@ fn profiles(text: &[u8]) -> Vec<Observation> {
     for captures in DEVICE.captures_iter(text).take(super::MOST) {
         let Some(serial) = captures.get(1) else { continue };
         let section = ini::section(text, serial.start());
-        // Where the key is, the key is judged.
+        // If the key is there, it is judged itself.
         if section.as_ref().is_some_and(|section| section.sets("aws_access_key_id")) {
             continue;
         }
@@ -177,7 +177,7 @@ fn profiles(text: &[u8]) -> Vec<Observation> {
     seen
 }
 
-/// Scripts that hand a root user's key, by its name, to what they run, or choose a profile of that name.
+/// Scripts that pass a root user's key, by its name, to commands, or choose a profile named root.
 fn scripts(text: &[u8]) -> Vec<Observation> {
     static KEY: LazyLock<Regex> = LazyLock::new(|| {
         let name = r"(?:AWS_ROOT(?:_USER|_ACCOUNT)?_(?:ACCESS_)?KEY(?:_ID)?|ROOT_AWS_ACCESS_KEY(?:_ID)?)";
@@ -196,13 +196,13 @@ fn scripts(text: &[u8]) -> Vec<Observation> {
     if has(b"AWS_ROOT_") || has(b"ROOT_AWS_ACCESS_KEY") {
         for found in KEY.captures_iter(text).filter_map(|captures| captures.get(1)).take(super::MOST) {
             let name = String::from_utf8_lossy(found.as_bytes()).into_owned();
-            let note = format!("Commands run with the root user's access key, which {name} holds.");
+            let note = format!("Commands run with the root user's access key, taken from {name}.");
             seen.push(usage(name, found.range(), None, note));
         }
     }
     if has(b"rofile root") || has(b"rofile=root") || has(b"PROFILE=") {
         for found in PROFILE.captures_iter(text).filter_map(|captures| captures.get(1)).take(super::MOST) {
-            let note = "Commands run under a profile that is called root.".to_owned();
+            let note = "Commands run with a profile named root.".to_owned();
             let weak = usage("profile root".to_owned(), found.range(), None, note);
             seen.push(Observation { severity: Some(Severity::Note), ..weak });
         }

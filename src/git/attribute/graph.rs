@@ -1,4 +1,4 @@
-//! Commits and how they follow each other.
+//! The graph of commits.
 
 use crate::finding::history::Reach;
 use crate::finding::object::{self, Oid};
@@ -9,25 +9,25 @@ use std::collections::BTreeMap;
 /// Number of a commit.
 pub type CommitId = u32;
 
-/// A parent that is not there.
+/// A missing parent.
 const NOT_THERE: CommitId = CommitId::MAX;
 
 /// All commits of a repository.
 #[derive(Debug)]
 pub struct Graph<'a> {
     commits: &'a [Commit],
-    /// Where in `parents` those of a commit start; they end where the next one's start.
+    /// Where the parents of each commit start in `parents`; they end where those of the next commit start.
     starts: Vec<u32>,
     parents: Vec<CommitId>,
-    /// The longest way to a commit without parents, in steps: less than that of every commit that follows.
+    /// Length of the longest path to a root commit, in steps: less than that of every child.
     generations: Vec<u32>,
     reaches: Vec<Reach>,
-    /// Commits that name a parent that is not there, with its name.
+    /// Commits with a missing parent, and its object id.
     pub cut: BTreeMap<CommitId, Oid>,
 }
 
 impl<'a> Graph<'a> {
-    /// The graph of `commits`, which are in order of their names.
+    /// The graph of `commits`, which are sorted by object id.
     pub fn new(commits: &'a [Commit]) -> Self {
         let mut starts = Vec::with_capacity(commits.len() + 1);
         let mut count = 0;
@@ -54,7 +54,7 @@ impl<'a> Graph<'a> {
         graph
     }
 
-    /// Leaves out parents that are not there.
+    /// Leaves out missing parents.
     fn cut(&mut self) {
         let parents = std::mem::take(&mut self.parents);
         for (id, commit) in self.commits.iter().enumerate() {
@@ -92,7 +92,7 @@ impl<'a> Graph<'a> {
         &self.commits[id as usize]
     }
 
-    /// The commits that a commit follows, as far as they are there.
+    /// The parents of a commit that are not missing.
     pub fn parents(&self, id: CommitId) -> &[CommitId] {
         &self.parents[self.starts[id as usize] as usize..self.starts[id as usize + 1] as usize]
     }
@@ -102,7 +102,7 @@ impl<'a> Graph<'a> {
         self.reaches[id as usize]
     }
 
-    /// Notes that `tips` and all before them can be reached from there, unless they can be reached better.
+    /// Records that `tips` and all their ancestors can be reached this way, unless a better way is known.
     pub fn reach_from(&mut self, tips: impl IntoIterator<Item = CommitId>, reach: Reach) {
         let mut open: Vec<CommitId> = tips.into_iter().collect();
         while let Some(id) = open.pop() {
@@ -113,11 +113,11 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// What commits are sorted by: those that a ref leads to before strays, then those that come first in history whatever
-    /// their dates say, then by date and name.
+    /// Sort key of commits: those reachable from a ref before strays, then by position in history whatever their dates
+    /// say, then by date and object id.
     pub fn rank(&self, id: CommitId) -> (bool, u32, i64, Oid) {
         let commit = self.commit(id);
-        // What HEAD has and what other branches have is one history.
+        // HEAD and the other refs count as one history.
         let is_stray = self.reach(id) > Reach::Refs;
         (is_stray, self.generations[id as usize], commit.time, commit.oid)
     }

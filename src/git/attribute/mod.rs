@@ -1,13 +1,13 @@
-//! Which commits brought something into a repository, and which took it out: for all of history at once.
+//! Which commits introduced something and which removed it, for all of history at once.
 //!
 //! ```text
 //! trees ─► reduce ─► compare each commit with its parents ─► Presence
 //!          graph ──────────▲
 //! ```
 //!
-//! A tree diff for each commit would cost more than reading the repository. Instead [`trees`] reads every tree once, in
-//! the order of the packs, `reduce` leaves of each only what leads to a wanted blob, and then most commits do not differ
-//! from their parents at all.
+//! A tree diff for each commit would cost more than reading the repository. Instead, [`trees`] reads every tree once,
+//! in pack order, and `reduce` keeps only what leads to a wanted blob; most commits then do not differ from their
+//! parents at all.
 
 pub mod graph;
 mod reduce;
@@ -24,14 +24,14 @@ use reduce::{BlobId, EMPTY, Entry, ReducedTrees, Target, TreeId};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use trees::{Name, Trees};
 
-/// So many places of things in history are told apart. Only a repository that is made for it has more: one in which a few
-/// trees contain each other so often that they stand for billions of files.
+/// Maximum number of places in history. Only a malicious repository has more: one in which a few trees contain each
+/// other so often that they describe billions of files.
 const MOST_PLACES: usize = 100_000;
 
-/// So many names of refs are kept of each place, besides their number.
+/// Maximum number of ref names kept for each place; all refs are counted.
 pub const MOST_REFS: usize = 10;
 
-/// Number of something that blobs may hold: a leaked key.
+/// Number of something that blobs may contain: a leaked key.
 pub type ItemId = u32;
 
 /// A wanted blob.
@@ -39,46 +39,46 @@ pub type ItemId = u32;
 pub struct Wanted {
     /// The blob.
     pub node: Node,
-    /// What it holds, in order, each once.
+    /// The items it contains, sorted, without duplicates.
     pub items: Vec<ItemId>,
 }
 
-/// Where and when something was in the repository.
+/// Where and when an item was in the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presence {
-    /// The thing.
+    /// The item.
     pub item: ItemId,
-    /// The path; `None` if no commit holds it, so that nobody knows.
+    /// The path; `None` if no commit contains it, so that the path is unknown.
     pub path: Option<Vec<u8>>,
-    /// The blob to show: HEAD's, or else the one that came first.
+    /// The blob to show: HEAD's, or else the first one.
     pub node: Node,
-    /// From where it can be reached at best.
+    /// The best way in which it can be reached.
     pub reach: Reach,
-    /// True if HEAD holds it.
+    /// True if HEAD contains it.
     pub is_at_head: bool,
-    /// Commits that hold it while no commit before them does, in the order of [`Graph::rank`].
+    /// Commits that contain it while none of their parents does, in the order of [`Graph::rank`].
     pub introduced: Vec<CommitId>,
-    /// Commits that do not hold it while all before them do, the last one first, strays after all others; of a thing that was
-    /// only ever lost in merges, the first merge.
+    /// Commits that do not contain it while all their parents do, latest first, strays last; if it was only ever lost
+    /// in merges, the first such merge.
     pub removed: Vec<CommitId>,
-    /// True if one of `introduced` is where a shallow clone ends, so that it may be older.
+    /// True if a shallow clone ends at one of `introduced`, so that it may be older.
     pub is_cut: bool,
-    /// Refs that hold it, by their place in the list that was given; no more than [`MOST_REFS`].
+    /// Refs that contain it, by position in the given list; at most [`MOST_REFS`].
     pub refs: Vec<u32>,
-    /// How many refs hold it.
+    /// Number of refs that contain it.
     pub ref_count: usize,
 }
 
-/// What is found by [`attribute`].
+/// The result of [`attribute`].
 #[derive(Debug, Default)]
 pub struct Attribution {
-    /// In order of item and path.
+    /// Sorted by item and path.
     pub presences: Vec<Presence>,
-    /// True if there was more than is followed.
+    /// True if a limit was reached, so that something may be missing.
     pub is_cut: bool,
 }
 
-/// Tells where and when the items of the `wanted` blobs were in the repository. `refs` are in order of interest.
+/// Finds where and when the items of the `wanted` blobs were in the repository. `refs` are in order of interest.
 pub fn attribute(history: &History, trees: &Trees, graph: &Graph, refs: &[RefTip], wanted: &[Wanted]) -> Attribution {
     let nodes: Vec<Node> = wanted.iter().map(|blob| blob.node).collect();
     let reduced = ReducedTrees::new(trees, history.odb.len(), &nodes);
@@ -107,12 +107,12 @@ pub fn attribute(history: &History, trees: &Trees, graph: &Graph, refs: &[RefTip
 pub struct RefTip {
     /// The ref.
     pub name: String,
-    /// The commit it points to, if through annotated tags.
+    /// The commit it points to, directly or through annotated tags.
     pub commit: CommitId,
 }
 
-/// The commits that refs lead to, in order of interest: HEAD, branches, tags, others; and the refs that lead to an
-/// object that is not there.
+/// The commits that refs point to, in order of interest: HEAD, branches, tags, others; and the refs that point to a
+/// missing object.
 pub fn tips(refs: &[Ref], history: &History, tags: &BTreeMap<Oid, Oid>, graph: &Graph) -> (Vec<RefTip>, Vec<Ref>) {
     let mut tips = Vec::new();
     let mut broken = Vec::new();
@@ -129,14 +129,14 @@ pub fn tips(refs: &[Ref], history: &History, tags: &BTreeMap<Oid, Oid>, graph: &
     (tips, broken)
 }
 
-/// What a tag names, through tags of tags.
+/// The object that a tag points to, through tags of tags.
 pub fn peel(oid: Oid, tags: &BTreeMap<Oid, Oid>) -> Oid {
     tag_chain(oid, tags).last().unwrap_or(oid)
 }
 
-/// An object and, if it is a tag, what that names, and so on.
+/// An object and, if it is a tag, its target, and so on.
 pub fn tag_chain(oid: Oid, tags: &BTreeMap<Oid, Oid>) -> impl Iterator<Item = Oid> {
-    // A tag that names itself can only be pretended.
+    // A circular chain of tags takes a forged index.
     const MOST_TAGS: usize = 64;
     std::iter::successors(Some(oid), |oid| tags.get(oid).copied()).take(MOST_TAGS)
 }
@@ -152,7 +152,7 @@ type PathId = u32;
 /// The path of the repository's root.
 const ROOT: PathId = 0;
 
-/// Paths, each as its parent's and a name.
+/// Paths, each stored as its parent and a name.
 #[derive(Debug)]
 struct Paths {
     numbers: HashMap<(PathId, Name), PathId>,
@@ -196,20 +196,20 @@ struct Entries {
     /// The first merge in which it was lost though one side had it.
     dropped: Option<CommitId>,
     at_head: Option<BlobId>,
-    /// The blob that some ref holds.
+    /// A blob that some ref contains.
     at_ref: Option<BlobId>,
     refs: Vec<u32>,
     ref_count: usize,
 }
 
-/// Everything that is found out, commit by commit.
+/// Collects the results, commit by commit.
 struct Ledger<'a> {
     reduced: &'a ReducedTrees,
     wanted: &'a [Wanted],
     graph: &'a Graph<'a>,
     paths: Paths,
     places: HashMap<Place, Entries>,
-    /// Which blobs some commit holds.
+    /// For each wanted blob, whether some commit contains it.
     is_met: Vec<bool>,
     is_cut: bool,
 }
@@ -250,7 +250,7 @@ impl Ledger<'_> {
         }
     }
 
-    /// What a merge has and none of its parents, it introduces; what it lacks and all of them have, it removes.
+    /// A merge introduces what it has and none of its parents has; it removes what it lacks and all of them have.
     fn enter_merge(&mut self, id: CommitId, befores: &[TreeId], root: TreeId) {
         let mut gains: BTreeMap<Place, (usize, Option<BlobId>)> = BTreeMap::new();
         let mut losses: BTreeMap<Place, usize> = BTreeMap::new();
@@ -290,7 +290,7 @@ impl Ledger<'_> {
         self.places.entry(place).or_default()
     }
 
-    /// What a change adds, and what it takes away.
+    /// The items that a change adds and removes.
     fn items(&mut self, change: Change) -> (Vec<ItemId>, Vec<ItemId>) {
         let items = |blob: Option<BlobId>| blob.map_or(&[][..], |blob| self.wanted[blob as usize].items.as_slice());
         let (old, new) = (items(change.old), items(change.new));
@@ -363,7 +363,7 @@ impl Ledger<'_> {
             .into_iter()
             .filter_map(|((item, path), entries)| self.presence(item, self.paths.bytes(path, names), entries))
             .collect();
-        // What commits hold that follow each other in a circle, which only an index that lies can pretend, came from nowhere.
+        // Items that only circular commits contain, which takes a forged index, have no introducing commit.
         let told: HashSet<ItemId> = presences.iter().map(|presence| presence.item).collect();
         for (blob, is_met) in self.wanted.iter().zip(&self.is_met) {
             let strays = blob.items.iter().filter(|item| !is_met || !told.contains(item));
@@ -378,7 +378,7 @@ impl Ledger<'_> {
         if entries.removed.is_empty() {
             entries.removed.extend(entries.dropped);
         }
-        // The last one first, but strays after all others.
+        // Latest first, but strays last.
         entries.removed.sort_unstable_by_key(|id| {
             let (is_stray, generation, time, oid) = self.graph.rank(*id);
             (is_stray, std::cmp::Reverse((generation, time, oid)))
@@ -400,7 +400,7 @@ impl Ledger<'_> {
     }
 }
 
-/// What is in a blob that no commit holds.
+/// The presence of an item in a blob that no commit contains.
 fn stray(item: ItemId, node: Node) -> Presence {
     Presence {
         item,

@@ -1,5 +1,5 @@
-//! Trees reduced to what leads to wanted blobs. Most versions of a directory do not differ in that, so that there are few
-//! different ones, and to compare two versions of a whole repository is to compare two numbers.
+//! Trees reduced to what leads to wanted blobs. Most versions of a directory have the same reduced form, so that there
+//! are few distinct ones, and comparing two versions of a whole repository means comparing two numbers.
 
 use super::trees::{Chunk, Link, Name, Trees};
 use crate::git::object::MOST_DEPTH;
@@ -8,14 +8,14 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// So many links to what is wanted are followed, over all versions of all directories. Large real repositories have some
-/// hundred thousand; each takes 8 bytes.
+/// Maximum number of links leading to wanted blobs, over all versions of all directories. Large real repositories have
+/// a few hundred thousand; each takes 8 bytes.
 const MOST_LINKS: usize = 16 << 20;
 
 /// Number of a reduced tree.
 pub type TreeId = u32;
 
-/// The reduced tree in which there is nothing.
+/// The empty reduced tree.
 pub const EMPTY: TreeId = 0;
 
 /// Number of a wanted blob.
@@ -39,19 +39,19 @@ pub enum Target {
     Blob(BlobId),
 }
 
-/// All reduced trees that are different.
+/// All distinct reduced trees.
 #[derive(Debug)]
 pub struct ReducedTrees {
-    /// Entries in order of names' numbers.
+    /// Entries, sorted by the numbers of their names.
     trees: Vec<Arc<[Entry]>>,
     /// By node.
     of_node: Vec<Reduced>,
-    /// True if there are directories nested too deep.
+    /// True if directories are nested too deeply or there are too many links.
     pub is_cut: bool,
 }
 
 impl ReducedTrees {
-    /// Reduces all trees to what leads to the nodes in `wanted`, the blobs' nodes by their numbers.
+    /// Reduces all trees to what leads to the blobs in `wanted`, given as nodes in the order of their numbers.
     pub fn new(trees: &Trees, nodes: usize, wanted: &[Node]) -> Self {
         let (marked, is_cut) = mark(trees, nodes, wanted);
         let links = MarkedLinks::new(trees, &marked, nodes);
@@ -79,7 +79,7 @@ impl ReducedTrees {
         }
     }
 
-    /// The entries of a reduced tree, in order of names' numbers.
+    /// The entries of a reduced tree, sorted by the numbers of their names.
     pub fn entries(&self, tree: TreeId) -> &[Entry] {
         &self.trees[tree as usize]
     }
@@ -103,7 +103,7 @@ impl NodeSet {
     }
 }
 
-/// The wanted blobs and all trees that lead to them, level by level; true if the levels do not end.
+/// The wanted blobs and all trees that lead to them, level by level; true if the trees are nested too deeply.
 fn mark(trees: &Trees, nodes: usize, wanted: &[Node]) -> (NodeSet, bool) {
     let mut marked = NodeSet::new(nodes);
     wanted.iter().for_each(|node| marked.insert(*node));
@@ -123,7 +123,7 @@ fn leading_to(chunk: &Chunk, marked: &NodeSet) -> Vec<Node> {
     let mut new = Vec::new();
     let count = |links: &[Link]| links.iter().filter(|link| marked.contains(link.to)).count() as u32;
     for tree in chunk.trees() {
-        // What is removed was there.
+        // Removed links were inherited, so this cannot underflow.
         let inherited = tree.base.map_or(0, |base| counts[base]);
         let here = inherited + count(tree.added) - count(tree.removed);
         counts.push(here);
@@ -137,7 +137,7 @@ fn leading_to(chunk: &Chunk, marked: &NodeSet) -> Vec<Node> {
 /// The marked links of each marked tree.
 struct MarkedLinks {
     all: Vec<Link>,
-    /// Where in `all` those of a node start and end.
+    /// Where the links of each node start and end in `all`.
     of_node: Vec<(u32, u32)>,
     is_cut: bool,
 }
@@ -191,7 +191,7 @@ impl ChunkLinks {
         part
     }
 
-    /// Adds a list that is another one changed. All are in order, and what is removed was there.
+    /// Adds a changed copy of a list. All lists are sorted, and the removed links are in the original.
     fn changed(&mut self, (from, to): (u32, u32), added: Vec<Link>, mut removed: &[Link]) -> (u32, u32) {
         let start = self.all.len();
         if start + (to - from) as usize + added.len() > MOST_LINKS {
@@ -214,15 +214,15 @@ impl ChunkLinks {
 /// What a node is reduced to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reduced {
-    /// It is not known yet.
+    /// Not known yet.
     Unknown,
-    /// Nothing, or not known yet.
+    /// Nothing, or being reduced.
     Empty,
     /// A blob, or a tree that is not empty.
     To(Target),
 }
 
-/// Gives the same number to trees that lead to the same.
+/// Assigns the same number to trees with the same reduced form.
 struct Reducer<'a> {
     links: &'a MarkedLinks,
     of_node: Vec<Reduced>,
@@ -242,10 +242,10 @@ impl Reducer<'_> {
         number
     }
 
-    /// Reduces a tree after all that it leads to.
+    /// Reduces a tree, after everything that it leads to.
     fn reduce(&mut self, node: Node) {
-        // Not by recursion, since deep trees would exhaust the stack. A tree that leads to itself, which only a lying index
-        // can pretend, is empty there: it has a number as soon as it is begun.
+        // Not recursive, since deep trees would exhaust the stack. A tree that contains itself, which takes a forged
+        // index, is empty there: it is marked as soon as it is begun.
         let mut open = vec![(node, false)];
         let mut entries = Vec::new();
         while let Some((node, is_expanded)) = open.pop() {

@@ -1,7 +1,7 @@
-//! Which trees lead to some blobs, by one pass over all trees of a repository.
+//! Finds the trees that lead to given blobs, in one pass over all trees of a repository.
 //!
-//! A tree is mostly its delta base with an entry changed. Entries that lie whole in what both share need not be looked at
-//! again; only the others are read. What is kept of a tree is how it differs from its base.
+//! Most trees are their delta base with one entry changed. Entries that lie entirely in shared parts need not be parsed
+//! again; only the others are read. Each tree is stored as its difference from its base.
 
 use crate::finding::object::ObjectKind;
 use crate::finding::object::Oid;
@@ -15,45 +15,45 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-/// No entry of a tree is shorter, in bytes: a mode, a space, a name, a zero, an object's name.
+/// Minimum length of a tree entry, in bytes: mode, space, name, NUL, object id.
 const LEAST_ENTRY: usize = 5 + 1 + 1 + 1 + Oid::LENGTH;
 
-/// An entry that leads nowhere of interest.
+/// Target of an entry that is of no interest.
 const NOWHERE: Node = Node::MAX;
 
 /// Number of a name.
 pub type Name = u32;
 
-/// All trees, each as what distinguishes it from another one.
+/// All trees, each stored as its difference from another one.
 #[derive(Debug, Default)]
 pub struct Trees {
-    /// Families of trees, some in each.
+    /// The trees, in chunks of some families each.
     pub chunks: Vec<Chunk>,
-    /// What [`Name`]s mean.
+    /// The names that [`Name`]s stand for.
     pub names: Vec<Box<[u8]>>,
-    /// Objects that trees name and that are not there.
+    /// Missing objects that trees refer to.
     pub missing: BTreeSet<Oid>,
     /// Trees that could not be read, and why.
     pub lost: BTreeMap<Oid, String>,
 }
 
-/// Some families of trees: what is made from a tree is in the same chunk.
+/// Some families of trees: everything derived from a tree is in the same chunk.
 #[derive(Debug, Default)]
 pub struct Chunk {
     records: Vec<Record>,
     links: Vec<Link>,
 }
 
-/// A tree: what it links to, as its base does, but for what is removed and what is added.
+/// A tree: the links of its base, without the removed ones and with the added ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Tree<'a> {
     /// The tree.
     pub node: Node,
-    /// The base's place in the chunk, which is before this one's.
+    /// Position of the base in the chunk; it is before this tree's.
     pub base: Option<usize>,
-    /// What its base links to and it does not.
+    /// Links that its base has and it does not.
     pub removed: &'a [Link],
-    /// What it links to and its base does not.
+    /// Links that it has and its base does not.
     pub added: &'a [Link],
 }
 
@@ -61,7 +61,7 @@ pub struct Tree<'a> {
 struct Record {
     node: Node,
     base: Option<u32>,
-    /// Where in the chunk's links the removed and the added ones start; they end where the next record's start.
+    /// Where the removed and the added links start in the chunk's links; they end where the next record's start.
     removed: u32,
     added: u32,
 }
@@ -76,7 +76,7 @@ pub struct Link {
 }
 
 impl Chunk {
-    /// A chunk that has more links gets no other family.
+    /// A chunk with more links than this gets no further family.
     const FULL: usize = 1 << 15;
 
     /// How many trees there are.
@@ -102,7 +102,7 @@ impl Chunk {
 }
 
 impl Trees {
-    /// Reads all trees; of the blobs only those that `is_wanted` are kept.
+    /// Reads all trees; links to blobs are kept only if the blob `is_wanted`.
     pub fn read(history: &History, is_wanted: &(dyn Fn(Node) -> bool + Sync)) -> Self {
         let all = Mutex::new(Self::default());
         let names = Mutex::new(Names::default());
@@ -132,7 +132,7 @@ impl Trees {
     }
 }
 
-/// Numbers of names.
+/// Assigns numbers to names.
 #[derive(Default)]
 struct Names {
     all: Vec<Box<[u8]>>,
@@ -148,12 +148,12 @@ impl Names {
     }
 }
 
-/// A tree as needed to read those made from it.
+/// A tree, with what is needed to read those derived from it.
 struct Read {
     record: u32,
     /// All entries in order.
     entries: Vec<Entry>,
-    /// Bytes up to the end of the last one.
+    /// Offset of the end of the last one.
     length: u32,
 }
 
@@ -167,12 +167,12 @@ struct Entry {
 }
 
 impl Read {
-    /// Where an entry starts; after the last one, where the tree ends.
+    /// Offset of an entry; for the position after the last one, the end of the tree.
     fn start(&self, entry: usize) -> u32 {
         self.entries.get(entry).map_or(self.length, |entry| entry.start)
     }
 
-    /// The entries that lie whole between two offsets; none if no entry starts at the first one.
+    /// The entries that lie entirely between two offsets; none if no entry starts at the first offset.
     fn entries_within(&self, from: usize, end: usize) -> Range<usize> {
         let first = self.entries.partition_point(|entry| (entry.start as usize) < from);
         if self.entries.get(first).is_none_or(|entry| entry.start as usize != from) {
@@ -198,21 +198,21 @@ struct Reader<'a> {
     trees: Trees,
     chunk: Chunk,
     all_names: &'a Mutex<Names>,
-    /// Those that this thread has met: there are few.
+    /// Names that this thread has seen; there are few.
     names: HashMap<Box<[u8]>, Name>,
     known: Known,
-    /// Of the tree at hand: links of entries that were read, not taken over from its base.
+    /// For the current tree: links of entries that were read, not inherited from its base.
     fresh: Vec<Link>,
-    /// Of the tree at hand: which of its base's entries were taken over.
+    /// For the current tree: the entries that were inherited from its base.
     kept: Vec<Range<usize>>,
     counter: Counter<'a>,
 }
 
-/// The numbers of objects met lately: versions of a directory name the same objects again and again.
+/// Cache of object numbers: versions of a directory refer to the same objects again and again.
 struct Known(Vec<(Oid, Node)>);
 
 impl Known {
-    /// Fits in a processor's second cache.
+    /// Fits in a processor's L2 cache.
     const SIZE: usize = 1 << 14;
 
     fn new() -> Self {
@@ -230,8 +230,8 @@ impl Known {
 }
 
 impl Reader<'_> {
-    /// Reads entries from `at` on until one starts at `until` or after it, and returns where that is; `None` if there is
-    /// something that is no entry.
+    /// Reads entries from `at` until one starts at or after `until`, and returns its offset; `None` if an entry is
+    /// invalid.
     fn read(&mut self, tree: &[u8], mut at: usize, until: usize, out: &mut Vec<Entry>) -> Option<usize> {
         while at < until {
             let entry = TreeEntry::read(&tree[at..])?;
@@ -266,7 +266,7 @@ impl Reader<'_> {
         Some(Link { name, to })
     }
 
-    /// Reads a tree, but takes over what it shares with its base.
+    /// Reads a tree, but inherits what it shares with its base.
     fn derive(&mut self, tree: &[u8], base: &Read, shared: &[Copied], out: &mut Vec<Entry>) -> Option<()> {
         let mut at = 0;
         for part in shared {
@@ -289,15 +289,15 @@ impl Reader<'_> {
         self.read(tree, at, tree.len(), out).map(|_| ())
     }
 
-    /// Notes how the tree at hand differs from its base.
+    /// Records how the current tree differs from its base.
     fn record(&mut self, visit: Visit, base: Option<&Read>, entries: Vec<Entry>, is_whole: Option<()>) -> Read {
         let node = self.first + visit.position;
         if is_whole.is_none() {
-            self.trees.lost.insert(self.odb.oid(node), "it is no valid tree".into());
+            self.trees.lost.insert(self.odb.oid(node), "it is not a valid tree".into());
         }
         let changes = &mut self.chunk.links;
         let removed = changes.len() as u32;
-        // A delta may also take parts of its base in another order, or twice. Then all is said to have changed.
+        // A delta may copy parts of its base in another order, or twice. Then everything is recorded as changed.
         let in_order = self.kept.is_sorted_by(|a, b| a.end <= b.start);
         if let Some(base) = base {
             let links = |range: Range<usize>| base.entries[range].iter().filter_map(|entry| entry.link());

@@ -7,21 +7,21 @@ use super::Damage;
 /// A delta, inflated.
 #[derive(Debug, Clone, Copy)]
 pub struct Delta<'a> {
-    /// Bytes of the object it is made against.
+    /// Size of the base object, in bytes.
     pub base_size: u64,
-    /// Bytes of the object it makes.
+    /// Size of the new object, in bytes.
     pub size: u64,
     instructions: &'a [u8],
 }
 
-/// Part of the base that is part of the new object, too.
+/// A part of the new object that is copied from the base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Copied {
     /// Offset in the base.
     pub from: usize,
     /// Offset in the new object.
     pub to: usize,
-    /// Bytes.
+    /// Length in bytes.
     pub length: usize,
 }
 
@@ -29,18 +29,18 @@ impl<'a> Delta<'a> {
     /// Reads the two sizes.
     ///
     /// # Errors
-    /// If they are not there.
+    /// If they are missing or malformed.
     pub fn read(mut bytes: &'a [u8]) -> Result<Self, Damage> {
         let base_size = read_size(&mut bytes)?;
         let size = read_size(&mut bytes)?;
         Ok(Self { base_size, size, instructions: bytes })
     }
 
-    /// Writes the new object to `out`, whose length must be [`Self::size`], and tells `on_copy` each part that comes
-    /// from the base, in order.
+    /// Writes the new object to `out`, whose length must be [`Self::size`], and passes each part copied from the base
+    /// to `on_copy`, in order.
     ///
     /// # Errors
-    /// If the delta is not one against `base`, or is damaged; `out` is then of no use.
+    /// If the delta does not belong to `base` or is damaged; the content of `out` is then unspecified.
     pub fn apply(&self, base: &[u8], out: &mut [u8], mut on_copy: impl FnMut(Copied)) -> Result<(), Damage> {
         if self.base_size != base.len() as u64 || self.size != out.len() as u64 {
             return Err(Damage::Delta);
@@ -87,7 +87,7 @@ fn read_size(bytes: &mut &[u8]) -> Result<u64, Damage> {
     Err(Damage::Size)
 }
 
-/// A number of whose bytes, the lowest first, only those are there that have their bit in `present`.
+/// Reads a little-endian number that stores only the bytes whose bits are set in `present`.
 #[inline]
 fn read_little_endian(bytes: &mut &[u8], present: u8) -> Result<usize, Damage> {
     let mut value = 0;

@@ -20,11 +20,11 @@ pub enum Content {
 /// The header of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// What follows.
+    /// What the entry holds.
     pub content: Content,
-    /// Size in bytes of what follows once it is inflated: of the object or of the delta. Only declared; it may lie.
+    /// Declared size in bytes of the inflated object or delta; it may be wrong.
     pub size: u64,
-    /// Bytes of the header.
+    /// Length of the header, in bytes.
     pub length: usize,
 }
 
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(Header::read(&[0x95, 0x0a, 0x00]), whole(ObjectKind::Commit, 165, 2));
         let near = Header { content: Content::OffsetDelta(3), size: 1, length: 2 };
         assert_eq!(Header::read(&[0x61, 0x03]), Ok(near));
-        // The encoding has no two forms of one number: 0x80 0x00 is 128.
+        // Every number has exactly one encoding: 0x80 0x00 is 128.
         let far = Header { content: Content::OffsetDelta(128), size: 1, length: 3 };
         assert_eq!(Header::read(&[0x61, 0x80, 0x00]), Ok(far));
         let by_name = [&[0x71][..], &[7; 20]].concat();

@@ -1,4 +1,4 @@
-//! Who is made from whom: the deltas of a pack, turned round.
+//! The deltas of a pack, by base: which objects are derived from which.
 
 use super::Pack;
 use super::entry::{Content, Header};
@@ -9,32 +9,31 @@ use rayon::prelude::*;
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-/// A family is heavy, and handed out on its own, if it is more than this part of all.
+/// A family is heavy, and handed out on its own, if it is heavier than the total weight divided by this.
 const HEAVY_PART: u64 = 256;
 
-/// So many others are handed out at a time.
+/// Number of other families handed out at a time.
 const PORTION: usize = 32;
 
-/// The entries of a pack in the order of their offsets, which is what numbers them here, and for each the entries that
-/// are deltas against it.
+/// The entries of a pack, numbered in the order of their offsets, and for each the entries that are deltas against it.
 #[derive(Debug)]
 pub struct Forest {
     offsets: Vec<u64>,
     /// Positions in the index.
     positions: Vec<u32>,
-    /// Where in `children` those of an entry start; they end where the next one's start.
+    /// Where the children of each entry start in `children`; they end where those of the next entry start.
     starts: Vec<u32>,
-    /// The heaviest of each entry last.
+    /// Deltas against each entry, the heaviest last.
     children: Vec<u32>,
     /// Whole objects, the heavy ones first.
     roots: Vec<Root>,
-    /// How many of them are heavy.
+    /// Number of heavy roots.
     heavy: usize,
-    /// Entries that are deltas of nothing in this pack.
+    /// Entries whose chain of deltas does not reach a whole object in this pack.
     orphans: Vec<u32>,
 }
 
-/// A whole object with all that is made from it.
+/// A whole object with everything derived from it: a family.
 #[derive(Debug, Clone, Copy)]
 pub struct Root {
     /// The entry.
@@ -43,7 +42,7 @@ pub struct Root {
     pub kind: ObjectKind,
 }
 
-/// What the header of an entry says, in short.
+/// The base of an entry, according to its header.
 #[derive(Clone, Copy)]
 enum Parent {
     Whole(ObjectKind),
@@ -70,7 +69,7 @@ impl Forest {
         for (entry, (parent, _)) in headers.iter().enumerate().rev() {
             if let Parent::Of(base) = parent {
                 starts[*base as usize + 1] += 1;
-                // A base comes before its deltas, but for a few that are named, and weights are only estimates.
+                // Bases precede their deltas, except some that are given by object id; weights are only estimates.
                 weights[*base as usize] = weights[*base as usize].saturating_add(weights[entry]);
             }
         }
@@ -81,7 +80,7 @@ impl Forest {
         let mut children = vec![NONE; starts[count] as usize];
         let mut orphans = Vec::new();
         let mut roots = Vec::new();
-        // Where every base comes before its deltas, as it does if they are told by distance, each ends at a whole object.
+        // If every base precedes its deltas, as with offset deltas, every chain ends at a whole object.
         let is_ordered = |(entry, (parent, _)): (usize, &(Parent, u32))| match parent {
             Parent::Whole(_) => true,
             Parent::Of(base) => (*base as usize) < entry,
@@ -100,7 +99,7 @@ impl Forest {
             }
         }
         if !all_reached {
-            // Some bases come after their deltas, so that not all weights were passed on: once more, from the leaves up.
+            // Some bases follow their deltas, so not all weights were passed on: add them up again from the leaves.
             weights = headers.iter().map(|(_, weight)| *weight).collect();
             let below = |entry: u32| &children[starts[entry as usize] as usize..starts[entry as usize + 1] as usize];
             let mut order: Vec<u32> = roots.iter().map(|root| root.entry).collect();
@@ -144,8 +143,8 @@ impl Forest {
         self.offsets.is_empty()
     }
 
-    /// All families in portions of about equal work, for threads to take: the heavy ones alone and first, so that none
-    /// is left with one at the end, the others several at a time in the order of the file.
+    /// A portion of the families for a thread to work on; all portions take about equal work. Heavy families come first
+    /// and alone, so that no thread is left with one at the end; the others come several at a time, in file order.
     pub fn portion(&self, number: usize) -> Option<&[Root]> {
         if number < self.heavy {
             return self.roots.get(number..=number);
@@ -155,7 +154,7 @@ impl Forest {
         self.roots.get(start..end).filter(|portion| !portion.is_empty())
     }
 
-    /// Entries that no family reaches: what they are made from is not in the pack, or is themselves.
+    /// Entries that no family reaches: a base is not in the pack, or the deltas are circular.
     pub fn orphans(&self) -> &[u32] {
         &self.orphans
     }
@@ -170,13 +169,13 @@ impl Forest {
         self.positions[entry as usize]
     }
 
-    /// Where the entry starts and where the next one does, in bytes.
+    /// Offsets at which the entry and the next one start, in bytes.
     pub fn extent(&self, entry: u32) -> (u64, u64) {
         let next = self.offsets.get(entry as usize + 1);
         (self.offsets[entry as usize], next.copied().unwrap_or(u64::MAX))
     }
 
-    /// `entry` and all that is made from it, directly or not.
+    /// `entry` and everything derived from it, directly or indirectly.
     pub fn descendants(&self, entry: u32) -> impl Iterator<Item = u32> {
         let mut open = vec![entry];
         std::iter::from_fn(move || {
@@ -186,7 +185,7 @@ impl Forest {
         })
     }
 
-    /// Adds to the orphans what is made from them, and what is made from itself.
+    /// Adds everything derived from orphans, and circular deltas, to the orphans.
     fn find_orphans(&mut self) {
         let mut is_reached = vec![false; self.len()];
         for root in &self.roots {
@@ -196,7 +195,7 @@ impl Forest {
     }
 }
 
-/// The parent and the weight of the entry at `offset`: about its size in units of 64 bytes.
+/// The parent and the weight of the entry at `offset`; the weight is about its size in units of 64 bytes.
 fn header(pack: &Pack, finder: &OffsetFinder, offset: u64) -> (Parent, u32) {
     let Ok((Header { content, size, .. }, _)) = pack.entry(offset, u64::MAX) else { return (Parent::Unknown, 0) };
     let base = match content {
@@ -216,8 +215,8 @@ fn weight(size: u64) -> u32 {
     u32::try_from(size / 64 + 1).unwrap_or(u32::MAX)
 }
 
-/// Finds the entry that starts at an offset. Entries are spread about evenly over a pack, so that dividing it into as
-/// many parts as there are entries leaves about one for each.
+/// Finds the entry that starts at an offset. Entries are spread fairly evenly over a pack, so that dividing it into as
+/// many parts as there are entries leaves about one in each.
 struct OffsetFinder<'a> {
     offsets: &'a [u64],
     /// The first entry of each part.

@@ -1,4 +1,4 @@
-//! The index of a pack: which object is where. Versions 1 and 2.
+//! The index of a pack: where each object is. Versions 1 and 2.
 //!
 //! Source: [gitformat-pack, "Pack index"](https://git-scm.com/docs/gitformat-pack).
 
@@ -12,22 +12,22 @@ use std::sync::OnceLock;
 const MAGIC_V2: &[u8; 8] = b"\xfftOc\0\0\0\x02";
 const FANOUT: usize = 256;
 
-/// An index, mapped.
+/// A memory-mapped index.
 #[derive(Debug)]
 pub struct PackIndex {
     data: Map,
     count: usize,
     names: Table,
     offsets: Table,
-    /// Offsets that do not fit in 31 bits; only in version 2.
+    /// Where the table of offsets that do not fit in 31 bits starts; 0 in version 1, which has none.
     long_offsets: usize,
     fanout: usize,
-    /// Where the names with each prefix start, and at the end their number: as the index' own fan-out, but finer, so that
-    /// what is looked for is mostly in the first line of memory that is read.
+    /// Where the names with each prefix start, and finally the number of names: like the index's own fan-out, but
+    /// finer, so that most searches read a single cache line.
     groups: OnceLock<Vec<u32>>,
 }
 
-/// Values at equal distances.
+/// Values at a fixed stride.
 #[derive(Debug, Clone, Copy)]
 struct Table {
     start: usize,
@@ -41,16 +41,16 @@ impl Table {
 }
 
 impl PackIndex {
-    /// Opens the file and checks its outline.
+    /// Opens the file and checks its structure.
     ///
     /// # Errors
-    /// If it cannot be read, or is no index of a version that is known, or too short for what it announces.
+    /// If it cannot be read, is not an index of a supported version, or is too short for what it declares.
     pub fn open(path: &Path) -> io::Result<Self> {
         let data = Map::open(path)?;
         let damaged = |what| io::Error::from(Reason(what));
         let is_v2 = data.starts_with(MAGIC_V2);
         if data.starts_with(&MAGIC_V2[..4]) && !is_v2 {
-            return Err(damaged("it is a pack index of a version that is not known"));
+            return Err(damaged("the version of the pack index is not supported"));
         }
         let fanout = if is_v2 { MAGIC_V2.len() } else { 0 };
         let tables = fanout + 4 * FANOUT;
@@ -58,7 +58,7 @@ impl PackIndex {
         let counts = data.get(fanout..tables).ok_or_else(short)?;
         let counts: Vec<u32> = counts.as_chunks().0.iter().map(|bytes| u32::from_be_bytes(*bytes)).collect();
         if !counts.is_sorted() {
-            return Err(damaged("the pack index has a fan-out that is not sorted"));
+            return Err(damaged("the fan-out table of the pack index is not sorted"));
         }
         let count = counts[FANOUT - 1] as usize;
         let (names, offsets, end) = if is_v2 {
@@ -77,7 +77,7 @@ impl PackIndex {
         Ok(Self { data, count, names, offsets, long_offsets, fanout, groups: OnceLock::new() })
     }
 
-    /// Names that are not in order, which only somebody can have made so, are not found.
+    /// Computes `groups`. Names that are out of order, which takes a forged index, are not found.
     fn group(&self) -> Vec<u32> {
         let mut groups = Vec::with_capacity(Oid::PREFIXES + 1);
         for position in 0..self.count {
@@ -105,7 +105,7 @@ impl PackIndex {
         Oid::read(&self.data[self.names.at(position)..]).expect("the length was checked")
     }
 
-    /// Where in the pack the object at a position is, in bytes. Not checked against the pack.
+    /// Byte offset in the pack of the object at a position. Not checked against the pack.
     pub fn offset(&self, position: usize) -> u64 {
         let at = self.offsets.at(position);
         let offset = self.number(at);

@@ -4,22 +4,22 @@ use super::Damage;
 use sirocco::Format;
 use sirocco::inflate::{Decoder, Error};
 
-/// What zlib can make of one byte at most, in bytes: 258 of 2 bits.
+/// Maximum number of bytes that zlib can make of one: 258 of 2 bits.
 const MOST_RATIO: u64 = 1032;
 
 /// Inflates one stream after another, without allocating.
 pub struct Inflater(Decoder);
 
 impl Inflater {
-    /// One for each thread.
+    /// Creates an inflater; each thread needs its own.
     pub fn new() -> Self {
         Self(Decoder::new(Format::Zlib))
     }
 
-    /// Inflates the zlib stream at the start of `input`, which must have exactly the length of `out`.
+    /// Inflates the zlib stream at the start of `input`, whose output must exactly fill `out`.
     ///
     /// # Errors
-    /// If it is damaged or of another length.
+    /// If it is damaged or its output has another length.
     pub fn inflate(&mut self, input: &[u8], out: &mut [u8]) -> Result<(), Damage> {
         self.0.reset();
         let wanted = out.len();
@@ -30,7 +30,7 @@ impl Inflater {
         }
     }
 
-    /// Inflates what fits in `out` of the zlib stream at the start of `input`, and returns how much that was.
+    /// Inflates as much of the zlib stream at the start of `input` as fits in `out`, and returns the number of bytes.
     ///
     /// # Errors
     /// If it is damaged.
@@ -44,7 +44,7 @@ impl Inflater {
     }
 }
 
-/// True if `size` bytes can come out of `compressed` bytes. Asked before there is memory for them.
+/// True if `compressed` bytes can inflate to `size` bytes. Checked before memory is allocated.
 pub fn is_possible(size: u64, compressed: usize) -> bool {
     size <= (compressed as u64).saturating_mul(MOST_RATIO).saturating_add(MOST_RATIO)
 }
@@ -67,7 +67,7 @@ mod tests {
     use proptest::prelude::*;
     use sirocco::deflate::Level;
 
-    /// What the reference implementation makes of it: the output if the stream is whole and has exactly this length.
+    /// Output of the reference implementation, if the stream is complete and the output has exactly this length.
     fn reference(input: &[u8], length: usize) -> Option<Vec<u8>> {
         let mut out = vec![0; length + 1];
         let (filled, code) = zlib_rs::decompress_slice(&mut out, input, zlib_rs::InflateConfig::default());

@@ -1,14 +1,14 @@
-//! Packs: files of many objects, most of them stored as a delta against another one.
+//! Packs: files of many objects, most of them stored as deltas against others.
 //!
 //! ```text
 //! index ─► forest ─► walk ─► every object, rebuilt once
-//! entry     (who is made   delta, inflate
-//!            from whom)
+//! entry     (deltas of     delta, inflate
+//!            each base)
 //! ```
 //!
-//! Reading objects one by one, as git does, rebuilds the same bases again and again. Here the deltas of a pack are
-//! followed the other way, from each whole object to all that is made from it, so that every entry is inflated exactly
-//! once.
+//! Reading objects one by one, as git does, rebuilds the same bases again and again. Here, the deltas of a pack are
+//! followed the other way, from each whole object to everything derived from it, so that every entry is inflated
+//! exactly once.
 //!
 //! Source: [gitformat-pack](https://git-scm.com/docs/gitformat-pack).
 
@@ -33,53 +33,53 @@ use std::path::Path;
 /// Why an entry cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
-    /// It ends too early, or lies outside the pack.
-    #[error("it is cut off, or the index is wrong about its place")]
+    /// It is truncated, or lies outside the pack.
+    #[error("it is truncated, or the index gives a wrong offset")]
     Truncated,
-    /// Its kind is none that is known.
-    #[error("it is of no known kind")]
+    /// Its kind is unknown.
+    #[error("its kind is unknown")]
     Kind,
-    /// Its size is not the one it declares, or is no possible one.
+    /// Its size differs from the declared one, or is impossible.
     #[error("its declared size is wrong")]
     Size,
-    /// It declares more bytes than an object may have here.
-    #[error("it declares {0} bytes, more than are read of one object")]
+    /// It declares more bytes than the limit for one object.
+    #[error("it declares {0} bytes, more than the limit for one object")]
     TooLarge(u64),
-    /// The object that its delta is made against is not there.
-    #[error("the object it is a delta of is missing")]
+    /// Its delta base is missing.
+    #[error("its delta base is missing")]
     Base,
-    /// The object that its delta is made against cannot be read.
-    #[error("the object it is a delta of cannot be read")]
+    /// Its delta base cannot be read.
+    #[error("its delta base cannot be read")]
     LostBase,
-    /// Its deltas lead back to itself, or do not end.
-    #[error("its deltas never reach a whole object")]
+    /// Its chain of deltas is circular or too long.
+    #[error("its chain of deltas never reaches a whole object")]
     Endless,
-    /// Its compressed bytes are damaged.
-    #[error("its compressed bytes are damaged")]
+    /// Its compressed data is damaged.
+    #[error("its compressed data is damaged")]
     Deflate,
     /// Its delta is damaged.
     #[error("its delta is damaged")]
     Delta,
-    /// It is a file of its own that cannot be read; the words say why.
+    /// It is a loose object that cannot be read; the message says why.
     #[error("{0}")]
     Loose(String),
-    /// The pack makes far more of its bytes than any real one.
-    #[error("the pack unfolds to more than any real one; it looks made to exhaust whoever reads it")]
+    /// The pack expands far more than any real one.
+    #[error("the pack expands far more than any real one; it looks like a decompression bomb")]
     Bomb,
 }
 
 /// A pack and its index.
 #[derive(Debug)]
 pub struct Pack {
-    /// Which object is where.
+    /// Where each object is.
     pub index: PackIndex,
     data: Map,
 }
 
-/// Bytes before the first entry.
+/// Length of the header, in bytes.
 const HEADER_LENGTH: usize = 12;
 
-/// git makes chains of 50 deltas, 250 when asked for the smallest pack, and 4095 at most.
+/// Maximum length of a chain of deltas. git's have up to 50, 250 when asked for the smallest pack, and at most 4095.
 const MOST_DELTAS: usize = 5000;
 
 impl Pack {
@@ -90,8 +90,8 @@ impl Pack {
     pub fn open(index: &Path) -> io::Result<Self> {
         let damaged = |what| io::Error::from(Reason(what));
         let data = Map::open(&index.with_extension("pack")).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => damaged("its pack is not there"),
-            io::ErrorKind::PermissionDenied => damaged("its pack may not be read"),
+            io::ErrorKind::NotFound => damaged("its pack is missing"),
+            io::ErrorKind::PermissionDenied => damaged("permission to read its pack was denied"),
             _ => damaged("its pack cannot be read"),
         })?;
         let index = PackIndex::open(index)?;
@@ -107,7 +107,7 @@ impl Pack {
         Ok(Self { index, data })
     }
 
-    /// Where the entries end, in bytes: a checksum follows.
+    /// Offset of the end of the entries, in bytes; a checksum follows.
     pub fn end(&self) -> u64 {
         (self.data.len() - Oid::LENGTH) as u64
     }
@@ -121,10 +121,11 @@ impl Pack {
         Ok((header, &bytes[header.length..]))
     }
 
-    /// Reads one object, by its position in the index: where a few objects are wanted. Of no more than `limit` bytes.
+    /// Reads one object of at most `limit` bytes, by its position in the index; for callers that need only a few
+    /// objects.
     ///
     /// # Errors
-    /// If it or one that it is made from is damaged or larger.
+    /// If it or an object in its chain of deltas is damaged or larger.
     pub fn read(&self, position: usize, limit: u64) -> Result<(ObjectKind, Vec<u8>), Damage> {
         let mut inflater = Inflater::new();
         let mut inflate = |header: &Header, bytes: &[u8]| {
@@ -163,7 +164,7 @@ fn check_limit(size: u64, limit: u64) -> Result<(), Damage> {
     if size > limit { Err(Damage::TooLarge(size)) } else { Ok(()) }
 }
 
-/// Refuses a declared size that is too large or that `compressed` bytes cannot hold.
+/// Rejects a declared size that is too large or that `compressed` bytes cannot hold.
 fn check_size(size: u64, compressed: usize, limit: u64) -> Result<(), Damage> {
     check_limit(size, limit)?;
     if inflate::is_possible(size, compressed) { Ok(()) } else { Err(Damage::Size) }

@@ -1,4 +1,4 @@
-//! Walking a pack: every object is rebuilt once, from the whole ones down to all that is made from them.
+//! Walking a pack: every object is rebuilt once, from whole objects down to everything derived from them.
 
 use super::delta::{Copied, Delta};
 use super::entry::Content;
@@ -9,29 +9,29 @@ use crate::finding::object::ObjectKind;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Buffers that are not in use are kept for the next objects, up to this many bytes in all.
+/// Maximum total size of unused buffers that are kept for reuse, in bytes.
 const MOST_KEPT: usize = 8 << 20;
 
-/// No real pack unfolds to more bytes than this times its own length (in large public repositories it is 40 at most),
-/// and every pack may unfold to some.
+/// No real pack expands to more than this many times its own length (large public repositories: at most 40). Every pack
+/// may expand to `ALWAYS_UNFOLDED` bytes.
 const MOST_UNFOLDING: u64 = 2000;
 const ALWAYS_UNFOLDED: u64 = 8 << 30;
 
-/// Takes the objects of a pack; each thread has one.
+/// Receives the objects of a pack; each thread has its own visitor.
 pub trait Visitor {
-    /// What is remembered of an object while others are made from it.
+    /// State that is kept for an object while others are derived from it.
     type State;
 
-    /// Parts that an object shares with its base are told from this many bytes on.
+    /// Minimum length in bytes of the shared parts of an object and its base that are passed on.
     const LEAST_SHARED: usize;
 
-    /// Takes a whole object.
+    /// Receives a whole object.
     fn whole(&mut self, visit: Visit) -> Self::State;
 
-    /// Takes an object that was made from another one, and the parts that both share, in order.
+    /// Receives an object that is derived from another one, and the parts that they share, in order.
     fn derived(&mut self, visit: Visit, base: &Self::State, shared: &[Copied]) -> Self::State;
 
-    /// Is told of an object that cannot be read, by its position in the index.
+    /// Receives the position in the index of an object that cannot be read.
     fn lost(&mut self, position: u32, damage: Damage);
 }
 
@@ -58,12 +58,12 @@ pub struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// A walk over the objects of some kinds. Those over `limit` bytes, and what is made from them, are lost.
+    /// A walk over the objects of some kinds. Those over `limit` bytes, and everything derived from them, are lost.
     pub fn new(pack: &'a Pack, forest: &'a Forest, kinds: &'a [ObjectKind], limit: u64) -> Self {
         Self { pack, forest, kinds, limit, next: AtomicUsize::new(0), unfolded: AtomicU64::new(0) }
     }
 
-    /// Visits families until there are none left. Many threads may do so at once, each with its own visitor.
+    /// Visits families until none are left. Several threads may call this at once, each with its own visitor.
     pub fn work<V: Visitor>(&self, visitor: &mut V) {
         let mut worker = Worker {
             walk: self,
@@ -85,23 +85,23 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// What one thread needs.
+/// The state of one thread.
 struct Worker<'a, S> {
     walk: &'a Walk<'a>,
     inflater: Inflater,
     pool: Pool,
     shared: Vec<Copied>,
     stack: Vec<Frame<S>>,
-    /// Bytes not yet added to the walk's.
+    /// Bytes not yet added to the walk's total.
     unfolded: u64,
 }
 
-/// An object from which others are still to be made.
+/// An object from which others are still to be derived.
 struct Frame<S> {
     entry: u32,
     object: Buffer,
     state: S,
-    /// The next of its children.
+    /// Index of its next child.
     next: usize,
 }
 
@@ -115,12 +115,12 @@ impl<S> Worker<'_, S> {
         let state = visitor.whole(Visit { position: forest.position(root.entry), kind: root.kind, bytes: &object });
         self.push(root.entry, object, state);
         while let Some(frame) = self.stack.last_mut() {
-            // Those without children are not pushed, and the last child's parent is popped below.
+            // Objects without children are not pushed, and a parent is not pushed back with its last child, below.
             let children = forest.children(frame.entry);
             let child = children[frame.next];
             frame.next += 1;
             let is_last = frame.next == children.len();
-            // Taken out while the child is made, since both need the worker.
+            // The frame is taken off the stack while the child is made, since both need the worker.
             let Some(frame) = self.stack.pop() else { break };
             let made = self.derived(child, &frame.object, V::LEAST_SHARED);
             let made = made.map(|object| {
@@ -128,8 +128,8 @@ impl<S> Worker<'_, S> {
                 let state = visitor.derived(visit, &frame.state, &self.shared);
                 (object, state)
             });
-            // The heaviest child comes last, and its base is let go before going down, so that there are never more
-            // bases in memory than the logarithm of the family's size.
+            // The heaviest child comes last, and its base is released before descending, so that the number of bases in
+            // memory never exceeds the logarithm of the family's size.
             if is_last {
                 self.pool.give(frame.object);
             } else {
@@ -166,7 +166,7 @@ impl<S> Worker<'_, S> {
         self.inflate(header.size, bytes)
     }
 
-    /// Makes an object from its base, and lists in `shared` what both have in common.
+    /// Rebuilds an object from its base, and lists the parts that they share in `shared`.
     fn derived(&mut self, entry: u32, base: &[u8], least_shared: usize) -> Result<Buffer, Damage> {
         let (start, end) = self.walk.forest.extent(entry);
         let (header, bytes) = self.walk.pack.entry(start, end)?;
@@ -193,7 +193,7 @@ impl<S> Worker<'_, S> {
         Ok(out)
     }
 
-    /// Counts what is unfolded, against packs that are made to never end.
+    /// Counts expanded bytes, to stop at decompression bombs.
     fn account(&mut self, bytes: u64) -> Result<(), Damage> {
         const FLUSH: u64 = 1 << 20;
         self.unfolded += bytes;
@@ -208,7 +208,7 @@ impl<S> Worker<'_, S> {
     }
 }
 
-/// Bytes whose place is used again and again; it is not cleared in between.
+/// A reusable buffer; it is not cleared between uses.
 #[derive(Debug, Default)]
 struct Buffer {
     place: Vec<u8>,
@@ -229,21 +229,21 @@ impl Deref for Buffer {
     }
 }
 
-/// Buffers that are not in use.
+/// Unused buffers.
 #[derive(Debug, Default)]
 struct Pool {
     buffers: Vec<Buffer>,
-    /// Bytes of them.
+    /// Their total size in bytes.
     size: usize,
 }
 
 impl Pool {
-    /// A buffer of `length` bytes of no particular content.
+    /// A buffer of `length` bytes with arbitrary content.
     fn take(&mut self, length: usize) -> Buffer {
         let mut buffer = self.buffers.pop().unwrap_or_default();
         self.size -= buffer.place.len();
         if buffer.place.len() < length {
-            // Fresh memory is zero already, and growing would copy what nobody wants.
+            // Fresh memory is zeroed already, and growing the buffer would copy content that is not needed.
             buffer.place = vec![0; if length < MOST_KEPT { length.next_power_of_two() } else { length }];
         }
         buffer.length = length;

@@ -1,10 +1,14 @@
-//! The report of an audit: one page that needs nothing else, can be read with scripts off and asks no network.
+//! The audit report: a self-contained page that is readable without scripts and makes no network requests.
 //!
-//! The template escapes every value, and the page's own policy lets nothing run but its one script.
+//! The template escapes every value, and the page's content security policy allows only its one script.
 
-use super::wording::{chronicle, correspondence, date, headline, remarks, steps, suppressed_by_reason};
-use super::{Report, worst_first};
-use crate::finding::Finding;
+use super::wording::{
+    chronicle, correspondence, date, first_sentence, headline, is_command, remarks, remedy, skipped_in_words, steps,
+    suppressed_by_reason,
+};
+use super::{Options, Report, worst_first};
+use crate::finding::{BlobPath, Finding};
+use crate::git::repository::Facts;
 use crate::judge::inventory::Credential;
 use crate::rule::{Finder, Matcher, Severity};
 use crate::text::sanitize::one_line;
@@ -13,14 +17,20 @@ use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::io;
 
-const TEMPLATE: &str = include_str!("page.html");
+/// The page up to the cards, one card, and the rest.
+const TEMPLATES: [(&str, &str); 3] =
+    [("top", include_str!("top.html")), ("card", include_str!("card.html")), ("bottom", include_str!("bottom.html"))];
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// So many places are listed of one key, and so many rows in the table: a page of more is no longer read.
-const MOST_PLACES: usize = 50;
-const MOST_ROWS: usize = 20_000;
+/// Maximum number of places listed per key, and of rows in the table: nobody reads a longer page.
+const MAX_PLACES: usize = 50;
+const MAX_ROWS: usize = 20_000;
+
+/// Cards beyond this many are folded.
+const MAX_UNFOLDED: usize = 50;
 
 #[derive(Serialize)]
 struct Page<'a> {
@@ -39,8 +49,10 @@ struct Page<'a> {
     policy: Vec<String>,
     suppressed: Vec<(usize, &'static str)>,
     failures: Vec<(String, String)>,
-    skipped: Vec<(&'static str, usize)>,
-    cards: Vec<Card<'a>>,
+    skipped: Vec<String>,
+    /// The paths that were asked for.
+    scanned: Vec<String>,
+    repositories: Vec<String>,
     rows: Vec<Row<'a>>,
     row_count: usize,
     timeline: Vec<Bar>,
@@ -54,13 +66,18 @@ struct Card<'a> {
     severity: String,
     title: String,
     account: Option<String>,
-    is_live: bool,
+    is_current: bool,
     verdicts: Vec<Verdict<'a>>,
     facts: Vec<String>,
     excerpt: Vec<Line<'a>>,
     places: Vec<Place>,
     more_places: usize,
-    steps: Vec<String>,
+    /// Each step, and whether it is a command.
+    steps: Vec<(String, bool)>,
+    /// What to do if there are no steps.
+    advice: String,
+    /// Folded, as there are many.
+    is_folded: bool,
 }
 
 #[derive(Serialize)]
@@ -86,7 +103,7 @@ struct Place {
 #[derive(Serialize)]
 struct Row<'a> {
     severity: String,
-    /// For sorting.
+    /// Sort key of the severity.
     rank: u8,
     rule: &'a str,
     path: String,
@@ -97,7 +114,7 @@ struct Row<'a> {
     anchor: Option<String>,
 }
 
-/// A key's time in a repository, in percent of the page's time.
+/// The time of a key in a repository, as percentages of the timeline.
 #[derive(Serialize)]
 struct Bar {
     name: String,
@@ -105,32 +122,65 @@ struct Bar {
     start: String,
     width: String,
     text: String,
-    is_live: bool,
+    is_current: bool,
 }
 
-/// The report as a page.
-pub fn write(report: &Report) -> String {
+/// Writes the report as a page: an overview and the table first, then a card for each key, one by one.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(report: &Report, options: &Options, out: &mut dyn io::Write) -> io::Result<()> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.add_template("page", TEMPLATE).expect("a test renders the template");
-    let template = environment.get_template("page").expect("it was just added");
-    template.render(minijinja::value::Serde(page(report))).expect("a test renders the template")
+    for (name, template) in TEMPLATES {
+        environment.add_template(name, template).map_err(io::Error::other)?;
+    }
+    let mut render = |name, value: minijinja::Value| {
+        let template = environment.get_template(name).map_err(io::Error::other)?;
+        template.render_captured_to(value, &mut *out).map(|_| ()).map_err(unwrapped)
+    };
+    let credentials = ranked(report);
+    let anchors = anchors(&credentials);
+    render("top", minijinja::value::Serde(page(report, options, &credentials, &anchors)).into())?;
+    for (n, key) in credentials.iter().enumerate() {
+        let card = card(key, &anchors, n >= MAX_UNFOLDED);
+        render("card", minijinja::value::Serde(card).into())?;
+    }
+    render("bottom", minijinja::context! { script => SCRIPT })
 }
 
-fn page(report: &Report) -> Page<'_> {
+/// The error of the output that is inside one of the template engine's.
+fn unwrapped(error: minijinja::Error) -> io::Error {
+    let inner = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
+    inner.map_or_else(|| io::Error::other("the page cannot be rendered"), |inner| io::Error::from(inner.kind()))
+}
+
+/// All keys, the worst first.
+fn ranked(report: &Report) -> Vec<Credential<'_>> {
     let mut credentials = Credential::all(&report.findings);
     credentials.sort_by_key(|key| {
         let severity = key.occurrences.iter().chain(&key.judgements).map(|finding| finding.severity).max();
         let grade = key.judgements.iter().filter_map(|finding| Some(finding.judgement()?.grade)).max();
         std::cmp::Reverse((severity, grade))
     });
-    let anchors: HashMap<String, String> =
-        credentials.iter().enumerate().map(|(n, key)| (key.name.clone(), format!("key-{}", n + 1))).collect();
+    credentials
+}
+
+fn anchors(credentials: &[Credential]) -> HashMap<String, String> {
+    credentials.iter().enumerate().map(|(n, key)| (key.name.clone(), format!("key-{}", n + 1))).collect()
+}
+
+fn page<'a>(
+    report: &'a Report,
+    options: &Options,
+    credentials: &[Credential],
+    anchors: &HashMap<String, String>,
+) -> Page<'a> {
     let findings = worst_first(report);
     let coverage = &report.coverage;
-    let plural = [("errors", Severity::Error), ("warnings", Severity::Warning), ("notes", Severity::Note)];
-    let (timeline, timeline_start, timeline_end) = timeline(&credentials, &anchors, report.now);
-    let text = |path: &crate::finding::BlobPath| one_line(&path.to_text());
+    let words = [("error", Severity::Error), ("warning", Severity::Warning), ("note", Severity::Note)];
+    let (timeline, timeline_start, timeline_end) = timeline(credentials, anchors, report.now);
+    let text = |path: &BlobPath| one_line(&path.to_text());
     Page {
         style: STYLE,
         script: SCRIPT,
@@ -138,7 +188,7 @@ fn page(report: &Report) -> Page<'_> {
         version: env!("CARGO_PKG_VERSION"),
         date: date(report.now),
         is_complete: coverage.failures().next().is_none(),
-        counts: plural.map(|(word, severity)| (word, report.count(severity))).to_vec(),
+        counts: words.map(|(word, severity)| (word, report.count(severity))).to_vec(),
         credential_count: credentials.len(),
         files: coverage.files,
         size: bytesize::ByteSize(coverage.bytes).to_string(),
@@ -147,18 +197,28 @@ fn page(report: &Report) -> Page<'_> {
         policy: report.config.iter().chain(&report.baseline).map(text).collect(),
         suppressed: suppressed_by_reason(report).into_iter().filter(|(n, _)| *n > 0).collect(),
         failures: coverage.failures().map(|skip| (text(&skip.path), one_line(&skip.cause.to_string()))).collect(),
-        skipped: coverage.skips_by_cause().into_iter().collect(),
-        cards: credentials.iter().map(|key| card(key, &anchors)).collect(),
+        skipped: skipped_in_words(coverage),
+        scanned: options.scanned.iter().map(|path| one_line(path)).collect(),
+        repositories: report.repositories.iter().map(repository).collect(),
         row_count: findings.len(),
-        rows: findings.into_iter().take(MOST_ROWS).map(|finding| row(finding, &anchors)).collect(),
+        rows: findings.into_iter().take(MAX_ROWS).map(|finding| row(finding, anchors)).collect(),
         timeline,
         timeline_start,
         timeline_end,
     }
 }
 
-fn card<'a>(key: &Credential<'a>, anchors: &HashMap<String, String>) -> Card<'a> {
-    // The first of equals.
+/// A repository whose history was scanned: where it comes from, and at which commit it was.
+fn repository((path, facts): &(BlobPath, Facts)) -> String {
+    let branch = facts.branch.as_ref().map(|branch| format!(" {branch}")).unwrap_or_default();
+    let head = facts.head.map(|head| format!(", at{branch} {}", head.short())).unwrap_or_default();
+    let place = path.to_text();
+    let url = facts.url.as_ref().map(|url| format!(" ({url})")).unwrap_or_default();
+    one_line(&format!("{place}{url}{head}"))
+}
+
+fn card<'a>(key: &Credential<'a>, anchors: &HashMap<String, String>, is_folded: bool) -> Card<'a> {
+    // Reversed, since `max_by_key` returns the last of equals.
     let worst = key.occurrences.iter().rev().max_by_key(|finding| (finding.severity, finding.secret().is_some()));
     let worst = *worst.unwrap_or_else(|| &key.judgements[0]);
     let all = || key.occurrences.iter().chain(&key.judgements);
@@ -194,13 +254,15 @@ fn card<'a>(key: &Credential<'a>, anchors: &HashMap<String, String>) -> Card<'a>
         severity: severity.to_string(),
         title: one_line(&headline(worst)),
         account: worst.account.map(|account| account.to_string()),
-        is_live: key.is_live(),
+        is_current: key.is_current(),
         verdicts: key.judgements.iter().filter_map(verdict).collect(),
         facts: facts.map(|fact| one_line(&fact)).collect(),
         excerpt: excerpt.collect(),
-        places: key.occurrences.iter().take(MOST_PLACES).map(place).collect(),
-        more_places: key.occurrences.len().saturating_sub(MOST_PLACES),
-        steps: steps(worst, is_root),
+        places: key.occurrences.iter().take(MAX_PLACES).map(place).collect(),
+        more_places: key.occurrences.len().saturating_sub(MAX_PLACES),
+        steps: steps(worst, is_root).into_iter().map(|step| (step.clone(), is_command(&step))).collect(),
+        advice: one_line(first_sentence(&remedy(worst))),
+        is_folded,
     }
 }
 
@@ -219,12 +281,14 @@ fn row<'a>(finding: &'a Finding, anchors: &HashMap<String, String>) -> Row<'a> {
     }
 }
 
-/// When each key was in a repository, from the first of all until `now`.
+/// When each key was in a repository, on a timeline from the first key until `now`.
 fn timeline(keys: &[Credential], anchors: &HashMap<String, String>, now: i64) -> (Vec<Bar>, String, String) {
     let known: Vec<_> = keys.iter().filter_map(|key| Some((key, key.exposure()?))).collect();
     let Some(first) = known.iter().map(|(_, (since, _))| *since).min() else { return Default::default() };
     let last = known.iter().map(|(_, (_, until))| until.unwrap_or(now)).max().unwrap_or(now).max(first + 1);
     let percent = |seconds: i64| format!("{:.2}", seconds as f64 * 100.0 / (last - first) as f64);
+    // The newest leak must be seen, too.
+    let thinnest = (last - first) / 100;
     let bars = known.iter().map(|(key, (since, until))| {
         let end = until.unwrap_or(now).clamp(*since, last);
         let text = match until {
@@ -234,10 +298,10 @@ fn timeline(keys: &[Credential], anchors: &HashMap<String, String>, now: i64) ->
         Bar {
             name: one_line(&key.name),
             anchor: anchors.get(&key.name).cloned().unwrap_or_default(),
-            start: percent(since - first),
-            width: percent(end - since),
+            start: percent((since - first).min(last - first - thinnest)),
+            width: percent((end - since).max(thinnest)),
             text,
-            is_live: until.is_none(),
+            is_current: until.is_none(),
         }
     });
     (bars.collect(), date(first), date(last))

@@ -1,5 +1,12 @@
 "use strict";
 (() => {
+  // A link to a folded card unfolds it.
+  const unfold = () => {
+    const fold = document.getElementById(location.hash.slice(1))?.querySelector("details");
+    if (fold) fold.open = true;
+  };
+  window.addEventListener("hashchange", unfold);
+  unfold();
   const table = document.getElementById("findings");
   if (!table) return;
   const body = table.tBodies[0];

@@ -13,10 +13,10 @@ use std::sync::Arc;
 const KEPT_BEFORE: usize = 60;
 const KEPT_AFTER: usize = 40;
 
-/// More than this of one value is not shown, in bytes.
+/// Maximum length shown of one value, in bytes.
 const KEPT_OF_VALUE: usize = 120;
 
-/// Lines between an id and its secret are shown up to this distance.
+/// Maximum distance between an id and its secret, in lines, at which the lines between are shown.
 const MOST_LINES_BETWEEN: u32 = 6;
 
 /// A value to mark: its raw bytes, and whether it is a secret.
@@ -27,15 +27,15 @@ type Marked = (Range<usize>, bool);
 pub struct Excerpts<'a> {
     blob: &'a [u8],
     locations: &'a Locations,
-    /// Raw bytes that are never shown: in order and apart from each other.
+    /// Raw byte ranges that are never shown, sorted and non-overlapping.
     hidden: Vec<Range<usize>>,
-    /// A table with a column of passwords (the console's, beside the key): nothing of its rows is shown but the id.
+    /// True for a table with a password column, such as the console's: nothing of its rows is shown but the id.
     has_passwords: bool,
     show_secrets: bool,
 }
 
 impl<'a> Excerpts<'a> {
-    /// For the findings of `detection`.
+    /// Prepares excerpts for the findings of `detection`.
     pub fn new(blob: &'a [u8], detection: &Detection, locations: &'a Locations, show_secrets: bool) -> Self {
         let secrets = detection.candidates.iter().filter_map(|candidate| Some(candidate.secret.as_ref()?.span.clone()));
         let mut spans: Vec<_> = detection.sensitive.iter().cloned().chain(secrets).collect();
@@ -75,7 +75,7 @@ impl<'a> Excerpts<'a> {
         let together = |a: &Marked, b: &Marked| {
             line(&a.0) == line(&b.0) && b.0.start.saturating_sub(a.0.end) <= KEPT_BEFORE + KEPT_AFTER
         };
-        // There may be a million findings: no more room than is filled.
+        // There may be a million findings: allocate no more than is filled.
         let mut excerpts = Vec::with_capacity(values.len());
         excerpts.extend(values.chunk_by(together).map(|values| match self.locations.wide() {
             Some(wide) => self.wide_excerpt(values, wide),
@@ -121,7 +121,7 @@ impl<'a> Excerpts<'a> {
         assemble(self.locations.of(first).start_line, &bytes, spans, start > line_start)
     }
 
-    /// The same for a file that is wide text: its bytes are decoded first, so that the rest can be done as above.
+    /// The same for a wide text file: its bytes are decoded first, so that the rest can be done as above.
     fn wide_excerpt(&self, values: &[Marked], wide: Wide) -> Excerpt {
         let unit = wide.unit_length();
         let first = &values[0].0;
@@ -182,7 +182,7 @@ impl<'a> Excerpts<'a> {
     }
 }
 
-/// True for a place within a value that may be shown.
+/// True if offset `at` is within a value that may be shown.
 fn is_in_id(values: &[Marked], at: usize) -> bool {
     values.iter().any(|(span, is_secret)| !is_secret && span.contains(&at))
 }

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Findings of what was detected in one blob, in the order of [`Detection::candidates`].
+/// The findings for what was detected in one blob, in the order of [`Detection::candidates`].
 pub fn findings(
     path: &Arc<BlobPath>,
     detection: &Detection,
@@ -63,7 +63,7 @@ fn kind(candidate: &Candidate, locations: &Locations, shows_secrets: bool) -> Ki
     }))
 }
 
-/// The name of what was found.
+/// The fingerprint of what was found.
 pub fn fingerprint(candidate: &Candidate) -> Fingerprint {
     let id = candidate.id.as_ref().map(|part| part.value.as_str());
     Fingerprint::new(id, candidate.secret.as_ref().map(|part| part.value.expose_secret()))

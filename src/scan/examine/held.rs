@@ -5,18 +5,18 @@ use crate::finding::{BlobPath, Finding, Kind};
 use crate::source::{Skip, SkipCause};
 use std::sync::Arc;
 
-/// So much is kept of what was found in one file, in bytes: what is told of each finding (names of archives in archives,
-/// everybody that a mail went to) can be many thousand times as long as what was read.
+/// Maximum size of the results kept from one file, in bytes: the details of each finding (names of nested archives, all
+/// recipients of a mail) can be many thousand times as long as what was read.
 pub const MAX_HELD: usize = 64 << 20;
 
 /// What was found in the parts of one file, up to [`MAX_HELD`].
 #[derive(Default)]
 pub struct Held {
-    /// Those in which something was found.
+    /// The parts with results.
     parts: Vec<Part>,
-    /// Of all parts, in bytes.
+    /// The weight of all parts, in bytes.
     weight: usize,
-    /// True if parts were let go.
+    /// True if parts were dropped.
     is_cut: bool,
     blobs: u64,
     bytes: u64,
@@ -38,13 +38,13 @@ impl Held {
         let part = Part { order: path_order(path), weight: examined.weight(), examined };
         self.weight += part.weight;
         self.parts.push(part);
-        // Not every time that there is a little too much.
+        // Not for every small excess.
         if self.weight > 2 * MAX_HELD {
             self.cut();
         }
     }
 
-    /// Lets go of the last parts, in the order of a report, so that what is kept does not depend on who came first.
+    /// Drops the last parts, in report order, so that what is kept does not depend on thread timing.
     fn cut(&mut self) {
         self.is_cut = true;
         self.parts.sort_by(|a, b| a.order.cmp(&b.order));
@@ -76,7 +76,7 @@ impl Held {
     }
 }
 
-/// What a report tells of a finding, in bytes: what several findings share in memory counts for each.
+/// The size of a finding in a report, in bytes: what several findings share in memory counts for each.
 pub fn weight(finding: &Finding) -> usize {
     let excerpts = finding.excerpts.iter().map(|excerpt| size_of_val(excerpt) + excerpt.text.len());
     let messages = std::iter::successors(finding.message.as_ref(), |message| message.outer.as_ref());
@@ -92,10 +92,10 @@ pub fn weight_of_skip(skip: &Skip) -> usize {
     size_of_val(skip) + skip.path.weight()
 }
 
-/// The names inside of a path, each as text and number.
+/// The inner names of a path, each as text and number.
 type PathOrder = Vec<(Vec<u8>, u64)>;
 
-/// The order in which parts stand in their container, so far as their names tell: the tenth message is after the second.
+/// The order of parts in their container, as far as their names show it: the tenth message is after the second.
 fn path_order(path: &BlobPath) -> PathOrder {
     let number = |name: &Arc<[u8]>| {
         let digits = name.iter().rev().take_while(|b| b.is_ascii_digit()).count();

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 impl Examiner<'_> {
-    /// Tells in whose message each finding is, if it is in one.
+    /// Attaches to each finding the message it is in, if any.
     pub(super) fn attach_messages(&self, blob: &Blob, findings: &mut [Finding]) {
         if let Some(Context::Message(message)) = &blob.context {
             let message = message.shown(&|message| self.shown(message));
@@ -35,7 +35,7 @@ impl Examiner<'_> {
         let mut attach = |number: usize, message: Message| {
             if last.as_ref().is_none_or(|(known, _)| *known != message) {
                 let weight = message.weight();
-                // What is beyond is let go with its findings.
+                // Anything beyond is dropped with its findings.
                 left = left.saturating_sub(weight);
                 let shown = Arc::new(self.shown(&message));
                 last = (left > 0).then_some((message, shown));
@@ -48,20 +48,20 @@ impl Examiner<'_> {
         }
     }
 
-    /// A message without the secrets that stand in what is told of it.
+    /// A message with the secrets in its texts hidden.
     fn shown(&self, message: &Message) -> Message {
         let hide = |text: &str| {
             String::from_utf8_lossy(&hidden(self.detector, text.as_bytes().to_vec(), self.show_secrets)).into_owned()
         };
         let mut shown = message.hide(&hide);
         if !self.show_secrets {
-            // People write whatever they like there.
+            // People write anything there.
             shown.subject = mask::without_key_material(shown.subject.as_bytes());
         }
         shown
     }
 
-    /// The tables of the export that a day's file is in, if it is in a directory that Slack's export was unpacked to.
+    /// The tables of the export that a day's file belongs to, if it is in the directory of an unpacked Slack export.
     fn export_of(&self, path: &BlobPath) -> Option<Arc<slack::Export>> {
         if !path.inside().is_empty() || !slack::is_day(path.file()) {
             return None;
@@ -79,7 +79,7 @@ impl Examiner<'_> {
 }
 
 fn read_table(path: &Path) -> Option<Vec<u8>> {
-    // A link may lead anywhere.
+    // A symbolic link may point anywhere.
     path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
     let mut bytes = Vec::new();
     file::open(path).ok()?.take(slack::MOST_TABLE).read_to_end(&mut bytes).ok()?;

@@ -1,4 +1,4 @@
-//! Looking at one blob: what is found in it and in what it holds, where that is, and what speaks for and against it.
+//! Examines one blob: what is found in it and in everything it contains, where, and what speaks for and against it.
 
 mod evidence;
 mod excerpt;
@@ -35,21 +35,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What stands for the name of something as a place of its own.
+/// A path component that stands for the name of something as a place of its own.
 pub const NAME: &[u8] = b"name";
 
-/// What one file holds.
+/// What was found in one file.
 #[derive(Debug, Default)]
 pub struct Examined {
     /// In no particular order.
     pub findings: Vec<Finding>,
-    /// What of it was not scanned.
+    /// The parts of it that were not scanned.
     pub skips: Vec<Skip>,
-    /// How many blobs were in it.
+    /// The number of blobs in it.
     pub blobs: u64,
-    /// And how many bytes they had.
+    /// Their total size in bytes.
     pub bytes: u64,
-    /// What must not be shown in names and messages.
+    /// Secrets that must not be shown in names and messages.
     secrets: Vec<SecretString>,
 }
 
@@ -67,12 +67,12 @@ impl Examined {
         self.secrets.extend(other.secrets);
     }
 
-    /// What a report tells of it, in bytes.
+    /// Its size in a report, in bytes.
     fn weight(&self) -> usize {
         self.findings.iter().map(weight).sum::<usize>() + self.skips.iter().map(weight_of_skip).sum::<usize>()
     }
 
-    /// Lets go of what is beyond so many bytes.
+    /// Drops what exceeds `room` bytes.
     fn truncate(&mut self, mut room: usize) {
         let mut fits = |weight: usize| {
             let rest = room.checked_sub(weight);
@@ -91,7 +91,7 @@ impl Examined {
     }
 }
 
-/// Looks at blobs. Shared by all threads.
+/// Examines blobs. Shared by all threads.
 #[derive(Debug)]
 pub struct Examiner<'a> {
     detector: &'a Detector,
@@ -103,37 +103,37 @@ pub struct Examiner<'a> {
 }
 
 impl<'a> Examiner<'a> {
-    /// Looks for what `detector` finds, in what [`Limits`] allow. With `archives`, also in them.
+    /// An examiner that uses `detector`, within `limits`. With `archives`, it also examines their contents.
     pub fn new(detector: &'a Detector, show_secrets: bool, limits: Limits, size: SizeLimit, archives: bool) -> Self {
         Self { detector, show_secrets, limits, size, archives, exports: Mutex::default() }
     }
 
-    /// What it looks for.
+    /// The detector in use.
     pub fn detector(&self) -> &'a Detector {
         self.detector
     }
 
-    /// What is in the name of a directory.
+    /// Examines the name of a directory.
     pub fn directory(&self, path: &BlobPath) -> Examined {
         let found = self.in_name(path);
         if found.is_nothing() { found } else { self.without_secrets(found) }
     }
 
-    /// What is in the last part of the name of a file, of which the directories are looked at on their own; in all of the name
-    /// of what is in a container.
+    /// Examines the last component of a file's path, whose directories are examined separately; of something in a
+    /// container, its whole name.
     fn in_name(&self, path: &BlobPath) -> Examined {
         let bytes = if path.inside().is_empty() { path.last_name() } else { path.innermost() };
         // Nothing of interest is shorter, and most names are.
         if bytes.len() < ID_LEN {
             return Examined::default();
         }
-        // An extension is no part of a value.
+        // An extension is not part of a value.
         let words: Vec<u8> = bytes.iter().map(|b| if *b == b'.' { b' ' } else { *b }).collect();
         let path = path.within(NAME);
         Self::guarded(&path, || self.alone(&Blob { path: path.clone(), bytes: &words, context: None }))
     }
 
-    /// What is in a blob, in its name, and in what it holds.
+    /// Examines a blob, its name, and everything it contains.
     pub fn blob(&self, blob: &Blob) -> Examined {
         let mut outer = Held::default();
         outer.add(&blob.path, Self::guarded(&blob.path, || self.alone(blob)));
@@ -144,7 +144,7 @@ impl<'a> Examiner<'a> {
                 if let Some(cause) = Format::problem_by_name(blob.path.innermost(), blob.bytes) {
                     outer.skips.push(Skip { path: blob.path.clone(), cause });
                 }
-                // As most are.
+                // As for most blobs.
                 if outer.is_nothing() {
                     return outer;
                 }
@@ -161,14 +161,14 @@ impl<'a> Examiner<'a> {
         self.without_secrets(all)
     }
 
-    /// What is in a container of `size` bytes, if that is known.
+    /// Examines a container of `size` bytes, if that is known.
     pub fn container(&self, path: &BlobPath, format: Format, content: Content, size: Option<u64>) -> Examined {
         self.without_secrets(self.inside(path, format, content, size))
     }
 
     fn inside(&self, path: &BlobPath, format: Format, content: Content, size: Option<u64>) -> Examined {
         let found = Mutex::new(Held::default());
-        // What was found in the bytes of containers in it.
+        // Findings in the raw bytes of nested containers.
         let whole = Mutex::new(Held::default());
         let add = |to: &Mutex<Held>, path: &BlobPath, examined: Examined| {
             to.lock().unwrap_or_else(PoisonError::into_inner).add(path, examined);
@@ -189,7 +189,7 @@ impl<'a> Examiner<'a> {
             }
             Item::Container(..) | Item::Directory(_) => unreachable!("an unpacker opens what it meets"),
         };
-        // Bytes in memory are scanned as they are, too.
+        // Bytes in memory are also scanned as they are.
         let is_seen = matches!(content, Content::Bytes(_));
         let place = Place::outermost(path.clone(), is_seen);
         Unpacker::new(&self.limits, size, self.size, self.archives, &take).open(format, &place, content);
@@ -200,14 +200,14 @@ impl<'a> Examiner<'a> {
         found
     }
 
-    /// The same with every secret hidden that stands in a name or message: of what was found in one file, none may be
-    /// shown, in whatever company it is there.
+    /// Hides every secret in names and messages: no secret found in the file may be shown in them, wherever it was
+    /// found.
     fn without_secrets(&self, mut examined: Examined) -> Examined {
         let secrets = std::mem::take(&mut examined.secrets);
         if self.show_secrets {
             return examined;
         }
-        // There is seldom a text to hide something in.
+        // Lazy, because there is seldom a text to hide something in.
         let known = LazyCell::new(|| {
             let secrets: BTreeSet<&str> = secrets.iter().map(ExposeSecret::expose_secret).collect();
             let masks: Vec<_> = secrets.iter().map(|secret| mask::mask(secret)).collect();
@@ -244,12 +244,12 @@ impl<'a> Examiner<'a> {
         examined
     }
 
-    /// A bug that one file brings out must not cost the scan of all others, nor pass unseen.
+    /// A bug triggered by one file must neither abort the scan of the others nor go unnoticed.
     fn guarded(path: &BlobPath, examine: impl FnOnce() -> Examined) -> Examined {
         catch_unwind(AssertUnwindSafe(examine)).unwrap_or_else(|_| Examined::skipped(path.clone(), SkipCause::Internal))
     }
 
-    /// What is in the bytes of a blob as they are.
+    /// Examines the bytes of a blob as they are.
     fn alone(&self, blob: &Blob) -> Examined {
         let Blob { path, bytes, .. } = blob;
         let detection = self.detector.detect(bytes, Some(path.innermost()));
@@ -270,7 +270,7 @@ impl<'a> Examiner<'a> {
         let read = |comment: &Comment| {
             let mut allow = Allow::read(comment, &locations, rules)?;
             if !self.show_secrets {
-                // The reason is the rest of the line, which may hold the very key that is allowed.
+                // The reason is the rest of the line, which may contain the allowed key itself.
                 let first = secrets.partition_point(|secret| secret.span.start < comment.span.start);
                 let reach = comment.span.end + 2 * comment.text.len();
                 let on_line = secrets[first..].iter().take_while(|secret| secret.span.start < reach);

@@ -4,7 +4,7 @@ use crate::finding::Finding;
 use crate::finding::location::Location;
 use std::collections::{HashMap, HashSet, VecDeque};
 
-/// Takes from what was found in a file's bytes as they are what was found inside, too; that learns its place in the file.
+/// Removes from a file's own findings those also found inside it; these get their location in the file.
 pub fn reconcile(outer: Vec<Finding>, inner: &mut [Finding]) -> Vec<Finding> {
     let mut places: HashMap<_, VecDeque<Location>> = HashMap::new();
     for finding in &outer {

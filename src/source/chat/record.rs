@@ -1,4 +1,4 @@
-//! Who wrote to whom, where and when, by the names that the services' exports give to such things.
+//! Authors, recipients, channels and times, by the field names in the services' exports.
 
 use crate::finding::message::{Channel, Medium, Message, Party};
 use crate::text::json::Around;
@@ -75,8 +75,7 @@ const NAMES: [&str; 8] =
     ["displayName", "display_name", "real_name", "name", "nickname", "username", "login", "global_name"];
 const ADDRESSES: [&str; 6] = ["emailAddress", "email", "mail", "userPrincipalName", "address", "id"];
 
-/// The message that the objects around a place are: the innermost that has an author and a time, if the place is in
-/// what it says.
+/// The message around a place: the innermost object that has an author and a time, if the place is in its text.
 pub(super) fn message(around: &[&Around]) -> Option<Message> {
     let is_message =
         |around: &&&Around| first(&around.object, &AUTHORS).is_some() && first(&around.object, &TIMES).is_some();
@@ -104,7 +103,7 @@ fn first<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Option<&'a Value
     names.iter().filter_map(|name| object.get(*name)).find(|value| !value.is_null())
 }
 
-/// The people that a value names: a text, an object of a person, a list of either.
+/// The people that a value names: a string, an object that describes a person, or a list of either.
 fn parties(value: &Value) -> Vec<Party> {
     match value {
         Value::Array(values) => values.iter().take(100).flat_map(parties).collect(),
@@ -127,7 +126,7 @@ fn parties(value: &Value) -> Vec<Party> {
     }
 }
 
-/// What a value is called.
+/// The name of a value.
 fn label(value: &Value) -> String {
     match value {
         Value::Object(object) => first(object, &["name", "displayName", "key", "title", "channelId", "id"]).map(scalar),
@@ -144,7 +143,7 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-/// A time as RFC 3339 if it is seconds or milliseconds since 1970, else as it is.
+/// A time in RFC 3339 format if it is in seconds or milliseconds since 1970, otherwise unchanged.
 pub(super) fn moment(value: &Value) -> String {
     let text = scalar(value);
     let Ok(number) = text.split('.').next().unwrap_or_default().parse::<i64>() else { return text };

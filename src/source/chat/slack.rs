@@ -1,4 +1,4 @@
-//! What Slack exports: tables of users and channels, and a file for each day of each conversation.
+//! Slack exports: tables of users and channels, and one file per day of each conversation.
 //!
 //! <https://slack.com/help/articles/220556107-How-to-read-Slack-data-exports>
 
@@ -7,16 +7,16 @@ use crate::finding::message::{Channel, Medium, Message, Party};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// What is read of a table of users or channels, in bytes.
+/// The maximum number of bytes read of a table of users or channels.
 pub const MOST_TABLE: u64 = 16 << 20;
 
-/// So many users, and conversations, are known; the others go by their ids.
+/// The maximum number of rows kept of a table; further users and conversations go by their ids.
 const MAX_ROWS: usize = 100_000;
 
-/// So many members of a conversation are known.
+/// The maximum number of members kept of a conversation.
 const MAX_MEMBERS: usize = 200;
 
-/// Tables of conversations of each kind: public, private, of several, of two.
+/// Tables of conversations of each kind: public, private, group messages, direct messages.
 const CONVERSATIONS: [&str; 4] = ["channels.json", "groups.json", "mpims.json", "dms.json"];
 
 /// An export's tables.
@@ -66,8 +66,8 @@ pub fn is_day(path: &[u8]) -> bool {
     name.len() == SHAPE.len() && name.iter().zip(SHAPE).all(fits) && parts.next().is_some()
 }
 
-/// A table whose rows are named by `entry`; those without a name are left out. Read row by row, so that a long table of
-/// nothing takes no memory.
+/// A table as a map, with the keys that `entry` returns; rows with an empty key are left out. It is read row by row, so
+/// that a long table of empty rows takes no memory.
 fn table<T: serde::de::DeserializeOwned>(
     bytes: Option<Vec<u8>>,
     entry: impl Fn(T) -> (String, T),
@@ -94,7 +94,7 @@ fn table<T: serde::de::DeserializeOwned>(
 
     let mut known = BTreeMap::new();
     let bytes = bytes.unwrap_or_default();
-    // What comes before a mistake in it is known.
+    // Rows before an error are kept.
     _ = serde::Deserializer::deserialize_seq(
         &mut serde_json::Deserializer::from_slice(&bytes),
         Rows(&mut known, entry),
@@ -103,7 +103,7 @@ fn table<T: serde::de::DeserializeOwned>(
 }
 
 impl Export {
-    /// From the tables that `file` finds by their names.
+    /// From the tables that `file` returns by name.
     pub fn read(mut file: impl FnMut(&str) -> Option<Vec<u8>>) -> Self {
         let user = |user: User| (user.id.clone(), user);
         let channel = |mut channel: Conversation| {
@@ -118,12 +118,12 @@ impl Export {
         export
     }
 
-    /// Calls `visit` for each of `offsets`, in ascending order, of a day's file at `path` that stands in a message.
+    /// Calls `visit` for each of `offsets` (in ascending order) in the day's file at `path` that is in a message.
     pub fn messages(&self, path: &[u8], text: &[u8], offsets: &[usize], visit: Visit) {
         let dir = path.rsplit(|&b| b == b'/').nth(1).unwrap_or_default();
         let dir = String::from_utf8_lossy(dir).into_owned();
         json::around(text, offsets, &mut |number, around| {
-            // The outermost is the message, whatever blocks and quotes are in it.
+            // The outermost object is the message, whatever blocks and quotes it contains.
             if let Some(around) = around.last().filter(|around| around.object.contains_key("ts")) {
                 visit(number, self.message(&around.object, &dir).bounded());
             }
@@ -143,7 +143,7 @@ impl Export {
             conversation.is_some_and(|known| known.is_ext_shared || known.is_shared && !known.is_org_shared);
         let user = self.users.get(id);
         let is_guest = |user: &User| user.is_restricted || user.is_ultra_restricted || user.is_stranger;
-        // Who is in a conversation of few is whom it is written to.
+        // The members of a direct or group conversation are its recipients.
         let members = conversation.filter(|known| known.name.is_empty() || known.name.starts_with("mpdm-"));
         let members = members.iter().flat_map(|known| &known.members).filter(|member| *member != id);
         Message {

@@ -12,10 +12,10 @@ use std::rc::Rc;
 /// Deeper nesting is not followed, only counted.
 const MAX_DEPTH: usize = 256;
 
-/// So many attributes of an element are read.
+/// The maximum number of attributes read of an element.
 const MAX_ATTRIBUTES: usize = 32;
 
-/// Longer values of attributes, in bytes, are passed over: names, times and addresses are short.
+/// The maximum length of an attribute's value in bytes; longer ones are ignored: names, times and addresses are short.
 const MAX_VALUE: usize = 4096;
 
 struct Open {
@@ -25,14 +25,14 @@ struct Open {
     start: usize,
 }
 
-/// Calls `visit` for each of `offsets`, in ascending order, that stands in a message. An element is taken for an object: its
-/// attributes and the texts of its children are its fields.
+/// Calls `visit` for each of `offsets` (in ascending order) that is in a message. An element is treated as an object:
+/// its attributes and the texts of its children are its fields.
 pub(super) fn around(text: &[u8], offsets: &[usize], visit: Visit) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     let mut wanted = offsets.iter().copied().enumerate().peekable();
     let mut reader = lenient(text);
     let mut open: Vec<Open> = Vec::new();
-    // How many are open beyond those that are followed.
+    // Number of open elements beyond [`MAX_DEPTH`].
     let mut deeper = 0usize;
     let mut known = Known { objects: vec![], budget: ParseBudget::new(text.len()) };
     while wanted.peek().is_some() {
@@ -56,7 +56,7 @@ pub(super) fn around(text: &[u8], offsets: &[usize], visit: Visit) {
     }
 }
 
-/// The fields of the elements around the last place, by where their content starts.
+/// The fields of the elements around the last place, by the offset where their content starts.
 struct Known {
     objects: Vec<(usize, Rc<Map<String, Value>>)>,
     budget: ParseBudget,
@@ -84,7 +84,7 @@ fn message(text: &str, open: &[Open], known: &mut Known) -> Option<Message> {
     record::message(&objects.iter().collect::<Vec<_>>())
 }
 
-/// The texts of the elements that follow, up to the end of the one they are in; and how many bytes were read.
+/// The texts of the elements at the start of `content`, up to their parent's end; and the number of bytes read.
 fn fields(content: &str) -> (Map<String, Value>, usize) {
     let mut fields = Map::new();
     let mut reader = lenient(&content[..content.floor_char_boundary(MAX_OBJECT)]);
@@ -134,7 +134,7 @@ fn name(element: &BytesStart) -> String {
     short(element.local_name().as_ref())
 }
 
-/// A name, or none if it is longer than any that is known.
+/// A name, or an empty string if it is longer than any known name.
 fn short(name: &str) -> String {
     if name.len() <= MAX_KEY { name.to_owned() } else { String::new() }
 }

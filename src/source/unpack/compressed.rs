@@ -1,4 +1,4 @@
-//! Files that are compressed on their own.
+//! Files that are compressed individually.
 
 use super::format::is_binary;
 use super::{Content, Format, Place, Unpacker};
@@ -6,21 +6,21 @@ use crate::file::Reason;
 use crate::source::SkipCause;
 use std::io::{self, BufRead, Read};
 
-/// The most memory that a file may ask for to be unpacked, in bytes: what the largest preset of xz asks for, with room.
+/// The maximum memory for unpacking a file, in bytes: more than the largest preset of xz needs.
 pub(super) const MOST_MEMORY: u64 = 128 << 20;
 
-/// Bytes of the input that each stream of bzip2 must have on average, after some that may be smaller: for each, megabytes are
-/// set up.
+/// The minimum average number of bytes produced by each bzip2 stream, after the first [`SMALL_STREAMS`]: each one
+/// allocates megabytes.
 const LEAST_OF_STREAM: u64 = 16 << 10;
 const SMALL_STREAMS: u64 = 1000;
 
-/// An empty stream of bzip2 after its first four bytes: the mark of its end and a checksum of nothing.
+/// An empty bzip2 stream after its first four bytes: the end marker and the checksum of no data.
 const EMPTY_BZIP2: &[u8] = b"\x17\x72\x45\x38\x50\x90\0\0\0\0";
 
-/// Hands over what is in a compressed file, and what follows it there.
+/// Emits the content of a compressed file, and any data after it.
 ///
 /// # Errors
-/// If it is damaged; what comes before was handed over.
+/// If it is damaged; everything before that was emitted.
 pub(super) fn open(unpacker: &Unpacker, format: Format, place: &Place, content: Content) -> Result<(), SkipCause> {
     let budget = unpacker.budget();
     budget.enter()?;
@@ -50,7 +50,7 @@ pub(super) fn open(unpacker: &Unpacker, format: Format, place: &Place, content: 
     }
 }
 
-/// Hands over what follows the last stream of a file. Tapes pad with zeros, which are nothing.
+/// Emits the data after the last stream of a file. Zeros are ignored: tapes are padded with them.
 fn after_the_end(unpacker: &Unpacker, place: &Place, rest: &mut dyn BufRead) -> Result<(), SkipCause> {
     let damaged = |error: io::Error| unpacker.budget().cause(&error);
     loop {
@@ -63,7 +63,7 @@ fn after_the_end(unpacker: &Unpacker, place: &Place, rest: &mut dyn BufRead) -> 
                 let place = place.within(b"after the end");
                 if Format::of(&bytes[at..]).is_none() && is_binary(&bytes[at..]) {
                     unpacker
-                        .skip(&place.path, SkipCause::NoText("it follows compressed data and is in no known format"));
+                        .skip(&place.path, SkipCause::NoText("it follows compressed data and is in an unknown format"));
                 }
                 rest.consume(at);
                 return unpacker.entry(&place, &mut Plain(rest));
@@ -76,7 +76,7 @@ fn after_the_end(unpacker: &Unpacker, place: &Place, rest: &mut dyn BufRead) -> 
     }
 }
 
-/// A reader behind a reference, as a sized one.
+/// A sized reader around a reference.
 struct Plain<'a>(&'a mut dyn BufRead);
 
 impl Read for Plain<'_> {
@@ -85,11 +85,11 @@ impl Read for Plain<'_> {
     }
 }
 
-/// A buffered reader of which more than one byte can be seen before it is taken.
+/// A buffered reader that can peek at more than one byte.
 struct Source<'a> {
     inner: Box<dyn Read + 'a>,
     buffer: Box<[u8]>,
-    /// What of the buffer was read and not taken.
+    /// The part of the buffer that was read but not consumed.
     rest: std::ops::Range<usize>,
 }
 
@@ -143,19 +143,19 @@ enum Decoder<'a> {
     Bzip2(bzip2::bufread::BzDecoder<Source<'a>>),
 }
 
-/// Reads the streams of a file one after the other, up to what is none.
+/// Reads the streams of a file one after the other, up to the first data that is not a stream.
 struct Members<'a> {
-    /// What was not read yet, between two streams.
+    /// The unread rest, between two streams.
     source: Option<Source<'a>>,
     decoder: Option<Decoder<'a>>,
     is_bzip2: bool,
     count: u64,
-    /// Bytes that came out so far.
+    /// Bytes produced so far.
     read: u64,
 }
 
 impl<'a> Members<'a> {
-    /// Starts with the next stream; false if there is none.
+    /// Starts the next stream; false if there is none.
     fn start(&mut self, mut source: Source<'a>) -> io::Result<bool> {
         const START: usize = 4;
         self.count += 1;
@@ -214,9 +214,9 @@ impl Read for Members<'_> {
     }
 }
 
-/// The name of what is in a compressed file: as `gunzip` would call it.
+/// The name of the content of a compressed file, as `gunzip` would call it.
 fn unpacked_name(path: &[u8]) -> &[u8] {
-    // Of something attached to a message.
+    // The name of an attachment.
     let path = path.strip_prefix(b"attachment ").unwrap_or(path);
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
     let stem = name.iter().rposition(|&b| b == b'.').map_or(name, |dot| &name[..dot]);

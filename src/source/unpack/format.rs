@@ -1,14 +1,14 @@
-//! What a blob is, told by its first bytes.
+//! Recognises the format of a blob by its first bytes.
 
 use super::{sqlite, zip};
 use crate::source::SkipCause;
 use crate::source::unpack::mail::mime::Recognition;
 use crate::source::unpack::mail::{mbox, mime};
 
-/// So many first bytes are enough to tell.
+/// The number of leading bytes that suffice for recognition.
 pub const HEAD: usize = 4096;
 
-/// What holds other blobs.
+/// Container formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// RFC 1952.
@@ -19,9 +19,9 @@ pub enum Format {
     Xz,
     /// RFC 8878.
     Zstd,
-    /// POSIX ustar and its kin.
+    /// POSIX ustar and related formats.
     Tar,
-    /// And all that is made of it: jar, wheel, office documents.
+    /// Including formats based on it: jar, wheel, office documents.
     Zip,
     /// <https://www.7-zip.org/7z.html>.
     SevenZip,
@@ -29,18 +29,18 @@ pub enum Format {
     Pdf,
     /// <https://www.sqlite.org/fileformat2.html>, and its write-ahead log.
     Sqlite,
-    /// A compound file ([MS-CFB]), as Outlook's messages are.
+    /// A compound file ([MS-CFB]), such as an Outlook message.
     Compound,
     /// Outlook's store ([MS-PST]).
     Pst,
-    /// Messages after `From ` lines, RFC 4155.
+    /// Messages that follow `From ` lines, RFC 4155.
     Mbox,
     /// One message, RFC 5322.
     Mail,
 }
 
 impl Format {
-    /// The format of what starts with `head`: the first [`HEAD`] bytes, or all if there are fewer; or more if
+    /// The format of a blob that starts with `head`: its first [`HEAD`] bytes, or all if there are fewer; or more if
     /// [`Self::needs_more`].
     pub fn of(head: &[u8]) -> Option<Self> {
         match head {
@@ -67,18 +67,18 @@ impl Format {
         }
     }
 
-    /// True if more than [`HEAD`] bytes must be seen, up to `mime::MAX_FIELDS`.
+    /// True if more than [`HEAD`] bytes are needed, up to `mime::MAX_FIELDS`.
     pub fn needs_more(head: &[u8]) -> bool {
         mime::recognize(head) == Recognition::Open
     }
 
-    /// The format of all of `blob`: an archive may also be told by its end.
+    /// The format of a complete `blob`: a zip archive may also be recognised by its end.
     pub fn of_all(blob: &[u8]) -> Option<Self> {
         Self::of(&blob[..blob.len().min(mime::MAX_FIELDS)])
             .or_else(|| is_zip_after_something(blob).then_some(Self::Zip))
     }
 
-    /// What is wrong with a blob of no known format, if its name says that it has one: its start is damaged.
+    /// The problem with a blob of no known format whose name suggests a known one: its start is damaged.
     pub fn problem_by_name(name: &[u8], blob: &[u8]) -> Option<SkipCause> {
         let dot = memchr::memrchr(b'.', name)?;
         let extension = std::str::from_utf8(&name[dot + 1..]).ok().filter(|extension| extension.len() <= 7)?;
@@ -87,37 +87,37 @@ impl Format {
             | "whl" | "apk" | "docx" | "xlsx" | "pptx" | "odt" | "ods" | "odp" | "7z" | "pdf" | "msg" | "pst"
             | "ost" | "sqlite" | "sqlite3" => {
                 const WORDS: &str = "its first bytes do not match its name";
-                // What git LFS leaves in the place of a file is text.
+                // A git LFS pointer, which takes the place of a file, is text.
                 let is_text = !is_binary(blob);
                 let cause = if is_text { SkipCause::NoText(WORDS) } else { SkipCause::Damaged(WORDS) };
                 (!blob.is_empty()).then_some(cause)
             }
             "db" | "db3" | "db-wal" | "sqlite-wal" if is_binary(blob) => {
-                Some(SkipCause::NoText("it does not start as a database of SQLite does"))
+                Some(SkipCause::NoText("it does not start like an SQLite database"))
             }
-            "eml" | "mbox" if !blob.is_empty() => Some(SkipCause::NoText("it does not start as mail does")),
+            "eml" | "mbox" if !blob.is_empty() => Some(SkipCause::NoText("it does not start like mail")),
             _ => None,
         }
     }
 
-    /// True for what only packs one blob.
+    /// True for formats that only compress a single blob.
     pub fn is_compression(self) -> bool {
         matches!(self, Self::Gzip | Self::Bzip2 | Self::Xz | Self::Zstd)
     }
 
-    /// True for messages: they are read even where archives are to be left alone.
+    /// True for mail, which is opened even if archives are not.
     pub fn is_mail(self) -> bool {
         matches!(self, Self::Compound | Self::Pst | Self::Mbox | Self::Mail)
     }
 
-    /// True for what can be read from its start to its end in little memory, or from a file in pieces.
+    /// True for formats that can be read as a stream in little memory, or from a file in pieces.
     pub fn streams(self) -> bool {
         !matches!(self, Self::Pdf | Self::Sqlite | Self::Compound | Self::Mail)
     }
 }
 
-/// True for what is not text, as far as its start tells. A file that only has the name of an archive, as what git LFS leaves
-/// in its place, is text.
+/// True if a blob is not text, judging by its start. A file that only has the name of an archive, such as a git LFS
+/// pointer, is text.
 pub(super) fn is_binary(blob: &[u8]) -> bool {
     let head = &blob[..blob.len().min(HEAD)];
     let is_cut = |error: &std::str::Utf8Error| error.error_len().is_none();
@@ -128,7 +128,7 @@ fn first_line(head: &[u8]) -> &[u8] {
     memchr::memchr(b'\n', head).map_or(head, |end| &head[..end])
 }
 
-/// A tar header has a checksum, so that it is not taken for one by chance; old ones have no other mark.
+/// A tar header is recognised by its checksum, which rarely matches by chance; old ones have no other mark.
 fn is_tar(head: &[u8]) -> bool {
     head.get(..512).is_some_and(|header| header[0] != 0 && has_checksum(header))
 }
@@ -147,12 +147,12 @@ pub(super) fn has_checksum(header: &[u8]) -> bool {
     written == sum(&header[..CHECKSUM.start]) + blanks + sum(&header[CHECKSUM.end..])
 }
 
-/// A program that unpacks itself, a jar with a script before it: the directory of a zip archive is at its end.
+/// A self-extracting program, or a jar after a script: the directory of a zip archive is at its end.
 fn is_zip_after_something(blob: &[u8]) -> bool {
     if zip::is_end(&blob[blob.len().saturating_sub(zip::END)..]) {
         return true;
     }
-    // Programs that unpack themselves are padded and signed, and pictures are written before archives to hide them.
+    // Self-extracting programs are padded and signed, and archives are hidden by appending them to pictures.
     let may_hold_one = matches!(
         blob,
         [b'M', b'Z', ..]

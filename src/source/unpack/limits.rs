@@ -1,4 +1,4 @@
-//! How far containers are looked into: everything in them may be made to exhaust who opens it.
+//! Limits on unpacking containers: anything in them may be crafted to exhaust the program that opens it.
 
 use crate::file::{Reason, describe};
 use crate::source::SkipCause;
@@ -6,12 +6,12 @@ use std::io::{self, Read};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A number that must not be passed.
+/// A number that must not be exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// The largest that is allowed.
+    /// The largest value allowed.
     pub most: u64,
-    /// True if the user set it, and so knows.
+    /// True if the user set it.
     pub is_chosen: bool,
 }
 
@@ -21,24 +21,24 @@ impl Limit {
     }
 }
 
-/// How far the containers in one file are looked into; in a mailbox, those in one message.
+/// Limits on the containers in one file or, in a mailbox, in one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How deep containers may lie in containers; compression counts.
+    /// Maximum nesting depth of containers; compression counts.
     pub depth: Limit,
-    /// How many entries all of them may have.
+    /// Maximum number of entries in all of them.
     pub entries: Limit,
-    /// How many bytes all of them may unfold to.
+    /// Maximum number of bytes that all of them may expand to.
     pub bytes: Limit,
-    /// To how many times the size of the file they may unfold. Not asked of little that unfolds to less than [`FREE`].
+    /// Maximum ratio of the expanded size to the size of the file. Not checked up to [`FREE`] bytes.
     pub ratio: Limit,
 }
 
-/// What unfolds to less is not compared with its size, in bytes.
+/// Expanded sizes up to this many bytes are not checked against the ratio.
 pub const FREE: u64 = 256 << 20;
 
 impl Default for Limits {
-    /// 8 deep, a million entries, 16 GiB, 200 times the size.
+    /// Depth 8, a million entries, 16 GiB, 200 times the size.
     fn default() -> Self {
         Self {
             depth: Limit::default_of(8),
@@ -49,30 +49,30 @@ impl Default for Limits {
     }
 }
 
-/// What of [`Limits`] has been used up.
+/// How much of [`Limits`] has been used up.
 #[derive(Debug)]
 pub struct Budget<'a> {
     limits: &'a Limits,
-    /// Size of the file in bytes, if it is known.
+    /// Size of the file in bytes, if known.
     size: Option<u64>,
     entries: AtomicU64,
     bytes: AtomicU64,
-    /// Why nothing more is read, once a limit was met.
+    /// Why nothing more is read, once a limit is reached.
     spent: OnceLock<SkipCause>,
 }
 
 impl<'a> Budget<'a> {
-    /// For a file of `size` bytes, if that is known.
+    /// For a file of `size` bytes, if known.
     pub fn new(limits: &'a Limits, size: Option<u64>) -> Self {
         Self { limits, size, entries: AtomicU64::new(0), bytes: AtomicU64::new(0), spent: OnceLock::new() }
     }
 
-    /// Why nothing more is read, if so.
+    /// Why nothing more is read, if a limit was reached.
     pub fn spent(&self) -> Option<&SkipCause> {
         self.spent.get()
     }
 
-    /// How many bytes came out of decompressors so far.
+    /// The number of bytes that decompressors have produced so far.
     pub fn unfolded(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -85,41 +85,42 @@ impl<'a> Budget<'a> {
     /// Counts one more entry.
     ///
     /// # Errors
-    /// That it is one too many.
+    /// If a limit was reached.
     pub fn enter(&self) -> Result<(), SkipCause> {
         let limit = self.limits.entries;
         if self.entries.fetch_add(1, Ordering::Relaxed) >= limit.most {
-            let words = format!("archives hold more than {} entries; raise it with --max-archive-entries", limit.most);
+            let words =
+                format!("archives hold more than {} entries; raise the limit with --max-archive-entries", limit.most);
             self.spend(words, limit);
         }
         self.spent().cloned().map_or(Ok(()), Err)
     }
 
-    /// Refuses to go deeper than is allowed.
+    /// Fails if containers are nested too deeply.
     ///
     /// # Errors
-    /// That `depth` is too deep.
+    /// If `depth` is too deep.
     pub fn descend(&self, depth: u64) -> Result<(), SkipCause> {
         let limit = self.limits.depth;
         if depth < limit.most {
             return Ok(());
         }
         let words =
-            format!("archives lie more than {} deep in each other; raise it with --max-archive-depth", limit.most);
+            format!("archives are nested more than {} deep; raise the limit with --max-archive-depth", limit.most);
         Err(SkipCause::OverLimit { words, is_chosen: limit.is_chosen })
     }
 
-    /// Counts bytes that came out of a decompressor.
+    /// Counts bytes that a decompressor produced; false once a limit is reached.
     pub(super) fn unfold(&self, bytes: u64) -> bool {
         let all = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         let Limits { bytes: limit, ratio, .. } = self.limits;
         if all > limit.most {
             let most = bytesize::ByteSize(limit.most);
-            self.spend(format!("archives unfold to more than {most}; raise it with --max-archive-size"), *limit);
+            self.spend(format!("archives expand to over {most}; raise the limit with --max-archive-size"), *limit);
         } else if all > FREE && self.size.is_some_and(|size| all / ratio.most > size) {
             let most = ratio.most;
             let words =
-                format!("archives unfold to more than {most} times their size; raise it with --max-archive-ratio");
+                format!("archives expand to over {most} times their size; raise the limit with --max-archive-ratio");
             self.spend(words, *ratio);
         }
         self.spent.get().is_none()
@@ -129,24 +130,24 @@ impl<'a> Budget<'a> {
         _ = self.spent.set(SkipCause::OverLimit { words, is_chosen: limit.is_chosen });
     }
 
-    /// `decoder`, with what it yields counted. Fails once a limit is met.
+    /// Wraps `decoder` to count its output. Reading fails once a limit is reached.
     pub fn meter<R: Read>(&self, decoder: R) -> Metered<'_, R> {
         Metered { decoder, budget: self }
     }
 
-    /// Why reading failed: a limit was met, or the data is damaged.
+    /// Why reading failed: a limit was reached, or the data is damaged or unreadable.
     pub fn cause(&self, error: &io::Error) -> SkipCause {
         let reason = error.get_ref().and_then(|inner| inner.downcast_ref::<Reason>());
         match (reason, error.kind()) {
             (Some(reason), _) => self.damaged(reason.0),
             (None, io::ErrorKind::UnexpectedEof) => self.damaged("it ends early"),
             (None, _) if error.raw_os_error().is_some() => SkipCause::Unreadable(describe(error)),
-            (None, io::ErrorKind::OutOfMemory) => self.damaged("to unpack it takes too much memory"),
-            (None, _) => self.damaged("it is not written as its format asks"),
+            (None, io::ErrorKind::OutOfMemory) => self.damaged("unpacking it takes too much memory"),
+            (None, _) => self.damaged("it does not conform to its format"),
         }
     }
 
-    /// That something is damaged, unless reading ended because a limit was met.
+    /// The cause for damaged data, unless reading ended because a limit was reached.
     pub fn damaged(&self, what: &'static str) -> SkipCause {
         self.spent().cloned().unwrap_or(SkipCause::Damaged(what))
     }

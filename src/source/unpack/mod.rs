@@ -32,22 +32,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tolerant::Tolerant;
 
-/// Where the bytes of a container are.
+/// The source of a container's bytes.
 pub enum Content<'a> {
     /// In memory.
     Bytes(&'a [u8]),
-    /// In a file, at its start.
+    /// In a file, positioned at its start.
     File(&'a File),
-    /// To be read from the start to the end, once.
+    /// A stream, which can be read only once.
     Stream(&'a mut dyn Read),
 }
 
-/// What can be read at any place.
+/// A reader with random access.
 pub trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
 impl<'a> Content<'a> {
-    /// From the start to the end.
+    /// Reads from the start to the end.
     pub fn reader(self) -> Box<dyn Read + 'a> {
         match self {
             Self::Bytes(bytes) => Box::new(bytes),
@@ -56,7 +56,7 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// All of it; read into memory if it is not there.
+    /// All bytes, read into memory if they are not there yet.
     pub(super) fn bytes(self, unpacker: &Unpacker) -> Result<Cow<'a, [u8]>, SkipCause> {
         match self {
             Self::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
@@ -64,7 +64,7 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// At any place; read into memory if it is a stream.
+    /// With random access; a stream is read into memory.
     fn seekable(self, unpacker: &Unpacker) -> Result<Box<dyn ReadSeek + 'a>, SkipCause> {
         match self {
             Self::Bytes(bytes) => Ok(Box::new(Cursor::new(bytes))),
@@ -74,33 +74,33 @@ impl<'a> Content<'a> {
     }
 }
 
-/// Where in the outermost file something lies.
+/// A location in the outermost file.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// Its name.
     pub path: BlobPath,
-    /// In how many containers.
+    /// The number of containers around it.
     pub depth: u64,
-    /// What is known of it from the containers.
+    /// What the containers say about it.
     pub context: Option<Context>,
-    /// True if its bytes lie as they are in bytes that are scanned anyway.
+    /// True if its raw bytes are part of bytes that are scanned anyway.
     pub is_seen: bool,
 }
 
 impl Place {
-    /// The outermost file; `is_seen` says that its bytes are scanned as they are, too.
+    /// The outermost file; `is_seen` says whether its raw bytes are scanned, too.
     pub fn outermost(path: BlobPath, is_seen: bool) -> Self {
         Self { path, depth: 0, context: None, is_seen }
     }
 
-    /// An entry in the container that is here.
+    /// An entry in the container at this place.
     #[must_use]
     pub fn within(&self, name: &[u8]) -> Self {
         let path = self.path.within(name);
         Self { path, depth: self.depth + 1, context: self.context.clone(), is_seen: false }
     }
 
-    /// The same, in a message that may itself be in another.
+    /// The same place, in a message that may itself be in another.
     #[must_use]
     pub fn with_message(self, message: Message) -> Self {
         let outer = match &self.context {
@@ -110,40 +110,40 @@ impl Place {
         self.with(Context::Message(Arc::new(Enclosing::new(message, outer))))
     }
 
-    /// The same, of which a container tells more.
+    /// The same place, with more context from a container.
     #[must_use]
     pub fn with(self, context: Context) -> Self {
         Self { context: Some(context), ..self }
     }
 }
 
-/// Hands over what is in one file.
+/// Emits the contents of one file.
 pub struct Unpacker<'a> {
     budget: Budget<'a>,
-    /// The largest blob that is read.
+    /// The maximum size of a blob.
     size: SizeLimit,
-    /// Look into archives and documents, and not only into mail.
+    /// Open archives and documents, not only mail.
     archives: bool,
     sink: Sink<'a>,
 }
 
 impl<'a> Unpacker<'a> {
-    /// For a file of so many bytes, if that is known.
+    /// For a file of `file_size` bytes, if known.
     pub fn new(limits: &'a Limits, file_size: Option<u64>, size: SizeLimit, archives: bool, sink: Sink<'a>) -> Self {
         Self { budget: Budget::new(limits, file_size), size, archives, sink }
     }
 
-    /// Another one with the same limits and nothing used up, for a part of `size` bytes.
+    /// An unpacker with the same limits and nothing used up, for a part of `size` bytes.
     pub(super) fn afresh(&self, size: u64) -> Self {
         Self::new(self.budget.limits(), Some(size), self.size, self.archives, self.sink)
     }
 
-    /// True if containers of this format are looked into.
+    /// True if containers of this format are opened.
     pub fn opens(&self, format: Format) -> bool {
         self.archives || format.is_mail()
     }
 
-    /// Hands over what is in a container. What cannot be read of it is handed over as a skip.
+    /// Emits the contents of a container. Anything unreadable is emitted as a skip.
     pub fn open(&self, format: Format, place: &Place, content: Content) {
         if !self.opens(format) {
             return self.skip(&place.path, SkipCause::NotOpened);
@@ -164,7 +164,7 @@ impl<'a> Unpacker<'a> {
             }
         };
         let opened = self.budget.descend(place.depth).and_then(|()| {
-            // A parser that fails on one file must not cost those beside it, nor pass unseen.
+            // A parser that panics on one file must not affect other files, nor go unnoticed.
             catch_unwind(AssertUnwindSafe(open)).unwrap_or(Err(SkipCause::Internal))
         });
         if let Err(cause) = opened {
@@ -172,15 +172,15 @@ impl<'a> Unpacker<'a> {
         }
     }
 
-    /// Hands over an entry: what is in it if it is a container, else itself.
+    /// Emits an entry: its contents if it is a container, otherwise the entry itself.
     ///
     /// # Errors
-    /// If it cannot be read, or is larger than is allowed.
+    /// If it cannot be read or is too large.
     pub(super) fn entry(&self, place: &Place, stream: &mut dyn Read) -> Result<(), SkipCause> {
         self.identify(stream, |_| Cow::Borrowed(place))
     }
 
-    /// Hands over what was compressed. An archive has the name of the compressed file: `a.tar.gz » file`.
+    /// Emits what was compressed. An archive keeps the name of the compressed file: `a.tar.gz » file`.
     fn unpacked(&self, place: &Place, name: &[u8], stream: &mut dyn Read) -> Result<(), SkipCause> {
         self.identify(stream, |format| {
             let inner = place.within(name);
@@ -189,7 +189,7 @@ impl<'a> Unpacker<'a> {
         })
     }
 
-    /// Hands over an entry at a place that depends on what it is.
+    /// Emits an entry at a place that depends on its format.
     fn identify<'p>(
         &self,
         stream: &mut dyn Read,
@@ -229,35 +229,35 @@ impl<'a> Unpacker<'a> {
         self.leaf(place, bytes);
     }
 
-    /// Hands over the bytes of a container itself, unless they were scanned as part of what holds it: so that nothing is
-    /// lost that its parser passes over.
+    /// Emits the raw bytes of a container, unless they are scanned as part of an outer one, so that nothing is lost
+    /// that its parser ignores.
     pub(super) fn whole(&self, place: &Place, bytes: &[u8]) {
         if !place.is_seen {
             (self.sink)(Item::Whole(Blob { path: place.path.clone(), bytes, context: place.context.clone() }));
         }
     }
 
-    /// Hands over a blob.
+    /// Emits a blob.
     pub(super) fn leaf(&self, place: &Place, bytes: &[u8]) {
         (self.sink)(Item::Blob(Blob { path: place.path.clone(), bytes, context: place.context.clone() }));
     }
 
-    /// Says that something was not read.
+    /// Reports that something was not read.
     pub(super) fn skip(&self, path: &BlobPath, cause: SkipCause) {
         (self.sink)(Item::Skip(Skip { path: path.clone(), cause }));
     }
 
-    /// The limits and what of them is used up.
+    /// The limits, and how much of them is used up.
     pub(super) fn budget(&self) -> &Budget<'a> {
         &self.budget
     }
 
-    /// The largest blob that is read.
+    /// The maximum size of a blob.
     pub(super) fn size(&self) -> SizeLimit {
         self.size
     }
 
-    /// All that is left in a stream, up to the limit for one blob.
+    /// The rest of a stream, up to the limit for one blob.
     fn read_all(&self, stream: &mut dyn Read) -> Result<Vec<u8>, SkipCause> {
         let mut bytes = Vec::new();
         let read = stream.take(self.size.bytes.saturating_add(1)).read_to_end(&mut bytes);

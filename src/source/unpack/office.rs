@@ -1,16 +1,16 @@
 //! Text of office documents: Office Open XML (ECMA-376) and Open Document (ISO 26300), which are XML in zip archives.
 //!
-//! An editor cuts text into runs wherever it likes, also in the middle of a key. Here they are joined again: what is not
-//! known to stand within a word ends it.
+//! Editors split text into runs anywhere, even in the middle of a key. Here runs are joined again: an element ends a
+//! word unless it is known to occur within one.
 
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
 
-/// Elements whose end is the end of a line. Local names: the two families have different prefixes.
+/// Elements whose end is a line break. Local names: the two families have different prefixes.
 const LINES: [&str; 10] = ["p", "h", "si", "row", "tr", "table-row", "list-item", "comment", "br", "line-break"];
 
-/// Elements that stand within a word: runs and their texts, links, marks of editing and of places.
+/// Elements that occur within a word: runs and their texts, links, revision marks and bookmarks.
 const WITHIN: [&str; 19] = [
     "r",
     "t",
@@ -33,14 +33,14 @@ const WITHIN: [&str; 19] = [
     "change-end",
 ];
 
-/// Elements that only tell how a run looks, with all that is in them.
+/// Elements that, with everything in them, only describe how a run looks.
 const LOOKS: [&str; 2] = ["rPr", "rPh"];
 
-/// Values of attributes that are shorter are not told.
+/// The minimum length of attribute values that are emitted.
 const SHORTEST_ATTRIBUTE: usize = 16;
 
-/// True for XML of an office document: by its name, or, as a name may be damaged or another one, by the namespaces that its
-/// first element declares.
+/// True for XML of an office document: by its name or, as the name may be damaged or different, by the namespaces that
+/// its first element declares.
 pub(super) fn is_text(name: &[u8], xml: &[u8]) -> bool {
     let is_in = |dir: &[u8]| name.starts_with(dir);
     if is_in(b"word/")
@@ -56,8 +56,8 @@ pub(super) fn is_text(name: &[u8], xml: &[u8]) -> bool {
     NAMESPACES.iter().any(|namespace| memchr::memmem::find(head, namespace).is_some())
 }
 
-/// The text of such a part, and after it what is in comments and attributes, as the targets of links. What is no XML is left
-/// as it is.
+/// The text of such a part, followed by its comments and attributes, such as the targets of links. Anything that is not
+/// XML is returned unchanged.
 pub(super) fn text(xml: &[u8]) -> Vec<u8> {
     let source = String::from_utf8_lossy(xml);
     let mut reader = Reader::from_str(&source);
@@ -67,7 +67,7 @@ pub(super) fn text(xml: &[u8]) -> Vec<u8> {
     config.allow_dangling_amp = true;
     let mut text = String::new();
     let mut attributes = String::new();
-    // In how many elements that only tell how something looks.
+    // Number of open elements that only describe looks.
     let mut looks = 0usize;
     loop {
         match reader.read_event() {
@@ -98,7 +98,7 @@ pub(super) fn text(xml: &[u8]) -> Vec<u8> {
                 }
             }
             Ok(_) => {}
-            // Not XML after all, or not to its end: nothing of it may be lost.
+            // Not XML, or not to its end: nothing of it may be lost.
             Err(_) => return xml.to_vec(),
         }
     }

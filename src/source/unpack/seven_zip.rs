@@ -5,20 +5,20 @@ use super::{Content, Place, Unpacker};
 use crate::source::SkipCause;
 use sevenz_rust2::{Archive, ArchiveReader, Error, Password};
 
-/// Hands over the files in a 7z archive.
+/// Emits the files in a 7z archive.
 ///
 /// # Errors
-/// If it is damaged, encrypted, or over a limit; what could be read was handed over.
+/// If it is damaged, encrypted or over a limit; the readable parts were emitted.
 pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Result<(), SkipCause> {
     let budget = unpacker.budget();
     let cause = |error: Error| match error {
         _ if budget.spent().is_some() => budget.damaged("over a limit"),
         Error::PasswordRequired | Error::MaybeBadPassword(_) => SkipCause::Encrypted,
-        Error::UnsupportedCompressionMethod(_) => SkipCause::Unsupported("another compression method"),
+        Error::UnsupportedCompressionMethod(_) => SkipCause::Unsupported("unsupported compression method"),
         Error::Unsupported(_) | Error::UnsupportedVersion { .. } => {
-            SkipCause::Unsupported("another kind of 7z archive")
+            SkipCause::Unsupported("unsupported kind of 7z archive")
         }
-        _ => budget.damaged("it is not written as 7z archives are"),
+        _ => budget.damaged("it is not a valid 7z archive"),
     };
     let memory = usize::try_from(MOST_MEMORY >> 10).unwrap_or(usize::MAX);
     let source = content.seekable(unpacker)?;
@@ -42,10 +42,10 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
     });
     spent.map_or(Ok(()), Err)?;
     read.map_err(cause)?;
-    if is_whole { Ok(()) } else { Err(budget.damaged("it holds data that belongs to none of its files")) }
+    if is_whole { Ok(()) } else { Err(budget.damaged("it contains data that belongs to no file")) }
 }
 
-/// True if all that each compressed block unfolds to is in some file.
+/// True if all unpacked data of each compressed block belongs to files.
 fn has_all_blocks(archive: &Archive) -> bool {
     let mut sizes = vec![0u64; archive.blocks.len()];
     for (file, block) in archive.files.iter().zip(&archive.stream_map.file_block_index) {

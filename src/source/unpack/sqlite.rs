@@ -1,6 +1,6 @@
-//! Databases of `SQLite`, and their write-ahead logs. In the file, the columns of a row adjoin without anything between them, so
-//! that an id and its secret look like one long word; here each row becomes a line. What was deleted and not overwritten yet
-//! is looked for, too.
+//! `SQLite` databases and their write-ahead logs. In the file, the columns of a row are adjacent, without separators,
+//! so an id and its secret look like one long word; here each row becomes a line. Deleted rows that are not yet
+//! overwritten are searched for, too.
 //!
 //! Source: <https://www.sqlite.org/fileformat2.html>.
 
@@ -13,53 +13,52 @@ use std::ops::Range;
 /// The first bytes of a database.
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
-/// True for the start of a database, also if its first bytes are damaged: others of its header never change.
+/// True for the start of a database, even if its first bytes are damaged: other bytes of the header never change.
 pub(super) fn is_database(head: &[u8]) -> bool {
     let has_fractions = || head.get(21..24) == Some(&[64, 32, 32]);
     let has_versions = || head.get(18..20).is_some_and(|versions| versions.iter().all(|v| matches!(v, 1 | 2)));
     head.starts_with(MAGIC) || has_fractions() && has_versions() && page_size(head).is_some()
 }
 
-/// The size of a page, if the header says a possible one.
+/// The page size, if the header has a valid one.
 fn page_size(header: &[u8]) -> Option<usize> {
     let size = usize::from(u16::from_be_bytes([*header.get(16)?, *header.get(17)?]));
     let size = if size == 1 { 1 << 16 } else { size };
     (size >= 512 && size.is_power_of_two()).then_some(size)
 }
 
-/// The first bytes of a write-ahead log, but for the lowest bit, which is the byte order of its checksums.
+/// The first bytes of a write-ahead log, except the last, whose lowest bit is the byte order of its checksums.
 pub(super) const LOG_MAGIC: [u8; 3] = [0x37, 0x7f, 0x06];
 
-/// Lengths of what is before the first page, and before each page of a log.
+/// Lengths of the headers of a database, of a log, and of each page in a log.
 const HEADER: usize = 100;
 const LOG_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
-/// Rows with more columns are not looked for among what was deleted.
+/// Deleted rows with more columns are not searched for.
 const MAX_COLUMNS: usize = 100;
 
-/// What was deleted is of interest from so many characters on: an id has 20.
+/// The minimum length of text in deleted rows: an id has 20 characters.
 const MIN_TEXT: usize = 16;
 
-/// Looking for what was deleted takes so many steps for each byte of a page; more is only needed where somebody tries to make
-/// it take long.
+/// The maximum number of steps per byte of a page in the search for deleted rows; only hostile input needs more.
 const MAX_STEPS: usize = 256;
 
-/// Types of pages that hold rows: of an index, with and without pages below, and of a table.
+/// Types of pages: interior and leaf pages of indexes and tables.
 const INNER_INDEX: u8 = 2;
 const INNER_TABLE: u8 = 5;
 const LEAF_INDEX: u8 = 10;
 const LEAF_TABLE: u8 = 13;
 
-/// Hands over the rows of each page.
+/// Emits the rows of each page.
 ///
 /// # Errors
-/// If it is damaged; what could be read was handed over.
+/// If it is damaged; the readable parts were emitted.
 pub(super) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(), SkipCause> {
     unpacker.whole(place, bytes);
     let budget = unpacker.budget();
     let database = if is_database(bytes) { Database::of_file(bytes) } else { Database::of_log(bytes) };
-    let Some(database) = database else { return Err(budget.damaged("its header is not that of a database")) };
+    let Some(database) = database else { return Err(budget.damaged("its header is not a valid database header")) };
     let mut lost = 0;
     for (number, page) in &database.pages {
         let mut rows = Rows::default();
@@ -87,13 +86,13 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(
     }
 }
 
-/// A file as pages.
+/// A file split into pages.
 struct Database<'a> {
     bytes: &'a [u8],
-    /// Number of each page, and where it is; of a log all versions.
+    /// The number and range of each page; in a log, of all versions.
     pages: Vec<(u32, Range<usize>)>,
     by_number: HashMap<u32, Range<usize>>,
-    /// Bytes of a page that are used, from its start.
+    /// The number of usable bytes per page, from its start.
     usable: usize,
     encoding: Encoding,
     /// True if it is shorter than its header says.
@@ -128,7 +127,7 @@ impl<'a> Database<'a> {
             _ => Encoding::Utf8,
         };
         let count = u32_at(header, 28)? as usize;
-        // Old versions did not count pages; then these two differ.
+        // Old versions did not store the number of pages; then these two differ.
         let is_counted = header[24..28] == header[92..96];
         let pages: Vec<_> =
             (0..bytes.len() / size).map(|index| (index as u32 + 1, index * size..(index + 1) * size)).collect();
@@ -137,7 +136,7 @@ impl<'a> Database<'a> {
         Some(Self { bytes, pages, by_number, usable: size.checked_sub(usize::from(header[20]))?, encoding, is_cut })
     }
 
-    /// A log does not say how texts are encoded; where it is not UTF-8, that is seen from the texts.
+    /// A log does not state its text encoding; anything but UTF-8 is recognised from the texts.
     fn of_log(bytes: &'a [u8]) -> Option<Self> {
         let size = u32_at(bytes, 8)? as usize;
         if !(512..=1 << 16).contains(&size) || !size.is_power_of_two() || bytes.len() < LOG_HEADER {
@@ -154,7 +153,7 @@ impl<'a> Database<'a> {
         Some(Self { bytes, pages, by_number, usable: size, encoding: Encoding::Utf8, is_cut })
     }
 
-    /// Where the page of that number is.
+    /// The range of the page with this number.
     fn page(&self, number: u32) -> Option<Range<usize>> {
         if let Some(page) = self.by_number.get(&number) {
             return Some(page.clone());
@@ -166,7 +165,7 @@ impl<'a> Database<'a> {
     fn read_page(&self, number: u32, range: Range<usize>, rows: &mut Rows, spend: &mut dyn FnMut(u64) -> bool) {
         let page = &self.bytes[range.start..range.start + self.usable.min(range.len())];
         let start = if number == 1 { HEADER } else { 0 };
-        // Where there are rows, as far as they are linked.
+        // The ranges taken by the header and by linked rows.
         let mut taken = vec![];
         let kind = page.get(start).copied().unwrap_or_default();
         let has_rows = matches!(kind, INNER_INDEX | LEAF_INDEX | LEAF_TABLE);
@@ -193,7 +192,7 @@ impl<'a> Database<'a> {
         }
     }
 
-    /// Reads the row at an offset of a page; where it stands there.
+    /// Reads the row at an offset of a page; returns its range.
     fn read_cell(
         &self,
         page: &[u8],
@@ -218,7 +217,7 @@ impl<'a> Database<'a> {
         }
     }
 
-    /// How much of a row of that length is in its own page ("Cell Payload Overflow Pages").
+    /// How many bytes of a row of this length are in its own page ("Cell Payload Overflow Pages").
     fn local_length(&self, length: usize, kind: u8) -> usize {
         let usable = self.usable;
         let of_index = |part: usize| (usable.saturating_sub(12) * part / 255).saturating_sub(23);
@@ -231,7 +230,7 @@ impl<'a> Database<'a> {
         if rest <= max { rest } else { min }
     }
 
-    /// A row that goes on in other pages, each of which names the next.
+    /// A row that continues in overflow pages, each of which names the next.
     fn with_overflow(
         &self,
         own: &[u8],
@@ -252,7 +251,7 @@ impl<'a> Database<'a> {
         Some(record)
     }
 
-    /// Appends a row; false if it is not written as one.
+    /// Appends a row; false if it is not a valid record.
     fn read_record(&self, record: &[u8], rows: &mut Rows) -> bool {
         let mut at = 0;
         let Some(end) = varint(record, &mut at).and_then(|end| usize::try_from(end).ok()) else { return false };
@@ -262,7 +261,7 @@ impl<'a> Database<'a> {
             let Some(kind) = varint(header, &mut at) else { return false };
             types.push(kind);
         }
-        // All of a row is in its columns.
+        // The columns must fill the row exactly.
         let length: u64 = types.iter().map(|kind| value_length(*kind)).fold(end as u64, u64::saturating_add);
         if length != record.len() as u64 {
             return false;
@@ -281,7 +280,7 @@ impl<'a> Database<'a> {
                 12.. if super::Format::of(&value[..value.len().min(super::HEAD)]).is_some() => {
                     rows.files.push(value.to_vec());
                 }
-                // Beside what is no text, a text would look as if somebody had named it.
+                // Binary values are left out: next to a text, they would look like its name.
                 12.. if std::str::from_utf8(value).is_ok_and(|text| !text.contains(|c: char| c.is_control())) => {
                     rows.text.extend_from_slice(value);
                 }
@@ -294,7 +293,7 @@ impl<'a> Database<'a> {
         }
     }
 
-    /// A text as UTF-8. How it is written is seen from ASCII in it, as the header, which says so, may be damaged.
+    /// A text as UTF-8. Its encoding is recognised from ASCII in it, as the header that states it may be damaged.
     fn text<'v>(&self, value: &'v [u8]) -> Cow<'v, [u8]> {
         let zeros = |first: usize| value.iter().skip(first).step_by(2).all(|b| *b == 0);
         let encoding = match value.first() {
@@ -315,17 +314,17 @@ impl<'a> Database<'a> {
         text.into_bytes().into()
     }
 
-    /// Appends the rows that are found where none is linked: deleted ones, and those of pages that are free.
+    /// Appends rows found outside of linked rows: deleted ones, and those in free pages.
     fn read_deleted(&self, part: &[u8], rows: &mut Rows) {
         let mut search = Search { is_wide: self.encoding != Encoding::Utf8, steps: part.len() * MAX_STEPS };
-        // Those that are whole come first: the middle of one may look like what is left of another.
+        // Complete rows come first: the middle of one may look like the remains of another.
         for gap in self.find_rows(part, rows, &mut search, Search::whole_record) {
             self.find_rows(&part[gap], rows, &mut search, Search::headless_record);
         }
         rows.lost += usize::from(search.steps == 0);
     }
 
-    /// Appends the rows that `find` finds at the start of what is left of `part`; where there are none.
+    /// Appends all rows that `find` finds in `part`; returns the gaps between them.
     fn find_rows<'p>(
         &self,
         part: &'p [u8],
@@ -350,32 +349,32 @@ impl<'a> Database<'a> {
     }
 }
 
-/// A row that was found where none is linked.
+/// A row found outside of linked rows.
 struct Found<'a> {
     types: Vec<u64>,
     values: &'a [u8],
-    /// Up to its end.
+    /// The offset of its end.
     length: usize,
 }
 
-/// Length of the header of a free block: where the next one is, and how long this one is.
+/// Length of the header of a free block: the offset of the next one, and the length of this one.
 const FREE_HEADER: usize = 4;
 
-/// The length of a free block that starts with `part`, if that may well be one.
+/// The length of the free block at the start of `part`, if there plausibly is one.
 fn freed_length(part: &[u8]) -> Option<usize> {
     u16_at(part, 2).filter(|length| *length > FREE_HEADER + MIN_TEXT && *length <= part.len())
 }
 
-/// A search for rows that are linked nowhere.
+/// A search for rows that are not linked.
 struct Search {
     /// True if texts are in UTF-16.
     is_wide: bool,
-    /// So many steps may still be made.
+    /// Number of steps left.
     steps: usize,
 }
 
 impl Search {
-    /// A row with its header at the start of `part`, if that may well be one.
+    /// The row with its header at the start of `part`, if there plausibly is one.
     fn whole_record<'p>(&mut self, part: &'p [u8]) -> Option<Found<'p>> {
         let end = usize::from(*part.first().filter(|length| (2..=MAX_COLUMNS as u8).contains(length))?);
         let header = part.get(..end)?;
@@ -388,9 +387,9 @@ impl Search {
         self.is_likely(&types, values).then_some(Found { types, values, length: end + length })
     }
 
-    /// A row that was deleted, with the header of the free block that it became at the start of `part`: of it the types of its
-    /// columns are left, and perhaps not that of the first, which then is a number or a text. Free blocks that adjoin are
-    /// joined, and what was the header of the next one is left.
+    /// A deleted row, which became the free block at the start of `part`. Only the types of its columns are left,
+    /// perhaps without the first one, which is then a number or a text. Adjacent free blocks are merged, and what was
+    /// the header of the second one remains.
     fn headless_record<'p>(&mut self, part: &'p [u8]) -> Option<Found<'p>> {
         const FIRST: [usize; 7] = [0, 1, 2, 3, 4, 6, 8];
         let block = freed_length(part)?;
@@ -425,7 +424,7 @@ impl Search {
         best
     }
 
-    /// True if one of the columns is a text that may be a key, and all texts are text.
+    /// True if one of the columns is a text long enough for a key, and no text has control characters.
     fn is_likely(&mut self, types: &[u64], mut values: &[u8]) -> bool {
         let is_control = |b: u8| b < b' ' && !b.is_ascii_whitespace() && !(self.is_wide && b == 0);
         let mut has_text = false;
@@ -449,7 +448,7 @@ impl Search {
     }
 }
 
-/// True for ASCII in bytes, which makes other characters if it is taken for UTF-16.
+/// True for ASCII in single bytes, which would become other characters if read as UTF-16.
 fn is_narrow(text: &[u8]) -> bool {
     text.iter().all(|b| matches!(b, b' '..=b'~' | b'\n' | b'\r' | b'\t'))
 }
@@ -465,7 +464,7 @@ fn value_length(kind: u64) -> u64 {
     }
 }
 
-/// The number at an offset, most significant byte first, seven bits a byte, and eight of the ninth.
+/// The number at an offset: big-endian, seven bits per byte, and eight in the ninth.
 fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
     let mut value = 0;
     for index in 0..9 {

@@ -1,49 +1,49 @@
-//! Tar archives, read in one go.
+//! Tar archives, read in a single pass.
 
 use super::{Content, Place, Unpacker};
 use crate::file::Reason;
 use crate::source::SkipCause;
 use std::io::{Read, Result as IoResult};
 
-/// Blocks of a tar archive, in bytes.
+/// Size of a block of a tar archive, in bytes.
 const BLOCK: usize = 512;
 
-/// The longest name or list of attributes of an entry, in bytes: the library reads them into memory whatever their size.
+/// The maximum size of an entry's name or attributes, in bytes: the library reads them into memory whatever their size.
 const LONGEST_NAME: u64 = 1 << 20;
 
-/// Hands over the files in a tar archive. Links and devices hold nothing.
+/// Emits the files in a tar archive. Links and devices have no content.
 ///
 /// # Errors
-/// If it is damaged, or over a limit; what comes before was handed over.
+/// If it is damaged or over a limit; everything before that was emitted.
 pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Result<(), SkipCause> {
     let budget = unpacker.budget();
     let mut archive = ::tar::Archive::new(BoundedHeaders { source: content.reader(), block: Vec::new() });
-    // What follows the end is another archive, as `cat` makes them.
+    // The end may be followed by another archive, as with `cat`.
     archive.set_ignore_zeros(true);
     for entry in archive.entries().map_err(|error| budget.cause(&error))? {
         let mut entry = entry.map_err(|error| budget.cause(&error))?;
         budget.enter()?;
         let kind = entry.header().entry_type();
-        // What is of no known kind is a file, says POSIX.
+        // According to POSIX, an entry of unknown type is a file.
         let holds_nothing = kind.is_hard_link() || kind.is_symlink() || kind.is_dir() || kind.is_fifo();
         let holds_nothing = holds_nothing || kind.is_character_special() || kind.is_block_special();
         if holds_nothing && entry.size() == 0 || kind.is_pax_global_extensions() {
             continue;
         }
         let inner = place.within(&entry.path_bytes());
-        // A sparse file is mostly made of nothing.
+        // A sparse file consists mostly of holes.
         let read = if kind.is_gnu_sparse() {
             unpacker.entry(&inner, &mut budget.meter(&mut entry))
         } else {
             let mut watched = Watched::new(&mut entry);
             let read = unpacker.entry(&inner, &mut watched);
             if watched.holds_headers() {
-                unpacker.skip(&inner.path, SkipCause::NoText("it holds what looks like entries of an archive"));
+                unpacker.skip(&inner.path, SkipCause::NoText("it contains what looks like archive entries"));
             }
             read
         };
         if let Err(cause) = read {
-            // One that is too large, or damaged inside, is no reason not to read the next.
+            // If an entry is too large or damaged, the next one is still read.
             unpacker.skip(&inner.path, cause);
         }
         if let Some(cause) = budget.spent() {
@@ -53,19 +53,19 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
     Ok(())
 }
 
-/// Where in a header its magic bytes are ([pax(1)](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html)).
+/// The magic bytes of a header ([pax(1)](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html)).
 const MAGIC: &[u8] = b"ustar";
 const MAGIC_AT: usize = 257;
 
-/// Passes an entry through, and sees whether headers are in it: where the size of an entry is damaged, those that follow are
-/// taken for a part of it.
+/// Passes an entry through and detects headers in it: if the size of an entry is damaged, the entries that follow
+/// appear to be part of it.
 struct Watched<R> {
     source: R,
     /// How many bytes have passed.
     at: usize,
     /// How many bytes of the magic have passed in this block.
     matched: usize,
-    /// True if it is an archive itself, where there must be headers.
+    /// True if it is an archive itself, which contains headers.
     is_archive: bool,
     has_headers: bool,
 }
@@ -103,10 +103,10 @@ impl<R: Read> Read for Watched<R> {
     }
 }
 
-/// Passes an archive through, and fails where a header announces a name of a size that no name has.
+/// Passes an archive through, and fails if a header declares an impossibly long name.
 struct BoundedHeaders<R> {
     source: R,
-    /// The start of the block that is not yet whole.
+    /// The start of a block that is still incomplete.
     block: Vec<u8>,
 }
 

@@ -1,8 +1,8 @@
-//! Reading what is damaged as far as it goes.
+//! Reads damaged data as far as possible.
 
 use std::io::{Error, ErrorKind, Read, Result};
 
-/// Ends early where the data is damaged, so that what comes before is scanned. The error is kept.
+/// Ends early where the data is damaged, so that everything before that is scanned. The error is kept.
 pub(super) struct Tolerant<R> {
     inner: R,
     /// Why it ended early, if it did.

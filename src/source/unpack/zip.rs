@@ -1,4 +1,4 @@
-//! Zip archives, and what is made of them.
+//! Zip archives, and formats based on them.
 
 use super::office;
 use super::{Content, Place, Unpacker};
@@ -10,30 +10,30 @@ use zip::ZipArchive;
 use zip::read::ZipFile;
 use zip::result::ZipError;
 
-/// As many archives may be written one after the other into one file.
+/// The maximum number of archives that are concatenated in one file.
 const MAX_ARCHIVES: usize = 100;
 
-/// The first bytes of what is before each entry (APPNOTE.TXT, 4.3.7).
+/// The first bytes of an entry's local header (APPNOTE.TXT, 4.3.7).
 const LOCAL_HEADER: &[u8] = b"PK\x03\x04";
 
-/// Between entries there may be so many bytes that belong to none: the sizes of the one before, where they were not known
-/// when it was begun (APPNOTE.TXT, 4.3.9).
+/// The maximum number of bytes between entries that belong to none: the data descriptor with the sizes of the previous
+/// entry, if they were not known at its start (APPNOTE.TXT, 4.3.9).
 const MAX_DESCRIPTOR: u64 = 24;
 
-/// The last bytes of the block in which Android keeps signatures, between the entries and their list. Source:
+/// The last bytes of Android's signing block, between the entries and the central directory. Source:
 /// <https://source.android.com/docs/security/features/apksigning/v2>.
 const APK_SIGNATURES: &[u8] = b"APK Sig Block 42";
 
-/// Length of what is at the end of an archive, without a comment (APPNOTE.TXT, 4.3.16).
+/// Length of the end of central directory record, without a comment (APPNOTE.TXT, 4.3.16).
 pub(super) const END: usize = 22;
 
-/// The first bytes of the end.
+/// The first bytes of the end of central directory record.
 const END_MAGIC: &[u8] = b"PK\x05\x06";
 
-/// The first bytes of the list of entries (APPNOTE.TXT, 4.3.12).
+/// The first bytes of the central directory (APPNOTE.TXT, 4.3.12).
 const LIST_MAGIC: &[u8] = b"PK\x01\x02";
 
-/// True for the end of an archive that is not empty, and nothing else.
+/// True if `end` is exactly the end record of an archive that is not empty.
 pub(super) fn is_end(end: &[u8]) -> bool {
     end.len() >= END && end.starts_with(END_MAGIC) && end[10..12] != [0, 0] && end.len() == END + comment_length(end)
 }
@@ -42,7 +42,7 @@ fn comment_length(end: &[u8]) -> usize {
     usize::from(u16::from_le_bytes([end[20], end[21]]))
 }
 
-/// Offset after the last archive in `blob` whose list of entries is where its end says.
+/// The offset after the last archive in `blob` whose central directory is where its end record says.
 pub(super) fn end_of_last(blob: &[u8]) -> Option<usize> {
     let end = |at: usize| {
         let end = blob.get(at..at + END).filter(|end| end[10..12] != [0, 0])?;
@@ -53,10 +53,10 @@ pub(super) fn end_of_last(blob: &[u8]) -> Option<usize> {
     memchr::memmem::find_iter(blob, END_MAGIC).filter_map(end).last()
 }
 
-/// Hands over the files in a zip archive, and in those that were written before it into the same file.
+/// Emits the files in a zip archive, and in archives that precede it in the same file.
 ///
 /// # Errors
-/// If it is damaged, or over a limit; what could be read was handed over.
+/// If it is damaged or over a limit; the readable parts were emitted.
 pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Result<(), SkipCause> {
     let budget = unpacker.budget();
     let padded_end = match &content {
@@ -76,11 +76,11 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
             }
             Err(error) => {
                 let mut part = Part { source: &mut source, at: 0, end };
-                // What is before an archive need not be another one.
+                // Data before an archive need not be another archive.
                 if number > 0 && !starts_entry(&mut part, 0) {
                     break;
                 }
-                // One that was cut off has no directory, but there is something before each entry, too.
+                // A truncated archive has no central directory, but still a local header before each entry.
                 _ = from_stream(unpacker, place, &mut part, 0);
                 return Err(cause(unpacker, &error));
             }
@@ -90,7 +90,7 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
         }
         match start {
             0 => break,
-            _ if number + 1 == MAX_ARCHIVES => return Err(budget.damaged("too many archives are in one file")),
+            _ if number + 1 == MAX_ARCHIVES => return Err(budget.damaged("there are too many archives in one file")),
             start => end = start.min(end - 1),
         }
     }
@@ -127,7 +127,7 @@ fn entries<R: Read + Seek>(
     let has_duplicates = archive.has_duplicate_names();
     let directory = archive.central_directory_start();
     let start = archive.offset();
-    // Entries that are not listed, as those of which another one has the name.
+    // Entries that are not listed, such as those shadowed by another one of the same name.
     let mut part = archive.into_inner();
     for gap in gaps(known, start..directory) {
         hidden_entries(unpacker, place, &mut part, gap)?;
@@ -138,7 +138,7 @@ fn entries<R: Read + Seek>(
     budget.spent().cloned().map_or(Ok(()), Err)
 }
 
-/// Where between entries there is room for something else.
+/// The gaps between entries that have room for something else.
 fn gaps(mut known: Vec<Range<u64>>, all: Range<u64>) -> Vec<Range<u64>> {
     known.sort_unstable_by_key(|range| (range.start, range.end));
     let mut gaps = vec![];
@@ -152,7 +152,7 @@ fn gaps(mut known: Vec<Range<u64>>, all: Range<u64>) -> Vec<Range<u64>> {
     gaps
 }
 
-/// Hands over what is in a gap, if it is entries; else says that there is something, unless it is what programs put there.
+/// Emits the entries in a gap. Any other content is reported, unless it is padding or a known signature.
 fn hidden_entries<R: Read + Seek>(
     unpacker: &Unpacker,
     place: &Place,
@@ -167,14 +167,14 @@ fn hidden_entries<R: Read + Seek>(
     let entry = memchr::memmem::find(&content, LOCAL_HEADER);
     let is_empty = content.iter().all(|&b| b == 0) || content.ends_with(APK_SIGNATURES);
     match entry {
-        // It may be preceded by what tells of the entry before.
+        // It may be preceded by the data descriptor of the previous entry.
         Some(at) if at as u64 <= MAX_DESCRIPTOR => from_stream(unpacker, place, &mut part, gap.start + at as u64),
         _ if is_empty => Ok(()),
-        _ => Err(budget.damaged("there is something between its entries that none of them tells of")),
+        _ => Err(budget.damaged("there is unknown data between its entries")),
     }
 }
 
-/// Hands over the entries that follow each other from an offset on.
+/// Emits consecutive entries from an offset on.
 fn from_stream<R: Read + Seek>(
     unpacker: &Unpacker,
     place: &Place,
@@ -193,12 +193,12 @@ fn from_stream<R: Read + Seek>(
             Ok(None) => return Ok(()),
             Err(error) => cause(unpacker, &error),
         };
-        // A last few bytes may tell of the entry before.
+        // The last few bytes may be the data descriptor of the previous entry.
         return if part.at >= part.end { Ok(()) } else { Err(problem) };
     }
 }
 
-/// True if there is the header of an entry at an offset.
+/// True if there is a local header at an offset.
 fn starts_entry<R: Read + Seek>(part: &mut Part<R>, at: u64) -> bool {
     let mut head = [0; LOCAL_HEADER.len()];
     part.seek(SeekFrom::Start(at)).and_then(|_| part.read_exact(&mut head)).is_ok() && head == LOCAL_HEADER
@@ -207,25 +207,25 @@ fn starts_entry<R: Read + Seek>(part: &mut Part<R>, at: u64) -> bool {
 fn cause(unpacker: &Unpacker, error: &ZipError) -> SkipCause {
     match error {
         ZipError::InvalidPassword | ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => SkipCause::Encrypted,
-        ZipError::CompressionMethodNotSupported(_) => SkipCause::Unsupported("another compression method"),
-        ZipError::UnsupportedArchive(_) => SkipCause::Unsupported("another kind of zip archive"),
+        ZipError::CompressionMethodNotSupported(_) => SkipCause::Unsupported("unsupported compression method"),
+        ZipError::UnsupportedArchive(_) => SkipCause::Unsupported("unsupported kind of zip archive"),
         ZipError::Io(error) => unpacker.budget().cause(error),
-        _ => unpacker.budget().damaged("it is not written as zip archives are"),
+        _ => unpacker.budget().damaged("it is not a valid zip archive"),
     }
 }
 
 fn entry<R: Read>(unpacker: &Unpacker, place: &Place, file: &mut ZipFile<R>) {
-    // What says that it is a directory or a link may hold something all the same.
+    // An entry marked as a directory or a link may still have content.
     if !file.is_file() && file.size() == 0 && file.compressed_size() == 0 {
         return;
     }
     let inner = place.within(file.name_raw());
     let name = file.name_raw().to_vec();
     let mut unfolded = unpacker.budget().meter(file);
-    // Its name may be another one, or damaged.
+    // XML is also recognised by its start, as its name may be different or damaged.
     const XML: &[u8] = b"<?xml";
     let mut head = Vec::with_capacity(XML.len());
-    // What is wrong is seen again by who reads on.
+    // An error occurs again in whatever reads on.
     _ = (&mut unfolded).take(XML.len() as u64).read_to_end(&mut head);
     let is_xml = name.ends_with(b".xml") || head == XML;
     let mut unfolded = io::Cursor::new(head).chain(unfolded);
@@ -242,7 +242,7 @@ fn entry<R: Read>(unpacker: &Unpacker, place: &Place, file: &mut ZipFile<R>) {
     }
 }
 
-/// The tables of users and channels, if this is what Slack exports.
+/// The tables of users and channels, if this is a Slack export.
 fn slack_export<R: Read + Seek>(unpacker: &Unpacker, archive: &mut ZipArchive<R>) -> Option<chat::slack::Export> {
     archive.index_for_name("users.json")?;
     archive.file_names_raw().find(|name| chat::slack::is_day(name))?;
@@ -254,7 +254,7 @@ fn slack_export<R: Read + Seek>(unpacker: &Unpacker, archive: &mut ZipArchive<R>
     }))
 }
 
-/// A file up to some offset.
+/// A file up to an offset.
 struct Part<R> {
     source: R,
     at: u64,

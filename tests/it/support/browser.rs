@@ -1,4 +1,4 @@
-//! A headless browser, driven by the protocol of its own developer tools.
+//! A headless browser, driven through the DevTools protocol.
 //!
 //! Source: [the protocol](https://chromedevtools.github.io/devtools-protocol/).
 
@@ -19,24 +19,24 @@ pub struct Browser {
     socket: WebSocket<TcpStream>,
     session: String,
     last_id: u64,
-    /// Pages that are there, by the ids of their loaders.
+    /// Loaded pages, by loader id.
     loaded: HashSet<String>,
-    /// What the page logged, threw and asked, of people and of networks.
+    /// What the page logged and threw, its dialogs, and its network requests.
     complaints: Vec<String>,
-    /// Its profile, which must not be anybody's.
+    /// Its own temporary profile.
     _profile: tempfile::TempDir,
 }
 
 impl Browser {
-    /// One that is installed here: Chromium or Chrome, or what `KEYSPILL_BROWSER` names. CI has to have one.
+    /// An installed browser: Chromium or Chrome, or what `KEYSPILL_BROWSER` names. CI must have one.
     #[expect(clippy::print_stderr, reason = "whoever runs the tests must know")]
     pub fn start() -> Option<Self> {
         let named = std::env::var_os("KEYSPILL_BROWSER").filter(|name| !name.is_empty()).map(PathBuf::from);
         let path = std::env::var_os("PATH").unwrap_or_default();
         let in_path = || std::env::split_paths(&path).flat_map(|dir| NAMES.map(|name| dir.join(name)));
         let Some(program) = named.or_else(|| in_path().find(|file| file.is_file())) else {
-            assert!(std::env::var_os("CI").is_none(), "CI has a browser: none of {NAMES:?} is in PATH");
-            eprintln!("not tried: there is no browser here");
+            assert!(std::env::var_os("CI").is_none(), "CI needs a browser: none of {NAMES:?} is in PATH");
+            eprintln!("skipped: no browser is installed");
             return None;
         };
         let profile = tempfile::tempdir().expect("a directory");
@@ -52,11 +52,11 @@ impl Browser {
             .expect("the browser starts");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
         let address = lines.find_map(|line| line.strip_prefix("DevTools listening on ws://").map(str::to_owned));
-        let address = address.expect("the browser tells where it listens");
-        // It must not block when it has more to say.
+        let address = address.expect("the browser prints its address");
+        // The browser must not block if it prints more.
         std::thread::spawn(move || lines.for_each(drop));
         let stream = TcpStream::connect(address.split('/').next().expect("a host")).expect("the browser listens");
-        // Silence is a failure.
+        // No answer is a failure.
         stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a time limit");
         let (socket, _) = tungstenite::client(format!("ws://{address}"), stream).expect("a web socket");
         let (session, loaded) = (String::new(), HashSet::new());
@@ -94,7 +94,7 @@ impl Browser {
         self.last_id
     }
 
-    /// Opens a file and waits until it is there.
+    /// Opens a file and waits until it is loaded.
     pub fn open(&mut self, file: &Path) {
         let page = self.call("Page.navigate", json!({ "url": format!("file://{}", file.display()) }));
         let loader = page["loaderId"].as_str().expect("a new page").to_owned();
@@ -103,7 +103,7 @@ impl Browser {
         }
     }
 
-    /// What an expression is worth in the page, as JSON; of a promise what it keeps.
+    /// Evaluates an expression in the page and returns its value as JSON; promises are awaited.
     pub fn value(&mut self, expression: &str) -> Value {
         let how = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
         let answer = self.call("Runtime.evaluate", how);
@@ -111,9 +111,9 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
-    /// What the page has complained of so far.
+    /// Everything the page has complained about so far.
     pub fn complaints(&mut self) -> &[String] {
-        // What it said before this answer is read.
+        // What it sent before this answer is read, too.
         self.value("1");
         &self.complaints
     }
@@ -127,7 +127,7 @@ impl Browser {
             Some("Runtime.exceptionThrown") => &params["exceptionDetails"]["exception"]["description"],
             Some("Runtime.consoleAPICalled") => &params["args"],
             Some("Page.javascriptDialogOpening") => &params["message"],
-            // The page is one file.
+            // The page is a single file.
             Some("Network.requestWillBeSent") if params["documentURL"] != params["request"]["url"] => {
                 &params["request"]["url"]
             }
@@ -140,7 +140,7 @@ impl Browser {
             Some("Page.lifecycleEvent") if params["name"] == "load" => {
                 self.loaded.extend(params["loaderId"].as_str().map(str::to_owned));
             }
-            // Until somebody answers, nothing goes on.
+            // The page blocks until the dialog is answered.
             Some("Page.javascriptDialogOpening") => {
                 self.send("Page.handleJavaScriptDialog", json!({ "accept": false }));
             }

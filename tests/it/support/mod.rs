@@ -7,9 +7,30 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-pub use keyspill::rule::example::expand;
+pub use keyspill::internals::rule::example::expand;
 
-/// What a scan of a hostile file may take: address space and stack in KiB, time in seconds.
+/// The schema of the JSON report, with objects complete: readers must allow fields that they do not know, but a test must
+/// not. A line of JSON Lines is made of parts, which cannot be complete each.
+pub fn report_schema() -> serde_json::Value {
+    fn complete(schema: &mut serde_json::Value) {
+        if let Some(object) = schema.as_object_mut() {
+            if object.contains_key("properties") {
+                object.entry("additionalProperties").or_insert(false.into());
+            }
+            object
+                .iter_mut()
+                .filter(|(name, _)| *name != "summary" && *name != "line")
+                .for_each(|(_, part)| complete(part));
+        }
+        schema.as_array_mut().into_iter().flatten().for_each(complete);
+    }
+    let text = include_str!("../../../schemas/report-2.schema.json");
+    let mut schema = serde_json::from_str(text).expect("the schema is JSON");
+    complete(&mut schema);
+    schema
+}
+
+/// Limits for scanning a hostile file: address space and stack in KiB, time in seconds.
 pub const MEMORY: u32 = 1 << 20;
 pub const STACK: u32 = 1 << 10;
 pub const SECONDS: u32 = 20;
@@ -19,7 +40,7 @@ pub struct Sandbox {
     dir: tempfile::TempDir,
 }
 
-/// How a run ended.
+/// The result of a run.
 pub struct Run {
     pub code: Option<i32>,
     pub stdout: String,
@@ -68,12 +89,12 @@ impl Sandbox {
         path
     }
 
-    /// Runs `keyspill ARGS` in the directory, away from the user's settings.
+    /// Runs `keyspill ARGS` in the directory, without the user's settings.
     pub fn run(&self, args: &[&str]) -> Run {
         self.run_with_input(args, b"")
     }
 
-    /// The same with more in the environment.
+    /// The same with additional environment variables.
     pub fn run_in(&self, environment: &[(&str, &str)], args: &[&str]) -> Run {
         let mut command = self.command(env!("CARGO_BIN_EXE_keyspill"));
         command.envs(environment.iter().copied()).args(args);
@@ -93,7 +114,7 @@ impl Sandbox {
         Run::of(child.wait_with_output().expect("it ends"))
     }
 
-    /// Runs `keyspill ARGS` with as much memory, stack and time as a hostile file may cost. Who takes longer ends with 124.
+    /// Runs `keyspill ARGS` with limited memory, stack and time, as for a hostile file. A timeout exits with 124.
     #[cfg(unix)]
     pub fn run_limited(&self, args: &[&str]) -> Run {
         let script = format!("ulimit -v {MEMORY}; ulimit -s {STACK}; exec timeout {SECONDS} \"$@\"");
@@ -108,7 +129,7 @@ impl Sandbox {
         self.git_on(0, args)
     }
 
-    /// Runs `git ARGS` as if so many days after 2020-01-01.
+    /// Runs `git ARGS` as if `day` days after 2020-01-01.
     pub fn git_on(&self, day: u32, args: &[&str]) -> String {
         let moment = format!("@{} +0000", 1_577_836_800 + u64::from(day) * 86_400);
         let mut command = self.command("git");
@@ -119,7 +140,7 @@ impl Sandbox {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Makes a tree of lines as `git ls-tree` prints them, and returns its name.
+    /// Makes a tree from lines as printed by `git ls-tree`, and returns its object id.
     pub fn make_tree(&self, lines: &str) -> String {
         let mut command = self.command("git");
         let mut child =
@@ -128,24 +149,24 @@ impl Sandbox {
         Run::of(child.wait_with_output().expect("it ends")).stdout.trim().to_owned()
     }
 
-    /// Runs `git ARGS` and tells how it ended.
+    /// Runs `git ARGS` and returns the result.
     pub fn try_git(&self, args: &[&str]) -> Run {
         let mut command = self.command("git");
         command.args(["-c", "init.defaultBranch=main", "-c", "gc.auto=0"]).args(args);
         Run::of(command.output().expect("git is installed"))
     }
 
-    /// The text of a file.
+    /// Reads a text file.
     pub fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path().join(name)).expect("a text")
     }
 
-    /// Makes a repository of the directory.
+    /// Makes the directory a repository.
     pub fn init(&self) {
         self.git(&["init", "-q", "."]);
     }
 
-    /// Commits everything as it is, so many days after 2020-01-01, and returns the commit's name.
+    /// Commits everything as it is, `day` days after 2020-01-01, and returns the commit's id.
     pub fn commit(&self, day: u32, message: &str) -> String {
         self.git(&["add", "--all", "."]);
         self.git_on(day, &["commit", "-q", "--allow-empty", "-m", message]);
@@ -180,7 +201,7 @@ impl Run {
     }
 }
 
-/// 1-based line and column, in UTF-16 code units, of byte `offset`. Written for clarity, as the tests' own yardstick.
+/// 1-based line and column, in UTF-16 code units, of byte `offset`. Written for clarity, as a reference for tests.
 pub fn line_column(text: &str, offset: usize) -> (u64, u64) {
     let before = &text[..offset];
     let line = before.matches('\n').count() as u64 + 1;
@@ -195,7 +216,8 @@ pub fn findings_in<'a>(report: &'a Value, path: &str) -> Vec<&'a Value> {
     all.iter().filter(|finding| finding["path"] == path).collect()
 }
 
-/// The published schema, but for one pattern in it that is no valid regex (of the run's language, which we don't write).
+/// The published schema without a pattern that is not a valid regex (for the run's language, which keyspill does not
+/// write).
 pub fn sarif_schema() -> jsonschema::Validator {
     let mut schema: Value =
         serde_json::from_str(include_str!("../../sarif-schema-2.1.0.json")).expect("the schema is JSON");

@@ -1,4 +1,4 @@
-//! Messages as Outlook keeps them: a table of numbered properties for the message, each recipient and each attachment.
+//! Messages in Outlook's model: a table of numbered properties for the message, each recipient and each attachment.
 //!
 //! The numbers are those of [MS-OXPROPS]: <https://learn.microsoft.com/openspecs/exchange_server_protocols/ms-oxprops/>.
 
@@ -34,7 +34,7 @@ const SMTP_ADDRESS: u16 = 0x39fe;
 const SENDER_SMTP_ADDRESS: u16 = 0x5d01;
 const SENT_REPRESENTING_SMTP_ADDRESS: u16 = 0x5d02;
 
-/// The value of a property, of the types that matter here.
+/// A property's value, of the types that matter here.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     Text(String),
@@ -56,7 +56,7 @@ impl Properties {
         }
     }
 
-    /// The first of several properties that is there.
+    /// The first of several text properties that is not empty.
     fn first(&self, ids: &[u16]) -> String {
         ids.iter().map(|id| self.text(*id)).find(|text| !text.is_empty()).unwrap_or_default().to_owned()
     }
@@ -83,10 +83,10 @@ impl Properties {
     }
 }
 
-/// Rich text, unpacked ([MS-OXRTFCP]). The library trusts the sizes in its header, so they are looked at first.
+/// Decompresses rich text ([MS-OXRTFCP]). The library trusts the sizes in the header, so they are checked first.
 fn rich_text(packed: &[u8]) -> Option<Cow<'_, [u8]>> {
     const HEADER: usize = 16;
-    /// Two bytes stand for seventeen at most.
+    /// Two bytes expand to at most seventeen.
     const MOST_TIMES: usize = 9;
     let header = packed.get(..HEADER)?;
     let size = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
@@ -100,11 +100,11 @@ fn rich_text(packed: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
 }
 
-/// What is attached to a message.
+/// An attachment of a message.
 #[derive(Debug)]
 pub(super) struct Attachment {
     pub properties: Properties,
-    /// Another message, if it is one.
+    /// The attached message, if it is one.
     pub message: Option<Box<Item>>,
 }
 
@@ -117,7 +117,7 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// Hands over the parts of the message.
+    /// Emits the parts of the message.
     pub fn hand_over(&self, unpacker: &Unpacker, place: &Place) {
         if let Err(cause) = unpacker.budget().descend(place.depth) {
             return unpacker.skip(&place.path, cause);
@@ -134,7 +134,7 @@ impl Item {
             let place = place.within(b"rtf body");
             match rich_text(rtf) {
                 Some(text) => unpacker.leaf(&place, &text),
-                None => unpacker.skip(&place.path, SkipCause::Damaged("it is not packed as rich text is")),
+                None => unpacker.skip(&place.path, SkipCause::Damaged("it is not valid compressed rich text")),
             }
         }
         for attachment in &self.attachments {
@@ -153,7 +153,7 @@ impl Item {
 
     fn message(&self) -> Message {
         let own = &self.properties;
-        // What came over the internet has all its fields; what never left the server has only properties.
+        // Mail received over the internet has all header fields; mail that never left the server has only properties.
         let headers = own.text(TRANSPORT_HEADERS);
         let parsed = MessageParser::default().parse_headers(headers.as_bytes()).map(|parsed| mime::read(&parsed));
         let mut message = parsed.filter(|_| !headers.is_empty()).unwrap_or_else(|| Message::new(Medium::Mail));

@@ -1,7 +1,7 @@
-//! Mailboxes in one file, RFC 4155: messages one after another, each after a line that starts with `From `.
+//! Mailboxes in a single file (RFC 4155): a sequence of messages, each after a line that starts with `From `.
 //!
-//! Which lines of a message are escaped with `>`, and whether a message's length is given, differs between the kinds of
-//! mailboxes. So a line starts a message only if it reads as such a line does, and one `>` is taken from what was escaped.
+//! Mailbox formats differ in which lines they escape with `>`, and whether they give the length of a message. So a line
+//! starts a message only if it has the form of such a line, and one `>` is removed from escaped lines.
 
 use super::mime;
 use crate::source::SkipCause;
@@ -9,29 +9,29 @@ use crate::source::unpack::{Content, Place, Unpacker};
 use rayon::prelude::*;
 use std::io::{BufRead, BufReader, Read};
 
-/// Messages are read in one go up to this many bytes, and then looked into by several threads.
+/// Messages are read in batches of up to this many bytes, which several threads then unpack.
 const BATCH: usize = 8 << 20;
 
-/// So many messages are looked into before it is asked how much they unfolded to.
+/// The maximum number of messages to unpack before checking how much they expanded to.
 const MOST_IN_BATCH: usize = 64;
 
-/// The archives in a mailbox may unfold to this many times its size …
+/// The archives in a mailbox may expand to this many times its size …
 const MOST_TIMES: u64 = 10;
 
-/// … and this many times as much as those in one message besides.
+/// … plus this many times the limit for a single message.
 const MOST_LIMITS: u64 = 4;
 
-/// Of a longer line so many bytes are read at a time.
+/// Longer lines are read in parts of this many bytes.
 const PART: u64 = 64 << 10;
 
-/// A longer line starts no message.
+/// The maximum length of a line that starts a message.
 const LONGEST_START: usize = 300;
 
-/// What `git format-patch` writes as date, whatever the commit's. See
+/// The date that `git format-patch` always writes, whatever the commit's date. See
 /// <https://git-scm.com/docs/git-format-patch#_description>.
 const PATCH_DATE: &[u8] = b" Mon Sep 17 00:00:00 2001";
 
-/// True if a line, which starts with `From `, starts a message: there is a time and a year in it.
+/// True if a line starts a message: it starts with `From ` and contains a time and a year.
 pub(crate) fn starts_message(line: &[u8]) -> bool {
     let has = |shape: &[u8]| {
         let fits = |window: &[u8]| {
@@ -43,7 +43,7 @@ pub(crate) fn starts_message(line: &[u8]) -> bool {
     line.len() <= LONGEST_START && line.starts_with(b"From ") && has(b" 00:00") && (has(b" 0000") || has(b" 00:00:00 "))
 }
 
-/// True if the line is that of a patch that git wrote.
+/// True if the line starts a patch written by git.
 fn is_patch(line: &[u8]) -> bool {
     let Some(name) = line.trim_ascii_end().strip_prefix(b"From ").and_then(|rest| rest.strip_suffix(PATCH_DATE)) else {
         return false;
@@ -51,17 +51,17 @@ fn is_patch(line: &[u8]) -> bool {
     matches!(name.len(), 40 | 64) && name.iter().all(u8::is_ascii_hexdigit)
 }
 
-/// A message as it stands in the mailbox.
+/// A message as stored in the mailbox.
 struct Raw {
     /// 1-based.
     number: usize,
     is_patch: bool,
     bytes: Vec<u8>,
-    /// Its size; that of `bytes` unless it is too large to be kept.
+    /// Its size in bytes, also if it is too large for `bytes` to be kept.
     size: u64,
 }
 
-/// Hands over what is in the messages of a mailbox. Memory holds a few of them at a time.
+/// Emits the contents of the messages of a mailbox, keeping only a few of them in memory at a time.
 ///
 /// # Errors
 /// If it cannot be read to the end.
@@ -94,13 +94,13 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
             let all: u64 = batch.par_iter().map(|message| look_into(unpacker, place, message)).sum();
             unfolded += all;
         } else {
-            // One that was packed itself shares the limits of what it was packed in: each layer could multiply the next.
+            // A packed mailbox shares the limits of its container: otherwise each layer could multiply the next.
             batch.iter().for_each(|message| hand_over(unpacker, place, message));
         }
         let limit = unpacker.budget().limits().bytes;
         if unfolded > limit.most.saturating_mul(MOST_LIMITS).saturating_add(read.saturating_mul(MOST_TIMES)) {
             let words =
-                "the archives in its messages unfold to too much; scan the rest of the mailbox on its own".into();
+                "the archives in its messages expand to too much data; scan the rest of the mailbox separately".into();
             return Err(SkipCause::OverLimit { words, is_chosen: limit.is_chosen });
         }
         if !result? {
@@ -112,8 +112,8 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
     }
 }
 
-/// Looks into a message with limits of its own: one message's archives are no reason not to look into the next one's. Returns
-/// how much they unfolded to, in bytes.
+/// Unpacks a message with limits of its own, so that one message's archives do not use up the limits of the next.
+/// Returns how much they expanded to, in bytes.
 fn look_into(unpacker: &Unpacker, place: &Place, message: &Raw) -> u64 {
     let unpacker = unpacker.afresh(message.size);
     hand_over(&unpacker, place, message);
@@ -130,13 +130,13 @@ fn hand_over(unpacker: &Unpacker, place: &Place, message: &Raw) {
 
 struct Messages<R> {
     lines: R,
-    /// The line that starts the next message, once it was read.
+    /// The line that starts the next message, if already read.
     next: Option<Vec<u8>>,
     number: usize,
 }
 
 impl<R: BufRead> Messages<R> {
-    /// The next message; its bytes are left out if there are more than `most`.
+    /// The next message, without its bytes if there are more than `most`.
     fn next(&mut self, most: u64) -> std::io::Result<Option<Raw>> {
         let start = match self.next.take() {
             Some(line) => line,
@@ -172,7 +172,7 @@ impl<R: BufRead> Messages<R> {
         }
     }
 
-    /// The first line, after what may stand before it: a byte order mark and empty lines.
+    /// The first line, after any byte order mark and empty lines.
     fn first_line(&mut self) -> std::io::Result<Vec<u8>> {
         loop {
             let line = self.line(Vec::new())?;
@@ -183,7 +183,7 @@ impl<R: BufRead> Messages<R> {
         }
     }
 
-    /// The next line in the memory of another one, or a part of it if it is longer than any should be.
+    /// The next line, or up to [`PART`] bytes of it, in the given buffer.
     fn line(&mut self, mut line: Vec<u8>) -> std::io::Result<Vec<u8>> {
         line.clear();
         self.lines.by_ref().take(PART).read_until(b'\n', &mut line)?;

@@ -1,4 +1,4 @@
-//! One message as it is sent, RFC 5322 and MIME. It is parsed by `mail-parser`.
+//! Single messages in RFC 5322 and MIME format, parsed by `mail-parser`.
 
 use super::prepare;
 use crate::finding::message::{Medium, Message, Party};
@@ -13,11 +13,11 @@ use mail_parser::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Fields of which one at least is in every message.
+/// Fields of which every message has at least one.
 const TELLING: [&str; 8] =
     ["from", "to", "date", "received", "return-path", "message-id", "delivered-to", "mime-version"];
 
-/// Others that text which is no message rarely starts with.
+/// Other fields, with which text other than mail rarely starts.
 const OTHERS: [&str; 10] = [
     "subject",
     "cc",
@@ -31,10 +31,10 @@ const OTHERS: [&str; 10] = [
     "in-reply-to",
 ];
 
-/// A message with more parts is not taken apart: they may lie in each other, and the parser follows them on the stack.
+/// A message with more parts is not parsed: parts may be nested, and the parser recurses into them.
 const MOST_PARTS: usize = 2000;
 
-/// True if a message has no more than [`MOST_PARTS`]: each that is more than text says what it is.
+/// True if a message has at most [`MOST_PARTS`] parts, counting those that state their type, as all but plain text do.
 fn has_few_parts(message: &[u8]) -> bool {
     const NAME: &[u8] = b"content-type";
     let names = memchr::memchr2_iter(b'C', b'c', message);
@@ -42,20 +42,20 @@ fn has_few_parts(message: &[u8]) -> bool {
     names.filter(is_name).nth(MOST_PARTS).is_none()
 }
 
-/// So much of a message is searched for two known fields: services add dozens of long ones before those that people know.
+/// The number of bytes searched for two known fields: services put dozens of long fields before the familiar ones.
 pub(crate) const MAX_FIELDS: usize = 256 << 10;
 
 /// Whether a blob is a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recognition {
     Message,
-    /// It ends, or goes on, in another way than the fields of a message.
+    /// It does not have, or does not continue with, the fields of a message.
     Other,
-    /// All of it are fields, and more of it must be seen.
+    /// So far there are only fields; more bytes are needed.
     Open,
 }
 
-/// A message without what may stand before its fields: a byte order mark and empty lines.
+/// A message without any byte order mark and empty lines before its fields.
 pub(crate) fn without_prefix(mut message: &[u8]) -> &[u8] {
     message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
     while let [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] = message {
@@ -64,12 +64,12 @@ pub(crate) fn without_prefix(mut message: &[u8]) -> &[u8] {
     message
 }
 
-/// Tells what starts with the fields of a message: two that are known, one of them telling.
+/// Recognises the fields at the start of a message: two known ones, at least one of them from [`TELLING`].
 pub(crate) fn recognize(head: &[u8]) -> Recognition {
     let head = without_prefix(head);
     let head = &head[..head.len().min(MAX_FIELDS)];
     let is_name = |b: &u8| b.is_ascii_graphic() && *b != b':';
-    // Names of fields are short, so that most text is ruled out by its first few bytes.
+    // Field names are short, so most text is ruled out by its first few bytes.
     let name = head.iter().take(80).position(|b| !is_name(b)).unwrap_or_default();
     if name == 0 || head[name] != b':' || !head[0].is_ascii_alphabetic() {
         return Recognition::Other;
@@ -77,7 +77,7 @@ pub(crate) fn recognize(head: &[u8]) -> Recognition {
     let (mut known, mut has_telling) = ([""; 2], false);
     for line in head.split_inclusive(|&b| b == b'\n') {
         match line.first() {
-            // The rest of the field before.
+            // A continuation of the previous field.
             Some(b' ' | b'\t') if !line.trim_ascii().is_empty() => continue,
             Some(b) if is_name(b) => {}
             _ => return Recognition::Other,
@@ -103,24 +103,24 @@ pub(crate) fn recognize(head: &[u8]) -> Recognition {
     Recognition::Open
 }
 
-/// Hands over the parts of a message.
+/// Emits the parts of a message.
 pub(crate) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) {
     open_one(unpacker, place, bytes, false);
 }
 
-/// The same for a message that may be no more than a patch.
+/// The same for a message that may only be a patch.
 pub(super) fn open_one(unpacker: &Unpacker, place: &Place, bytes: &[u8], is_patch: bool) {
     if !has_few_parts(bytes) {
-        let words = format!("a message has more than {MOST_PARTS} parts; they were scanned as they are");
+        let words = format!("a message has more than {MOST_PARTS} parts; its raw bytes were scanned");
         unpacker.skip(&place.path, SkipCause::OverLimit { words, is_chosen: false });
         return unpacker.leaf(place, bytes);
     }
     unpacker.whole(place, bytes);
     let bytes = without_prefix(bytes);
     let prepared = prepare::prepared(bytes);
-    // One message that the parser fails on must not cost the mailbox.
+    // A message on which the parser panics must not stop the rest of the mailbox.
     let Some(parsed) = guarded(|| MessageParser::default().parse(&prepared[..])) else {
-        unpacker.skip(&place.path, SkipCause::Damaged("it is not written as mail is"));
+        unpacker.skip(&place.path, SkipCause::Damaged("it is not valid mail"));
         return unpacker.leaf(place, bytes);
     };
     let Some(parsed) = parsed else { return unpacker.leaf(place, bytes) };
@@ -134,7 +134,7 @@ pub(super) fn open_one(unpacker: &Unpacker, place: &Place, bytes: &[u8], is_patc
     hand_over(unpacker, &place, &parsed);
 }
 
-/// Hands over the parts of a parsed message; messages in it are opened in turn.
+/// Emits the parts of a parsed message and opens the messages in it.
 fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) {
     let is_digest = |part: &&MessagePart| part.content_type().is_some_and(|kind| is_of(kind, prepare::is_digest));
     let of_digests = |part: &MessagePart| match &part.body {
@@ -162,23 +162,23 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) 
         let is_message = kind.map_or(in_digests.contains(&(number as u32)), |kind| is_of(kind, prepare::is_message));
         match &part.body {
             PartType::Multipart(_) => {}
-            // It was made a type that the parser does not follow.
-            PartType::Message(_) => unpacker.skip(&place.path, SkipCause::Damaged("it is not written as mail is")),
+            // The type was replaced by one that the parser does not follow.
+            PartType::Message(_) => unpacker.skip(&place.path, SkipCause::Damaged("it is not valid mail")),
             PartType::Text(_) | PartType::Html(_) | PartType::Binary(_) | PartType::InlineBinary(_) if is_message => {
                 let inner = place.within(name("attached message").as_bytes());
-                // What is not encoded lies in the message that it is attached to.
+                // An unencoded message is part of the bytes of the message around it.
                 let is_seen = place.is_seen && part.encoding == Encoding::None;
                 unpacker.open(Format::Mail, &Place { is_seen, ..inner }, Content::Bytes(part.contents()));
             }
             PartType::Text(text) | PartType::Html(text) => {
                 let (place, text) = (place.within(name("body").as_bytes()), text.as_bytes());
-                // A text that was attached may be a message or a table; what was written is only text.
+                // An attached text may be a message or a table; a body is only text.
                 if part.attachment_name().is_some() {
                     let bytes =
                         undecoded(parsed, part).filter(|_| memchr::memmem::find(text, "\u{fffd}".as_bytes()).is_some());
                     unpacker.entry_bytes(&place, bytes.as_deref().unwrap_or(text));
                 } else {
-                    // In a charset that is not known: what it is may be seen from the bytes.
+                    // In an unknown charset: the bytes may show what it is.
                     let bytes =
                         undecoded(parsed, part).filter(|_| memchr::memmem::find(text, "\u{fffd}".as_bytes()).is_some());
                     let text = bytes.as_deref().unwrap_or(text);
@@ -189,7 +189,7 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) 
             PartType::Binary(bytes) | PartType::InlineBinary(bytes) => {
                 let place = place.within(name("attachment").as_bytes());
                 unpacker.entry_bytes(&place, bytes);
-                // A type that is damaged makes it that of nothing that is known.
+                // A part with a damaged type may be anything.
                 if Format::of_all(bytes).is_none() {
                     parts_in_text(unpacker, &place, bytes);
                 }
@@ -198,8 +198,8 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) 
     }
 }
 
-/// Hands over the encoded parts of messages that stand in a text as they were sent: who sends back what could not be
-/// delivered quotes it, and where a header is damaged, all that follows is text.
+/// Emits the encoded parts of messages that are quoted in a text: a bounce message quotes the original, and after a
+/// damaged header everything is text.
 fn parts_in_text(unpacker: &Unpacker, place: &Place, text: &[u8]) {
     for (number, range) in prepare::encoded_parts(text).into_iter().enumerate() {
         let place = place.within(format!("part {}", number + 1).as_bytes());
@@ -210,7 +210,7 @@ fn parts_in_text(unpacker: &Unpacker, place: &Place, text: &[u8]) {
         match guarded(|| MessageParser::default().parse(&part[..])) {
             Some(Some(parsed)) => hand_over(unpacker, &place, &parsed),
             Some(None) => {}
-            None => unpacker.skip(&place.path, SkipCause::Damaged("it is not written as mail is")),
+            None => unpacker.skip(&place.path, SkipCause::Damaged("it is not valid mail")),
         }
     }
 }
@@ -219,7 +219,7 @@ fn is_of(kind: &ContentType, is_one: fn(&str, &str) -> bool) -> bool {
     is_one(kind.ctype(), kind.subtype().unwrap_or_default())
 }
 
-/// The fields of a message, of which `message` are the bytes, as text, with what is encoded in them decoded.
+/// The fields of a message, whose bytes are `message`, as text with encoded words decoded.
 fn headers(parsed: &mail_parser::Message, message: &[u8]) -> String {
     let mut text = String::new();
     for header in parsed.headers() {
@@ -235,22 +235,22 @@ fn headers(parsed: &mail_parser::Message, message: &[u8]) -> String {
     text
 }
 
-/// What is wrong with a part, so that it may not have been read as it was meant.
+/// The problem because of which a part may not have been decoded correctly.
 fn problem(parsed: &mail_parser::Message, part: &MessagePart) -> Option<SkipCause> {
-    /// Names that people and programs give to no encoding at all.
+    /// Names that people and programs use for no encoding.
     const PLAIN: [&str; 8] = ["7bit", "8bit", "binary", "7-bit", "8-bit", "none", "utf-8", "us-ascii"];
     if part.is_encoding_problem {
-        return Some(SkipCause::Damaged("a part is not encoded as it says"));
+        return Some(SkipCause::Damaged("a part does not match its declared encoding"));
     }
     let raw = parsed.raw_message.get(part.offset_body as usize..part.offset_end as usize).unwrap_or_default();
     let is_base64 = |line: &[u8]| line.iter().all(|&b| crate::text::alphabet::is_base64(b) || b == b'=');
     let is_long = |line: &[u8]| line.len() >= 60;
     let header = parsed.raw_message.get(part.offset_header as usize..part.offset_body as usize).unwrap_or_default();
     if header.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_end).any(|line| is_long(line) && is_base64(line)) {
-        return Some(SkipCause::Damaged("the header of a part has no end"));
+        return Some(SkipCause::Damaged("the header of a part is not terminated"));
     }
     if let Some(kind) = part.content_type().filter(|kind| kind.ctype() == "multipart") {
-        // Of the outermost all that follows is its own, whatever the parser made of it.
+        // Everything that follows belongs to the outermost part, whatever the parser made of it.
         let raw = parsed.raw_message.get(part.offset_body as usize..).unwrap_or_default();
         let boundary = kind.attribute("boundary");
         let delimiter = format!("--{}", boundary.unwrap_or_default());
@@ -259,9 +259,9 @@ fn problem(parsed: &mail_parser::Message, part: &MessagePart) -> Option<SkipCaus
             (Some(_), PartType::Multipart(_)) if count > 1 => {
                 let last = format!("{delimiter}--");
                 let has_end = memchr::memmem::find(raw, last.as_bytes()).is_some();
-                (!has_end).then_some(SkipCause::Damaged("its last part has no end"))
+                (!has_end).then_some(SkipCause::Damaged("its last part is not terminated"))
             }
-            _ => Some(SkipCause::Damaged("it has several parts, and they cannot be told apart")),
+            _ => Some(SkipCause::Damaged("it has several parts that cannot be separated")),
         };
     }
     let named = part.content_transfer_encoding().map(|name| name.trim().to_ascii_lowercase()).unwrap_or_default();
@@ -271,21 +271,21 @@ fn problem(parsed: &mail_parser::Message, part: &MessagePart) -> Option<SkipCaus
     } else if named.is_empty() {
         // Nobody writes like that by hand.
         let is_packed = lines.peek().is_some_and(|line| is_long(line)) && lines.all(is_base64);
-        is_packed.then_some(SkipCause::NoText("a part looks like base64 and does not say so"))
+        is_packed.then_some(SkipCause::NoText("a part looks like base64 but does not declare it"))
     } else {
-        // Some put anything there, and write plain text.
+        // Some programs put anything there and write plain text.
         let is_packed = lines.any(|line| is_long(line) && is_base64(line) || line.starts_with(b"begin "));
-        is_packed.then_some(SkipCause::Damaged("a part is in an encoding of an unknown name"))
+        is_packed.then_some(SkipCause::Damaged("a part has an unknown encoding"))
     }
 }
 
-/// The bytes of a part that was attached as text and is none.
+/// The bytes of a base64 part that claims to be text but is not.
 fn undecoded(parsed: &mail_parser::Message, part: &MessagePart) -> Option<Vec<u8>> {
     let raw = parsed.raw_message.get(part.offset_body as usize..part.offset_end as usize)?;
     (part.encoding == Encoding::Base64).then(|| base64_decode(raw)).flatten()
 }
 
-/// What a message says of itself.
+/// The metadata of a message.
 pub(super) fn read(parsed: &mail_parser::Message) -> Message {
     let text = |value: &HeaderValue| match value {
         HeaderValue::Text(text) => text.to_string(),

@@ -1,4 +1,4 @@
-//! Mail: mailboxes, single messages, and what Outlook keeps.
+//! Mail: mailboxes, single messages, and Outlook's formats.
 
 mod mapi;
 pub mod mbox;

@@ -1,5 +1,5 @@
-//! Outlook's single messages ([MS-OXMSG]): a compound file with a stream for each long property and a table of the short
-//! ones. Other compound files, as old office documents, are scanned as they are.
+//! Single Outlook messages ([MS-OXMSG]): a compound file with a stream for each long property and a table of the short
+//! ones. Other compound files, such as old office documents, are scanned as raw bytes.
 //!
 //! <https://learn.microsoft.com/openspecs/exchange_server_protocols/ms-oxmsg/>
 
@@ -14,25 +14,25 @@ type File<'a> = CompoundFile<Cursor<&'a [u8]>>;
 
 const PROPERTIES: &str = "__properties_version1.0";
 
-/// So many messages may be attached to each other.
+/// The maximum depth of messages attached to messages.
 const DEEPEST: usize = 8;
 
-/// Length of what stands before the table of properties, in bytes: of a message, of one attached, of others.
+/// Lengths in bytes of the header before the table of properties: of a message, an attached message, anything else.
 const PREFIXES: [usize; 3] = [32, 24, 8];
 
-/// Hands over the parts of a message.
+/// Emits the parts of a message.
 ///
 /// # Errors
 /// If it cannot be read.
 pub(crate) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(), SkipCause> {
-    // Office documents of old and other programs use such files, too: what cannot be read need not be a message.
+    // Old office documents and other programs use such files, too: an unreadable one need not be a message.
     let opened = CompoundFile::open(Cursor::new(bytes));
     let mut file = opened.map_err(|error| {
         unpacker.whole(place, bytes);
         SkipCause::NoText(if error.kind() == std::io::ErrorKind::UnexpectedEof {
             "it ends early"
         } else {
-            "it is not written as compound files are"
+            "it is not a valid compound file"
         })
     })?;
     if file.exists(Path::new("/").join(PROPERTIES)) {
@@ -82,7 +82,7 @@ fn properties(file: &mut File, storage: &Path, prefix: usize, most: u64) -> Prop
             0x0003 | 0x000b => Some(Value::Number(i64::from(value as i32))),
             0x0014 => Some(Value::Number(value)),
             0x0040 => Some(Value::Time(value)),
-            // Texts of one byte a character are in a code page that the message names; ASCII is the same in all of them.
+            // Text of one byte per character is in a code page that the message names; ASCII is the same in all.
             0x001e => read(file, &path, most).map(|text| Value::Text(String::from_utf8_lossy(&text).into_owned())),
             0x001f => read(file, &path, most).map(|text| {
                 let units = text.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit));

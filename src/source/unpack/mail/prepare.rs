@@ -1,28 +1,28 @@
-//! What is changed in a message before it is parsed, without moving a byte.
+//! Changes to a message before it is parsed, which keep all offsets.
 //!
-//! The parser follows messages in messages, however deep they lie, with copies of what it follows, and frees them by
-//! recursion: a small mail could end the process. So their type is made one that it does not know, and they are opened one
-//! by one, with their depth counted. And it takes an encoding with a comment beside it for an unknown one.
+//! The parser follows nested messages to any depth, copies what it follows, and frees it recursively: a small mail
+//! could abort the process. So the type of nested messages is replaced by an unknown one, and they are opened one by
+//! one, with a limit on depth. The parser also treats an encoding with a comment as unknown.
 
 use memchr::memmem;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Subtypes of `message` that hold a message (RFC 2046, RFC 6532), and of `multipart` whose parts are messages unless they
-/// say otherwise (RFC 2046, 5.1.5); and as what each is written instead.
+/// Subtypes of `message` that contain a message (RFC 2046, RFC 6532), and of `multipart` whose parts are messages by
+/// default (RFC 2046, 5.1.5), each with its replacement.
 const FOLLOWED: [(&[u8], &[u8]); 3] = [(b"rfc822", b"rfc82_"), (b"global", b"globa_"), (b"digest", b"diges_")];
 
-/// True for the type of a part that is a message, as it is written here.
+/// True for the type, as replaced here, of a part that is a message.
 pub(super) fn is_message(kind: &str, subtype: &str) -> bool {
     kind == "message" && matches!(subtype, "rfc82_" | "globa_")
 }
 
-/// True for the type of a part whose own parts are messages unless they say otherwise.
+/// True for the type, as replaced here, of a part whose own parts are messages by default.
 pub(super) fn is_digest(kind: &str, subtype: &str) -> bool {
     kind == "multipart" && subtype == "diges_"
 }
 
-/// The message for the parser: with the same length, and every place where it was.
+/// The message for the parser, with the same length and offsets.
 pub(super) fn prepared(message: &[u8]) -> Cow<'_, [u8]> {
     let mut prepared = Cow::Borrowed(message);
     for (name, change) in
@@ -35,7 +35,7 @@ pub(super) fn prepared(message: &[u8]) -> Cow<'_, [u8]> {
     prepared
 }
 
-/// Changes the value of a field, which starts at an offset of the message.
+/// Changes the value of a field that starts at the given offset of the message.
 type Change = fn(&[u8], usize, &mut Cow<[u8]>);
 
 fn hide_messages(value: &[u8], start: usize, prepared: &mut Cow<[u8]>) {
@@ -47,7 +47,7 @@ fn hide_messages(value: &[u8], start: usize, prepared: &mut Cow<[u8]>) {
     }
 }
 
-/// Leaves of an encoding its name: comments (RFC 2045, 6.1), quotes and what else is around it become blanks.
+/// Reduces an encoding to its name: comments (RFC 2045, 6.1), quotes and anything else around it become blanks.
 fn clean_encoding(value: &[u8], start: usize, prepared: &mut Cow<[u8]>) {
     let mut comments = 0usize;
     for (at, b) in value.iter().enumerate() {
@@ -60,8 +60,7 @@ fn clean_encoding(value: &[u8], start: usize, prepared: &mut Cow<[u8]>) {
     }
 }
 
-/// Where in a text there are parts of messages that are in base64 or quoted-printable: from the first field of each up to
-/// the next.
+/// The ranges in a text of message parts in base64 or quoted-printable, each from its first field up to the next part.
 pub(super) fn encoded_parts(text: &[u8]) -> Vec<Range<usize>> {
     let mut starts: Vec<usize> = vec![];
     for value in fields(text, b"content-transfer-encoding") {
@@ -78,8 +77,7 @@ pub(super) fn encoded_parts(text: &[u8]) -> Vec<Range<usize>> {
     starts.iter().copied().zip(ends).map(|(start, end)| start..end_of_part(text, start, end)).collect()
 }
 
-/// Where a part ends whose fields start at `start`: at the line that parts it from the next one, if there is such a line
-/// before it.
+/// The end of a part whose fields start at `start`: the next delimiter line, if a delimiter line precedes the fields.
 fn end_of_part(text: &[u8], start: usize, end: usize) -> usize {
     /// A boundary has at most 70 characters (RFC 2046, 5.1.1).
     const MAX_DELIMITER: usize = 72;
@@ -93,7 +91,7 @@ fn end_of_part(text: &[u8], start: usize, end: usize) -> usize {
     ends.find(|at| text[at - 1] == b'\n').unwrap_or(end)
 }
 
-/// Where the fields start of which one is at an offset, so far as they are not too many.
+/// The start of the fields around an offset, at most `MAX_FIELDS` lines before it.
 fn first_field(text: &[u8], at: usize) -> usize {
     const MAX_FIELDS: usize = 20;
     let line_start = |at: usize| memchr::memrchr(b'\n', &text[..at]).map_or(0, |newline| newline + 1);
@@ -112,8 +110,8 @@ fn first_field(text: &[u8], at: usize) -> usize {
     start
 }
 
-/// The values of all fields of that name, in lower case, with their continued lines: of the message and of everything that
-/// looks like a part of it.
+/// The values of all fields with this lower-case name, including continuation lines, in the message and in anything
+/// that looks like a part of it.
 fn fields<'a>(message: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = Range<usize>> + 'a {
     let mut end = 0;
     memchr::memchr2_iter(name[0], name[0].to_ascii_uppercase(), message).filter_map(move |at| {

@@ -1,12 +1,12 @@
-//! Streams without their filters (ISO 32000-2, 7.4). Flate is undone here: `lopdf` returns what came before the damage as if
-//! it were all.
+//! Decodes the filters of streams (ISO 32000-2, 7.4). Flate is decoded here: `lopdf` returns what precedes any damage
+//! as if it were complete.
 
 use super::{MAX_PART, Spend, Unread};
 use flate2::{Decompress, FlushDecompress, Status};
 use lopdf::{Dictionary, Document, Object, Stream};
 use std::collections::BTreeSet;
 
-/// Undoes filters, within a budget, and notes what could not be read.
+/// Decodes filters within a budget, and records what could not be read.
 pub(super) struct Purse<'c> {
     pub spend: Spend<'c>,
     /// Why something was not read.
@@ -24,16 +24,16 @@ impl Purse<'_> {
         !self.is_spent
     }
 
-    /// What is in a stream; as far as it can be told.
+    /// The decoded data of a stream, as far as possible.
     pub fn plain(&mut self, document: &Document, stream: &Stream) -> Vec<u8> {
-        // `lopdf` leaves it empty if it does not find out where it ends.
+        // `lopdf` leaves it empty if it cannot find its end.
         if stream.content.is_empty() && !matches!(stream.dict.get(b"Length"), Ok(Object::Integer(0))) {
             self.unread.insert(Unread::Stream);
         }
         if stream.dict.has(b"F") {
             self.unread.insert(Unread::Filter);
         }
-        // Each stream costs something, be it empty, so that there is an end to all work.
+        // Each stream costs something, even if empty, so that the total work is bounded.
         if !self.spend(stream.content.len().max(64)) {
             return Vec::new();
         }
@@ -88,7 +88,7 @@ impl Purse<'_> {
         output
     }
 
-    /// What came out, and whether that is all and right.
+    /// The output, and whether it is complete and valid.
     fn inflate_as(&mut self, input: &[u8], has_header: bool) -> (Vec<u8>, bool) {
         let mut decoder = Decompress::new(has_header);
         let mut output = Vec::new();
@@ -137,7 +137,7 @@ impl Purse<'_> {
         })
     }
 
-    /// By a filter of `lopdf`.
+    /// Decodes with a filter of `lopdf`.
     fn other(&mut self, name: &[u8], params: Option<&Dictionary>, content: Vec<u8>) -> Vec<u8> {
         let name: &[u8] = match name {
             b"LZW" => b"LZWDecode",

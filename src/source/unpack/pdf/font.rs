@@ -1,4 +1,4 @@
-//! What the codes of fonts stand for (ISO 32000-2, 9.6 to 9.10).
+//! The meaning of character codes in fonts (ISO 32000-2, 9.6 to 9.10).
 
 use super::lexer::{Lexer, Token, memmem};
 use super::page::{Reader, address};
@@ -8,12 +8,12 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// What codes stand for.
+/// A mapping from codes to text.
 #[derive(Default)]
 pub(super) struct CMap {
-    /// First and last code, and how many bytes they have.
+    /// Ranges of valid codes: their length in bytes, first and last code.
     pub spaces: Vec<(u8, u32, u32)>,
-    /// The same, and what the first stands for; sorted.
+    /// Ranges of mapped codes: the same, and the text of the first code; sorted.
     pub codes: Vec<(u8, u32, u32, Box<[u16]>)>,
 }
 
@@ -88,7 +88,7 @@ impl CMap {
         Some(cmap)
     }
 
-    /// Appends what a code stands for, if that is known.
+    /// Appends the text of a code; false if it is not known.
     fn push(&self, length: usize, code: u32, text: &mut String) -> bool {
         let length = length as u8;
         let after = self.codes.partition_point(|(other, from, ..)| (*other, *from) <= (length, code));
@@ -104,7 +104,7 @@ impl CMap {
         !text[before..].chars().all(|char| char == '\0' || char == char::REPLACEMENT_CHARACTER)
     }
 
-    /// How many bytes the next code has.
+    /// The length of the next code, in bytes.
     fn length(&self, bytes: &[u8]) -> Option<usize> {
         let is_in = |length: usize, from: u32, to: u32| {
             (0..length).all(|index| {
@@ -119,29 +119,29 @@ impl CMap {
 }
 
 enum Codes {
-    /// One byte each; with what they stand for.
+    /// One byte each, with their characters.
     Bytes(Box<[Option<char>; 256]>),
     Utf16,
-    /// Numbers of glyphs, mostly of two bytes.
+    /// Glyph numbers, mostly of two bytes.
     Glyphs,
 }
 
 pub(super) struct Font {
     cmap: Option<Rc<CMap>>,
     codes: Codes,
-    /// How wide a code of one byte is, in thousandths.
+    /// The first one-byte code with a width, and the widths from there on, in thousandths.
     widths: Option<(u8, Vec<f64>)>,
-    /// Which codes that are not known were shown, by their last byte.
+    /// Unknown codes that were shown, by their last byte.
     unknown: RefCell<[bool; 256]>,
 }
 
-/// From so many codes on, of which a font does not say what they stand for, they are text.
+/// From this number of codes without a known character on, they are considered text.
 const MAX_SYMBOLS: usize = 8;
-/// Wide enough to rather join two pieces than to part them.
+/// Wide enough that pieces are joined rather than separated.
 pub(super) const UNKNOWN_WIDTH: f64 = 720.0;
 
 impl Font {
-    /// Appends text; returns how wide it is, in thousandths.
+    /// Appends text; returns its width, in thousandths.
     pub fn decode(&self, bytes: &[u8], text: &mut String) -> f64 {
         let (mut width, mut rest) = (0.0, bytes);
         while let Some(&first) = rest.first() {
@@ -156,7 +156,7 @@ impl Font {
             let number = code.iter().fold(0, |number: u32, byte| number << 8 | u32::from(*byte));
             let is_known = self.cmap.as_ref().is_some_and(|cmap| {
                 cmap.push(code.len(), number, text)
-                    // Some write the codes of a simple font with two bytes here.
+                    // Some programs write the codes of a simple font with two bytes here.
                     || matches!(self.codes, Codes::Bytes(_)) && cmap.push(2, number, text)
             });
             let char = match &self.codes {
@@ -182,13 +182,13 @@ impl Font {
         width
     }
 
-    /// True if it shows text that is not read. A few symbols that have no name are none.
+    /// True if it shows text that cannot be read. A few unnamed symbols are not text.
     pub fn is_opaque(&self) -> bool {
         self.unknown.borrow().iter().filter(|is_unknown| **is_unknown).count() >= MAX_SYMBOLS
     }
 }
 
-/// Text outside of content streams.
+/// Decodes a text string outside of content streams.
 pub(super) fn text_string(bytes: &[u8]) -> String {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         String::from_utf16_lossy(&bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect::<Vec<_>>())
@@ -256,7 +256,7 @@ impl<'d> Reader<'d, '_> {
         cmap
     }
 
-    /// What the codes of a simple font stand for.
+    /// The characters for the codes of a simple font.
     fn chars(&mut self, font: &'d Dictionary, encoding: Option<&'d Object>) -> Box<[Option<char>; 256]> {
         let base = match encoding {
             Some(Object::Name(name)) => Some(&name[..]),
@@ -268,7 +268,7 @@ impl<'d> Reader<'d, '_> {
         let is_embedded = descriptor
             .is_some_and(|font| [&b"FontFile"[..], b"FontFile2", b"FontFile3"].iter().any(|key| font.has(key)));
         let mut chars = match base {
-            // Its codes are known to the font program alone.
+            // Only the font program knows its codes.
             None if flags & 4 != 0 && is_embedded => Box::new([None; 256]),
             None => {
                 let (mut standard, windows) = (self.table(b"StandardEncoding"), self.table(b"WinAnsiEncoding"));
@@ -297,7 +297,7 @@ impl<'d> Reader<'d, '_> {
         chars
     }
 
-    /// What `lopdf` makes of each byte in a font with this encoding; it hands out its tables in no other way.
+    /// What `lopdf` decodes each byte to in a font with this encoding: its tables are not accessible otherwise.
     fn by_lopdf(&self, encoding: Object, bytes: Range<u16>) -> Vec<Option<char>> {
         let mut font = Dictionary::new();
         font.set("Type", Object::Name(b"Font".to_vec()));

@@ -18,12 +18,12 @@ pub(super) enum Token<'a> {
     Word(&'a [u8]),
 }
 
-/// Content streams and `CMap`s as tokens. Passes over what is none.
+/// Splits content streams and `CMap`s into tokens. Ignores anything else.
 pub(super) struct Lexer<'a> {
     bytes: &'a [u8],
-    /// Offset of what follows.
+    /// Offset of the next byte.
     pub at: usize,
-    /// True if the last token runs to the end and should not.
+    /// True if a token is not terminated.
     pub is_cut: bool,
 }
 
@@ -92,7 +92,7 @@ impl<'a> Lexer<'a> {
                     continue;
                 }
                 if byte != b'>' {
-                    // It was none; what follows must not be lost with it.
+                    // It is not a hex string; what follows must not be lost with it.
                     self.at -= 1;
                     self.is_cut = true;
                 }
@@ -127,7 +127,7 @@ impl<'a> Lexer<'a> {
         name
     }
 
-    /// Goes past the data of an image that is written in place; false if its end is not found.
+    /// Skips the data of an inline image; false if its end is not found.
     pub fn skip_image(&mut self) -> bool {
         let start = self.at;
         let rest = self.bytes.get(start..).unwrap_or_default();
@@ -135,7 +135,7 @@ impl<'a> Lexer<'a> {
             let after = rest.get(end + 2..).unwrap_or_default();
             let is_word = end.checked_sub(1).is_none_or(|before| is_space(rest[before]))
                 && after.first().is_none_or(|byte| is_space(*byte));
-            // Data may hold it by chance, but goes on as data then.
+            // Image data may contain `EI` by chance, but is then followed by more data.
             if is_word && after.iter().take(12).all(|byte| (b' '..0x7f).contains(byte) || is_space(*byte) && *byte != 0)
             {
                 self.at = start + end + 2;

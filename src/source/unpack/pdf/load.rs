@@ -1,4 +1,4 @@
-//! Loading a document, and telling what of it could not be: `lopdf` drops what it cannot parse without a word.
+//! Loads a document and detects what could not be loaded: `lopdf` silently drops what it cannot parse.
 
 use super::filter::Purse;
 use super::lexer::{Lexer, Token, is_regular, is_space, memmem, memrmem};
@@ -8,8 +8,8 @@ use lopdf::{Dictionary, Document, LoadOptions, Object, ObjectId, ObjectStream, S
 
 pub(super) const DEFERRED: &[u8] = b"ObjStm, not yet read";
 
-/// Keeps `lopdf` from unfolding object streams itself: it would not count the bytes, fail as a whole if one is too
-/// large, and pass over damage. It ignores what is returned for objects of the file but for `None`.
+/// Keeps `lopdf` from unpacking object streams itself: it would not count the bytes, fail as a whole if one is too
+/// large, and ignore damage. For objects of the file, it ignores the return value unless it is `None`.
 #[allow(clippy::unnecessary_wraps, reason = "the library asks for it")]
 fn defer(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
     if let Object::Stream(stream) = object
@@ -40,7 +40,7 @@ pub(super) fn load(bytes: &[u8], purse: &mut Purse) -> Option<Document> {
             return None;
         }
     };
-    // Not `is_encrypted`, which is false if the dictionary is written in place or does not load.
+    // Not `is_encrypted`, which is false if the dictionary is a direct object or does not load.
     if document.trailer.has(b"Encrypt") {
         purse.unread.insert(Unread::Encrypted);
         return None;
@@ -66,7 +66,7 @@ pub(super) fn load(bytes: &[u8], purse: &mut Purse) -> Option<Document> {
     Some(document)
 }
 
-/// Adds what is in object streams.
+/// Adds the members of object streams.
 fn unfold(document: &mut Document, purse: &mut Purse, words: &mut usize) {
     let is_deferred = |object: &&Object| object.as_stream().is_ok_and(|stream| stream.dict.has_type(DEFERRED));
     let ids: Vec<_> = document.objects.iter().filter(|(_, object)| is_deferred(object)).map(|(id, _)| *id).collect();
@@ -111,10 +111,10 @@ fn unfold(document: &mut Document, purse: &mut Purse, words: &mut usize) {
     }
 }
 
-/// True if an object is listed or stands in the file and is not loaded. One that a later table lists as deleted, and an
-/// earlier version of one that is loaded, are left out on purpose.
+/// True if an object is listed or present in the file but not loaded. Objects that a later table lists as deleted, and
+/// earlier versions of loaded objects, are left out on purpose.
 fn is_missing(document: &Document, bytes: &[u8]) -> bool {
-    // `lopdf` removes it once it has the key.
+    // `lopdf` removes the encryption dictionary once it has the key.
     let decryption = document.was_encrypted().then(|| {
         let at = memrmem(bytes, b"/Encrypt")?;
         let mut lexer = Lexer::new(bytes.get(at + 8..)?);
@@ -135,9 +135,9 @@ fn is_missing(document: &Document, bytes: &[u8]) -> bool {
     document.reference_table.entries.iter().any(is_listed) || stands_unread(document, bytes, decryption)
 }
 
-/// True if an object stands in the file as `1 0 obj` and is not loaded. What is in streams is passed over: by `/Length` if
-/// `endstream` stands where it says (so that a PDF in a PDF is not looked into), by the length of the object as it was
-/// loaded, and else up to the next `endstream`.
+/// True if an object is present in the file as `1 0 obj` but not loaded. The data of streams is skipped: by `/Length`
+/// if `endstream` is where it says (so that a PDF in a PDF is not searched), by the length of the loaded object, or
+/// else up to the next `endstream`.
 fn stands_unread(document: &Document, bytes: &[u8], decryption: Option<u32>) -> bool {
     const STREAM: &[u8] = b"stream";
     const END: &[u8] = b"endstream";
@@ -147,13 +147,13 @@ fn stands_unread(document: &Document, bytes: &[u8], decryption: Option<u32>) -> 
         if is_loaded || is_free || Some(number) == decryption {
             return false;
         }
-        // A table need not list the stream that it is written in.
+        // A cross-reference table need not list the stream that contains it.
         let head = bytes.get(from..(from + 512).min(bytes.len())).unwrap_or_default();
         let head =
             head.get(..memmem(head, b"endobj").or(memmem(head, STREAM)).unwrap_or(head.len())).unwrap_or_default();
         memmem(head, b"/XRef").is_none()
     };
-    // The object that was met last, and where its header ends.
+    // The last object found, and where its header ends.
     let mut owner: Option<(ObjectId, usize)> = None;
     let mut at = 0;
     let mut ends = true;
@@ -170,7 +170,7 @@ fn stands_unread(document: &Document, bytes: &[u8], decryption: Option<u32>) -> 
                     _ if is_unread(id.0, at) || items > 1 => return true,
                     End::Object(end) => at = end,
                     End::Stream(end) if is_stream => at = end,
-                    // `lopdf` takes what comes before the damage for the whole object.
+                    // `lopdf` takes the part before the damage for the whole object.
                     End::Stream(_) | End::Data | End::Wrong => return true,
                 }
             } else {
@@ -217,17 +217,17 @@ fn stands_unread(document: &Document, bytes: &[u8], decryption: Option<u32>) -> 
 
 /// How an object ends.
 enum End {
-    /// With `endobj`, or where something else starts; here.
+    /// With `endobj`, or where something else starts; at this offset.
     Object(usize),
-    /// With `stream`, which is here.
+    /// With `stream`, at this offset.
     Stream(usize),
-    /// With the data.
+    /// At the end of the data.
     Data,
-    /// Brackets do not match, or words stand where none may.
+    /// Brackets do not match, or there is a word where none is allowed.
     Wrong,
 }
 
-/// How many objects follow each other from `at`, and how they end.
+/// The number of consecutive objects from `at`, and how they end.
 fn shape(bytes: &[u8], at: usize) -> (usize, End) {
     let mut lexer = Lexer::new(bytes);
     lexer.at = at;
@@ -248,7 +248,7 @@ fn shape(bytes: &[u8], at: usize) -> (usize, End) {
             Token::Word(_) if !open.is_empty() => return (items, End::Wrong),
             Token::Word(b"endobj") => return (items, End::Object(lexer.at)),
             Token::Word(b"stream") => return (items, End::Stream(lexer.at - 6)),
-            // Without its end, before another one or a table.
+            // Without `endobj`, before another object or a table.
             Token::Word(b"obj") => return (items.saturating_sub(2), End::Object(at)),
             Token::Word(b"xref" | b"trailer" | b"startxref") => return (items, End::Object(at)),
             Token::Word(_) => return (items, End::Wrong),
@@ -261,7 +261,7 @@ fn shape(bytes: &[u8], at: usize) -> (usize, End) {
     (items, if open.is_empty() { End::Data } else { End::Wrong })
 }
 
-/// `1 0 obj`, and how long that is.
+/// The id in `1 0 obj`, and the length of that header.
 fn header(bytes: &[u8]) -> Option<(ObjectId, usize)> {
     let mut at = 0;
     let mut number = |most: usize| {

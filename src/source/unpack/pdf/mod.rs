@@ -1,6 +1,6 @@
-//! Text of PDF documents, ISO 32000. `lopdf` parses their objects; what hides an error in it is done here instead: object
-//! streams (it drops members), Flate (it returns what came before the damage), content streams (it stops at the first odd
-//! token), `ToUnicode` (it lists every code of a range, 4 billion if the file says so), page tree and fonts.
+//! Text of PDF documents, ISO 32000. `lopdf` parses their objects. Where it would hide an error, the work is done here:
+//! object streams (it drops members), Flate (it returns what precedes the damage), content streams (it stops at the
+//! first odd token), `ToUnicode` (it lists every code of a range, 4 billion if the file says so), page tree and fonts.
 //!
 //! ```text
 //! bytes ─► load ─► object streams ─► is anything missing? ─► load again by scanning ─► still missing: a reason
@@ -22,62 +22,62 @@ use filter::Purse;
 use page::Reader;
 use std::collections::BTreeSet;
 
-/// The most that one compressed part may unfold to, in bytes.
+/// The maximum expanded size of one compressed part, in bytes.
 const MAX_PART: usize = 64 << 20;
-/// The most words in all object streams: each may become an object of over a hundred bytes.
+/// The maximum number of words in all object streams: each may become an object of over a hundred bytes.
 const MAX_WORDS: usize = 8 << 20;
-/// The most entries of one `ToUnicode`, and of all.
+/// The maximum number of entries of one `ToUnicode`, and of all.
 const MAX_CODES: (usize, usize) = (1 << 18, 1 << 21);
-/// The most UTF-16 units that one code stands for.
+/// The maximum number of UTF-16 units that one code stands for.
 const MAX_UNITS: usize = 16;
-/// How deep forms may draw forms.
+/// The maximum nesting depth of forms.
 const MAX_DEPTH: usize = 8;
-/// Text up to this length is repeated on each page that draws it, in bytes; longer text is handed over once.
+/// Text up to this length, in bytes, is repeated on each page that draws it; longer text is emitted once.
 const REPEATED: usize = 4 << 10;
-/// The most that is kept to be repeated.
+/// The maximum number of bytes kept to be repeated.
 const MAX_KEPT: usize = 16 << 20;
-/// Text is handed over in pieces of about this length, which overlap by [`REPEATED`].
+/// Text is emitted in pieces of about this length, which overlap by [`REPEATED`].
 const PIECE: usize = 4 << 20;
-/// The most fonts and forms by which it is told that a content stream means the same on another page.
+/// The maximum number of fonts and forms compared to decide whether a content stream has the same text on another page.
 const MAX_USED: usize = 32;
-/// The most fonts; each takes some kilobytes.
+/// The maximum number of fonts; each takes several kilobytes.
 const MAX_FONTS: usize = 1 << 15;
-/// The most ranges of codes that a `ToUnicode` may have.
+/// The maximum number of code ranges in a `ToUnicode`.
 const MAX_SPACES: usize = 256;
-/// What the name of an embedded file starts with.
+/// The prefix of the name of an embedded file.
 const EMBEDDED: &str = "embedded file: ";
 
 /// Why something was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Unread {
-    /// Nothing was.
+    /// The document cannot be parsed.
     NotParsed,
-    /// Nothing was.
+    /// The document is encrypted.
     Encrypted,
-    /// An object is named in the table of objects, or stands in the file, and cannot be read.
+    /// An object that is listed in the cross-reference table, or present in the file, cannot be read.
     Object,
     /// The same for a compressed group of objects.
     ObjectStream,
-    /// The page tree leads to what is no page; pages that it misses were read all the same.
+    /// The page tree is damaged; pages missing from it were read nevertheless.
     PageTree,
-    /// A page has contents, and none that can be read.
+    /// A page has contents that cannot be read.
     Page,
-    /// The data of a stream ends early or is wrong; what came before was read.
+    /// The data of a stream is truncated or wrong; everything before that was read.
     Stream,
-    /// A stream is packed in a way that is not known, or lies in another file.
+    /// A stream has an unknown filter, or its data is in another file.
     Filter,
-    /// Text in a font that does not say which characters it shows.
+    /// There is text in a font that does not map its codes to characters.
     Font,
-    /// Forms draw forms too deep.
+    /// Forms are nested too deeply.
     Depth,
-    /// A stream unfolds to more than [`MAX_PART`], or there are too many objects.
+    /// A stream expands to more than [`MAX_PART`], or there are too many objects.
     TooLarge,
     /// The budget is used up.
     Spent,
 }
 
 impl Unread {
-    /// As the rest of a sentence.
+    /// The reason as a clause.
     fn words(self) -> &'static str {
         match self {
             Self::NotParsed => "it is too damaged to be parsed as PDF",
@@ -87,24 +87,24 @@ impl Unread {
             Self::PageTree => "its list of pages is damaged",
             Self::Page => "the contents of a page cannot be read",
             Self::Stream => "compressed data in it is damaged",
-            Self::Filter => "data in it is packed in an unknown way",
+            Self::Filter => "data in it has an unsupported filter",
             Self::Font => "it has text in a font without a mapping to Unicode",
-            Self::Depth => "drawings in it lie too deep in each other",
+            Self::Depth => "drawings in it are nested too deeply",
             Self::TooLarge => "a part of it is too large",
-            Self::Spent => "it unfolds to more than is allowed",
+            Self::Spent => "it expands to more than is allowed",
         }
     }
 }
 
-/// Takes a name and bytes: text as UTF-8 with a name of ours, or an embedded file, see [`EMBEDDED`].
+/// Receives a name and bytes: UTF-8 text with a name chosen here, or an embedded file, see [`EMBEDDED`].
 type Give<'a> = &'a mut dyn FnMut(&str, &[u8]);
-/// Counts bytes that were unfolded or gone through again; false if there must be no more.
+/// Counts bytes that were unpacked or processed again; false once the budget is used up.
 type Spend<'a> = &'a mut dyn FnMut(u64) -> bool;
 
-/// Hands over the text of each page, what else is written in the document, and the files in it.
+/// Emits the text of each page, other text in the document, and the files in it.
 ///
 /// # Errors
-/// If something of it cannot be read; the rest was handed over.
+/// If a part of it cannot be read; the rest was emitted.
 pub(super) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(), SkipCause> {
     unpacker.whole(place, bytes);
     let budget = unpacker.budget();
@@ -135,7 +135,7 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(
     }
 }
 
-/// Hands over all text and files in a document. Returns why some were not read.
+/// Emits all text and files in a document. Returns why some were not read.
 fn read(bytes: &[u8], give: Give, spend: Spend) -> BTreeSet<Unread> {
     let mut purse = Purse { spend, unread: BTreeSet::new(), is_spent: false };
     match load::load(bytes, &mut purse) {

@@ -1,5 +1,5 @@
-//! What is in a document beside the text of its pages: annotations, form fields, other strings, embedded files, and streams
-//! that no page leads to.
+//! The content of a document besides the text of its pages: annotations, form fields, other strings, embedded files,
+//! and streams that no page refers to.
 
 use super::font::text_string;
 use super::load::DEFERRED;
@@ -9,7 +9,7 @@ use lopdf::{Dictionary, Object, Stream};
 use std::collections::HashSet;
 
 impl<'d> Reader<'d, '_> {
-    /// Hands over strings outside of content streams, and embedded files.
+    /// Emits strings outside of content streams, and embedded files.
     pub(super) fn strings(&mut self) {
         const NAMES: [&str; 3] = ["annotations", "form fields", "other strings"];
         /// Binary, or the name of a font.
@@ -21,7 +21,7 @@ impl<'d> Reader<'d, '_> {
             .objects
             .values()
             .chain(self.document.trailer.iter().filter(|(key, _)| *key != b"ID").map(|(_, value)| value));
-        // With where its text belongs.
+        // Each with the index of its text in `texts`.
         let mut stack: Vec<(&'d Object, usize)> = Vec::new();
         let mut seen = HashSet::new();
         for object in objects {
@@ -59,7 +59,7 @@ impl<'d> Reader<'d, '_> {
                         _ if is_annotation => 0,
                         _ => kind,
                     };
-                    // A value of a field that is an object of its own would be taken for another string.
+                    // A field's value that is a separate object would otherwise be listed with the other strings.
                     let value = match self.document.dereference(value) {
                         Ok((Some(_), value @ Object::String(..))) if seen.insert(address(value)) => value,
                         _ => value,
@@ -100,7 +100,7 @@ impl<'d> Reader<'d, '_> {
         }
     }
 
-    /// Hands over what no page led to: forms that annotations show, patterns, metadata, scripts, form data.
+    /// Emits what no page refers to: forms shown by annotations, patterns, metadata, scripts, form data.
     pub(super) fn others(&mut self) {
         let document = self.document;
         let mut fonts = HashSet::new();

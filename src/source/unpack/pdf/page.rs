@@ -8,7 +8,7 @@ use lopdf::{Dictionary, Document, Object, Stream};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-/// By which objects, of the same document, are told apart.
+/// Identifies an object of a document.
 pub(super) fn address<T>(object: &T) -> usize {
     std::ptr::from_ref(object) as usize
 }
@@ -16,12 +16,12 @@ pub(super) fn address<T>(object: &T) -> usize {
 #[derive(Clone, Default)]
 struct State {
     font: Option<Rc<Font>>,
-    /// By its address; 0 if there is none.
+    /// The address of the font; 0 if there is none.
     font_id: usize,
     size: f64,
 }
 
-/// Of content streams, and what may stand as an operand.
+/// Operators of content streams, and keywords that may be operands.
 const OPERATORS: [&[u8]; 76] = [
     b"b", b"B", b"b*", b"B*", b"BDC", b"BI", b"BMC", b"BT", b"BX", b"c", b"cm", b"CS", b"cs", b"d", b"d0", b"d1",
     b"Do", b"DP", b"EI", b"EMC", b"ET", b"EX", b"f", b"F", b"f*", b"G", b"g", b"gs", b"h", b"i", b"ID", b"j", b"J",
@@ -30,12 +30,12 @@ const OPERATORS: [&[u8]; 76] = [
     b"v", b"w", b"W", b"W*", b"y", b"'", b"\"", b"true", b"false", b"null",
 ];
 
-/// What goes on from one content stream of a page to the next.
+/// State that carries over from one content stream of a page to the next.
 #[derive(Default)]
 pub(super) struct Pen {
     state: State,
     saved: Vec<State>,
-    /// Text that was read and not yet shown, and how wide it is.
+    /// Text that was read but not yet shown, and its width.
     pending: String,
     width: f64,
     numbers: [f64; 6],
@@ -50,7 +50,7 @@ pub(super) struct Pen {
 }
 
 impl Pen {
-    /// One that has shown nothing.
+    /// A pen that has shown nothing.
     pub(super) fn new() -> Self {
         Self { scale: 1.0, ..Self::default() }
     }
@@ -67,10 +67,10 @@ pub(super) struct Out {
 /// A font or form that was looked up: its kind, name and address.
 type Used = (&'static [u8], Vec<u8>, usize);
 
-/// What a content stream came to.
+/// The result of reading a content stream.
 struct Memo {
     resources: usize,
-    /// `None` if they are too many.
+    /// `None` if there are too many.
     used: Option<Vec<Used>>,
     state: State,
     text: Option<Rc<str>>,
@@ -118,7 +118,7 @@ impl<'d, 'c> Reader<'d, 'c> {
 
     pub(super) fn all(&mut self) {
         self.page_tree();
-        // Pages that it does not lead to.
+        // Pages that are not in the page tree.
         for (id, object) in &self.document.objects {
             if let Object::Dictionary(page) = object
                 && page.has_type(b"Page")
@@ -222,7 +222,7 @@ impl<'d, 'c> Reader<'d, 'c> {
         None
     }
 
-    /// Hands over what there is of a page; unless it is over, only if it is much.
+    /// Emits the text of a page so far. Unless the page is over, it waits for [`PIECE`] bytes.
     pub(super) fn hand_over(&mut self, out: &mut Out, is_over: bool) {
         if out.text.len() < PIECE && !is_over {
             return;
@@ -238,13 +238,13 @@ impl<'d, 'c> Reader<'d, 'c> {
         out.text.drain(..from);
     }
 
-    /// The object of a name in resources, and its address or 0.
+    /// The object with this name in resources, and its address, or 0.
     fn resource(&self, resources: Option<&'d Dictionary>, kind: &[u8], name: &[u8]) -> (Option<&'d Object>, usize) {
         let found = resources.and_then(|resources| self.get(self.dict(resources, kind)?, name));
         (found, found.map_or(0, address))
     }
 
-    /// The same, noted as used.
+    /// The same, recorded as used.
     fn look_up(&mut self, resources: Option<&'d Dictionary>, kind: &'static [u8], name: &[u8]) -> Option<&'d Object> {
         let (found, address) = self.resource(resources, kind, name);
         self.note([(kind, name.to_vec(), address)]);
@@ -262,8 +262,8 @@ impl<'d, 'c> Reader<'d, 'c> {
         }
     }
 
-    /// Appends the text of a content stream. If it was read before with the same fonts and forms, it is repeated if it is
-    /// short, and else left out.
+    /// Appends the text of a content stream. If it was read before with the same fonts and forms, its text is repeated
+    /// if short, and otherwise left out.
     pub(super) fn content(
         &mut self,
         stream: &'d Stream,
@@ -272,7 +272,7 @@ impl<'d, 'c> Reader<'d, 'c> {
         out: &mut Out,
     ) {
         let id = address(stream);
-        // What draws itself shows nothing.
+        // A form that draws itself shows nothing.
         if self.purse.is_spent || self.active.contains(&id) {
             return;
         }
@@ -374,7 +374,7 @@ impl<'d, 'c> Reader<'d, 'c> {
                 return;
             }
         }
-        // Data that is no content stream, as when the name of its filter is damaged.
+        // The data is not a content stream, for example because the name of its filter is damaged.
         if lexer.is_cut || unknown > known / 8 && (unknown > 2 || known == 0) {
             self.purse.unread.insert(Unread::Stream);
         }
@@ -395,7 +395,7 @@ impl<'d, 'c> Reader<'d, 'c> {
     }
 
     fn operator(&mut self, word: &[u8], resources: Option<&'d Dictionary>, pen: &mut Pen, out: &mut Out) {
-        // `a b c d e f Tm`, say; an operator with fewer operands takes the last.
+        // For example `a b c d e f Tm`; an operator with fewer operands takes the last ones.
         let [a, b, _, d, before_last, last] = pen.numbers;
         match word {
             b"Tj" | b"TJ" => show(pen, out),
@@ -416,7 +416,7 @@ impl<'d, 'c> Reader<'d, 'c> {
             }
             b"Tm" => {
                 pen.scale = if a == 0.0 { b.abs().max(d.abs()) } else { a.abs() };
-                // Along the line and across, if it is not level.
+                // Position along and across the line, even if it is not horizontal.
                 pen.at = if a == 0.0 && b != 0.0 { (last * b.signum(), before_last) } else { (before_last, last) };
             }
             b"T*" => pen.is_line_over = true,
@@ -442,7 +442,7 @@ impl<'d, 'c> Reader<'d, 'c> {
                     _ => _ = self.purse.unread.insert(Unread::Object),
                 }
             }
-            // What was read for another operator.
+            // Text that was the operand of another operator.
             _ if !pen.pending.is_empty() => flush(pen, out),
             _ => {}
         }
@@ -459,7 +459,7 @@ impl<'d, 'c> Reader<'d, 'c> {
         flush(pen, out);
         let own = self.dict(&form.dict, b"Resources");
         let mut inner = Pen { state: pen.state.clone(), is_line_over: true, ..Pen::new() };
-        // What it looks up in resources of its own does not depend on who draws it.
+        // What it looks up in its own resources does not depend on what draws it.
         let noted = own.is_some().then(|| self.used.last().cloned()).flatten();
         self.content(form, own.or(resources), &mut inner, out);
         flush(&mut inner, out);
@@ -470,7 +470,7 @@ impl<'d, 'c> Reader<'d, 'c> {
     }
 }
 
-/// Appends text that no operator shows, on a line of its own.
+/// Appends text that no operator has shown, on a separate line.
 pub(super) fn flush(pen: &mut Pen, out: &mut Out) {
     if !pen.pending.is_empty() {
         pen.is_line_over = true;
@@ -486,14 +486,14 @@ pub(super) fn is_form(stream: &Stream) -> bool {
     }
 }
 
-/// Appends the text that was read, parted from what was shown before by what their places tell.
+/// Appends the text that was read, separated from the previous text according to their positions.
 fn show(pen: &mut Pen, out: &mut Out) {
     let size = pen.state.size.abs();
     let width = std::mem::take(&mut pen.width) / 1000.0 * size * pen.scale;
     let (x, y) = pen.at;
     let mut start = x;
     if let Some((line, from, end)) = pen.shown {
-        // Text follows text, or a move to a place that is before, at, or well behind its end.
+        // Text follows text, or a move to a position before, at, or well after its end.
         let is_moved = (x - from).abs() > 1e-3;
         let gap = x - end;
         if pen.is_line_over || (y - line).abs() > 1e-2 {

@@ -1,4 +1,4 @@
-//! Whether all pages and blocks of an Outlook store are as they were written ([MS-PST] 2.2.2), and which nodes it has.
+//! Verifies all pages and blocks of an Outlook store ([MS-PST] 2.2.2), and lists its nodes.
 
 use crate::file::Reason;
 use std::collections::BTreeMap;
@@ -9,29 +9,29 @@ use std::io::{self, Read, Seek, SeekFrom};
 pub struct Node {
     /// Its number.
     pub id: u32,
-    /// The block with its data, or nought.
+    /// The block with its data, or zero.
     pub data: u64,
 }
 
 /// What the check found.
 #[derive(Debug, Default)]
 pub struct Checked {
-    /// All that the store lists.
+    /// All nodes that the store lists.
     pub nodes: Vec<Node>,
-    /// Pages and blocks whose checksums fail, and references to blocks that are not there.
+    /// Number of pages and blocks whose checksums fail, and of references to missing blocks.
     pub damaged: usize,
-    /// Checksums hold, yet what is said cannot be (loops, impossible sizes): a reader that trusts it may not end.
+    /// Number of impossible values (loops, sizes) despite correct checksums: a reader may not terminate on them.
     pub misbuilt: usize,
 }
 
-/// Reads all pages of both trees and all blocks; never more than twice as much as there is.
+/// Reads all pages of both trees and all blocks, but at most twice the size of the store.
 ///
 /// # Errors
 /// If it cannot be read, or its header is damaged.
 pub fn check<S: Read + Seek>(source: &mut S) -> io::Result<Checked> {
     let size = source.seek(SeekFrom::End(0))?;
     let mut check = Check { source, size, left: size.saturating_mul(2), wide: true, found: Checked::default() };
-    // HEADER, 2.2.2.6: both kinds alike up to offset 24. dwCRCPartial covers 471 bytes from offset 8.
+    // HEADER, 2.2.2.6: both kinds are alike up to offset 24. dwCRCPartial covers 471 bytes from offset 8.
     let head = check.bytes(0, 512)?.unwrap_or_default();
     let version = number(&head, 10, 2);
     check.wide = version == 23;
@@ -50,7 +50,7 @@ pub fn check<S: Read + Seek>(source: &mut S) -> io::Result<Checked> {
     let (mut nodes, mut blocks) = (vec![], vec![]);
     check.tree(0x81, root(0), None, &mut nodes)?;
     check.tree(0x80, root(2), None, &mut blocks)?;
-    // The lowest bit of a BID is to be ignored (2.2.2.2). Where keys do not ascend, searches miss some.
+    // The lowest bit of a BID must be ignored (2.2.2.2). If keys do not ascend, searches miss some.
     for block in &mut blocks {
         block[0] &= !1;
     }
@@ -80,7 +80,7 @@ impl<S: Read + Seek> Check<'_, S> {
         if self.wide { 8 } else { 4 }
     }
 
-    /// What is there, or `None` if the file ends before.
+    /// The bytes at an offset, or `None` if the file ends before or `left` is used up.
     fn bytes(&mut self, at: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
         let Some(left) = self.left.checked_sub(length as u64) else {
             self.found.misbuilt += 1;
@@ -96,8 +96,8 @@ impl<S: Read + Seek> Check<'_, S> {
         Ok(Some(bytes))
     }
 
-    /// Whether the trailer (PAGETRAILER, 2.2.2.7.1; BLOCKTRAILER, 2.2.2.8.1) fits: two bytes that differ, wSig (5.5),
-    /// then dwCRC and bid (Unicode) or bid and dwCRC (ANSI). The checksum (5.3) is of the bytes as they are encoded.
+    /// Whether the trailer (PAGETRAILER, 2.2.2.7.1; BLOCKTRAILER, 2.2.2.8.1) matches: two bytes specific to the kind,
+    /// wSig (5.5), then dwCRC and bid (Unicode) or bid and dwCRC (ANSI). The checksum (5.3) covers the encoded bytes.
     fn sealed(&self, covered: &[u8], trailer: &[u8], bid: u64, at: u64, ignored: u64) -> bool {
         let mixed = (at ^ bid) as u32;
         let (sum, own) = if self.wide { (4, 8) } else { (8, 4) };
@@ -106,7 +106,7 @@ impl<S: Read + Seek> Check<'_, S> {
             && (number(trailer, own, self.word()) ^ bid) & !ignored == 0
     }
 
-    /// Collects the leaves under a page of a tree (BTPAGE, 2.2.2.7.7.1). Levels fall by one, so there are no loops.
+    /// Collects the leaves under a page of a tree (BTPAGE, 2.2.2.7.7.1). Levels decrease by one, so there are no loops.
     fn tree(&mut self, kind: u8, [bid, at]: [u64; 2], level: Option<u8>, leaves: &mut Vec<[u64; 4]>) -> io::Result<()> {
         let (word, end) = (self.word(), if self.wide { 496 } else { 500 });
         let page = self.bytes(at, 512)?.unwrap_or_default();
@@ -155,9 +155,9 @@ impl<S: Read + Seek> Check<'_, S> {
         Ok(Some(bytes))
     }
 
-    /// Looks at all blocks, then at what nodes and internal blocks refer to.
+    /// Checks all blocks, then the references in nodes and internal blocks.
     fn blocks(&mut self, nodes: &[[u64; 4]], blocks: &[[u64; 4]]) -> io::Result<()> {
-        // By BID: btype, cLevel and lcbTotal of the internal ones, which bit 1 of the BID tells (2.2.2.2).
+        // By BID: btype, cLevel and lcbTotal of internal blocks, whose BIDs have bit 1 set (2.2.2.2).
         let mut inner = BTreeMap::new();
         for block in blocks {
             if let Some(data) = self.block(block)?.filter(|_| block[0] & 2 != 0) {
@@ -165,7 +165,7 @@ impl<S: Read + Seek> Check<'_, S> {
             }
         }
         let size = |bid: u64| blocks.binary_search_by_key(&(bid & !1), |block| block[0]).ok().map(|at| blocks[at][2]);
-        // Data is a block or a tree of btype 1, subnodes are a tree of btype 2; nought is none.
+        // Data is a block or a tree of btype 1, subnodes are a tree of btype 2; zero means none.
         let fits = |bid: u64, kind: u8| match (bid, inner.get(&(bid & !1))) {
             (0, _) => true,
             (_, Some(&(own, ..))) => own == kind,
@@ -180,7 +180,7 @@ impl<S: Read + Seek> Check<'_, S> {
         for block in blocks.iter().filter(|block| inner.contains_key(&block[0])) {
             let data = self.block(block)?.unwrap_or_default();
             let Some(&(kind, level, total)) = inner.get(&block[0]) else { continue };
-            // XBLOCK and XXBLOCK (2.2.2.8.3.2), SLBLOCK and SIBLOCK (2.2.2.8.3.3), whose padding ANSI lacks.
+            // XBLOCK, XXBLOCK (2.2.2.8.3.2), SLBLOCK, SIBLOCK (2.2.2.8.3.3); ANSI has no padding in the last two.
             let (start, width) = match (kind, level) {
                 (1, 1 | 2) => (8, word),
                 (2, 0) => (word, 3 * word),
@@ -195,7 +195,7 @@ impl<S: Read + Seek> Check<'_, S> {
                 let (bid, sub) = (number(entry, if kind == 1 { 0 } else { word }, word), number(entry, 2 * word, word));
                 self.found.damaged += missing(bid) + missing(sub);
                 let below = inner.get(&(bid & !1)).map(|&(kind, level, total)| ((kind, level), total));
-                // One whose checksum failed cannot be told about; it is counted already.
+                // A block whose checksum failed cannot be judged; it is already counted.
                 let unread = bid & 2 != 0 && below.is_none();
                 sum += if level == 1 { size(bid) } else { below.map(|below| below.1) }.unwrap_or_default();
                 sound &= unread
@@ -206,20 +206,20 @@ impl<S: Read + Seek> Check<'_, S> {
                         (..) => below.is_some_and(|below| below.0 == (2, 0)),
                     };
             }
-            // No tree holds more than the file does, else it repeats blocks to swell.
+            // A tree that is larger than the file repeats blocks in order to swell.
             self.found.misbuilt += usize::from(!sound || kind == 1 && (total > self.size || sum > self.size));
         }
         Ok(())
     }
 }
 
-/// A number of up to eight bytes, little end first; what is beyond the end counts as nought.
+/// A little-endian number of up to eight bytes; bytes beyond the end count as zero.
 fn number(bytes: &[u8], at: usize, length: usize) -> u64 {
     let bytes = bytes.get(at..).unwrap_or_default();
     bytes.iter().take(length).rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-/// The checksum of [MS-PST] 5.3: the polynomial of CRC-32, but from nought and not inverted.
+/// The checksum of [MS-PST] 5.3: CRC-32 with initial value zero and without inversion.
 fn crc(bytes: &[u8]) -> u64 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];

@@ -1,6 +1,6 @@
-//! Outlook's stores of folders and messages ([MS-PST]). They are parsed by Microsoft's `outlook-pst`, which takes much that
-//! it cannot read for nothing. So all checksums are verified before (`check.rs`), and what of the messages that the store
-//! lists was not met in any folder is read on its own.
+//! Outlook's stores of folders and messages ([MS-PST]). They are parsed by Microsoft's `outlook-pst`, which silently
+//! ignores much that it cannot read. So all checksums are verified first (`check.rs`), and messages that the store
+//! lists but no folder contains are read separately.
 //!
 //! <https://learn.microsoft.com/openspecs/office_file_formats/ms-pst/>
 
@@ -25,19 +25,19 @@ use std::collections::BTreeSet;
 use std::io::{self, Cursor};
 use std::rc::Rc;
 
-/// Folders are followed to this depth.
+/// The maximum depth of folders.
 const DEEPEST: usize = 64;
 
-/// The folder that holds all others ([MS-PST] 2.4.1, `NID_ROOT_FOLDER`).
+/// The folder that contains all others ([MS-PST] 2.4.1, `NID_ROOT_FOLDER`).
 const ROOT_FOLDER: u32 = 0x122;
 
-/// Hands over what is in the messages of a store.
+/// Emits the contents of the messages of a store.
 ///
 /// # Errors
-/// If it is damaged; what could be read was handed over.
+/// If it is damaged; the readable parts were emitted.
 pub(crate) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Result<(), SkipCause> {
     let damaged = |error: io::Error| unpacker.budget().cause(&error);
-    // The version is at offset 10: from 23 on, numbers are wide ([MS-PST] 2.2.2.6).
+    // The version is at offset 10: from 23 on, numbers have eight bytes ([MS-PST] 2.2.2.6).
     let mut source: Box<dyn PstReader> = match content {
         Content::File(file) => Box::new(io::BufReader::new(file.try_clone().map_err(damaged)?)),
         other => Box::new(Cursor::new(other.bytes(unpacker)?.into_owned())),
@@ -47,7 +47,7 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
     let size = source.seek(io::SeekFrom::End(0)).map_err(damaged)?;
     let checked = check::check(&mut source).map_err(damaged)?;
     if checked.misbuilt > 0 {
-        return Err(unpacker.budget().damaged("its structure is not that of a store"));
+        return Err(unpacker.budget().damaged("its structure is invalid"));
     }
     source.rewind().map_err(damaged)?;
     let whole = |end: u64| match checked.damaged {
@@ -85,7 +85,7 @@ trait Kind: Store + Sized {
     fn item(store: &Rc<Self>, id: &EntryId) -> io::Result<(Item, usize)>;
 }
 
-/// For one of them.
+/// Implements [`Kind`] for one of them.
 macro_rules! kind {
     ($store:ty, $folder:ty, $message:ty, $attachment:ty) => {
         impl Kind for $store {
@@ -109,7 +109,7 @@ macro_rules! kind {
                             _ = properties.0.insert(ATTACH_DATA, Value::Bytes(data.buffer().to_vec()));
                         }
                         Some(AttachmentData::Message(message)) => {
-                            // What is attached to it in turn cannot be asked for.
+                            // The library gives no access to the attachments of an attached message.
                             lost += attachment_nodes(&**message).len();
                             let (item, lost_of_it) = item_of(&**message);
                             lost += lost_of_it;
@@ -131,9 +131,9 @@ kind!(AnsiStore, AnsiFolder, AnsiMessage, AnsiAttachment);
 struct Walk<'a, 'b, S> {
     unpacker: &'a Unpacker<'b>,
     store: Rc<S>,
-    /// Messages that were not met yet.
+    /// Messages not found yet.
     messages: BTreeSet<u32>,
-    /// Folders that were.
+    /// Folders already visited.
     seen: BTreeSet<u32>,
     /// How many folders, messages and attachments could not be read.
     lost: usize,
@@ -142,7 +142,7 @@ struct Walk<'a, 'b, S> {
 impl<S: Kind> Walk<'_, '_, S> {
     fn run(mut self, place: &Place) -> Result<(), SkipCause> {
         self.folder(place, ROOT_FOLDER, 0)?;
-        // What no folder leads to.
+        // Messages that are in no folder.
         for node in std::mem::take(&mut self.messages) {
             self.message(&place.within(format!("message {node:#x}").as_bytes()), node)?;
         }
@@ -168,7 +168,7 @@ impl<S: Kind> Walk<'_, '_, S> {
             return Ok(());
         };
         let place = if depth == 0 { place.clone() } else { place.within(name.as_bytes()) };
-        // Folders do not count as containers in containers.
+        // Folders do not count as nested containers.
         let place = Place { depth: place.depth.min(1), ..place };
         for table in [contents, associated] {
             for (number, row) in table.into_iter().enumerate() {
@@ -191,7 +191,7 @@ impl<S: Kind> Walk<'_, '_, S> {
         Ok(())
     }
 
-    /// What `read` makes of a node; `None` if the library cannot read it, or panics over it.
+    /// The result of `read` for a node; `None` if the library cannot read it or panics.
     fn read<T>(&self, node: u32, read: impl FnOnce(&Rc<S>, &EntryId) -> io::Result<T>) -> Option<T> {
         let read = || {
             let id = self.store.properties().make_entry_id(NodeId::from(node))?;
