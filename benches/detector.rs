@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 /// Maximum total size of the text files, in bytes.
-const MOST: usize = 256 << 20;
+const MAX_COUNT: usize = 256 << 20;
 
 static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
@@ -37,7 +37,7 @@ fn collect(dir: &Path, files: &mut Vec<Vec<u8>>) {
         if kind.is_dir() {
             collect(&entry.path(), files);
         } else if kind.is_file()
-            && files.iter().map(Vec::len).sum::<usize>() < MOST
+            && files.iter().map(Vec::len).sum::<usize>() < MAX_COUNT
             && let Ok(bytes) = std::fs::read(entry.path())
             && !bytes.contains(&0)
         {

@@ -40,7 +40,7 @@ impl Matcher<'_> {
 
 impl Visitor for Matcher<'_> {
     type State = Option<Hits>;
-    const LEAST_SHARED: usize = 64;
+    const MIN_SHARED: usize = 64;
 
     fn whole(&mut self, visit: Visit) -> Option<Hits> {
         self.look(visit.bytes, None)

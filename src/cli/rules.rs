@@ -135,8 +135,12 @@ fn wrap(text: &str) -> String {
 }
 
 fn shorten(line: &str) -> String {
-    const LONGEST: usize = 100;
-    if line.chars().count() <= LONGEST { line.to_owned() } else { line.chars().take(LONGEST).chain(['…']).collect() }
+    const MAX_LENGTH: usize = 100;
+    if line.chars().count() <= MAX_LENGTH {
+        line.to_owned()
+    } else {
+        line.chars().take(MAX_LENGTH).chain(['…']).collect()
+    }
 }
 
 fn check_files(files: &[PathBuf]) -> anyhow::Result<Verdict> {

@@ -24,7 +24,7 @@ pub const FILE_NAME: &str = "keyspill.toml";
 pub const BASELINE_NAME: &str = "keyspill-baseline.toml";
 
 /// Maximum number of included files, and maximum size of each, in bytes.
-const MOST_FILES: usize = 100;
+const MAX_FILES: usize = 100;
 const MAX_BYTES: u64 = 4 << 20;
 
 /// The resolved configuration, including included files.
@@ -136,8 +136,8 @@ impl Config {
         let text = file::read_text(&absolute, MAX_BYTES).map_err(|error| refused(error.into()))?;
         let written = parse(&text).map_err(refused)?;
         self.pending.push(absolute);
-        if self.pending.len() > MOST_FILES {
-            return Err(refused(Problem::Value(format!("include: more than {MOST_FILES} files"))));
+        if self.pending.len() > MAX_FILES {
+            return Err(refused(Problem::Value(format!("include: more than {MAX_FILES} files"))));
         }
         let dir = file.parent().unwrap_or(Path::new("")).to_owned();
         // Patterns are relative to the directory of the file as named, even if it is a link.

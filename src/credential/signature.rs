@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use std::ops::Range;
 
 /// Maximum length read of a URL or request, in bytes on either side of the id.
-const LONGEST: usize = 8 << 10;
+const MAX_LENGTH: usize = 8 << 10;
 
 /// Characters that are encoded in a canonical query.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -76,7 +76,7 @@ impl SignedRequest {
 
     /// A pre-signed URL.
     fn read_url(text: &[u8], id: &Range<usize>) -> Option<Self> {
-        let from = id.start.saturating_sub(LONGEST);
+        let from = id.start.saturating_sub(MAX_LENGTH);
         let before = &text[from..id.start];
         let start = ["https://", "http://"]
             .iter()
@@ -86,7 +86,7 @@ impl SignedRequest {
         if before[start..].iter().any(ends) {
             return None;
         }
-        let rest = &text[id.start..text.len().min(id.start + LONGEST)];
+        let rest = &text[id.start..text.len().min(id.start + MAX_LENGTH)];
         let end = id.start + rest.iter().position(ends).unwrap_or(rest.len());
         let url = std::str::from_utf8(&text[from + start..end]).ok()?;
         let url = url.replace("&amp;", "&").replace("\\u0026", "&").replace("\\/", "/");
@@ -157,16 +157,16 @@ impl HttpRequest {
     /// The request whose `Authorization` header contains the id, as lines; `curl -v` prefixes them with `> `.
     fn on_the_wire(text: &[u8], id: &Range<usize>) -> Option<Self> {
         // Bounded: a minified file is one line, and this runs for each of its ids.
-        let near = id.start.saturating_sub(LONGEST);
+        let near = id.start.saturating_sub(MAX_LENGTH);
         let line_start = near + memchr::memrchr(b'\n', &text[near..id.start])? + 1;
-        let from = line_start.saturating_sub(LONGEST);
+        let from = line_start.saturating_sub(MAX_LENGTH);
         let before = String::from_utf8_lossy(&text[from..line_start]).into_owned();
         let plain = |line: &str| line.trim_end_matches('\r').trim_start_matches("> ").to_owned();
         let before: Vec<String> = before.split('\n').map(plain).collect();
         let first = before.iter().rposition(|line| line.contains(" HTTP/"))?;
         let mut request = before[first].split(' ').map(str::to_owned);
         let (method, target) = (request.next()?, request.next()?);
-        let after = String::from_utf8_lossy(&text[line_start..text.len().min(id.end + LONGEST)]).into_owned();
+        let after = String::from_utf8_lossy(&text[line_start..text.len().min(id.end + MAX_LENGTH)]).into_owned();
         let (rest, body) = after.split_once("\r\n\r\n").or_else(|| after.split_once("\n\n")).unwrap_or((&after, ""));
         let lines = before[first + 1..].iter().cloned().chain(rest.lines().map(plain));
         let headers = lines.filter_map(|line| header(&line)).collect();
@@ -176,9 +176,9 @@ impl HttpRequest {
     /// A command as written by people, Postman and browsers: `curl -X PUT -H 'NAME: VALUE' --data BODY URL`, on one or
     /// more lines. Source: [curl(1)](https://curl.se/docs/manpage.html).
     fn of_curl(text: &[u8], id: &Range<usize>) -> Option<Self> {
-        let from = id.start.saturating_sub(LONGEST);
+        let from = id.start.saturating_sub(MAX_LENGTH);
         let start = from + memchr::memmem::rfind(&text[from..id.start], b"curl ")?;
-        let rest = &text[start..text.len().min(id.end + LONGEST)];
+        let rest = &text[start..text.len().min(id.end + MAX_LENGTH)];
         // A continued line ends with a backslash.
         let goes_on = |line: &[u8]| line.ends_with(b"\\") || line.ends_with(b"\\\r");
         let ends = |at: &usize| start + at >= id.end && !goes_on(&rest[..*at]);

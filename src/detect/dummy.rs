@@ -7,7 +7,7 @@ use aho_corasick::AhoCorasick;
 use std::sync::LazyLock;
 
 /// Longest run of equal or sequential characters that chance allows (about 1 in 10⁶ over 40 characters).
-const LONGEST_CHANCE: usize = 5;
+const MAX_CHANCE: usize = 5;
 
 /// Rows of a keyboard.
 const KEYBOARD: [&str; 4] = ["qwerty", "asdfgh", "zxcvbn", "1234567890"];
@@ -85,7 +85,7 @@ fn has_filler(text: &[u8]) -> bool {
         equal = if pair[0] == pair[1] { equal + 1 } else { 1 };
         let counts = pair[1] == pair[0].wrapping_add(1) && pair[1].is_ascii_alphanumeric();
         up = if counts { up + 1 } else { 1 };
-        if equal > LONGEST_CHANCE || up > LONGEST_CHANCE {
+        if equal > MAX_CHANCE || up > MAX_CHANCE {
             return true;
         }
     }

@@ -29,7 +29,7 @@ use prefilter::{Hits, Prefilter, Shared};
 use secrecy::SecretString;
 use std::ops::Range;
 use std::sync::Arc;
-pub use token::MOST_TOKENS;
+pub use token::MAX_TOKENS;
 use token::{Tokenizer, Tokens};
 
 /// Something that was found, before any decision on what to do about it.
@@ -84,7 +84,7 @@ pub struct Detection {
     pub comments: Vec<Comment>,
     /// Raw bytes of everything that looks like a secret, reported or not: none of it may be shown.
     pub sensitive: Vec<Range<usize>>,
-    /// True if something was left out because of a limit, such as [`MOST_TOKENS`].
+    /// True if something was left out because of a limit, such as [`MAX_TOKENS`].
     pub is_cut: bool,
 }
 

@@ -64,7 +64,7 @@ pub struct Shared {
 }
 
 /// Minimum length of a shared part that is used, in bytes: each costs a search of its own around its ends.
-pub const LEAST_SHARED: usize = 256;
+pub const MIN_SHARED: usize = 256;
 
 impl Hits {
     /// True if nothing was found.
@@ -178,7 +178,7 @@ impl Prefilter {
     /// Like [`Self::search`], but cheaper if `text` shares much with a text whose hits are known: only what is new is
     /// searched, and around it.
     pub fn search_derived(&self, text: &[u8], known: &Hits, shared: impl Iterator<Item = Shared>) -> Hits {
-        let shared: Vec<Shared> = shared.filter(|part| part.length >= LEAST_SHARED).collect();
+        let shared: Vec<Shared> = shared.filter(|part| part.length >= MIN_SHARED).collect();
         let windows = self.windows(text, &shared);
         let new: usize = windows.iter().map(Range::len).sum();
         if new > text.len() / 2 {
@@ -219,7 +219,7 @@ impl Prefilter {
             }
             match windows.last_mut() {
                 // Separate searches cost more than what lies between.
-                Some(last) if start <= last.end + LEAST_SHARED / 2 => last.end = end,
+                Some(last) if start <= last.end + MIN_SHARED / 2 => last.end = end,
                 _ => windows.push(start..end),
             }
         }

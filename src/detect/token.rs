@@ -29,13 +29,13 @@ use std::sync::Arc;
 const MAX_LAYERS: usize = 4;
 
 /// Maximum amount of compressed text unpacked in one blob, in bytes.
-const MOST_UNPACKED: usize = 128 << 20;
+const MAX_UNPACKED: usize = 128 << 20;
 
 /// The cost of starting to unpack something, in unpacked bytes.
 const COST_OF_UNPACKING: usize = 16 << 10;
 
 /// Maximum number of tokens read from one blob: no honest file has as many, and a hostile one could exhaust memory.
-pub const MOST_TOKENS: usize = 100_000;
+pub const MAX_TOKENS: usize = 100_000;
 
 /// How far after a word such as "secret" an escaped secret is searched for, in bytes.
 const ESCAPE_REACH: usize = 300;
@@ -74,7 +74,7 @@ pub struct Tokens {
     pub smtp_passwords: Vec<SmtpPassword>,
     pub matches: Vec<Candidate>,
     pub comments: Vec<Comment>,
-    /// True if something was left out: tokens beyond [`MOST_TOKENS`], or text in too many layers or too large.
+    /// True if something was left out: tokens beyond [`MAX_TOKENS`], or text in too many layers or too large.
     pub is_cut: bool,
 }
 
@@ -83,7 +83,7 @@ impl Tokens {
     fn has_room(&mut self) -> bool {
         let count =
             self.ids.len() + self.secrets.len() + self.smtp_passwords.len() + self.matches.len() + self.comments.len();
-        let has_room = count < MOST_TOKENS;
+        let has_room = count < MAX_TOKENS;
         self.is_cut |= !has_room;
         has_room
     }
@@ -306,7 +306,7 @@ impl<'a> Tokenizer<'a> {
             return;
         }
         // Starting takes time too, whatever the result.
-        let left = MOST_UNPACKED.saturating_sub(self.unpacked + COST_OF_UNPACKING);
+        let left = MAX_UNPACKED.saturating_sub(self.unpacked + COST_OF_UNPACKING);
         // Record that something is left out.
         if left == 0 {
             self.tokens.is_cut = true;

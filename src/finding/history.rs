@@ -4,7 +4,7 @@ use super::object::{ObjectKind, Oid};
 use std::sync::Arc;
 
 /// Maximum number of commits listed one by one; the rest are only counted.
-pub const MOST_COMMITS: usize = 20;
+pub const MAX_COMMITS: usize = 20;
 
 /// What a repository's history says about a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub enum Reach {
 /// A possibly shortened list of commits, and their total number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Commits {
-    /// The first of them, at most [`MOST_COMMITS`].
+    /// The first of them, at most [`MAX_COMMITS`].
     pub listed: Vec<Arc<Commit>>,
     /// Their total number.
     pub count: usize,

@@ -80,14 +80,14 @@ impl Oid {
 pub fn search(positions: Range<usize>, shared: u32, wanted: &Oid, at: impl Fn(usize) -> Oid) -> Option<usize> {
     /// Maximum number of guesses. If they do not suffice, the ids are not evenly distributed, which takes a forged
     /// index.
-    const MOST_GUESSES: usize = 8;
+    const MAX_GUESSES: usize = 8;
     let Range { start: mut low, end: mut high } = positions;
     let mut guesses = 0;
     // Bounds of the ids on both sides.
     let open = u64::MAX >> shared;
     let (mut least, mut most) = (wanted.leading() & !open, wanted.leading() | open);
     while low < high {
-        let middle = if guesses < MOST_GUESSES {
+        let middle = if guesses < MAX_GUESSES {
             let part = wanted.leading().saturating_sub(least) as f64 / (most.saturating_sub(least) as f64 + 1.0);
             low + ((part * (high - low) as f64) as usize).min(high - low - 1)
         } else {

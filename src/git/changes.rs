@@ -1,6 +1,6 @@
 //! How one version of a directory differs from others, file by file.
 
-use super::object::{MOST_DEPTH, MOST_TREE, Mode, TreeEntry};
+use super::object::{MAX_DEPTH, MAX_TREE, Mode, TreeEntry};
 use super::odb::Odb;
 use crate::finding::object::ObjectKind;
 use crate::finding::object::Oid;
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Maximum total size of cached trees, in bytes.
-const MOST_KEPT: usize = 64 << 20;
+const MAX_KEPT: usize = 64 << 20;
 
 /// Maximum number of directory entries compared for one commit: a few small trees can describe more paths than there
 /// are atoms. The largest repositories have a few million files.
@@ -83,7 +83,7 @@ impl<'a> TreeReader<'a> {
             return Ok(directory.clone());
         }
         let failed = |words: &str| format!("tree {tree} cannot be read: {words}");
-        let (kind, bytes) = self.odb.read(&tree, MOST_TREE).map_err(|words| failed(&words))?;
+        let (kind, bytes) = self.odb.read(&tree, MAX_TREE).map_err(|words| failed(&words))?;
         let mut directory = Directory::new();
         let mut at = 0;
         while at < bytes.len() {
@@ -94,7 +94,7 @@ impl<'a> TreeReader<'a> {
         }
         let directory = Arc::new(directory);
         let mut kept = kept();
-        if kept.1 + bytes.len() > MOST_KEPT {
+        if kept.1 + bytes.len() > MAX_KEPT {
             *kept = Default::default();
         }
         kept.1 += bytes.len();
@@ -124,7 +124,7 @@ impl<'a> TreeReader<'a> {
         if new.is_some_and(|new| old.contains(&new)) {
             return Ok(());
         }
-        if depth > MOST_DEPTH {
+        if depth > MAX_DEPTH {
             return Err("directories are nested too deeply".into());
         }
         let olds: Vec<_> = old.iter().map(|tree| self.read(*tree)).collect::<Result<_, _>>()?;

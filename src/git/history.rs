@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Minimum length in bytes of the shared parts of an object and its base that are passed on.
-pub const LEAST_SHARED: usize = 64;
+pub const MIN_SHARED: usize = 64;
 
 /// An object to scan.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ pub trait Inspector: Sync {
     /// Receives a whole object.
     fn whole(&self, object: Object) -> Self::State;
 
-    /// Receives an object that is derived from another one, and the parts of at least [`LEAST_SHARED`] bytes that they
+    /// Receives an object that is derived from another one, and the parts of at least [`MIN_SHARED`] bytes that they
     /// share, in order.
     fn derived(&self, object: Object, base: &Self::State, shared: &[Copied]) -> Self::State;
 }
@@ -244,11 +244,11 @@ impl<'a> History<'a> {
     /// Adds the deltas that never reach a whole object, which a walk does not visit.
     fn add_orphans(&self, lost: &mut BTreeMap<Oid, String>) {
         /// Maximum number of chains that are followed to find out what is wrong, since they may be long.
-        const MOST_FOLLOWED: usize = 1000;
+        const MAX_FOLLOWED: usize = 1000;
         for (PackFile { pack, .. }, forest) in self.odb.packs().iter().zip(&self.forests) {
             for (number, &entry) in forest.orphans().iter().enumerate() {
                 let position = forest.position(entry) as usize;
-                let followed = (number < MOST_FOLLOWED).then(|| pack.read(position, self.limit).err()).flatten();
+                let followed = (number < MAX_FOLLOWED).then(|| pack.read(position, self.limit).err()).flatten();
                 lost.insert(pack.index.oid(position), followed.unwrap_or(Damage::Endless).to_string());
             }
         }
@@ -313,7 +313,7 @@ impl<I> Scanner<'_, I> {
 
 impl<I: Inspector> Visitor for Scanner<'_, I> {
     type State = I::State;
-    const LEAST_SHARED: usize = LEAST_SHARED;
+    const MIN_SHARED: usize = MIN_SHARED;
 
     fn whole(&mut self, visit: Visit) -> I::State {
         let object = self.note(visit);

@@ -84,7 +84,7 @@ pub struct CachedTree {
 }
 
 /// Maximum depth of a cache tree, which is read recursively. A deeper one, which no real repository has, is ignored.
-const MOST_CACHED_DEPTH: usize = 256;
+const MAX_CACHED_DEPTH: usize = 256;
 
 impl CachedTree {
     /// Its subdirectory of this name.
@@ -106,7 +106,7 @@ impl CachedTree {
         let (oid, mut data) = data.split_at_checked(if entries < 0 { 0 } else { Oid::LENGTH })?;
         let mut children = Vec::new();
         for _ in 0..subtrees {
-            let (child, rest) = (depth < MOST_CACHED_DEPTH).then(|| Self::read_one(data, depth + 1))??;
+            let (child, rest) = (depth < MAX_CACHED_DEPTH).then(|| Self::read_one(data, depth + 1))??;
             children.push(child);
             data = rest;
         }
@@ -255,7 +255,7 @@ fn named_index(repository: &Repository) -> Option<PathBuf> {
 }
 
 /// Maximum total length of decoded paths, in bytes: prefix compression can store a long path in two bytes.
-const MOST_PATHS: usize = 1 << 30;
+const MAX_PATHS: usize = 1 << 30;
 
 /// Length of the header: `DIRC`, the version, the number of entries.
 const HEADER: usize = 12;
@@ -335,7 +335,7 @@ impl<'a> Layout<'a> {
                 paths.extend_from_slice(split_once(bytes.get(added..)?, 0)?.0);
             }
             last = from..paths.len();
-            (paths.len() <= MOST_PATHS).then(|| (last.clone(), Facts::at(bytes, start)))
+            (paths.len() <= MAX_PATHS).then(|| (last.clone(), Facts::at(bytes, start)))
         };
         let entries = self.starts.iter().map(decode).collect::<Option<_>>()?;
         Some(Decoded { paths, entries })

@@ -8,11 +8,11 @@ use crate::finding::object::Oid;
 pub const MAX_COMMIT: u64 = 64 << 20;
 
 /// Directories nested deeper than this are not followed; git's own limit is 2048.
-pub const MOST_DEPTH: usize = 2048;
+pub const MAX_DEPTH: usize = 2048;
 
 /// Trees larger than this, in bytes, are not read. git reaches its own limits long before (a million files with names
 /// of 40 bytes).
-pub const MOST_TREE: u64 = 64 << 20;
+pub const MAX_TREE: u64 = 64 << 20;
 
 /// An entry of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

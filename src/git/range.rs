@@ -147,9 +147,9 @@ impl Pushed {
 
 /// Peels an object to a commit; annotated tags on the way are added to `tags`.
 fn peel(odb: &Odb, oid: Oid, tags: &mut Vec<Oid>) -> Result<Oid, String> {
-    const MOST_TAGS: usize = 64;
+    const MAX_TAGS: usize = 64;
     let mut oid = oid;
-    for _ in 0..MOST_TAGS {
+    for _ in 0..MAX_TAGS {
         let (kind, bytes) =
             odb.read(&oid, MAX_COMMIT).map_err(|words| format!("object {oid} cannot be read: {words}"))?;
         match kind {
@@ -165,7 +165,7 @@ fn peel(odb: &Odb, oid: Oid, tags: &mut Vec<Oid>) -> Result<Oid, String> {
             }
         }
     }
-    Err(format!("the chain of tags to {oid} is longer than {MOST_TAGS}"))
+    Err(format!("the chain of tags to {oid} is longer than {MAX_TAGS}"))
 }
 
 /// State of a commit during a walk.

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Once, OnceLock};
 
 /// Maximum length of a chain of repositories that borrow from each other; git's limit is the same.
-const MOST_ALTERNATES: usize = 5;
+const MAX_ALTERNATES: usize = 5;
 
 /// Maximum size of git's text files that are read as a whole, in bytes. The largest is the list of shallow commits.
-const MOST_TEXT: u64 = 64 << 20;
+const MAX_TEXT: u64 = 64 << 20;
 
 /// An open repository.
 pub struct Repository {
@@ -455,7 +455,7 @@ fn add_objects(dir: &Path, depth: usize, dirs: &mut Vec<PathBuf>, errors: &mut V
     if dirs.contains(&absolute) {
         return;
     }
-    if depth > MOST_ALTERNATES {
+    if depth > MAX_ALTERNATES {
         return errors.push((dir.to_owned(), "the chain of repositories borrowing from each other is too long".into()));
     }
     dirs.push(absolute.clone());
@@ -488,7 +488,7 @@ fn subdirs(dir: &Path) -> Vec<PathBuf> {
 
 /// A small file; `None` if it is missing or too large.
 fn read_bytes(path: &Path) -> Option<Vec<u8>> {
-    file::read(path, MOST_TEXT).ok()
+    file::read(path, MAX_TEXT).ok()
 }
 
 fn read_text(path: &Path) -> Option<String> {

@@ -5,7 +5,7 @@
 
 use super::changes::{Change, Changes, Directory, TreeReader};
 use super::index::{CachedTree, EntryKind, Index};
-use super::object::{MOST_DEPTH, Mode};
+use super::object::{MAX_DEPTH, Mode};
 use super::odb::Odb;
 use super::repository::Repository;
 use crate::environment::Environment;
@@ -78,7 +78,7 @@ impl Walk<'_> {
         if tree.is_some() && as_cached == tree {
             return Ok(());
         }
-        if depth > MOST_DEPTH {
+        if depth > MAX_DEPTH {
             return Err("directories are nested too deeply".into());
         }
         let directory = tree.map(|tree| self.trees.read(tree)).transpose()?.unwrap_or_default();

@@ -10,9 +10,9 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 /// Maximum number of keys listed, one per line; the others are only counted.
-const MOST_KEYS: usize = 5;
+const MAX_KEYS: usize = 5;
 /// Maximum number of failures listed.
-const MOST_FAILURES: usize = 3;
+const MAX_FAILURES: usize = 3;
 
 /// The action that ran the hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,14 +65,14 @@ pub fn write(report: &Report, action: HookAction, fail_on: Severity, command: &s
         (1, _) => _ = writeln!(out, "{what}: found an AWS key"),
         (n, _) => _ = writeln!(out, "{what}: found {n} AWS keys"),
     }
-    for finding in counted.iter().take(MOST_KEYS) {
+    for finding in counted.iter().take(MAX_KEYS) {
         let place = format!("{}:{}", one_line(&finding.path.to_text()), finding.location.start_line);
         _ = writeln!(out, "  {place}: {} [{}]", headline(finding), finding.rule.id);
     }
-    for skip in failures.iter().take(MOST_FAILURES) {
+    for skip in failures.iter().take(MAX_FAILURES) {
         _ = writeln!(out, "  {}: {}", one_line(&skip.path.to_text()), one_line(&skip.cause.to_string()));
     }
-    let more = counted.len().saturating_sub(MOST_KEYS) + failures.len().saturating_sub(MOST_FAILURES);
+    let more = counted.len().saturating_sub(MAX_KEYS) + failures.len().saturating_sub(MAX_FAILURES);
     if more > 0 {
         _ = writeln!(out, "  … and {more} more: {command}");
     }

@@ -139,12 +139,12 @@ struct VerdictRecord {
 }
 
 /// Maximum number of people named per credential, and per role of a message.
-const MOST_PEOPLE: usize = 50;
+const MAX_PEOPLE: usize = 50;
 
 impl CredentialRecord {
     fn new(credential: &Credential) -> Self {
         let all = || credential.occurrences.iter().chain(&credential.judgements);
-        let people = |people: BTreeSet<String>| people.into_iter().take(MOST_PEOPLE).collect();
+        let people = |people: BTreeSet<String>| people.into_iter().take(MAX_PEOPLE).collect();
         let verdict = |finding: &&Finding| {
             let judgement = finding.judgement()?;
             let rule = finding.rule.id.to_string();
@@ -342,7 +342,7 @@ struct ChannelRecord<'a> {
 impl<'a> MessageRecord<'a> {
     fn new(message: &'a Message) -> Self {
         let parties = |parties: &'a [Party]| {
-            let shown = parties.iter().take(MOST_PEOPLE);
+            let shown = parties.iter().take(MAX_PEOPLE);
             shown.map(|party| PartyRecord { name: &party.name, address: &party.address }).collect()
         };
         Self {
@@ -353,7 +353,7 @@ impl<'a> MessageRecord<'a> {
             to: parties(&message.to),
             cc: parties(&message.cc),
             bcc: parties(&message.bcc),
-            addressee_count: Some(message.addressees().count()).filter(|count| *count > MOST_PEOPLE),
+            addressee_count: Some(message.addressees().count()).filter(|count| *count > MAX_PEOPLE),
             list_id: &message.list_id,
             date: &message.date,
             subject: &message.subject,

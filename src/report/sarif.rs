@@ -36,10 +36,10 @@ const ROOT: &str = "SRCROOT";
 const FINGERPRINT: &str = "keyspillValue/v1";
 
 /// Maximum number of results that GitHub accepts per run.
-const MOST_RESULTS: usize = 25_000;
+const MAX_RESULTS: usize = 25_000;
 
 /// Maximum number of related locations per result; GitHub does not show more usefully.
-const MOST_OCCURRENCES: usize = 20;
+const MAX_OCCURRENCES: usize = 20;
 
 /// Writes the report as a SARIF document.
 ///
@@ -86,12 +86,12 @@ fn run(report: &Report, options: &Options, base: &UriBase, category: Category) -
     let shown: &[Box<Finding>] = if options.sarif_suppressed { &report.suppressed } else { &[] };
     let mut findings: Vec<_> =
         worst_first(report).into_iter().filter(|finding| Category::of(finding) == category).collect();
-    let left_out = findings.len().saturating_sub(MOST_RESULTS);
+    let left_out = findings.len().saturating_sub(MAX_RESULTS);
     if left_out > 0 {
-        findings.truncate(MOST_RESULTS);
+        findings.truncate(MAX_RESULTS);
     }
     findings.sort_by(|a, b| a.order(b));
-    let left = MOST_RESULTS - findings.len();
+    let left = MAX_RESULTS - findings.len();
     findings.extend(
         shown.iter().map(AsRef::as_ref).filter(|finding: &&Finding| Category::of(finding) == category).take(left),
     );
@@ -286,7 +286,7 @@ fn judged(finding: &Finding, judgement: &Judgement, report: &Report, base: &UriB
         text = format!("{text} {}", crate::text::sanitize::one_line(reason));
     }
     let mut related = Vec::new();
-    let places = judgement.occurrences.iter().take(MOST_OCCURRENCES).map(|place| {
+    let places = judgement.occurrences.iter().take(MAX_OCCURRENCES).map(|place| {
         let number = related.len() as i64 + 1;
         let at = location(&place.path, Some(&place.location), place.outer.as_ref(), base);
         related.push(numbered(number, at, "the key"));
@@ -324,7 +324,7 @@ fn invocation(report: &Report, options: &Options, base: &UriBase, left_out: usiz
         coverage.skips.iter().filter(|skip| !skip.cause.is_of_many()).map(|skip| notification(skip, base)).collect();
     if left_out > 0 {
         let text =
-            format!("The {left_out} least severe results are left out: code hosts accept at most {MOST_RESULTS}.");
+            format!("The {left_out} least severe results are left out: code hosts accept at most {MAX_RESULTS}.");
         notifications.push(
             Notification::builder()
                 .level(json!("warning"))
@@ -458,6 +458,6 @@ impl<'a> Occurrences<'a> {
         let all = self.0.get(&finding.credential()).map(Vec::as_slice).unwrap_or_default();
         let others = || all.iter().copied().filter(|other| !std::ptr::eq(*other, finding));
         let is_known = all.iter().any(|other| std::ptr::eq(*other, finding));
-        (others().take(MOST_OCCURRENCES).collect(), all.len() - usize::from(is_known))
+        (others().take(MAX_OCCURRENCES).collect(), all.len() - usize::from(is_known))
     }
 }

@@ -189,8 +189,12 @@ fn describe(commit: &Commit) -> String {
 }
 
 fn shorten(text: &str) -> String {
-    const LONGEST: usize = 60;
-    if text.chars().count() <= LONGEST { text.to_owned() } else { text.chars().take(LONGEST).chain(['…']).collect() }
+    const MAX_LENGTH: usize = 60;
+    if text.chars().count() <= MAX_LENGTH {
+        text.to_owned()
+    } else {
+        text.chars().take(MAX_LENGTH).chain(['…']).collect()
+    }
 }
 
 /// Formats seconds since 1970, as in `2026-05-04T03:02:01Z`.

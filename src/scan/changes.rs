@@ -8,7 +8,7 @@ use crate::credential::Fingerprint;
 use crate::finding::BlobPath;
 use crate::finding::Finding;
 use crate::finding::history::Reach;
-use crate::finding::history::{Commits, Exposure, History, MOST_COMMITS};
+use crate::finding::history::{Commits, Exposure, History, MAX_COMMITS};
 use crate::finding::object::ObjectKind;
 use crate::finding::object::Oid;
 use crate::git::changes::{Change, Changes, TreeReader};
@@ -410,7 +410,7 @@ impl Ledger<'_> {
                 self.scan.scan.show_secrets,
             ))
         };
-        Commits { listed: commits.iter().take(MOST_COMMITS).map(read).collect(), count: commits.len() }
+        Commits { listed: commits.iter().take(MAX_COMMITS).map(read).collect(), count: commits.len() }
     }
 
     /// The blob at a path below a tree.

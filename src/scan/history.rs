@@ -16,12 +16,12 @@ use crate::detect::prefilter::{Hits, Shared};
 use crate::finding::BlobPath;
 use crate::finding::Finding;
 use crate::finding::history::Reach;
-use crate::finding::history::{Commit, Commits, Exposure, History, MOST_COMMITS};
+use crate::finding::history::{Commit, Commits, Exposure, History, MAX_COMMITS};
 use crate::finding::object::ObjectKind;
 use crate::finding::object::Oid;
 use crate::git::attribute::graph::{CommitId, Graph};
 use crate::git::attribute::trees::Trees;
-use crate::git::attribute::{self, ItemId, MOST_REFS, Presence, RefTip, Wanted};
+use crate::git::attribute::{self, ItemId, MAX_REFS, Presence, RefTip, Wanted};
 use crate::git::history::{History as Objects, Inspector, Object, Outline};
 use crate::git::index::Index;
 use crate::git::odb::{Node, Odb};
@@ -40,7 +40,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Maximum number of unreadable objects listed per repository; the rest are only counted.
-const MOST_LISTED: usize = 1000;
+const MAX_LISTED: usize = 1000;
 
 /// A value and the rule it falls under, wherever it is.
 type Item = (RuleId, Fingerprint);
@@ -176,11 +176,11 @@ impl HistoryScan<'_> {
             self.collected.skip(self.prefixed(reference.name.as_bytes()), SkipCause::Unreadable(words));
         }
         let count = lost.len();
-        for (oid, words) in lost.into_iter().take(MOST_LISTED) {
+        for (oid, words) in lost.into_iter().take(MAX_LISTED) {
             self.collected.skip(self.prefixed(format!("object {oid}").as_bytes()), SkipCause::Unreadable(words));
         }
-        if count > MOST_LISTED {
-            self.collected.skip(name(), SkipCause::MoreUnreadable(count - MOST_LISTED));
+        if count > MAX_LISTED {
+            self.collected.skip(name(), SkipCause::MoreUnreadable(count - MAX_LISTED));
         }
     }
 
@@ -379,7 +379,7 @@ impl Teller<'_> {
             // A ref may point to a blob.
             names = self.refs_through(self.odb.oid(presence.node));
             presence.ref_count = names.len();
-            names.truncate(MOST_REFS);
+            names.truncate(MAX_REFS);
             if presence.ref_count > 0 {
                 presence.reach = Reach::Refs;
             }
@@ -428,7 +428,7 @@ impl Teller<'_> {
             None => Reach::Refs,
         };
         let ref_count = names.len();
-        names.truncate(MOST_REFS);
+        names.truncate(MAX_REFS);
         let introduced: Vec<CommitId> = commit.into_iter().collect();
         let since = introduced.iter().map(|id| self.graph.commit(*id).time).min();
         History {
@@ -448,7 +448,7 @@ impl Teller<'_> {
     }
 
     fn commits(&self, ids: &[CommitId]) -> Commits {
-        Commits { listed: ids.iter().take(MOST_COMMITS).map(|id| self.commit(*id)).collect(), count: ids.len() }
+        Commits { listed: ids.iter().take(MAX_COMMITS).map(|id| self.commit(*id)).collect(), count: ids.len() }
     }
 
     fn commit(&self, id: CommitId) -> Arc<Commit> {

@@ -1,6 +1,6 @@
 //! What was not scanned, and why.
 
-use crate::detect::MOST_TOKENS;
+use crate::detect::MAX_TOKENS;
 use crate::finding::BlobPath;
 use std::fmt;
 
@@ -153,7 +153,7 @@ impl fmt::Display for SkipCause {
             Self::TooMany => {
                 write!(
                     f,
-                    "scanned in part: it holds more than {MOST_TOKENS} keys and comments, encoded text that is too \
+                    "scanned in part: it holds more than {MAX_TOKENS} keys and comments, encoded text that is too \
                      large or nested too deep, or more findings than are kept for one file; scan it in smaller pieces"
                 )
             }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 /// How far the start and the end of a section are searched for, in bytes.
-const LONGEST: usize = 4096;
+const MAX_LENGTH: usize = 4096;
 
 /// A section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,14 +32,14 @@ impl Section<'_> {
 
 /// The section around offset `at` of `text`.
 pub fn section(text: &[u8], at: usize) -> Option<Section<'_>> {
-    let from = at.saturating_sub(LONGEST);
+    let from = at.saturating_sub(MAX_LENGTH);
     let starts_line = |start: &usize| *start == 0 || text[start - 1] == b'\n';
     let start = memchr::memrchr_iter(b'[', &text[from..at]).map(|start| from + start).find(starts_line)?;
     let line_end = start + memchr::memchr(b'\n', &text[start..])?;
     let header = text[start..line_end].trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]")?;
     let name = header.strip_prefix(b"profile ").unwrap_or(header).trim_ascii();
     // In a long header line, `at` may be before its end.
-    let rest = &text[line_end..text.len().min(at.max(line_end) + LONGEST)];
+    let rest = &text[line_end..text.len().min(at.max(line_end) + MAX_LENGTH)];
     let end = memchr::memmem::find(rest, b"\n[").unwrap_or(rest.len());
     Some(Section { name, body: &rest[..end] })
 }

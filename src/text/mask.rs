@@ -126,7 +126,7 @@ pub fn hide_secrets_in_name(name: &mut [u8]) {
 
 /// Text from a scanned file with long words hidden: secrets are that long, and names are not.
 pub fn hide_long_words(text: &str) -> String {
-    const LONGEST: usize = 32;
+    const MAX_LENGTH: usize = 32;
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -138,7 +138,7 @@ pub fn hide_long_words(text: &str) -> String {
         let longest = word.split('/').map(str::len).max().unwrap_or(0);
         let is_path = word.contains('/') && longest < 20 && !word.bytes().any(|b| b.is_ascii_digit() || b == b'+');
         let is_hash = word.len() == 64 && word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if word.len() < LONGEST || is_path || is_hash {
+        if word.len() < MAX_LENGTH || is_path || is_hash {
             out.push_str(word);
         } else {
             out.extend(std::iter::repeat_n(MASK, word.len()));

@@ -2,7 +2,7 @@
 
 use crate::support::expand;
 use git2::{ObjectType, Oid, Repository, Signature, Time, TreeWalkMode};
-use keyspill::finding::history::MOST_COMMITS;
+use keyspill::finding::history::MAX_COMMITS;
 use keyspill::finding::object::ObjectKind;
 use keyspill::internals::detect::Detector;
 use keyspill::internals::rule::RuleSet;
@@ -145,11 +145,11 @@ fn assert_same(dir: &Path) {
         let expected = &plain[place];
         assert_eq!(at_head, &expected.2, "{place:?}");
         // If there are many commits, only the first are listed.
-        if expected.0.len() <= MOST_COMMITS {
+        if expected.0.len() <= MAX_COMMITS {
             assert_eq!(introduced, &expected.0, "{place:?}");
         }
         assert_eq!(removed.is_empty(), expected.1.is_empty(), "{place:?}");
-        if expected.1.len() > MOST_COMMITS {
+        if expected.1.len() > MAX_COMMITS {
             continue;
         }
         assert!(

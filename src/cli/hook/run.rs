@@ -17,7 +17,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Maximum size that is read of a commit message, in bytes.
-const MOST_MESSAGE: u64 = 64 << 20;
+const MAX_MESSAGE: u64 = 64 << 20;
 
 /// The end of the line below which `git commit -v` shows the diff, which is not part of the message.
 const SCISSORS: &str = " ------------------------ >8 ------------------------";
@@ -117,7 +117,7 @@ fn if_new(pushed: Pushed, scan: &mut Scan) {
 /// The message that `git commit` will record, as far as that can be determined. `mark` starts a comment.
 fn message(file: &Path, mark: &str) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
-    let open = crate::file::open(file).and_then(|file| file.take(MOST_MESSAGE).read_to_end(&mut text));
+    let open = crate::file::open(file).and_then(|file| file.take(MAX_MESSAGE).read_to_end(&mut text));
     open.with_context(|| format!("cannot read the commit message in {}", file.display()))?;
     text.truncate(end_of_message(&text, mark));
     Ok(text)

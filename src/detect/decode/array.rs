@@ -21,7 +21,7 @@ pub const ANCHORS: [&str; 12] = [
 ];
 
 /// Minimum length of a list that is decoded: a shorter one contains neither an id nor a secret.
-const SHORTEST: usize = 16;
+const MIN_LENGTH: usize = 16;
 
 /// How far to each side of an anchor text is decoded, in bytes: a list of 40 characters may take six bytes for each,
 /// and a second list may be some lines away.
@@ -49,7 +49,7 @@ impl ArrayText {
             return None;
         }
         // A list left as it is would be matched again in the decoded text.
-        if list(raw, anchor).len() < SHORTEST {
+        if list(raw, anchor).len() < MIN_LENGTH {
             return None;
         }
         let (start, end) = (anchor.saturating_sub(REACH), raw.len().min(anchor + REACH));
@@ -63,7 +63,7 @@ impl ArrayText {
                 vec![]
             };
             match elements.last() {
-                Some(end) if elements.len() >= SHORTEST => {
+                Some(end) if elements.len() >= MIN_LENGTH => {
                     decoded.text.extend(elements.iter().map(|element| element.byte));
                     decoded.positions.extend(elements.iter().map(|element| element.start));
                     at = end.end;

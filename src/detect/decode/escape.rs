@@ -15,7 +15,7 @@ pub struct Escaped {
 }
 
 /// Length of a secret with the `3D` of quoted-printable before it.
-const LONGEST: usize = SECRET_LEN + 2;
+const MAX_LENGTH: usize = SECRET_LEN + 2;
 
 /// Every [`Escaped`] that starts within `range` of `text`.
 pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
@@ -47,13 +47,13 @@ pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
         match unit {
             Some(Unit { meaning: Meaning::Character(character), length }) if is_base64(character) => {
                 // A longer value is not a secret; it only matters that it stays longer.
-                if value.len() <= LONGEST {
+                if value.len() <= MAX_LENGTH {
                     value.push(char::from(character));
                 }
                 escapes += usize::from(length > 1);
                 at += length;
                 // Already too long, and what follows belongs to another range.
-                if value.len() > LONGEST && at >= range.end {
+                if value.len() > MAX_LENGTH && at >= range.end {
                     return found;
                 }
             }
@@ -63,7 +63,7 @@ pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
             }
             separator => {
                 // Quoted-printable's `=`; only if the rest is a secret, since `=` also precedes secrets.
-                if value.len() == LONGEST && value.starts_with("3D") && text[..start].ends_with(b"=") {
+                if value.len() == MAX_LENGTH && value.starts_with("3D") && text[..start].ends_with(b"=") {
                     value.drain(..2);
                     start += 2;
                 }
@@ -109,7 +109,7 @@ fn unit(text: &[u8]) -> Option<Unit> {
         }
         [b'\\', ..] => {
             // In a string within a string, backslashes are escaped too.
-            let slashes = text.iter().take(MOST_BACKSLASHES).take_while(|&&b| b == b'\\').count();
+            let slashes = text.iter().take(MAX_BACKSLASHES).take_while(|&&b| b == b'\\').count();
             let Unit { meaning, length } = after_backslash(&text[slashes..])?;
             Some(Unit { meaning, length: slashes + length })
         }
@@ -131,7 +131,7 @@ fn unit(text: &[u8]) -> Option<Unit> {
     }
 }
 
-const MOST_BACKSLASHES: usize = 8;
+const MAX_BACKSLASHES: usize = 8;
 
 /// Invisible characters that web pages, chat and word processors insert: zero-width space, non-joiner and joiner, word
 /// joiner, soft hyphen.
@@ -154,7 +154,7 @@ pub fn cut_prefixes(invisible: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Maximum number of blanks that YAML drops where a line is folded.
-const MOST_INDENT: usize = 200;
+const MAX_INDENT: usize = 200;
 
 fn after_backslash(text: &[u8]) -> Option<Unit> {
     let character = |code, length| Some(Unit { meaning: Meaning::Character(code), length });
@@ -178,7 +178,7 @@ fn after_backslash(text: &[u8]) -> Option<Unit> {
 
 /// How many blanks are at the start of a line.
 fn indent(line: &[u8]) -> usize {
-    line.iter().take(MOST_INDENT).take_while(|b| matches!(b, b' ' | b'\t')).count()
+    line.iter().take(MAX_INDENT).take_while(|b| matches!(b, b' ' | b'\t')).count()
 }
 
 /// The character that an HTML entity without its `&` and `;` stands for.
@@ -231,7 +231,7 @@ pub fn unfold(text: &[u8], start: usize, length: usize) -> Option<(Vec<u8>, Rang
 }
 
 /// Maximum number of bytes, of letters and invisible characters, before a letter within a prefix.
-const MOST_BEFORE: usize = 12;
+const MAX_BEFORE: usize = 12;
 
 /// True if a key id's prefix starts at an offset, partly escaped or split.
 fn has_prefix(raw: &[u8], start: usize) -> bool {
@@ -262,7 +262,7 @@ impl EscapedText {
     /// Decodes the line around the escaped or split letter at offset `anchor`. `None` if a key id's prefix does not
     /// start there, or at one of the few letters before it.
     pub fn around(raw: &[u8], anchor: usize) -> Option<Self> {
-        let starts = (anchor.saturating_sub(MOST_BEFORE)..=anchor).rev();
+        let starts = (anchor.saturating_sub(MAX_BEFORE)..=anchor).rev();
         let anchor = starts
             .filter(|start| matches!(raw[*start], b'A' | b'%' | b'\\' | b'&' | b'='))
             .find(|start| has_prefix(raw, *start))?;

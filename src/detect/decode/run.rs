@@ -18,13 +18,13 @@ pub enum Packed {
 }
 
 /// Minimum length of a run that is examined: a shorter one contains no more than an id.
-const SHORTEST: usize = 45;
+const MIN_LENGTH: usize = 45;
 
 /// Number of base64 characters decoded to decide: of random ones, 2 in 10¹¹ contain base64.
 const TELLING: usize = 24;
 
 /// Length of a secret with a line end in base64.
-const LONGEST_SECRET: usize = 56;
+const MAX_SECRET: usize = 56;
 
 /// Number of digits decoded to decide: of random ones, 1 in 10,000 contain text.
 const TELLING_DIGITS: usize = 24;
@@ -33,7 +33,7 @@ impl Packed {
     /// What the maximal run may contain, and where that starts.
     pub fn of(text: &[u8], run: &Range<usize>) -> Option<(Self, usize)> {
         // Most runs are hashes of a length below this.
-        if run.len() < SHORTEST {
+        if run.len() < MIN_LENGTH {
             return None;
         }
         let mut start = run.start + escape::tail_of_escape(text, run.start);
@@ -53,7 +53,7 @@ impl Packed {
             return starts_text(&bytes).then_some((Self::Hex, start));
         }
         // If not longer, it may be a secret in base64, which is handled as such.
-        if run.len() <= LONGEST_SECRET {
+        if run.len() <= MAX_SECRET {
             return None;
         }
         // Four characters are three bytes; the first group rules most runs out.

@@ -6,7 +6,7 @@ use std::ops::Range;
 const REACH: usize = 64 << 10;
 
 /// Minimum length of a line, in characters, that may continue on the next line.
-const SHORTEST_WRAP: usize = 20;
+const MIN_WRAP: usize = 20;
 
 /// The characters around an anchor, as contiguous stretches.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ fn before(raw: &[u8], anchor: usize, alphabet: &Alphabet) -> Vec<Range<usize>> {
         let reach = end - end.min(REACH - length);
         let run = raw[reach..end].iter().rev().take_while(|&&b| alphabet[usize::from(b)]).count();
         // The first line of a block often follows a name; the anchor's own line may be cut by the anchor.
-        if !stretches.is_empty() && run < SHORTEST_WRAP {
+        if !stretches.is_empty() && run < MIN_WRAP {
             return stretches;
         }
         stretches.push(end - run..end);
@@ -111,11 +111,7 @@ fn after(raw: &[u8], anchor: usize, alphabet: &Alphabet) -> Vec<Range<usize>> {
         stretches.push(start..end);
         length += run;
         let blank = raw.len() - raw[end..].trim_ascii_start().len();
-        if length >= REACH
-            || blank == raw.len()
-            || run < SHORTEST_WRAP && !is_first
-            || !is_one_line_end(&raw[end..blank])
-        {
+        if length >= REACH || blank == raw.len() || run < MIN_WRAP && !is_first || !is_one_line_end(&raw[end..blank]) {
             return stretches;
         }
         start = blank;

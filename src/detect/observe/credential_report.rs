@@ -40,7 +40,7 @@ pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
     let columns = header.iter().enumerate().map(|(n, name)| (name.trim_ascii().to_ascii_lowercase(), n)).collect();
     let mut seen = Vec::new();
     let mut record = ByteRecord::new();
-    while reader.read_byte_record(&mut record).unwrap_or(false) && seen.len() < super::MOST {
+    while reader.read_byte_record(&mut record).unwrap_or(false) && seen.len() < super::MAX_COUNT {
         let at = start + record.position().map_or(0, |position| position.byte() as usize);
         let user = User { columns: &columns, record: &record, now: made.or(around.now) };
         if let Some(arn) = user.arn() {

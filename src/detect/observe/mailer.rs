@@ -18,11 +18,11 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 /// Maximum length read of one call or statement, in bytes.
-const LONGEST: usize = 8 << 10;
+const MAX_LENGTH: usize = 8 << 10;
 /// How far before a call the statements that set its variables are searched for, in bytes.
 const REACH: usize = 16 << 10;
 /// Maximum number of calls examined in one text.
-const MOST_CALLS: usize = 1000;
+const MAX_CALLS: usize = 1000;
 
 /// Functions that send mail or chat messages, in any language.
 static CALL: LazyLock<Regex> = LazyLock::new(|| {
@@ -111,7 +111,7 @@ pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
     }
     let text = Source { text, secrets: around.secrets };
     let mut seen = Vec::new();
-    let mut left = MOST_CALLS;
+    let mut left = MAX_CALLS;
     for line in lines {
         let bytes = &text.text[line.clone()];
         let in_text = |found: regex::bytes::Match| found.start() + line.start..found.end() + line.start;
@@ -474,7 +474,7 @@ impl Source<'_> {
 
     fn line_start(self, at: usize) -> usize {
         // Bounded: a minified file is one line.
-        let from = at.saturating_sub(LONGEST);
+        let from = at.saturating_sub(MAX_LENGTH);
         memchr::memrchr(b'\n', &self.text[from..at]).map_or(from, |newline| from + newline + 1)
     }
 
@@ -490,7 +490,7 @@ impl Source<'_> {
 
     /// The first offset from `start` at which `is_end` is true of the number of open brackets and the byte.
     fn balanced(self, start: usize, is_end: impl Fn(i32, u8) -> bool) -> usize {
-        let most = self.text.len().min(start + LONGEST);
+        let most = self.text.len().min(start + MAX_LENGTH);
         let mut depth = 0;
         let mut at = start;
         while at < most {
@@ -522,7 +522,7 @@ impl Source<'_> {
             return Some(at + 3 + memmem::find(&self.text[at + 3..], &triple)? + 3);
         }
         let mut escaped = false;
-        for (n, &b) in self.text[at + 1..].iter().enumerate().take(LONGEST) {
+        for (n, &b) in self.text[at + 1..].iter().enumerate().take(MAX_LENGTH) {
             match b {
                 _ if escaped => escaped = false,
                 b'\\' => escaped = true,
@@ -548,7 +548,7 @@ impl Source<'_> {
             }
             start = above;
         }
-        let most = self.text.len().min(at + LONGEST);
+        let most = self.text.len().min(at + MAX_LENGTH);
         let mut end = at;
         loop {
             end = memchr::memchr(b'\n', &self.text[end..most]).map_or(most, |newline| end + newline);
@@ -581,7 +581,7 @@ impl Source<'_> {
         let Some(word) = START.captures(&self.text[line.clone()]).and_then(|captures| captures.get(1)) else {
             return line.end;
         };
-        let rest = &self.text[line.end..self.text.len().min(line.end + LONGEST)];
+        let rest = &self.text[line.end..self.text.len().min(line.end + MAX_LENGTH)];
         let mut at = 0;
         for text in rest.split_inclusive(|&b| b == b'\n') {
             at += text.len();

@@ -40,7 +40,7 @@ pub struct Surroundings<'a> {
 }
 
 /// Maximum number of observations in one text.
-const MOST: usize = 10_000;
+const MAX_COUNT: usize = 10_000;
 
 /// What `observer` finds in `text`.
 pub fn observe(observer: Observer, text: &[u8], around: &Surroundings) -> Vec<Observation> {
@@ -49,7 +49,7 @@ pub fn observe(observer: Observer, text: &[u8], around: &Surroundings) -> Vec<Ob
         Observer::RootUse => root_use::observe(text),
         Observer::Mailer => mailer::observe(text, around),
     };
-    seen.truncate(MOST);
+    seen.truncate(MAX_COUNT);
     seen
 }
 

@@ -7,7 +7,7 @@ use crate::text::mask::hide_long_words;
 use std::ops::Range;
 
 /// Maximum length of a name, in characters.
-const LONGEST: usize = 100;
+const MAX_LENGTH: usize = 100;
 
 /// How far before a value the start of its row is searched for, in bytes.
 const MAX_ROW: usize = 8 << 10;
@@ -24,7 +24,7 @@ pub fn owners(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<Owner>> {
 
 /// A name with anything that may be a secret hidden.
 fn shown(name: &str) -> String {
-    hide_long_words(name.trim()).chars().take(LONGEST).collect()
+    hide_long_words(name.trim()).chars().take(MAX_LENGTH).collect()
 }
 
 fn named(name: &str) -> Option<Owner> {

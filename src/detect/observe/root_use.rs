@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 const NO_ACCOUNT: &str = "000000000000";
 
 /// Maximum number of records read.
-const MOST_RECORDS: usize = 100_000;
+const MAX_RECORDS: usize = 100_000;
 
 pub(super) fn observe(text: &[u8]) -> Vec<Observation> {
     let mut seen = Vec::new();
@@ -57,7 +57,7 @@ struct Calls {
 ///
 /// Source: <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>.
 fn recorded_calls(text: &[u8]) -> Vec<Observation> {
-    let places: Vec<usize> = memchr::memmem::find_iter(text, b"\"Root\"").take(MOST_RECORDS).collect();
+    let places: Vec<usize> = memchr::memmem::find_iter(text, b"\"Root\"").take(MAX_RECORDS).collect();
     let mut calls: BTreeMap<Option<AccountId>, Calls> = BTreeMap::new();
     json::around(text, &places, &mut |number, around| {
         let at = places[number];
@@ -135,7 +135,7 @@ fn answers(text: &[u8]) -> Vec<Observation> {
         return vec![];
     }
     let mut seen = Vec::new();
-    for captures in JSON.captures_iter(text).chain(TEXT.captures_iter(text)).take(super::MOST) {
+    for captures in JSON.captures_iter(text).chain(TEXT.captures_iter(text)).take(super::MAX_COUNT) {
         let digits = |name| std::str::from_utf8(&captures[name]).unwrap_or_default();
         let account = account_of(digits("account"));
         if account.is_some() && digits("account") == digits("user") && digits("account") == digits("owner") {
@@ -159,7 +159,7 @@ fn profiles(text: &[u8]) -> Vec<Observation> {
         return vec![];
     }
     let mut seen = Vec::new();
-    for captures in DEVICE.captures_iter(text).take(super::MOST) {
+    for captures in DEVICE.captures_iter(text).take(super::MAX_COUNT) {
         let Some(serial) = captures.get(1) else { continue };
         let section = ini::section(text, serial.start());
         // If the key is there, it is judged itself.
@@ -194,14 +194,14 @@ fn scripts(text: &[u8]) -> Vec<Observation> {
     let mut seen = Vec::new();
     let has = |words: &[u8]| memchr::memmem::find(text, words).is_some();
     if has(b"AWS_ROOT_") || has(b"ROOT_AWS_ACCESS_KEY") {
-        for found in KEY.captures_iter(text).filter_map(|captures| captures.get(1)).take(super::MOST) {
+        for found in KEY.captures_iter(text).filter_map(|captures| captures.get(1)).take(super::MAX_COUNT) {
             let name = String::from_utf8_lossy(found.as_bytes()).into_owned();
             let note = format!("Commands run with the root user's access key, taken from {name}.");
             seen.push(usage(name, found.range(), None, note));
         }
     }
     if has(b"rofile root") || has(b"rofile=root") || has(b"PROFILE=") {
-        for found in PROFILE.captures_iter(text).filter_map(|captures| captures.get(1)).take(super::MOST) {
+        for found in PROFILE.captures_iter(text).filter_map(|captures| captures.get(1)).take(super::MAX_COUNT) {
             let note = "Commands run with a profile named root.".to_owned();
             let weak = usage("profile root".to_owned(), found.range(), None, note);
             seen.push(Observation { severity: Some(Severity::Note), ..weak });

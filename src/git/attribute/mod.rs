@@ -26,10 +26,10 @@ use trees::{Name, Trees};
 
 /// Maximum number of places in history. Only a malicious repository has more: one in which a few trees contain each
 /// other so often that they describe billions of files.
-const MOST_PLACES: usize = 100_000;
+const MAX_PLACES: usize = 100_000;
 
 /// Maximum number of ref names kept for each place; all refs are counted.
-pub const MOST_REFS: usize = 10;
+pub const MAX_REFS: usize = 10;
 
 /// Number of something that blobs may contain: a leaked key.
 pub type ItemId = u32;
@@ -63,7 +63,7 @@ pub struct Presence {
     pub removed: Vec<CommitId>,
     /// True if a shallow clone ends at one of `introduced`, so that it may be older.
     pub is_cut: bool,
-    /// Refs that contain it, by position in the given list; at most [`MOST_REFS`].
+    /// Refs that contain it, by position in the given list; at most [`MAX_REFS`].
     pub refs: Vec<u32>,
     /// Number of refs that contain it.
     pub ref_count: usize,
@@ -137,8 +137,8 @@ pub fn peel(oid: Oid, tags: &BTreeMap<Oid, Oid>) -> Oid {
 /// An object and, if it is a tag, its target, and so on.
 pub fn tag_chain(oid: Oid, tags: &BTreeMap<Oid, Oid>) -> impl Iterator<Item = Oid> {
     // A circular chain of tags takes a forged index.
-    const MOST_TAGS: usize = 64;
-    std::iter::successors(Some(oid), |oid| tags.get(oid).copied()).take(MOST_TAGS)
+    const MAX_TAGS: usize = 64;
+    std::iter::successors(Some(oid), |oid| tags.get(oid).copied()).take(MAX_TAGS)
 }
 
 fn interest(name: &str) -> u8 {
@@ -308,7 +308,7 @@ impl Ledger<'_> {
             if old == new {
                 continue;
             }
-            if self.places.len() + changes.len() + open.len() > MOST_PLACES {
+            if self.places.len() + changes.len() + open.len() > MAX_PLACES {
                 self.is_cut = true;
                 break;
             }
@@ -346,9 +346,9 @@ impl Ledger<'_> {
                     let entries = self.place((item, change.path));
                     entries.ref_count += numbers.len();
                     entries.at_ref = entries.at_ref.max(change.new);
-                    entries.refs.extend(numbers.iter().take(MOST_REFS));
+                    entries.refs.extend(numbers.iter().take(MAX_REFS));
                     entries.refs.sort_unstable();
-                    entries.refs.truncate(MOST_REFS);
+                    entries.refs.truncate(MAX_REFS);
                     if is_head {
                         entries.at_head = change.new;
                     }

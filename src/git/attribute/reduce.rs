@@ -2,7 +2,7 @@
 //! are few distinct ones, and comparing two versions of a whole repository means comparing two numbers.
 
 use super::trees::{Chunk, Link, Name, Trees};
-use crate::git::object::MOST_DEPTH;
+use crate::git::object::MAX_DEPTH;
 use crate::git::odb::Node;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// Maximum number of links leading to wanted blobs, over all versions of all directories. Large real repositories have
 /// a few hundred thousand; each takes 8 bytes.
-const MOST_LINKS: usize = 16 << 20;
+const MAX_LINKS: usize = 16 << 20;
 
 /// Number of a reduced tree.
 pub type TreeId = u32;
@@ -107,7 +107,7 @@ impl NodeSet {
 fn mark(trees: &Trees, nodes: usize, wanted: &[Node]) -> (NodeSet, bool) {
     let mut marked = NodeSet::new(nodes);
     wanted.iter().for_each(|node| marked.insert(*node));
-    for _ in 0..MOST_DEPTH {
+    for _ in 0..MAX_DEPTH {
         let level: Vec<Vec<Node>> = trees.chunks.par_iter().map(|chunk| leading_to(chunk, &marked)).collect();
         if level.iter().all(Vec::is_empty) {
             return (marked, false);
@@ -148,7 +148,7 @@ impl MarkedLinks {
         let parts: Vec<_> = trees.chunks.par_iter().map(|chunk| ChunkLinks::new(chunk, marked)).collect();
         for (chunk, part) in trees.chunks.iter().zip(parts) {
             links.is_cut |= part.is_cut;
-            if links.all.len() + part.all.len() > MOST_LINKS {
+            if links.all.len() + part.all.len() > MAX_LINKS {
                 links.is_cut = true;
                 break;
             }
@@ -194,7 +194,7 @@ impl ChunkLinks {
     /// Adds a changed copy of a list. All lists are sorted, and the removed links are in the original.
     fn changed(&mut self, (from, to): (u32, u32), added: Vec<Link>, mut removed: &[Link]) -> (u32, u32) {
         let start = self.all.len();
-        if start + (to - from) as usize + added.len() > MOST_LINKS {
+        if start + (to - from) as usize + added.len() > MAX_LINKS {
             self.is_cut = true;
             return (0, 0);
         }

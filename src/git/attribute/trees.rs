@@ -6,7 +6,7 @@
 use crate::finding::object::ObjectKind;
 use crate::finding::object::Oid;
 use crate::git::history::{Counter, History};
-use crate::git::object::{MOST_TREE, Mode, TreeEntry};
+use crate::git::object::{MAX_TREE, Mode, TreeEntry};
 use crate::git::odb::{Node, Odb};
 use crate::git::pack::Damage;
 use crate::git::pack::delta::Copied;
@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 /// Minimum length of a tree entry, in bytes: mode, space, name, NUL, object id.
-const LEAST_ENTRY: usize = 5 + 1 + 1 + 1 + Oid::LENGTH;
+const MIN_ENTRY: usize = 5 + 1 + 1 + 1 + Oid::LENGTH;
 
 /// Target of an entry that is of no interest.
 const NOWHERE: Node = Node::MAX;
@@ -119,7 +119,7 @@ impl Trees {
             kept: Vec::new(),
             counter: Counter::new(history.progress()),
         };
-        history.visit(&[ObjectKind::Tree], MOST_TREE, reader, |mut reader| {
+        history.visit(&[ObjectKind::Tree], MAX_TREE, reader, |mut reader| {
             reader.close_chunk();
             let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
             all.chunks.append(&mut reader.trees.chunks);
@@ -334,7 +334,7 @@ impl Reader<'_> {
 
 impl Visitor for Reader<'_> {
     type State = Read;
-    const LEAST_SHARED: usize = LEAST_ENTRY;
+    const MIN_SHARED: usize = MIN_ENTRY;
 
     fn whole(&mut self, visit: Visit) -> Read {
         if self.chunk.links.len() > Chunk::FULL {

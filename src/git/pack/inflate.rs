@@ -5,7 +5,7 @@ use sirocco::Format;
 use sirocco::inflate::{Decoder, Error};
 
 /// Maximum number of bytes that zlib can make of one: 258 of 2 bits.
-const MOST_RATIO: u64 = 1032;
+const MAX_RATIO: u64 = 1032;
 
 /// Inflates one stream after another, without allocating.
 pub struct Inflater(Decoder);
@@ -46,7 +46,7 @@ impl Inflater {
 
 /// True if `compressed` bytes can inflate to `size` bytes. Checked before memory is allocated.
 pub fn is_possible(size: u64, compressed: usize) -> bool {
-    size <= (compressed as u64).saturating_mul(MOST_RATIO).saturating_add(MOST_RATIO)
+    size <= (compressed as u64).saturating_mul(MAX_RATIO).saturating_add(MAX_RATIO)
 }
 
 impl Default for Inflater {

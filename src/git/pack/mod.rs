@@ -80,7 +80,7 @@ pub struct Pack {
 const HEADER_LENGTH: usize = 12;
 
 /// Maximum length of a chain of deltas. git's have up to 50, 250 when asked for the smallest pack, and at most 4095.
-const MOST_DELTAS: usize = 5000;
+const MAX_DELTAS: usize = 5000;
 
 impl Pack {
     /// Opens the pack that belongs to an index.
@@ -142,7 +142,7 @@ impl Pack {
                 Content::OffsetDelta(distance) => offset.checked_sub(distance).ok_or(Damage::Base)?,
                 Content::RefDelta(base) => self.index.offset(self.index.find(&base).ok_or(Damage::Base)?),
             };
-            if deltas.len() == MOST_DELTAS {
+            if deltas.len() == MAX_DELTAS {
                 return Err(Damage::Endless);
             }
             deltas.push((header, bytes));

@@ -10,11 +10,11 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Maximum total size of unused buffers that are kept for reuse, in bytes.
-const MOST_KEPT: usize = 8 << 20;
+const MAX_KEPT: usize = 8 << 20;
 
 /// No real pack expands to more than this many times its own length (large public repositories: at most 40). Every pack
 /// may expand to `ALWAYS_UNFOLDED` bytes.
-const MOST_UNFOLDING: u64 = 2000;
+const MAX_UNFOLDING: u64 = 2000;
 const ALWAYS_UNFOLDED: u64 = 8 << 30;
 
 /// Receives the objects of a pack; each thread has its own visitor.
@@ -23,7 +23,7 @@ pub trait Visitor {
     type State;
 
     /// Minimum length in bytes of the shared parts of an object and its base that are passed on.
-    const LEAST_SHARED: usize;
+    const MIN_SHARED: usize;
 
     /// Receives a whole object.
     fn whole(&mut self, visit: Visit) -> Self::State;
@@ -81,7 +81,7 @@ impl<'a> Walk<'a> {
     }
 
     fn budget(&self) -> u64 {
-        self.pack.end().saturating_mul(MOST_UNFOLDING).max(ALWAYS_UNFOLDED)
+        self.pack.end().saturating_mul(MAX_UNFOLDING).max(ALWAYS_UNFOLDED)
     }
 }
 
@@ -122,7 +122,7 @@ impl<S> Worker<'_, S> {
             let is_last = frame.next == children.len();
             // The frame is taken off the stack while the child is made, since both need the worker.
             let Some(frame) = self.stack.pop() else { break };
-            let made = self.derived(child, &frame.object, V::LEAST_SHARED);
+            let made = self.derived(child, &frame.object, V::MIN_SHARED);
             let made = made.map(|object| {
                 let visit = Visit { position: forest.position(child), kind: root.kind, bytes: &object };
                 let state = visitor.derived(visit, &frame.state, &self.shared);
@@ -244,14 +244,14 @@ impl Pool {
         self.size -= buffer.place.len();
         if buffer.place.len() < length {
             // Fresh memory is zeroed already, and growing the buffer would copy content that is not needed.
-            buffer.place = vec![0; if length < MOST_KEPT { length.next_power_of_two() } else { length }];
+            buffer.place = vec![0; if length < MAX_KEPT { length.next_power_of_two() } else { length }];
         }
         buffer.length = length;
         buffer
     }
 
     fn give(&mut self, buffer: Buffer) {
-        if self.size + buffer.place.len() <= MOST_KEPT {
+        if self.size + buffer.place.len() <= MAX_KEPT {
             self.size += buffer.place.len();
             self.buffers.push(buffer);
         }

@@ -17,7 +17,7 @@ const KEPT_AFTER: usize = 40;
 const KEPT_OF_VALUE: usize = 120;
 
 /// Maximum distance between an id and its secret, in lines, at which the lines between are shown.
-const MOST_LINES_BETWEEN: u32 = 6;
+const MAX_LINES_BETWEEN: u32 = 6;
 
 /// A value to mark: its raw bytes, and whether it is a secret.
 type Marked = (Range<usize>, bool);
@@ -91,7 +91,7 @@ impl<'a> Excerpts<'a> {
     /// The lines between two values.
     fn between(&self, first: &Range<usize>, second: &Range<usize>) -> Vec<Excerpt> {
         let (from, to) = (self.locations.of(first).start_line, self.locations.of(second).start_line);
-        if to.saturating_sub(from) > MOST_LINES_BETWEEN {
+        if to.saturating_sub(from) > MAX_LINES_BETWEEN {
             return Vec::new();
         }
         let mut start = first.end;

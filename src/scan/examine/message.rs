@@ -82,6 +82,6 @@ fn read_table(path: &Path) -> Option<Vec<u8>> {
     // A symbolic link may point anywhere.
     path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
     let mut bytes = Vec::new();
-    file::open(path).ok()?.take(slack::MOST_TABLE).read_to_end(&mut bytes).ok()?;
+    file::open(path).ok()?.take(slack::MAX_TABLE).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }

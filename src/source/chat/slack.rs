@@ -8,7 +8,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// The maximum number of bytes read of a table of users or channels.
-pub const MOST_TABLE: u64 = 16 << 20;
+pub const MAX_TABLE: u64 = 16 << 20;
 
 /// The maximum number of rows kept of a table; further users and conversations go by their ids.
 const MAX_ROWS: usize = 100_000;

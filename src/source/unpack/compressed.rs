@@ -7,11 +7,11 @@ use crate::source::SkipCause;
 use std::io::{self, BufRead, Read};
 
 /// The maximum memory for unpacking a file, in bytes: more than the largest preset of xz needs.
-pub(super) const MOST_MEMORY: u64 = 128 << 20;
+pub(super) const MAX_MEMORY: u64 = 128 << 20;
 
 /// The minimum average number of bytes produced by each bzip2 stream, after the first [`SMALL_STREAMS`]: each one
 /// allocates megabytes.
-const LEAST_OF_STREAM: u64 = 16 << 10;
+const MIN_OF_STREAM: u64 = 16 << 10;
 const SMALL_STREAMS: u64 = 1000;
 
 /// An empty bzip2 stream after its first four bytes: the end marker and the checksum of no data.
@@ -38,13 +38,13 @@ pub(super) fn open(unpacker: &Unpacker, format: Format, place: &Place, content: 
             }
         }
         Format::Xz => {
-            let memory = u32::try_from(MOST_MEMORY >> 10).unwrap_or(u32::MAX);
+            let memory = u32::try_from(MAX_MEMORY >> 10).unwrap_or(u32::MAX);
             let decoder = lzma_rust2::XzReader::new_mem_limit(source, true, memory);
             unpacker.unpacked(place, name, &mut budget.meter(decoder))
         }
         _ => {
             let mut decoder = zstd::Decoder::with_buffer(&mut source).map_err(damaged)?;
-            decoder.window_log_max(MOST_MEMORY.ilog2()).map_err(damaged)?;
+            decoder.window_log_max(MAX_MEMORY.ilog2()).map_err(damaged)?;
             unpacker.unpacked(place, name, &mut budget.meter(decoder))
         }
     }
@@ -168,7 +168,7 @@ impl<'a> Members<'a> {
                 self.source = Some(source);
                 return Ok(false);
             }
-            if self.count > SMALL_STREAMS + self.read / LEAST_OF_STREAM {
+            if self.count > SMALL_STREAMS + self.read / MIN_OF_STREAM {
                 return Err(Reason("it is made of too many small streams").into());
             }
             self.decoder = Some(Decoder::Bzip2(bzip2::bufread::BzDecoder::new(source)));

@@ -37,7 +37,7 @@ const WITHIN: [&str; 19] = [
 const LOOKS: [&str; 2] = ["rPr", "rPh"];
 
 /// The minimum length of attribute values that are emitted.
-const SHORTEST_ATTRIBUTE: usize = 16;
+const MIN_ATTRIBUTE: usize = 16;
 
 /// True for XML of an office document: by its name or, as the name may be damaged or different, by the namespaces that
 /// its first element declares.
@@ -117,7 +117,7 @@ fn separate(name: &str, is_end: bool, text: &mut String) {
 
 fn note_attributes(element: &BytesStart, attributes: &mut String) {
     for attribute in element.attributes().with_checks(false).flatten() {
-        if attribute.value.len() >= SHORTEST_ATTRIBUTE && !attribute.key.as_ref().starts_with("xmlns") {
+        if attribute.value.len() >= MIN_ATTRIBUTE && !attribute.key.as_ref().starts_with("xmlns") {
             attributes.push_str(&format!("{}={}\n", attribute.key.as_ref(), attribute.value));
         }
     }

@@ -1,6 +1,6 @@
 //! 7z archives.
 
-use super::compressed::MOST_MEMORY;
+use super::compressed::MAX_MEMORY;
 use super::{Content, Place, Unpacker};
 use crate::source::SkipCause;
 use sevenz_rust2::{Archive, ArchiveReader, Error, Password};
@@ -20,7 +20,7 @@ pub(super) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
         }
         _ => budget.damaged("it is not a valid 7z archive"),
     };
-    let memory = usize::try_from(MOST_MEMORY >> 10).unwrap_or(usize::MAX);
+    let memory = usize::try_from(MAX_MEMORY >> 10).unwrap_or(usize::MAX);
     let source = content.seekable(unpacker)?;
     let mut archive = ArchiveReader::new_with_memory_limit(source, Password::empty(), memory).map_err(cause)?;
     archive.set_thread_count(1);

@@ -9,7 +9,7 @@ use std::io::{Read, Result as IoResult};
 const BLOCK: usize = 512;
 
 /// The maximum size of an entry's name or attributes, in bytes: the library reads them into memory whatever their size.
-const LONGEST_NAME: u64 = 1 << 20;
+const MAX_NAME: u64 = 1 << 20;
 
 /// Emits the files in a tar archive. Links and devices have no content.
 ///
@@ -139,7 +139,7 @@ fn check_block(block: &[u8]) -> IoResult<()> {
     let mut header = ::tar::Header::new_old();
     header.as_mut_bytes().copy_from_slice(block);
     match header.entry_size() {
-        Ok(size) if size > LONGEST_NAME => Err(Reason("a name or list of attributes is too long").into()),
+        Ok(size) if size > MAX_NAME => Err(Reason("a name or list of attributes is too long").into()),
         _ => Ok(()),
     }
 }

@@ -249,7 +249,7 @@ fn slack_export<R: Read + Seek>(unpacker: &Unpacker, archive: &mut ZipArchive<R>
     Some(chat::slack::Export::read(|name| {
         let file = archive.by_name(name).ok()?;
         let mut bytes = Vec::new();
-        unpacker.budget().meter(file).take(chat::slack::MOST_TABLE).read_to_end(&mut bytes).ok()?;
+        unpacker.budget().meter(file).take(chat::slack::MAX_TABLE).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }))
 }

@@ -87,12 +87,12 @@ impl Properties {
 fn rich_text(packed: &[u8]) -> Option<Cow<'_, [u8]>> {
     const HEADER: usize = 16;
     /// Two bytes expand to at most seventeen.
-    const MOST_TIMES: usize = 9;
+    const MAX_TIMES: usize = 9;
     let header = packed.get(..HEADER)?;
     let size = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
     match &header[8..12] {
         b"MELA" => Some(Cow::Borrowed(&packed[HEADER..])),
-        b"LZFu" if size <= packed.len() * MOST_TIMES => {
+        b"LZFu" if size <= packed.len() * MAX_TIMES => {
             let unpacked = guarded(|| compressed_rtf::decompress_rtf(packed));
             Some(Cow::Owned(unpacked?.ok()?.into_bytes()))
         }

@@ -13,19 +13,19 @@ use std::io::{BufRead, BufReader, Read};
 const BATCH: usize = 8 << 20;
 
 /// The maximum number of messages to unpack before checking how much they expanded to.
-const MOST_IN_BATCH: usize = 64;
+const MAX_IN_BATCH: usize = 64;
 
 /// The archives in a mailbox may expand to this many times its size …
-const MOST_TIMES: u64 = 10;
+const MAX_TIMES: u64 = 10;
 
 /// … plus this many times the limit for a single message.
-const MOST_LIMITS: u64 = 4;
+const MAX_LIMITS: u64 = 4;
 
 /// Longer lines are read in parts of this many bytes.
 const PART: u64 = 64 << 10;
 
 /// The maximum length of a line that starts a message.
-const LONGEST_START: usize = 300;
+const MAX_START: usize = 300;
 
 /// The date that `git format-patch` always writes, whatever the commit's date. See
 /// <https://git-scm.com/docs/git-format-patch#_description>.
@@ -40,7 +40,7 @@ pub(crate) fn starts_message(line: &[u8]) -> bool {
         };
         line.windows(shape.len()).any(fits)
     };
-    line.len() <= LONGEST_START && line.starts_with(b"From ") && has(b" 00:00") && (has(b" 0000") || has(b" 00:00:00 "))
+    line.len() <= MAX_START && line.starts_with(b"From ") && has(b" 00:00") && (has(b" 0000") || has(b" 00:00:00 "))
 }
 
 /// True if the line starts a patch written by git.
@@ -73,7 +73,7 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
         let mut batch = Vec::new();
         let mut size = 0;
         let mut result = Ok(true);
-        while size < BATCH && batch.len() < MOST_IN_BATCH {
+        while size < BATCH && batch.len() < MAX_IN_BATCH {
             match reader.next(unpacker.size().bytes) {
                 Ok(Some(message)) => {
                     size += message.bytes.len();
@@ -98,7 +98,7 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, content: Content) -> Resu
             batch.iter().for_each(|message| hand_over(unpacker, place, message));
         }
         let limit = unpacker.budget().limits().bytes;
-        if unfolded > limit.most.saturating_mul(MOST_LIMITS).saturating_add(read.saturating_mul(MOST_TIMES)) {
+        if unfolded > limit.most.saturating_mul(MAX_LIMITS).saturating_add(read.saturating_mul(MAX_TIMES)) {
             let words =
                 "the archives in its messages expand to too much data; scan the rest of the mailbox separately".into();
             return Err(SkipCause::OverLimit { words, is_chosen: limit.is_chosen });

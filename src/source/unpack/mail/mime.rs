@@ -32,14 +32,14 @@ const OTHERS: [&str; 10] = [
 ];
 
 /// A message with more parts is not parsed: parts may be nested, and the parser recurses into them.
-const MOST_PARTS: usize = 2000;
+const MAX_PARTS: usize = 2000;
 
-/// True if a message has at most [`MOST_PARTS`] parts, counting those that state their type, as all but plain text do.
+/// True if a message has at most [`MAX_PARTS`] parts, counting those that state their type, as all but plain text do.
 fn has_few_parts(message: &[u8]) -> bool {
     const NAME: &[u8] = b"content-type";
     let names = memchr::memchr2_iter(b'C', b'c', message);
     let is_name = |at: &usize| message[*at..].get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME));
-    names.filter(is_name).nth(MOST_PARTS).is_none()
+    names.filter(is_name).nth(MAX_PARTS).is_none()
 }
 
 /// The number of bytes searched for two known fields: services put dozens of long fields before the familiar ones.
@@ -111,7 +111,7 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) {
 /// The same for a message that may only be a patch.
 pub(super) fn open_one(unpacker: &Unpacker, place: &Place, bytes: &[u8], is_patch: bool) {
     if !has_few_parts(bytes) {
-        let words = format!("a message has more than {MOST_PARTS} parts; its raw bytes were scanned");
+        let words = format!("a message has more than {MAX_PARTS} parts; its raw bytes were scanned");
         unpacker.skip(&place.path, SkipCause::OverLimit { words, is_chosen: false });
         return unpacker.leaf(place, bytes);
     }
