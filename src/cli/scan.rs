@@ -260,11 +260,11 @@ impl Args {
         let fail_on = self.fail_on.map_or(usual, FailOn::threshold);
         let detector = Detector::new(Arc::new(rules)).at(self.moment());
         let progress = Progress::default();
-        tell_what_is_in_force(&config, baseline.as_ref(), detector.rules(), fail_on);
+        log_settings(&config, baseline.as_ref(), detector.rules(), fail_on);
         let scan = self.scan(config, baseline);
         output::info(&format!("scanning {} ({:?})", list(&scan.roots), scan.scope));
         let report = progress::shown(&progress, !self.quiet, || scan.run(&detector, &progress));
-        tell(&report, &targets);
+        print_failures(&report, &targets);
         if scan.scope == Scope::Tree
             && report.coverage.files == 0
             && !self.quiet
@@ -485,7 +485,7 @@ impl Args {
 }
 
 /// Logs the settings that are in effect.
-fn tell_what_is_in_force(config: &Config, baseline: Option<&Baseline>, rules: &RuleSet, fail_on: Option<Severity>) {
+fn log_settings(config: &Config, baseline: Option<&Baseline>, rules: &RuleSet, fail_on: Option<Severity>) {
     let gate = fail_on
         .map_or("no finding fails the run".to_owned(), |severity| format!("failing on severity {severity} or higher"));
     output::info(&format!("{} rules; {gate}", rules.iter().len()));
@@ -503,7 +503,7 @@ fn list(paths: &[PathBuf]) -> String {
 }
 
 /// Prints failures to standard error if a person would not see them in the report.
-fn tell(report: &Report, targets: &[Target]) {
+fn print_failures(report: &Report, targets: &[Target]) {
     let is_seen = targets.contains(&Target { format: Format::Text, output: None }) && output::both_on_terminal();
     if !is_seen {
         for skip in report.coverage.failures() {

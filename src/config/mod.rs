@@ -73,11 +73,11 @@ pub struct Override {
 pub struct ConfigError {
     /// The file.
     pub file: PathBuf,
-    problem: Problem,
+    problem: ConfigProblem,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Problem {
+enum ConfigProblem {
     #[error("cannot be read: {}", describe(.0))]
     Read(#[from] std::io::Error),
     #[error("is not a valid configuration: {0}")]
@@ -126,7 +126,7 @@ impl Config {
 
     fn add(&mut self, file: &Path, rules: &RuleSet, root: Option<&Path>) -> Result<(), ConfigError> {
         let refused = |problem| ConfigError { file: file.to_owned(), problem };
-        let problem = |text: &str| Err(refused(Problem::Value(text.into())));
+        let problem = |text: &str| Err(refused(ConfigProblem::Value(text.into())));
         let absolute = file.canonicalize().map_err(|error| refused(error.into()))?;
         if root.is_some_and(|root| !absolute.starts_with(root)) {
             return problem(
@@ -137,7 +137,7 @@ impl Config {
         let written = parse(&text).map_err(refused)?;
         self.pending.push(absolute);
         if self.pending.len() > MAX_FILES {
-            return Err(refused(Problem::Value(format!("include: more than {MAX_FILES} files"))));
+            return Err(refused(ConfigProblem::Value(format!("include: more than {MAX_FILES} files"))));
         }
         let dir = file.parent().unwrap_or(Path::new("")).to_owned();
         // Patterns are relative to the directory of the file as named, even if it is a link.
@@ -147,7 +147,7 @@ impl Config {
             let path = dir.join(include);
             let failed = |error| {
                 let shown = hide_long_words(&include.display().to_string());
-                refused(Problem::Value(format!("include: {shown} cannot be read: {}", describe(&error))))
+                refused(ConfigProblem::Value(format!("include: {shown} cannot be read: {}", describe(&error))))
             };
             // Read each file only once; files may include each other.
             if !self.pending.contains(&path.canonicalize().map_err(failed)?) {
@@ -167,7 +167,7 @@ impl Config {
         file: &Path,
         dir: &Path,
         rules: &RuleSet,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), ConfigProblem> {
         known_rules("severity", written.severity.keys(), rules)?;
         let domains = written.org_domains.iter().enumerate().map(domain).collect::<Result<Vec<_>, _>>()?;
         self.org_domains.extend(domains);
@@ -262,8 +262,8 @@ fn find_above(path: &Path, name: &str, environment: &Environment) -> Option<Path
     Some(environment.shown(&file))
 }
 
-fn parse(text: &str) -> Result<ConfigFile, Problem> {
-    let table: toml::Table = toml::from_str(text).map_err(|error| Problem::Syntax(explain(text, &error)))?;
+fn parse(text: &str) -> Result<ConfigFile, ConfigProblem> {
+    let table: toml::Table = toml::from_str(text).map_err(|error| ConfigProblem::Syntax(explain(text, &error)))?;
     known_keys(&table, &KEYS, "")?;
     for (key, known) in [("allow", &ALLOW_KEYS[..]), ("override", &OVERRIDE_KEYS)] {
         for inner in
@@ -272,24 +272,28 @@ fn parse(text: &str) -> Result<ConfigFile, Problem> {
             known_keys(inner, known, &format!("{key}: "))?;
         }
     }
-    toml::from_str(text).map_err(|error| Problem::Syntax(explain(text, &error)))
+    toml::from_str(text).map_err(|error| ConfigProblem::Syntax(explain(text, &error)))
 }
 
-fn known_keys(table: &toml::Table, known: &[&str], place: &str) -> Result<(), Problem> {
+fn known_keys(table: &toml::Table, known: &[&str], place: &str) -> Result<(), ConfigProblem> {
     let Some(unknown) = table.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
     let distance = |known: &&&str| strsim::damerau_levenshtein(known, unknown);
     let nearest = known.iter().min_by_key(distance).filter(|known| distance(known) <= 4);
     let hint = nearest
         .map_or_else(|| format!("known keys are {}", known.join(", ")), |known| format!("did you mean `{known}`?"));
-    Err(Problem::Value(format!("{place}unknown key {}: {hint}", name_shown(unknown))))
+    Err(ConfigProblem::Value(format!("{place}unknown key {}: {hint}", name_shown(unknown))))
 }
 
-fn known_rules<'a>(key: &str, mut named: impl Iterator<Item = &'a String>, rules: &RuleSet) -> Result<(), Problem> {
+fn known_rules<'a>(
+    key: &str,
+    mut named: impl Iterator<Item = &'a String>,
+    rules: &RuleSet,
+) -> Result<(), ConfigProblem> {
     let Some(rule) = named.find(|rule| rules.get(rule).is_none()) else { return Ok(()) };
     let hint = rules
         .nearest(rule)
         .map_or_else(|| "see `keyspill rules list`".into(), |nearest| format!("did you mean `{nearest}`?"));
-    Err(Problem::Value(format!("{key}: there is no rule {}; {hint}", name_shown(rule))))
+    Err(ConfigProblem::Value(format!("{key}: there is no rule {}; {hint}", name_shown(rule))))
 }
 
 fn resolve_allow(
@@ -298,12 +302,12 @@ fn resolve_allow(
     file: &Path,
     dir: &Path,
     rules: &RuleSet,
-) -> Result<Allow, Problem> {
+) -> Result<Allow, ConfigProblem> {
     let line = text[..written.span().start].matches('\n').count() + 1;
     let AllowSyntax { paths, rules: named, fingerprints, accounts: numbers, reason, expires } = written.into_inner();
     if paths.is_empty() && named.is_empty() && fingerprints.is_empty() && numbers.is_empty() {
         let text = "allow: the entry would allow everything; add `paths`, `rules`, `fingerprints` or `accounts`";
-        return Err(Problem::Value(text.into()));
+        return Err(ConfigProblem::Value(text.into()));
     }
     known_rules("allow", named.iter(), rules)?;
     let fingerprint = |(number, text): (usize, &String)| {
@@ -313,7 +317,7 @@ fn resolve_allow(
     };
     let day = |text: String| {
         let words = || format!("line {line}: allow: expires is not a valid date; expected one such as 2026-12-31");
-        text.parse::<jiff::civil::Date>().map_err(|_| Problem::Value(words()))
+        text.parse::<jiff::civil::Date>().map_err(|_| ConfigProblem::Value(words()))
     };
     Ok(Allow {
         file: file.to_owned(),
@@ -327,16 +331,16 @@ fn resolve_allow(
     })
 }
 
-fn globs(key: &str, dir: &Path, patterns: &[String]) -> Result<Paths, Problem> {
-    Paths::new(dir, patterns).map_err(|error| Problem::Value(format!("{key}: {error}")))
+fn globs(key: &str, dir: &Path, patterns: &[String]) -> Result<Paths, ConfigProblem> {
+    Paths::new(dir, patterns).map_err(|error| ConfigProblem::Value(format!("{key}: {error}")))
 }
 
 /// The error for an invalid list entry, by its 0-based index. It does not quote the entry, which may be a secret.
-fn not_valid(key: &str, number: usize, expected: &str) -> Problem {
-    Problem::Value(format!("{key}: entry {} is not {expected}", number + 1))
+fn not_valid(key: &str, number: usize, expected: &str) -> ConfigProblem {
+    ConfigProblem::Value(format!("{key}: entry {} is not {expected}", number + 1))
 }
 
-fn domain((number, text): (usize, &String)) -> Result<String, Problem> {
+fn domain((number, text): (usize, &String)) -> Result<String, ConfigProblem> {
     let domain = text.trim_start_matches(['@', '.']).to_ascii_lowercase();
     let is_label = |label: &str| {
         !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-') && !label.starts_with('-')
@@ -347,7 +351,7 @@ fn domain((number, text): (usize, &String)) -> Result<String, Problem> {
     Err(not_valid("org_domains", number, "a valid domain; expected one such as `corp.example`"))
 }
 
-fn accounts(key: &str, texts: &[String]) -> Result<BTreeSet<AccountId>, Problem> {
+fn accounts(key: &str, texts: &[String]) -> Result<BTreeSet<AccountId>, ConfigProblem> {
     let account = |(number, text): (usize, &String)| {
         let digits = text.replace('-', "");
         let is_number = digits.len() == 12 && digits.bytes().all(|b| b.is_ascii_digit());

@@ -53,7 +53,7 @@ pub enum Account {
 
 impl Account {
     /// Reads an id: a 4-letter prefix and at least 9 characters of base32.
-    pub fn of_id(id: &str) -> Self {
+    pub fn from_id(id: &str) -> Self {
         let Some(digits) = id.as_bytes().get(4..13) else { return Self::Untold };
         let decoded = digits.iter().try_fold(0u64, |bits, &b| {
             let value = match b {
@@ -82,7 +82,7 @@ impl Account {
 
 /// Reads the account from a session token of the kind `IQoJb3JpZ2luX2Vj…`, or from a Bedrock key: both contain it in
 /// plain text, as 12 digits, the token after a length byte, the key after `-at-`.
-pub fn of_token(token: &str) -> Option<AccountId> {
+pub fn in_token(token: &str) -> Option<AccountId> {
     let body = token.strip_prefix("ABSK").unwrap_or(token);
     let length = body.bytes().take(2048).take_while(|&b| is_base64(b)).count();
     let whole = &body.as_bytes()[..length / 4 * 4];
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     fn account(id: &str) -> Option<String> {
-        Account::of_id(id).known().map(|id| id.to_string())
+        Account::from_id(id).known().map(|id| id.to_string())
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn canaries_are_known() {
         let id = ["AKIA", "SP2TPHJSQH3FJRUX"].concat();
-        assert!(Account::of_id(&id).known().is_some_and(AccountId::is_canary));
+        assert!(Account::from_id(&id).known().is_some_and(AccountId::is_canary));
         assert!(!AccountId(111_122_223_333).is_canary());
     }
 
@@ -177,9 +177,9 @@ mod tests {
         bytes.extend(b"xxxx*\x05\x08s\x10\x03\x1a\x0c111122223333\"\x0cabcdef");
         let token = data_encoding::BASE64.encode(&bytes);
         assert!(token.starts_with("IQoJb3JpZ2luX2Vj"));
-        assert_eq!(of_token(&token), AccountId::new(111_122_223_333));
+        assert_eq!(in_token(&token), AccountId::new(111_122_223_333));
         let key = data_encoding::BASE64.encode(b"BedrockAPIKey-dev1-at-111122223333:secretsecretsecret");
-        assert_eq!(of_token(&format!("ABSK{key}")), AccountId::new(111_122_223_333));
-        assert_eq!(of_token("ABSK"), None);
+        assert_eq!(in_token(&format!("ABSK{key}")), AccountId::new(111_122_223_333));
+        assert_eq!(in_token("ABSK"), None);
     }
 }

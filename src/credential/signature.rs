@@ -138,7 +138,7 @@ impl SignedRequest {
     /// A request with an `Authorization` header: as sent over the wire, or as a curl command.
     fn read_header(text: &[u8], id: &Range<usize>) -> Option<Self> {
         let on_the_wire = HttpRequest::on_the_wire(text, id).and_then(|request| request.signed());
-        on_the_wire.or_else(|| HttpRequest::of_curl(text, id)?.signed())
+        on_the_wire.or_else(|| HttpRequest::from_curl(text, id)?.signed())
     }
 }
 
@@ -175,7 +175,7 @@ impl HttpRequest {
 
     /// A command as written by people, Postman and browsers: `curl -X PUT -H 'NAME: VALUE' --data BODY URL`, on one or
     /// more lines. Source: [curl(1)](https://curl.se/docs/manpage.html).
-    fn of_curl(text: &[u8], id: &Range<usize>) -> Option<Self> {
+    fn from_curl(text: &[u8], id: &Range<usize>) -> Option<Self> {
         let from = id.start.saturating_sub(MAX_LENGTH);
         let start = from + memchr::memmem::rfind(&text[from..id.start], b"curl ")?;
         let rest = &text[start..text.len().min(id.end + MAX_LENGTH)];

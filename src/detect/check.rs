@@ -12,12 +12,12 @@ pub struct Failure {
     /// The rule's id.
     pub rule: String,
     /// What is wrong.
-    pub problem: Problem,
+    pub problem: ExampleProblem,
 }
 
 /// What can be wrong.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Problem {
+pub enum ExampleProblem {
     /// The rule does not match the positive with this 1-based number.
     Missed(usize),
     /// The rule matches the negative with this 1-based number.
@@ -30,9 +30,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "rule `{}`: ", self.rule)?;
         match self.problem {
-            Problem::Missed(n) => write!(f, "does not match its positive example {n}"),
-            Problem::FalseAlarm(n) => write!(f, "matches its negative example {n}"),
-            Problem::NoPositives => f.write_str("has no positive examples: add at least one text that it must match"),
+            ExampleProblem::Missed(n) => write!(f, "does not match its positive example {n}"),
+            ExampleProblem::FalseAlarm(n) => write!(f, "matches its negative example {n}"),
+            ExampleProblem::NoPositives => {
+                f.write_str("has no positive examples: add at least one text that it must match")
+            }
         }
     }
 }
@@ -57,10 +59,10 @@ fn check_rule(detector: &Detector, rule: &Rule) -> Vec<Failure> {
     let numbers = |examples: &[Example], found: bool| -> Vec<usize> {
         (1..).zip(examples).filter(|(_, example)| matches(example) == found).map(|(n, _)| n).collect()
     };
-    let missed = numbers(&rule.positives, false).into_iter().map(Problem::Missed);
-    let alarms = numbers(&rule.negatives, true).into_iter().map(Problem::FalseAlarm);
+    let missed = numbers(&rule.positives, false).into_iter().map(ExampleProblem::Missed);
+    let alarms = numbers(&rule.negatives, true).into_iter().map(ExampleProblem::FalseAlarm);
     let is_text_rule = !matches!(rule.matcher, Matcher::Finder(finder) if finder.is_of_findings());
-    let none = (is_text_rule && rule.positives.is_empty()).then_some(Problem::NoPositives);
+    let none = (is_text_rule && rule.positives.is_empty()).then_some(ExampleProblem::NoPositives);
     none.into_iter().chain(missed).chain(alarms).map(|problem| Failure { rule: rule.id.to_string(), problem }).collect()
 }
 

@@ -22,12 +22,12 @@ pub enum Context {
 
 /// The context of the value at `span` of `text`: words shortly before it on its line, on the line above if its own line
 /// only wraps the value (`<value>…</value>`), or the words "secret key" after it.
-pub fn of(text: &[u8], span: &Range<usize>) -> Context {
+pub fn around(text: &[u8], span: &Range<usize>) -> Context {
     let from = span.start.saturating_sub(REACH);
     // Bounded: a minified file is one line, and this runs for each of its values.
     let line_start = memchr::memrchr(b'\n', &text[from..span.start]).map(|newline| from + newline + 1);
     let before = &text[line_start.unwrap_or(from)..span.start];
-    let own = Words::of(nearest(before)).context().max(of_text_after(text, span.end));
+    let own = Words::of(nearest(before)).context().max(after_text(text, span.end));
     match line_start {
         Some(line_start) if own < Context::Strong && !says_something(before) => {
             let from = line_start.saturating_sub(REACH);
@@ -97,7 +97,7 @@ fn nearest(text: &[u8]) -> &[u8] {
     &text[cut..]
 }
 
-fn of_text_after(text: &[u8], end: usize) -> Context {
+fn after_text(text: &[u8], end: usize) -> Context {
     let after = &text[end..text.len().min(end + REACH_AFTER)];
     let after = &after[..memchr::memchr(b'\n', after).unwrap_or(after.len())];
     // Up to the next value or assignment: its name belongs to something else.
@@ -208,7 +208,7 @@ mod tests {
     fn context(template: &str) -> Context {
         let text = expand(template);
         let value = text.values.iter().find(|value| value.kind == "secret").expect("a secret in the template");
-        of(text.text.as_bytes(), &value.range)
+        around(text.text.as_bytes(), &value.range)
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Detector {
     /// Finds everything that the rules describe in `blob`. `path` (with `/` between its parts) matters only to rules
     /// with a `path` of their own; if it is not known, they apply to any.
     pub fn detect(&self, blob: &[u8], path: Option<&[u8]>) -> Detection {
-        match Wide::of(blob) {
+        match Wide::detect(blob) {
             Some(wide) => {
                 let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path, self.now);
                 tokenizer.read_decoded(&WideText::file(blob, wide));
@@ -130,7 +130,7 @@ impl Detector {
     /// With `known`, the places in another version and what it shares with this one, only what is new is searched.
     /// `None` if the text must be decoded first, and so needs [`Self::detect`].
     pub fn prefilter(&self, blob: &[u8], known: Option<(&Hits, impl Iterator<Item = Shared>)>) -> Option<Hits> {
-        if Wide::of(blob).is_some() {
+        if Wide::detect(blob).is_some() {
             return None;
         }
         Some(match known {

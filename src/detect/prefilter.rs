@@ -239,7 +239,7 @@ impl Prefilter {
 }
 
 fn is_telling(text: &[u8], run: &Range<usize>) -> bool {
-    secret::may_be_one(text, run) || Packed::of(text, run).is_some()
+    secret::may_be_one(text, run) || Packed::detect(text, run).is_some()
 }
 
 /// Parts of about [`PART`] bytes that end after a newline: nothing that the prefilter looks for contains one.

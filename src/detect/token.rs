@@ -284,7 +284,7 @@ impl<'a> Tokenizer<'a> {
 
     /// Reads the content of a run, if it is text that no word reveals.
     fn read_packed(&mut self, layered: &Layered, run: &Range<usize>, decoded: &mut AlreadyDecoded) {
-        match Packed::of(layered.text, run) {
+        match Packed::detect(layered.text, run) {
             Some(_) if layered.layers.len() >= MAX_LAYERS => self.tokens.is_cut = true,
             Some((Packed::Compressed(how), start)) => self.read_compressed(layered, start, how, decoded),
             Some((Packed::Hex, start)) => {
@@ -368,7 +368,7 @@ impl<'a> Tokenizer<'a> {
         if encoding.is_some() && !secret::is_plausible(value, Context::Strong) {
             return;
         }
-        let context = context::of(layered.text, &span);
+        let context = context::around(layered.text, &span);
         if !secret::is_plausible(value, context) || secret::in_block(layered.text, &span) {
             return;
         }

@@ -48,7 +48,7 @@ impl Locations {
         let mut offsets: Vec<usize> = spans.into_iter().flat_map(|span| [span.start, span.end]).collect();
         offsets.sort_unstable();
         offsets.dedup();
-        let wide = Wide::of(blob);
+        let wide = Wide::detect(blob);
         let mut at = match (wide, blob) {
             (Some(wide), _) => wide.mark_length(blob),
             (None, [0xef, 0xbb, 0xbf, ..]) => 3,

@@ -146,7 +146,7 @@ impl Index {
 
     fn open_checked(path: &Path, is_sound: fn(&[u8]) -> bool) -> Result<Self, String> {
         match Map::open(path) {
-            Ok(bytes) => Self::of(bytes, path, is_sound).map_err(|words| failed(path, &words)),
+            Ok(bytes) => Self::from_map(bytes, path, is_sound).map_err(|words| failed(path, &words)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Ok(Self { entries: Entries::Decoded(Decoded::default()), cached: None })
             }
@@ -154,7 +154,7 @@ impl Index {
         }
     }
 
-    fn of(bytes: Map, path: &Path, is_sound: fn(&[u8]) -> bool) -> Result<Self, String> {
+    fn from_map(bytes: Map, path: &Path, is_sound: fn(&[u8]) -> bool) -> Result<Self, String> {
         let layout = Layout::of(&bytes).and_then(|layout| if is_sound(&bytes) { Ok(layout) } else { Err(DAMAGED) })?;
         let entries = match layout.link {
             None if layout.version < 4 => {

@@ -1,7 +1,7 @@
 //! Judges keys in mail: who sent and received it, and whether any of them is outside the organisation.
 
 use super::inventory::Credential;
-use super::{Verdict, list};
+use super::{Assessment, list};
 use crate::config::Config;
 use crate::finding::Finding;
 use crate::finding::message::{Medium, Message, Party};
@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// Judges all mail that contains the key; the worst message decides.
-pub(super) fn judge<'a>(key: &Credential<'a>, config: &Config) -> Option<Verdict<'a>> {
+pub(super) fn judge<'a>(key: &Credential<'a>, config: &Config) -> Option<Assessment<'a>> {
     let mailed = key.occurrences.iter().filter_map(|finding| Some((*finding, grade(finding, config)?)));
     let mut mailed: Vec<_> = mailed.collect();
     mailed.sort_by_key(|(_, (grade, _))| Reverse(*grade));
@@ -21,7 +21,7 @@ pub(super) fn judge<'a>(key: &Credential<'a>, config: &Config) -> Option<Verdict
         reasons.push(format!("It is in {} mail messages.", messages.len()));
     }
     let findings = mailed.into_iter().map(|(finding, _)| finding).collect();
-    Some(Verdict { finder: Finder::EmailedKey, grade, reasons, findings })
+    Some(Assessment { finder: Finder::EmailedKey, grade, reasons, findings })
 }
 
 fn grade(finding: &Finding, config: &Config) -> Option<(Grade, Vec<String>)> {

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 const MAX_OCCURRENCES: usize = 100;
 
 /// A judgement and what it is based on.
-struct Verdict<'a> {
+struct Assessment<'a> {
     finder: Finder,
     grade: Grade,
     /// The reasons, as sentences.
@@ -31,7 +31,7 @@ struct Verdict<'a> {
 /// Judges all keys of `findings`, which must be in report order and free of suppressed ones.
 pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, config: &Config) -> Vec<Finding> {
     let keys = Credential::all(findings);
-    let known = root::Known::of(findings);
+    let known = root::RootFacts::new(findings);
     let verdicts = keys.par_iter().flat_map_iter(|key| {
         let root = root::judge(key, &known);
         let is_root = root.as_ref().is_some_and(|verdict| verdict.grade == Grade::Critical);
@@ -52,7 +52,7 @@ pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, config: &Config) -> Vec
 }
 
 /// Turns a verdict into a finding.
-fn finding(verdict: &Verdict, rules: &RuleSet) -> Option<Finding> {
+fn finding(verdict: &Assessment, rules: &RuleSet) -> Option<Finding> {
     let rule = rules.of_finder(verdict.finder)?.clone();
     let first = verdict.findings.first()?;
     let Kind::Key(key) = &first.kind else { return None };

@@ -3,7 +3,7 @@
 //! The root user has all permissions in an account, and nothing in the account can limit them; AWS advises against keys
 //! for it.
 
-use super::Verdict;
+use super::Assessment;
 use super::inventory::Credential;
 use crate::credential::AccountId;
 use crate::finding::Finding;
@@ -13,16 +13,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What the findings say about the root users of accounts.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct RootFacts {
     /// Accounts whose root user has an active key, and where a credential report says so.
     with_key: BTreeMap<AccountId, String>,
     /// Accounts whose root user was seen in use, and where.
     used: BTreeMap<AccountId, String>,
 }
 
-impl Known {
+impl RootFacts {
     /// Collects what `findings` say.
-    pub fn of(findings: &[Box<Finding>]) -> Self {
+    pub fn new(findings: &[Box<Finding>]) -> Self {
         let mut known = Self::default();
         for finding in findings.iter().filter(|finding| finding.observation().is_some()) {
             let Some(account) = finding.account else { continue };
@@ -39,7 +39,7 @@ impl Known {
 }
 
 /// Judges whether any occurrence shows the key to be a root user's.
-pub(super) fn judge<'a>(key: &Credential<'a>, known: &Known) -> Option<Verdict<'a>> {
+pub(super) fn judge<'a>(key: &Credential<'a>, known: &RootFacts) -> Option<Assessment<'a>> {
     let signs = |finding: &'a Finding| finding.evidence().map_or(&[][..], |found| &found.root_signs);
     let strength = |finding: &&'a Finding| signs(finding).first().map(|sign| sign.strength);
     let mut telling: Vec<&Finding> = key.occurrences.iter().copied().filter(|one| !signs(one).is_empty()).collect();
@@ -55,5 +55,5 @@ pub(super) fn judge<'a>(key: &Credential<'a>, known: &Known) -> Option<Verdict<'
     reasons.extend(used.map(|place| format!("Use of its account's root user was found at {place}.")));
     let strongest = if with_key.is_some() { strongest.max(Strength::Strong) } else { strongest };
     let grade = if strongest >= Strength::Strong { Grade::Critical } else { Grade::Medium };
-    Some(Verdict { finder: Finder::RootKey, grade, reasons, findings: telling })
+    Some(Assessment { finder: Finder::RootKey, grade, reasons, findings: telling })
 }

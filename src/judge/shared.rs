@@ -1,7 +1,7 @@
 //! Judges whether a key is too widely shared: across repositories, authors or files, or outside the organisation.
 
 use super::inventory::Credential;
-use super::{Verdict, list};
+use super::{Assessment, list};
 use crate::config::Config;
 use crate::finding::Finding;
 use crate::finding::history::Person;
@@ -10,7 +10,7 @@ use crate::rule::{Finder, Grade};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub(super) fn judge<'a>(key: &Credential<'a>, config: &Config) -> Vec<Verdict<'a>> {
+pub(super) fn judge<'a>(key: &Credential<'a>, config: &Config) -> Vec<Assessment<'a>> {
     let mut repositories: BTreeMap<Arc<str>, BTreeSet<&[u8]>> = BTreeMap::new();
     for finding in key.occurrences.iter().filter(|finding| finding.secret().is_some()) {
         let is_now = finding.history.as_ref().is_none_or(|history| !history.is_past());
@@ -28,7 +28,7 @@ pub(super) fn judge<'a>(key: &Credential<'a>, config: &Config) -> Vec<Verdict<'a
 }
 
 /// In a conversation with outsiders, or committed by one.
-fn outside<'a>(key: &Credential<'a>, config: &Config) -> Option<Verdict<'a>> {
+fn outside<'a>(key: &Credential<'a>, config: &Config) -> Option<Assessment<'a>> {
     let mut reasons = Vec::new();
     let mut findings: Vec<&Finding> = Vec::new();
     for finding in &key.occurrences {
@@ -55,7 +55,7 @@ fn outside<'a>(key: &Credential<'a>, config: &Config) -> Option<Verdict<'a>> {
         findings.push(finding);
     }
     let grade = if findings.iter().any(|finding| finding.secret().is_some()) { Grade::Critical } else { Grade::Medium };
-    (!findings.is_empty()).then_some(Verdict { finder: Finder::SharedKey, grade, reasons, findings })
+    (!findings.is_empty()).then_some(Assessment { finder: Finder::SharedKey, grade, reasons, findings })
 }
 
 /// People outside the organisation who introduced a finding.
@@ -83,7 +83,7 @@ fn inside<'a>(
     key: &Credential<'a>,
     config: &Config,
     repositories: &BTreeMap<Arc<str>, BTreeSet<&[u8]>>,
-) -> Option<Verdict<'a>> {
+) -> Option<Assessment<'a>> {
     if !key.has_secret() {
         return None;
     }
@@ -115,16 +115,16 @@ fn inside<'a>(
     }
     let grade = if names.len().max(people.len()).max(owners.len()) > 2 { Grade::High } else { Grade::Medium };
     let findings = of_secret().copied().collect();
-    (!reasons.is_empty()).then_some(Verdict { finder: Finder::SharedKey, grade, reasons, findings })
+    (!reasons.is_empty()).then_some(Assessment { finder: Finder::SharedKey, grade, reasons, findings })
 }
 
 /// In several files of one repository.
-fn copied<'a>(key: &Credential<'a>, repositories: &BTreeMap<Arc<str>, BTreeSet<&[u8]>>) -> Option<Verdict<'a>> {
+fn copied<'a>(key: &Credential<'a>, repositories: &BTreeMap<Arc<str>, BTreeSet<&[u8]>>) -> Option<Assessment<'a>> {
     let (name, files) =
         repositories.iter().max_by_key(|(_, files)| files.len()).filter(|(_, files)| files.len() > 1)?;
     let shown: Vec<String> = files.iter().map(|file| String::from_utf8_lossy(file).into_owned()).collect();
     let reasons = vec![format!("It is in {} files of {name}: {}.", files.len(), list(&shown, 3))];
     let findings =
         key.occurrences.iter().filter(|finding| finding.secret().is_some() && files.contains(finding.path.file()));
-    Some(Verdict { finder: Finder::CopiedKey, grade: Grade::Low, reasons, findings: findings.copied().collect() })
+    Some(Assessment { finder: Finder::CopiedKey, grade: Grade::Low, reasons, findings: findings.copied().collect() })
 }

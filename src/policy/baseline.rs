@@ -56,11 +56,11 @@ pub struct Entry {
 #[error("{}: {problem}", hide_long_words(&file.display().to_string()))]
 pub struct BaselineError {
     file: PathBuf,
-    problem: Problem,
+    problem: BaselineProblem,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Problem {
+enum BaselineProblem {
     #[error("cannot be read: {}", file::describe(.0))]
     Read(#[from] std::io::Error),
     #[error("is not a valid baseline: {0}")]
@@ -107,14 +107,15 @@ impl Baseline {
         Ok(Self { file: file.to_owned(), entries })
     }
 
-    fn parse(text: &str) -> Result<Vec<Entry>, Problem> {
-        let written: BaselineFile = toml::from_str(text).map_err(|error| Problem::Syntax(explain(text, &error)))?;
+    fn parse(text: &str) -> Result<Vec<Entry>, BaselineProblem> {
+        let written: BaselineFile =
+            toml::from_str(text).map_err(|error| BaselineProblem::Syntax(explain(text, &error)))?;
         if written.version != VERSION {
-            return Err(Problem::Version(written.version));
+            return Err(BaselineProblem::Version(written.version));
         }
         let entry = |written: Spanned<EntrySyntax>| {
             let line = text[..written.span().start].matches('\n').count() + 1;
-            let refused = |text: String| Problem::Entry { line, text };
+            let refused = |text: String| BaselineProblem::Entry { line, text };
             let EntrySyntax { path, rule, fingerprint, reason, author, expires, past } = written.into_inner();
             let fingerprint = Fingerprint::parse(&fingerprint)
                 .ok_or_else(|| refused("fingerprint is not valid; expected `sha256-v1:` and 64 hex digits".into()))?;

@@ -23,11 +23,11 @@ pub struct Accepted {
 #[error("{}: {problem}", file.display())]
 pub struct MigrateError {
     file: PathBuf,
-    problem: Problem,
+    problem: MigrateProblem,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Problem {
+enum MigrateProblem {
     #[error("cannot be read: {}", file::describe(.0))]
     Read(#[from] std::io::Error),
     #[error("is neither a gitleaks report nor a detect-secrets baseline: {0}")]
@@ -68,15 +68,15 @@ pub fn read(file: &Path) -> Result<Vec<Accepted>, MigrateError> {
 }
 
 /// Describes a JSON error without quoting the file.
-fn explain(error: &serde_json::Error) -> Problem {
+fn explain(error: &serde_json::Error) -> MigrateProblem {
     let kind = match error.classify() {
         serde_json::error::Category::Data => "unexpected structure",
         _ => "not valid JSON",
     };
-    Problem::Json(format!("line {}, column {}: {kind}", error.line(), error.column()))
+    MigrateProblem::Json(format!("line {}, column {}: {kind}", error.line(), error.column()))
 }
 
-fn parse(text: &str) -> Result<Vec<Accepted>, Problem> {
+fn parse(text: &str) -> Result<Vec<Accepted>, MigrateProblem> {
     let accepted = |path: String, line, hash| Accepted { path: path.replace('\\', "/"), line, hash };
     match text.trim_start().chars().next() {
         Some('[') => {
@@ -92,7 +92,7 @@ fn parse(text: &str) -> Result<Vec<Accepted>, Problem> {
         }
         _ => {
             let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
-            lines.map(|(number, line)| ignored(line.trim()).ok_or(Problem::Ignore(number))).collect()
+            lines.map(|(number, line)| ignored(line.trim()).ok_or(MigrateProblem::Ignore(number))).collect()
         }
     }
 }

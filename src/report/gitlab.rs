@@ -95,11 +95,11 @@ struct Location {
     start_line: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end_line: Option<u32>,
-    commit: Commit,
+    commit: CommitRecord,
 }
 
 #[derive(Serialize)]
-struct Commit {
+struct CommitRecord {
     sha: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     author: Option<String>,
@@ -202,10 +202,10 @@ fn severity(finding: &Finding) -> &'static str {
 }
 
 /// The commit that introduced the finding, else the one that is checked out.
-fn commit(finding: &Finding, report: &Report) -> Commit {
+fn commit(finding: &Finding, report: &Report) -> CommitRecord {
     let first = finding.history.as_ref().and_then(|history| history.introduced.listed.first());
     match first {
-        Some(commit) => Commit {
+        Some(commit) => CommitRecord {
             sha: commit.oid.to_string(),
             author: Some(one_line(&format!("{} <{}>", commit.author.name, commit.author.email))),
             date: Some(moment(commit.author.time)),
@@ -214,7 +214,7 @@ fn commit(finding: &Finding, report: &Report) -> Commit {
         None => {
             let head = report.repositories.first().and_then(|(_, facts)| facts.head);
             let sha = head.map_or_else(|| NO_COMMIT.to_owned(), |head| head.to_string());
-            Commit { sha, author: None, date: None, message: None }
+            CommitRecord { sha, author: None, date: None, message: None }
         }
     }
 }

@@ -49,7 +49,8 @@ pub fn write(report: &Report, options: &Options, out: &mut dyn io::Write) -> io:
     let base = &options.base;
     let mut runs = vec![run(report, options, base, Category::Present)];
     // A code host tracks alerts per category, and closes those that are no longer in it.
-    let has_past = report.findings().chain(report.suppressed()).any(|finding| Category::of(finding) == Category::Past);
+    let has_past =
+        report.findings().chain(report.suppressed()).any(|finding| Category::from_finding(finding) == Category::Past);
     if has_past || !report.repositories.is_empty() {
         runs.push(run(report, options, base, Category::Past));
     }
@@ -67,7 +68,7 @@ enum Category {
 }
 
 impl Category {
-    fn of(finding: &Finding) -> Self {
+    fn from_finding(finding: &Finding) -> Self {
         let is_past = finding.history.as_ref().is_some_and(|history| history.is_past());
         if is_past { Self::Past } else { Self::Present }
     }
@@ -82,10 +83,10 @@ impl Category {
 }
 
 fn run(report: &Report, options: &Options, base: &UriBase, category: Category) -> Run {
-    let occurrences = Occurrences::of(report);
+    let occurrences = Occurrences::new(report);
     let shown: &[Box<Finding>] = if options.sarif_suppressed { &report.suppressed } else { &[] };
     let mut findings: Vec<_> =
-        worst_first(report).into_iter().filter(|finding| Category::of(finding) == category).collect();
+        worst_first(report).into_iter().filter(|finding| Category::from_finding(finding) == category).collect();
     let left_out = findings.len().saturating_sub(MAX_RESULTS);
     if left_out > 0 {
         findings.truncate(MAX_RESULTS);
@@ -93,7 +94,11 @@ fn run(report: &Report, options: &Options, base: &UriBase, category: Category) -
     findings.sort_by(|a, b| a.order(b));
     let left = MAX_RESULTS - findings.len();
     findings.extend(
-        shown.iter().map(AsRef::as_ref).filter(|finding: &&Finding| Category::of(finding) == category).take(left),
+        shown
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|finding: &&Finding| Category::from_finding(finding) == category)
+            .take(left),
     );
     let results: Vec<_> = findings.into_iter().map(|finding| result(finding, report, &occurrences, base)).collect();
     let root = ArtifactLocation::builder().description(message("The root of the scanned files.")).build();
@@ -445,7 +450,7 @@ fn pascal_case(kebab: &str) -> String {
 struct Occurrences<'a>(HashMap<Cow<'a, str>, Vec<&'a Finding>>);
 
 impl<'a> Occurrences<'a> {
-    fn of(report: &'a Report) -> Self {
+    fn new(report: &'a Report) -> Self {
         let mut map: HashMap<Cow<str>, Vec<&Finding>> = HashMap::new();
         for finding in report.findings().filter(|finding| finding.judgement().is_none()) {
             map.entry(finding.credential()).or_default().push(finding);

@@ -141,11 +141,11 @@ pub struct Rule {
 pub struct RuleFileError {
     /// The file, as given.
     pub file: PathBuf,
-    problem: Problem,
+    problem: RuleProblem,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Problem {
+enum RuleProblem {
     #[error("cannot be read: {}", file::describe(.0))]
     Read(#[from] std::io::Error),
     #[error("is not a rule file: {0}")]
@@ -214,14 +214,15 @@ impl RuleSet {
         (distance(nearest) <= id.len().max(6) / 3).then_some(&nearest.id)
     }
 
-    fn extend(&mut self, text: &str, trust: Trust) -> Result<(), Problem> {
-        let file: syntax::RuleFile = toml::from_str(text).map_err(|error| Problem::Syntax(explain(text, &error)))?;
+    fn extend(&mut self, text: &str, trust: Trust) -> Result<(), RuleProblem> {
+        let file: syntax::RuleFile =
+            toml::from_str(text).map_err(|error| RuleProblem::Syntax(explain(text, &error)))?;
         for written in file.rule {
             let name = written.id.clone();
-            let rule = resolve(written, trust).map_err(|text| Problem::Rule { rule: name.clone(), text })?;
+            let rule = resolve(written, trust).map_err(|text| RuleProblem::Rule { rule: name.clone(), text })?;
             if self.get(&name).is_some() {
                 let text = "the id is already used; rules cannot replace existing ones, so choose another id".into();
-                return Err(Problem::Rule { rule: name, text });
+                return Err(RuleProblem::Rule { rule: name, text });
             }
             self.rules.push(Arc::new(rule));
         }

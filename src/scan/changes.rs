@@ -157,7 +157,7 @@ impl ChangeScan<'_> {
 
     /// The items inside a container, besides those in its own bytes.
     fn inside(&self, bytes: &[u8], path: &[u8]) -> BTreeSet<Item> {
-        let Some(format) = Format::of_all(bytes) else { return BTreeSet::new() };
+        let Some(format) = Format::from_blob(bytes) else { return BTreeSet::new() };
         let size = bytes.len() as u64;
         let examined = self.examiner.container(&self.path(path), format, Content::Bytes(bytes), Some(size));
         let findings = self.collected.told(examined).into_iter().filter(|finding| !finding.is_unused_allow());
@@ -179,7 +179,7 @@ impl ChangeScan<'_> {
 /// Numbers (1-based) of the lines that are in `new` and not in `old`; `None` if lines cannot be compared.
 fn added_lines(old: &[u8], new: &[u8]) -> Option<HashSet<u32>> {
     // Wide text cannot be split into lines bytewise.
-    if Wide::of(new).is_some() || Wide::of(old).is_some() {
+    if Wide::detect(new).is_some() || Wide::detect(old).is_some() {
         return None;
     }
     let mut options = git2::DiffOptions::new();
@@ -213,7 +213,7 @@ struct News {
 }
 
 /// The items of a blob, once it has been examined.
-type Looked = Arc<OnceLock<Arc<BTreeSet<Item>>>>;
+type Lookup = Arc<OnceLock<Arc<BTreeSet<Item>>>>;
 
 /// Where the selected commits end.
 struct Ends {
@@ -234,7 +234,7 @@ struct Ledger<'a> {
     odb: &'a Odb,
     trees: &'a TreeReader<'a>,
     /// The items of the blobs examined so far.
-    known: Mutex<HashMap<Oid, Looked>>,
+    known: Mutex<HashMap<Oid, Lookup>>,
 }
 
 impl Ledger<'_> {

@@ -81,7 +81,7 @@ impl HistoryScan<'_> {
         reach(&mut graph, &tips, &repository.reflog_targets(), &outline);
         self.collected.commits.fetch_add(graph.len() as u64, Ordering::Relaxed);
         let walked = Walked { odb: &odb, outline: &outline, trees: &trees, graph: &graph };
-        self.tell_what_is_missing(repository, &dirs, walked, &broken);
+        self.report_missing(repository, &dirs, walked, &broken);
         if held.is_empty() {
             return Vec::new();
         }
@@ -94,7 +94,7 @@ impl HistoryScan<'_> {
         }
         // No longer needed, and large.
         drop((trees, objects));
-        let teller = Teller {
+        let builder = HistoryBuilder {
             odb: &odb,
             graph: &graph,
             tips: &tips,
@@ -106,11 +106,11 @@ impl HistoryScan<'_> {
         };
         let texts = held.iter().filter(|(_, (kind, _))| *kind != ObjectKind::Blob);
         let texts = texts.flat_map(|(node, (kind, items))| {
-            let history = Arc::new(teller.history_of_text(*node, *kind));
+            let history = Arc::new(builder.history_of_text(*node, *kind));
             items.iter().map(move |item| Occurrence { node: *node, path: None, item: *item, history: history.clone() })
         });
         let mut occurrences: Vec<Occurrence> = texts.collect();
-        let told: Vec<_> = attribution.presences.into_par_iter().map(|presence| teller.occurrence(presence)).collect();
+        let told: Vec<_> = attribution.presences.into_par_iter().map(|presence| builder.occurrence(presence)).collect();
         occurrences.extend(told);
         self.findings(occurrences, &items, &odb)
     }
@@ -151,7 +151,7 @@ impl HistoryScan<'_> {
     }
 
     /// Reports objects that are missing or cannot be read, and those that were left out on purpose.
-    fn tell_what_is_missing(&self, repository: &Repository, dirs: &[PathBuf], walked: Walked, broken: &[Ref]) {
+    fn report_missing(&self, repository: &Repository, dirs: &[PathBuf], walked: Walked, broken: &[Ref]) {
         let Walked { odb, outline, trees, graph } = walked;
         let name = || BlobPath::new(self.prefix);
         let shallow = repository.shallow_commits();
@@ -282,7 +282,7 @@ impl ObjectInspector<'_> {
     /// The items inside a container.
     fn inside(&self, object: Object) -> Vec<Item> {
         let HistoryScan { examiner, collected, .. } = self.scan;
-        let Some(format) = Format::of_all(object.bytes).filter(|_| object.kind == ObjectKind::Blob) else {
+        let Some(format) = Format::from_blob(object.bytes).filter(|_| object.kind == ObjectKind::Blob) else {
             return vec![];
         };
         let path = self.scan.path_of(object.kind, self.odb.oid(object.node));
@@ -361,7 +361,7 @@ struct Occurrence {
 }
 
 /// Turns numbers of commits and refs into what is shown of them.
-struct Teller<'a> {
+struct HistoryBuilder<'a> {
     odb: &'a Odb,
     graph: &'a Graph<'a>,
     tips: &'a [RefTip],
@@ -372,7 +372,7 @@ struct Teller<'a> {
     commits: Mutex<HashMap<CommitId, Arc<Commit>>>,
 }
 
-impl Teller<'_> {
+impl HistoryBuilder<'_> {
     fn occurrence(&self, mut presence: Presence) -> Occurrence {
         let mut names: Vec<String> = presence.refs.iter().map(|tip| self.tips[*tip as usize].name.clone()).collect();
         if presence.path.is_none() {

@@ -88,7 +88,7 @@ impl Reader {
 
     /// The format of a container that starts with `head`, if it can be read in pieces.
     fn format_in_pieces(&self, head: &[u8]) -> Option<Format> {
-        Format::of(head).filter(|format| format.streams() && (self.archives || format.is_mail()))
+        Format::from_head(head).filter(|format| format.streams() && (self.archives || format.is_mail()))
     }
 
     /// Reads up to `length` bytes; fewer if the file was truncated in the meantime.

@@ -31,7 +31,7 @@ impl ByteOrder {
 impl Wide {
     /// The encoding of a blob that is wide text as a whole: it has a byte order mark, or most of its first characters
     /// are ASCII with zero bytes.
-    pub fn of(blob: &[u8]) -> Option<Self> {
+    pub fn detect(blob: &[u8]) -> Option<Self> {
         match blob {
             [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => {
                 return Some(Self::Utf32(if blob[0] == 0 { ByteOrder::Big } else { ByteOrder::Little }));

@@ -28,7 +28,7 @@ const MAX_MEMORY: u64 = 64 << 20;
 
 impl Compression {
     /// The compression of something whose base64 starts like this, by the magic bytes of each format.
-    pub fn of(base64: &[u8]) -> Option<Self> {
+    pub fn detect(base64: &[u8]) -> Option<Self> {
         match base64 {
             // 1f 8b 08, RFC 1952.
             [b'H', b'4', b's', b'I', ..] => Some(Self::Gzip),

@@ -31,7 +31,7 @@ const TELLING_DIGITS: usize = 24;
 
 impl Packed {
     /// What the maximal run may contain, and where that starts.
-    pub fn of(text: &[u8], run: &Range<usize>) -> Option<(Self, usize)> {
+    pub fn detect(text: &[u8], run: &Range<usize>) -> Option<(Self, usize)> {
         // Most runs are hashes of a length below this.
         if run.len() < MIN_LENGTH {
             return None;
@@ -41,7 +41,7 @@ impl Packed {
             start += 2;
         }
         let head = text.get(start..start + TELLING).filter(|_| start + TELLING <= run.end)?;
-        if let Some(compression) = Compression::of(head) {
+        if let Some(compression) = Compression::detect(head) {
             return Some((Self::Compressed(compression), start));
         }
         if head[..TELLING_DIGITS].iter().all(u8::is_ascii_hexdigit) {
@@ -82,7 +82,7 @@ mod tests {
     use data_encoding::{BASE64, HEXLOWER};
 
     fn of(text: &str) -> Option<(Packed, usize)> {
-        Packed::of(text.as_bytes(), &(0..text.trim_end_matches('=').len()))
+        Packed::detect(text.as_bytes(), &(0..text.trim_end_matches('=').len()))
     }
 
     #[test]

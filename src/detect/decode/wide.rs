@@ -173,13 +173,13 @@ mod tests {
         let little: Vec<u8> = text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
         let big: Vec<u8> = text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect();
         for raw in [little, big] {
-            let decoded = WideText::file(&raw, Wide::of(&raw).unwrap());
+            let decoded = WideText::file(&raw, Wide::detect(&raw).unwrap());
             assert_eq!(std::str::from_utf8(decoded.text()).unwrap(), "añ😀b");
             assert_eq!(decoded.raw(3..7), 12..16);
         }
         let unmarked: Vec<u8> = "key = value".chars().flat_map(|c| u32::from(c).to_be_bytes()).collect();
-        assert_eq!(Wide::of(&unmarked), Some(Wide::Utf32(ByteOrder::Big)));
-        assert_eq!(Wide::of(&[1, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, 0, 0, 9, 0, 0]), None);
+        assert_eq!(Wide::detect(&unmarked), Some(Wide::Utf32(ByteOrder::Big)));
+        assert_eq!(Wide::detect(&[1, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, 0, 0, 9, 0, 0]), None);
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Literals {
         // The nibbles of several windows combine into others, so most that get here are false alarms.
         let known =
             set.flat_map(|bucket: usize| &self.fingerprints.buckets[bucket]).filter(|known| known.window == *here);
-        for &Known { literal, offset, .. } in known {
+        for &KnownLiteral { literal, offset, .. } in known {
             if let Some(start) = window.checked_sub(offset)
                 && haystack.get(start..).is_some_and(|rest| rest.starts_with(&self.texts[literal]))
             {
@@ -106,12 +106,12 @@ pub(super) struct Fingerprints {
     pub(super) low: [[u8; 16]; WINDOW],
     pub(super) high: [[u8; 16]; WINDOW],
     /// The literals of each bucket.
-    buckets: [Vec<Known>; 8],
+    buckets: [Vec<KnownLiteral>; 8],
 }
 
 /// A literal in a bucket.
 #[derive(Debug)]
-struct Known {
+struct KnownLiteral {
     window: [u8; WINDOW],
     literal: usize,
     /// Where in the literal the window starts.
@@ -129,7 +129,7 @@ impl Fingerprints {
         let mut windows: Vec<_> = texts.iter().enumerate().map(rarest_window).collect();
         // The common ones first, so that each starts a bucket, and the rare ones join where they cost least.
         windows.sort_by_key(|(_, _, window)| Reverse(window.iter().map(|&b| commonness(b)).sum::<u32>()));
-        let mut buckets: [Vec<Known>; 8] = Default::default();
+        let mut buckets: [Vec<KnownLiteral>; 8] = Default::default();
         let (mut sets, mut chances) = ([Bucket::default(); 8], [0.0; 8]);
         let add = |sets: &mut [Bucket; 8], chances: &mut [f64; 8], window| {
             let best = cheapest(sets, chances, window);
@@ -139,7 +139,7 @@ impl Fingerprints {
         };
         for (literal, offset, window) in windows {
             let best = add(&mut sets, &mut chances, window);
-            buckets[best].push(Known { window, literal, offset });
+            buckets[best].push(KnownLiteral { window, literal, offset });
         }
         // The early ones were placed before it was known what would join them.
         for _ in 0..IMPROVEMENTS {

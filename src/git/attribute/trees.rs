@@ -114,7 +114,7 @@ impl Trees {
             chunk: Chunk::default(),
             all_names: &names,
             names: HashMap::new(),
-            known: Known::new(),
+            known: KnownTree::new(),
             fresh: Vec::new(),
             kept: Vec::new(),
             counter: Counter::new(history.progress()),
@@ -200,7 +200,7 @@ struct Reader<'a> {
     all_names: &'a Mutex<Names>,
     /// Names that this thread has seen; there are few.
     names: HashMap<Box<[u8]>, Name>,
-    known: Known,
+    known: KnownTree,
     /// For the current tree: links of entries that were read, not inherited from its base.
     fresh: Vec<Link>,
     /// For the current tree: the entries that were inherited from its base.
@@ -209,9 +209,9 @@ struct Reader<'a> {
 }
 
 /// Cache of object numbers: versions of a directory refer to the same objects again and again.
-struct Known(Vec<(Oid, Node)>);
+struct KnownTree(Vec<(Oid, Node)>);
 
-impl Known {
+impl KnownTree {
     /// Fits in a processor's L2 cache.
     const SIZE: usize = 1 << 14;
 

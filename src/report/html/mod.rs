@@ -67,10 +67,10 @@ struct Card<'a> {
     title: String,
     account: Option<String>,
     is_current: bool,
-    verdicts: Vec<Verdict<'a>>,
+    verdicts: Vec<JudgementView<'a>>,
     facts: Vec<String>,
     excerpt: Vec<Line<'a>>,
-    places: Vec<Place>,
+    places: Vec<PlaceView>,
     more_places: usize,
     /// Each step, and whether it is a command.
     steps: Vec<(String, bool)>,
@@ -81,7 +81,7 @@ struct Card<'a> {
 }
 
 #[derive(Serialize)]
-struct Verdict<'a> {
+struct JudgementView<'a> {
     rule: &'a str,
     grade: String,
     reasons: Vec<String>,
@@ -94,7 +94,7 @@ struct Line<'a> {
 }
 
 #[derive(Serialize)]
-struct Place {
+struct PlaceView {
     text: String,
     rule: String,
     when: String,
@@ -227,7 +227,7 @@ fn card<'a>(key: &Credential<'a>, anchors: &HashMap<String, String>, is_folded: 
         let judgement = finding.judgement()?;
         let grade = judgement.grade.to_string();
         let reasons = judgement.reasons.iter().map(|reason| one_line(reason)).collect();
-        Some(Verdict { rule: finding.rule.id.as_str(), grade, reasons })
+        Some(JudgementView { rule: finding.rule.id.as_str(), grade, reasons })
     };
     let is_root = key.judgements.iter().any(|finding| {
         matches!(finding.rule.matcher, Matcher::Finder(Finder::RootKey)) && finding.severity == Severity::Error
@@ -246,7 +246,7 @@ fn card<'a>(key: &Credential<'a>, anchors: &HashMap<String, String>, is_folded: 
         };
         let text =
             format!("{}:{}:{}", finding.path.to_text(), finding.location.start_line, finding.location.start_column);
-        Place { text: one_line(&text), rule: finding.rule.name.clone(), when }
+        PlaceView { text: one_line(&text), rule: finding.rule.name.clone(), when }
     };
     let excerpt = worst.excerpts.iter().map(|excerpt| Line { number: excerpt.line, text: &excerpt.text });
     Card {

@@ -74,7 +74,7 @@ fn value<T>(part: &Part<T>, locations: &Locations, text: Cow<'static, str>) -> V
 }
 
 fn account_of(candidate: &Candidate) -> Option<AccountId> {
-    let of_id = candidate.id.as_ref().and_then(|part| Account::of_id(&part.value).known());
-    let of_secret = |part: &Part<SecretString>| account::of_token(part.value.expose_secret());
+    let of_id = candidate.id.as_ref().and_then(|part| Account::from_id(&part.value).known());
+    let of_secret = |part: &Part<SecretString>| account::in_token(part.value.expose_secret());
     candidate.account.or(of_id).or_else(|| candidate.secret.as_ref().and_then(of_secret))
 }

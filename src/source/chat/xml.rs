@@ -34,7 +34,7 @@ pub(super) fn around(text: &[u8], offsets: &[usize], visit: Visit) {
     let mut open: Vec<Open> = Vec::new();
     // Number of open elements beyond [`MAX_DEPTH`].
     let mut deeper = 0usize;
-    let mut known = Known { objects: vec![], budget: ParseBudget::new(text.len()) };
+    let mut known = KnownNames { objects: vec![], budget: ParseBudget::new(text.len()) };
     while wanted.peek().is_some() {
         let event = reader.read_event();
         let at = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
@@ -57,12 +57,12 @@ pub(super) fn around(text: &[u8], offsets: &[usize], visit: Visit) {
 }
 
 /// The fields of the elements around the last place, by the offset where their content starts.
-struct Known {
+struct KnownNames {
     objects: Vec<(usize, Rc<Map<String, Value>>)>,
     budget: ParseBudget,
 }
 
-fn message(text: &str, open: &[Open], known: &mut Known) -> Option<Message> {
+fn message(text: &str, open: &[Open], known: &mut KnownNames) -> Option<Message> {
     let mut inner = "text".to_owned();
     let mut objects = Vec::new();
     let mut used = Vec::new();

@@ -61,7 +61,7 @@ fn after_the_end(unpacker: &Unpacker, place: &Place, rest: &mut dyn BufRead) -> 
         match bytes.iter().position(|&b| b != 0) {
             Some(at) => {
                 let place = place.within(b"after the end");
-                if Format::of(&bytes[at..]).is_none() && is_binary(&bytes[at..]) {
+                if Format::from_head(&bytes[at..]).is_none() && is_binary(&bytes[at..]) {
                     unpacker
                         .skip(&place.path, SkipCause::NoText("it follows compressed data and is in an unknown format"));
                 }

@@ -42,7 +42,7 @@ pub enum Format {
 impl Format {
     /// The format of a blob that starts with `head`: its first [`HEAD`] bytes, or all if there are fewer; or more if
     /// [`Self::needs_more`].
-    pub fn of(head: &[u8]) -> Option<Self> {
+    pub fn from_head(head: &[u8]) -> Option<Self> {
         match head {
             [0x1f, 0x8b, 8, flags, ..] if flags & 0xe0 == 0 => Some(Self::Gzip),
             // A block of data, or the end of an empty file.
@@ -73,8 +73,8 @@ impl Format {
     }
 
     /// The format of a complete `blob`: a zip archive may also be recognised by its end.
-    pub fn of_all(blob: &[u8]) -> Option<Self> {
-        Self::of(&blob[..blob.len().min(mime::MAX_FIELDS)])
+    pub fn from_blob(blob: &[u8]) -> Option<Self> {
+        Self::from_head(&blob[..blob.len().min(mime::MAX_FIELDS)])
             .or_else(|| is_zip_after_something(blob).then_some(Self::Zip))
     }
 
@@ -182,7 +182,7 @@ mod tests {
             &[b'0'; 600],
             &[0; 600],
         ] {
-            assert_eq!(Format::of_all(plain), None, "{plain:?}");
+            assert_eq!(Format::from_blob(plain), None, "{plain:?}");
         }
     }
 
@@ -193,10 +193,10 @@ mod tests {
             b"From: a@example.com\nTo: b@example.com\nSubject: hi\n\nhello",
             b"X-Spam: no\nX-Long: a\n  b\nDate: x\nMessage-ID: <1@x>\n\n",
         ] {
-            assert_eq!(Format::of_all(mail), Some(Format::Mail));
+            assert_eq!(Format::from_blob(mail), Some(Format::Mail));
         }
         let patch = format!("From {} Mon Sep 17 00:00:00 2001\nFrom: a@example.com\n", "0".repeat(40));
-        assert_eq!(Format::of_all(patch.as_bytes()), Some(Format::Mbox));
-        assert_eq!(Format::of_all(b"From a@example.com Thu Jan  1 10:00:00 2026\nx"), Some(Format::Mbox));
+        assert_eq!(Format::from_blob(patch.as_bytes()), Some(Format::Mbox));
+        assert_eq!(Format::from_blob(b"From a@example.com Thu Jan  1 10:00:00 2026\nx"), Some(Format::Mbox));
     }
 }

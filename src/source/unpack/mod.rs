@@ -205,7 +205,7 @@ impl<'a> Unpacker<'a> {
         if Format::needs_more(&head) {
             read(MAX_FIELDS, &mut head)?;
         }
-        let format = Format::of(&head);
+        let format = Format::from_head(&head);
         let place = place(format.filter(|format| self.opens(*format)));
         let mut whole = Cursor::new(&head[..]).chain(&mut stream);
         match format {
@@ -217,7 +217,7 @@ impl<'a> Unpacker<'a> {
 
     /// The same for an entry in memory.
     pub(super) fn entry_bytes(&self, place: &Place, bytes: &[u8]) {
-        match Format::of_all(bytes) {
+        match Format::from_blob(bytes) {
             Some(format) if self.opens(format) => return self.open(format, place, Content::Bytes(bytes)),
             Some(_) => self.skip(&place.path, SkipCause::NotOpened),
             None => {

@@ -57,7 +57,7 @@ const LEAF_TABLE: u8 = 13;
 pub(super) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(), SkipCause> {
     unpacker.whole(place, bytes);
     let budget = unpacker.budget();
-    let database = if is_database(bytes) { Database::of_file(bytes) } else { Database::of_log(bytes) };
+    let database = if is_database(bytes) { Database::from_file(bytes) } else { Database::from_log(bytes) };
     let Some(database) = database else { return Err(budget.damaged("its header is not a valid database header")) };
     let mut lost = 0;
     for (number, page) in &database.pages {
@@ -118,7 +118,7 @@ struct Rows {
 }
 
 impl<'a> Database<'a> {
-    fn of_file(bytes: &'a [u8]) -> Option<Self> {
+    fn from_file(bytes: &'a [u8]) -> Option<Self> {
         let size = page_size(bytes)?;
         let header = bytes.get(..HEADER)?;
         let encoding = match header[59] {
@@ -137,7 +137,7 @@ impl<'a> Database<'a> {
     }
 
     /// A log does not state its text encoding; anything but UTF-8 is recognised from the texts.
-    fn of_log(bytes: &'a [u8]) -> Option<Self> {
+    fn from_log(bytes: &'a [u8]) -> Option<Self> {
         let size = u32_at(bytes, 8)? as usize;
         if !(512..=1 << 16).contains(&size) || !size.is_power_of_two() || bytes.len() < LOG_HEADER {
             return None;
@@ -277,7 +277,7 @@ impl<'a> Database<'a> {
             values = rest;
             match kind {
                 13.. if kind % 2 == 1 => rows.text.extend_from_slice(&self.text(value)),
-                12.. if super::Format::of(&value[..value.len().min(super::HEAD)]).is_some() => {
+                12.. if super::Format::from_head(&value[..value.len().min(super::HEAD)]).is_some() => {
                     rows.files.push(value.to_vec());
                 }
                 // Binary values are left out: next to a text, they would look like its name.

@@ -190,7 +190,7 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) 
                 let place = place.within(name("attachment").as_bytes());
                 unpacker.entry_bytes(&place, bytes);
                 // A part with a damaged type may be anything.
-                if Format::of_all(bytes).is_none() {
+                if Format::from_blob(bytes).is_none() {
                     parts_in_text(unpacker, &place, bytes);
                 }
             }
