@@ -81,6 +81,8 @@ pub fn describe(error: &io::Error) -> String {
     let text = match (reason, error.raw_os_error()) {
         (Some(reason), _) => reason.0.to_owned(),
         (None, Some(_)) => error.to_string(),
+        // As the system says it.
+        (None, None) if error.kind() == io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         (None, None) => error.kind().to_string(),
     };
     let text = text.split(" (os error").next().unwrap_or_default();

@@ -6,7 +6,8 @@ use super::{
     session::{Obeyed, Session},
 };
 use crate::config::{BASELINE_NAME, Config};
-use crate::finding::{Finding, Suppression};
+use crate::finding::location::Location;
+use crate::finding::{BlobPath, Finding, Suppression};
 use crate::policy::baseline::{Baseline, Entry};
 use crate::policy::migrate::{self, Accepted};
 use crate::policy::place::Places;
@@ -14,6 +15,7 @@ use crate::report::{Report, Verdict};
 use crate::rule::RuleSet;
 use crate::scan::Scope;
 use crate::text::mask::hide_long_words;
+use crate::text::sanitize::one_line;
 use anyhow::{Context, bail};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -29,6 +31,14 @@ pub enum Command {
         /// detect-secrets' .secrets.baseline. May be repeated.
         #[arg(long, value_name = "FILE")]
         from: Vec<PathBuf>,
+    },
+    /// Accept the findings at some places: `PATH:LINE`, or `PATH` for all in a file.
+    Add {
+        /// Where: as reports name it, such as config/app.json:12.
+        #[arg(required = true, value_name = "PATH:LINE")]
+        places: Vec<String>,
+        #[command(flatten)]
+        entry: EntryArgs,
     },
     /// Accept new findings and renew expired entries; other entries stay unchanged.
     Update {
@@ -57,6 +67,13 @@ pub struct What {
     /// Also scan the repository's history.
     #[arg(long)]
     history: bool,
+    #[command(flatten)]
+    entry: EntryArgs,
+}
+
+/// The baseline file, and what new entries say.
+#[derive(Debug, Default, clap::Args)]
+pub struct EntryArgs {
     /// The baseline file [default: keyspill-baseline.toml, or as set in keyspill.toml].
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -80,6 +97,7 @@ impl Command {
     pub fn run(self) -> anyhow::Result<Verdict> {
         match self {
             Self::Create { what, from } => create(&what, &from),
+            Self::Add { places, entry } => add(&places, &entry),
             Self::Update { what } => update(&what),
             Self::Prune { what } => prune(&what),
             Self::Show { baseline } => show(baseline),
@@ -93,7 +111,7 @@ fn file_of(given: Option<&PathBuf>, root: &Path) -> anyhow::Result<PathBuf> {
         return Ok(file.clone());
     }
     let config = match Config::find(root, environment()) {
-        Some(file) => Config::read_found(&file, &RuleSet::built_in())?,
+        Some(file) => Config::default().with_found(&file, &RuleSet::built_in())?,
         None => Config::default(),
     };
     let beside = config.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("")).join(BASELINE_NAME);
@@ -102,7 +120,7 @@ fn file_of(given: Option<&PathBuf>, root: &Path) -> anyhow::Result<PathBuf> {
 
 impl What {
     fn file(&self) -> anyhow::Result<PathBuf> {
-        file_of(self.baseline.as_ref(), self.paths.first().map_or(Path::new("."), PathBuf::as_path))
+        file_of(self.entry.baseline.as_ref(), self.paths.first().map_or(Path::new("."), PathBuf::as_path))
     }
 
     /// Scans under the configuration and `baseline`.
@@ -127,18 +145,76 @@ impl What {
         let is_below = |root: &PathBuf| file.starts_with(root.canonicalize().unwrap_or_else(|_| places.of_file(root)));
         (self.history || !entry.is_past) && self.paths.iter().any(is_below)
     }
+}
 
-    /// The entries for findings that can be accepted. A judgement is accepted with the finding it is about.
+impl EntryArgs {
+    /// New entries for findings. A judgement goes with the key it is about.
     fn entries<'a>(&self, baseline: &Baseline, findings: impl Iterator<Item = &'a Finding>) -> Vec<Entry> {
+        let places = Places::new(environment());
         let accepted = findings.filter(|finding| finding.judgement().is_none() && !finding.is_unused_allow());
         let entry = |finding: &Finding| Entry {
             reason: self.reason.clone().unwrap_or_default(),
             author: self.author.clone().unwrap_or_default(),
             expires: self.expires,
-            ..baseline.entry(finding, &Places::new(environment()))
+            ..baseline.entry(finding, &places)
         };
         accepted.map(entry).collect()
     }
+}
+
+/// A place as typed: a path, and a line if it ends with one.
+fn place_of(typed: &str) -> (&str, Option<u32>) {
+    let split = typed.rsplit_once(':').and_then(|(path, line)| Some((path, line.parse().ok()?)));
+    split.map_or((typed, None), |(path, line)| (path, Some(line)))
+}
+
+fn add(typed: &[String], entry: &EntryArgs) -> anyhow::Result<Verdict> {
+    let places: Vec<(&str, Option<u32>)> = typed.iter().map(|place| place_of(place)).collect();
+    // What is in a container is named after it.
+    let file = |path: &str| PathBuf::from(path.split(crate::finding::path::INSIDE).next().unwrap_or(path));
+    let paths: Vec<PathBuf> = places.iter().map(|(path, _)| file(path)).collect();
+    let baseline_file = file_of(entry.baseline.as_ref(), &paths[0])?;
+    let mut baseline = if baseline_file.exists() {
+        Baseline::read(&baseline_file)?
+    } else {
+        Baseline { file: baseline_file, entries: vec![] }
+    };
+    let what = What { paths, history: false, entry: EntryArgs::default() };
+    let (report, verdict) = what.scan(None);
+    let mut found: Vec<&Finding> = Vec::new();
+    for ((path, line), typed) in places.iter().zip(typed) {
+        let path = BlobPath::new(Path::new(path));
+        let before = found.len();
+        found.extend(report.findings().filter(|finding| is_at(finding, &path, *line)));
+        if found.len() == before {
+            bail!("{typed}: there is no finding here that counts; see `keyspill scan --format brief`");
+        }
+    }
+    let new = entry.entries(&baseline, found.into_iter());
+    accept(&mut baseline, new)?;
+    Ok(verdict)
+}
+
+/// True if a finding is at a line of a file, or anywhere in it.
+fn is_at(finding: &Finding, path: &BlobPath, line: Option<u32>) -> bool {
+    let lines = |location: &Location| location.start_line..=location.end_line;
+    let places =
+        finding.values().map(|value| &value.location).chain([&finding.location]).chain(finding.outer.as_deref());
+    finding.path.to_text() == path.to_text()
+        && line.is_none_or(|line| places.into_iter().any(|place| lines(place).contains(&line)))
+}
+
+/// Adds entries and writes the file. Entries of the same findings are replaced, so that one that has expired is renewed.
+fn accept(baseline: &mut Baseline, new: Vec<Entry>) -> anyhow::Result<()> {
+    let name = |entry: &Entry| (entry.path.clone(), entry.rule.clone(), entry.fingerprint);
+    let renewed: HashSet<_> = new.iter().map(name).collect();
+    baseline.entries.retain(|entry| !renewed.contains(&name(entry)));
+    for Entry { path, rule, .. } in &new {
+        output::stdout(&format!("accepted {}\n", one_line(&hide_long_words(&format!("{path}  {rule}")))))?;
+    }
+    baseline.entries.extend(new);
+    write(baseline)?;
+    Ok(())
 }
 
 fn create(what: &What, from: &[PathBuf]) -> anyhow::Result<Verdict> {
@@ -149,7 +225,7 @@ fn create(what: &What, from: &[PathBuf]) -> anyhow::Result<Verdict> {
     let mut baseline = Baseline { file, entries: vec![] };
     let (report, verdict) = what.scan(None);
     if from.is_empty() {
-        baseline.entries = what.entries(&baseline, report.findings());
+        baseline.entries = what.entry.entries(&baseline, report.findings());
     } else {
         let mut accepted: Vec<Accepted> = Vec::new();
         for file in from {
@@ -162,7 +238,10 @@ fn create(what: &What, from: &[PathBuf]) -> anyhow::Result<Verdict> {
             !numbers.is_empty()
         };
         let found: Vec<&Finding> = report.findings().filter(is_accepted).collect();
-        baseline.entries = what.entries(&baseline, found.into_iter());
+        baseline.entries = what.entry.entries(&baseline, found.into_iter());
+        for (accepted, _) in accepted.iter().zip(&used).filter(|(_, used)| !**used) {
+            output::warning(&format!("left out {accepted}: keyspill finds nothing there"));
+        }
         let unknown = used.iter().filter(|used| !**used).count();
         if unknown > 0 {
             output::warning(&format!(
@@ -178,13 +257,8 @@ fn create(what: &What, from: &[PathBuf]) -> anyhow::Result<Verdict> {
 fn update(what: &What) -> anyhow::Result<Verdict> {
     let mut baseline = Baseline::read(&what.file()?)?;
     let (report, verdict) = what.scan(Some(baseline.clone()));
-    let new = what.entries(&baseline, report.findings());
-    // Expired entries are renewed.
-    let name = |entry: &Entry| (entry.path.clone(), entry.rule.clone(), entry.fingerprint);
-    let renewed: HashSet<_> = new.iter().map(name).collect();
-    baseline.entries.retain(|entry| !renewed.contains(&name(entry)));
-    baseline.entries.extend(new);
-    write(&mut baseline)?;
+    let new = what.entry.entries(&baseline, report.findings());
+    accept(&mut baseline, new)?;
     Ok(verdict)
 }
 
@@ -239,7 +313,7 @@ fn show(given: Option<PathBuf>) -> anyhow::Result<Verdict> {
         if let Some(day) = expires {
             line += &format!("  until {day}");
         }
-        output::stdout(&(crate::text::sanitize::one_line(&hide_long_words(&line)) + "\n"))?;
+        output::stdout(&(one_line(&hide_long_words(&line)) + "\n"))?;
     }
     Ok(Verdict::Clean)
 }

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 /// which of them belong together and to which account, and exits with 1 if there are findings at or above the
 /// threshold.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, after_help = EXIT_CODES)]
+#[command(version, propagate_version = true, after_help = AFTER_HELP)]
 struct Cli {
     /// Log the settings in effect and what is done to standard error.
     #[arg(short, long, global = true, help_heading = "Diagnostics")]
@@ -35,14 +35,31 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes:
+/// What every subcommand has in common.
+const AFTER_HELP: &str = "Exit codes:
   0  nothing at or above the threshold
   1  findings at or above the threshold
-  2  an error or an incomplete scan, even if there are findings";
+  2  an error or an incomplete scan, even if there are findings
+
+Environment:
+  NO_COLOR, CLICOLOR, TERM  whether text is coloured
+  SOURCE_DATE_EPOCH         seconds since 1970, taken for the current time
+  XDG_CONFIG_HOME           where keyspill/keyspill.toml of the user is; ~/.config by default
+  GIT_INDEX_FILE and others that git sets for its hooks
+
+Examples:
+  keyspill scan                             the files of this directory
+  keyspill scan --history                   and everything its repository ever held
+  keyspill scan --staged                    what `git commit` would record
+  keyspill scan mail.mbox -f html -o r.html an audit report of a mailbox
+  git diff | keyspill scan -                standard input
+  keyspill hook install                     block commits with keys in them
+  keyspill baseline create                  accept what is there, report what is new";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Scan files, standard input, or git repositories.
+    #[command(after_help = AFTER_HELP)]
     Scan(Box<scan::Args>),
     /// Manage the baseline, the file of accepted findings.
     #[command(subcommand)]

@@ -2,7 +2,6 @@
 
 use crate::report::Layout;
 use crate::text::sanitize::{sanitize, to_json};
-use anyhow::Context;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -102,7 +101,12 @@ pub fn file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
         unfinished(None);
         written.map(|_| ())
     };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    write().map_err(|error| match error.kind() {
+        // Whoever reads a pipe may stop.
+        io::ErrorKind::BrokenPipe => error.into(),
+        // The system's words alone: a temporary file's name means nothing to anyone.
+        _ => anyhow::anyhow!("cannot write {}: {}", path.display(), crate::file::describe(&error)),
+    })
 }
 
 /// The format of diagnostics.

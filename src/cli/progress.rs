@@ -1,9 +1,9 @@
 //! The progress bar on standard error.
 
 use crate::scan::Progress;
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -27,19 +27,26 @@ pub fn shown<T>(progress: &Progress, is_wanted: bool, work: impl FnOnce() -> T) 
 
 fn draw(progress: &Progress, is_done: &Receiver<()>) {
     let started = Instant::now();
-    let template = "{bar:30} {human_pos}/{human_len} objects, {msg}, {eta} left";
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    // The message takes what room there is.
+    let style = ProgressStyle::with_template("{bar:20} {percent:>3}% {wide_msg}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_style(style);
     while is_done.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let total = count(&progress.total);
-        if count(&progress.objects) == 0 {
-            continue;
-        }
-        let speed = count(&progress.bytes) as f64 / started.elapsed().as_secs_f64();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (objects, commits) = (count(&progress.objects), count(&progress.commits));
+        let (total, done, noun) = match (objects, commits) {
+            (0, 0) => continue,
+            (0, commits) => (count(&progress.total_commits), commits, "commits"),
+            (objects, _) => (count(&progress.total), objects, "objects"),
+        };
         bar.set_length(total);
-        bar.set_position(count(&progress.objects));
-        bar.set_message(format!("{}/s, {} with findings", HumanBytes(speed as u64), count(&progress.hits)));
+        bar.set_position(done);
+        let mut message = format!("{} of {} {noun}", HumanCount(done), HumanCount(total));
+        if objects > 0 {
+            let speed = count(&progress.bytes) as f64 / started.elapsed().as_secs_f64();
+            message += &format!(", {}/s, {} with findings", HumanBytes(speed as u64), count(&progress.hits));
+        }
+        bar.set_message(format!("{message}, {} left", HumanDuration(bar.eta())));
         if bar.is_hidden() {
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }

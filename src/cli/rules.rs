@@ -17,6 +17,7 @@ pub enum Command {
     /// Explain what a rule finds, why it matters and what to do.
     Explain {
         /// The rule's id, such as `aws-access-key-pair`.
+        #[arg(value_parser = AnyRule, hide_possible_values = true)]
         id: String,
         #[command(flatten)]
         loaded: Loaded,
@@ -35,6 +36,28 @@ pub struct Loaded {
     /// Add the rules of a TOML file. May be repeated.
     #[arg(long = "rules", value_name = "FILE")]
     rules: Vec<PathBuf>,
+}
+
+/// Takes any id, as one may be in a file of rules, and tells shells the built-in ones.
+#[derive(Clone)]
+struct AnyRule;
+
+impl clap::builder::TypedValueParser for AnyRule {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<String, clap::Error> {
+        clap::builder::StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = clap::builder::PossibleValue>>> {
+        let ids: Vec<String> = RuleSet::built_in().iter().map(|rule| rule.id.to_string()).collect();
+        Some(Box::new(ids.into_iter().map(clap::builder::PossibleValue::new)))
+    }
 }
 
 impl Loaded {

@@ -301,6 +301,7 @@ impl Args {
             limits: self.limits(),
             threads: self.threads(),
             show_secrets: self.show_secrets,
+            outputs: self.output.clone(),
             environment: Arc::new(environment().clone()),
             now: self.moment(),
         }
@@ -365,7 +366,9 @@ impl Args {
     fn load_config(&self, rules: &RuleSet) -> (Config, bool) {
         let first = self.roots().into_iter().next().unwrap_or_else(|| PathBuf::from("."));
         let config = match &self.config {
-            Some(file) => Config::read(file, rules).map_err(|error| error.to_string()),
+            Some(file) => Config::read_user(rules, environment())
+                .and_then(|user| user.with(file, rules))
+                .map_err(|error| error.to_string()),
             None => self.obeyed().config(&first, rules),
         };
         match config {

@@ -2,6 +2,7 @@
 
 use super::environment::environment;
 use super::output;
+use super::progress;
 use crate::config::Config;
 use crate::detect::Detector;
 use crate::git::staged::is_staged;
@@ -57,14 +58,13 @@ impl Obeyed {
     /// # Errors
     /// A message with the file name, if the file cannot be read or includes one that is not obeyed.
     pub fn config(self, path: &Path, rules: &RuleSet) -> Result<Config, String> {
-        let Some(file) = Config::find(path, environment()).and_then(|file| self.file(file)) else {
-            return Ok(Config::default());
-        };
-        let config = Config::read_found(&file, rules).map_err(|error| error.to_string())?;
-        match config.files.iter().skip(1).find(|file| self == Self::Staged && !is_staged(file, environment())) {
-            Some(file) => {
-                Err(format!("{} is included, but its current content is not staged; `git add` it", file.display()))
-            }
+        let user = Config::read_user(rules, environment()).map_err(|error| error.to_string())?;
+        let Some(file) = Config::find(path, environment()).and_then(|file| self.file(file)) else { return Ok(user) };
+        let config = user.with_found(&file, rules).map_err(|error| error.to_string())?;
+        let is_refused = |file: &&PathBuf| self == Self::Staged && !is_staged(file, environment());
+        let refused = config.included().find(is_refused).map(|file| file.display().to_string());
+        match refused {
+            Some(file) => Err(format!("{file} is included, but its current content is not staged; `git add` it")),
             None => Ok(config),
         }
     }
@@ -116,6 +116,7 @@ impl Session {
             limits: Limits::default(),
             threads: 0,
             show_secrets: false,
+            outputs: vec![],
             environment: Arc::new(environment().clone()),
             now: self.now,
         }
@@ -124,6 +125,12 @@ impl Session {
     /// Scans.
     pub fn run(&self, scan: &Scan) -> Report {
         scan.run(&self.detector, &Progress::default())
+    }
+
+    /// Scans, and shows progress on a terminal.
+    pub fn run_shown(&self, scan: &Scan) -> Report {
+        let progress = Progress::default();
+        progress::shown(&progress, true, || scan.run(&self.detector, &progress))
     }
 
     /// The verdict on a report.

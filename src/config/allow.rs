@@ -42,9 +42,9 @@ impl Paths {
         &self.patterns
     }
 
-    /// True if a file, as resolved by [`Places`], matches.
-    pub fn contain(&self, file: &Path) -> bool {
-        file.starts_with(&self.dir) && self.matcher.matched_path_or_any_parents(file, false).is_ignore()
+    /// True if a path, as resolved by [`Places`], matches.
+    pub fn contain(&self, path: &Path, is_dir: bool) -> bool {
+        path.starts_with(&self.dir) && self.matcher.matched_path_or_any_parents(path, is_dir).is_ignore()
     }
 }
 
@@ -71,6 +71,28 @@ pub struct Allow {
 
 impl Allow {
     /// True if it has expired at `now`, in seconds since 1970.
+    pub fn is_expired(&self, now: i64) -> bool {
+        self.expires.is_some_and(|day| day < day_of(now))
+    }
+}
+
+/// An `[[unscanned]]` table: files that are known not to be scannable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unscanned {
+    /// The file that contains it.
+    pub file: PathBuf,
+    /// Its 1-based line there.
+    pub line: usize,
+    /// Which files.
+    pub paths: Paths,
+    /// Why that is accepted.
+    pub reason: String,
+    /// The last day on which it is.
+    pub expires: Option<jiff::civil::Date>,
+}
+
+impl Unscanned {
+    /// True if it is no longer in force at `now`, in seconds since 1970.
     pub fn is_expired(&self, now: i64) -> bool {
         self.expires.is_some_and(|day| day < day_of(now))
     }

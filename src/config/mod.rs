@@ -4,7 +4,7 @@
 pub mod allow;
 pub mod syntax;
 
-use crate::config::allow::{Allow, Paths};
+use crate::config::allow::{Allow, Paths, Unscanned};
 use crate::credential::{AccountId, Fingerprint};
 use crate::environment::Environment;
 use crate::file::{self, describe};
@@ -14,7 +14,9 @@ use crate::text::toml::explain;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use syntax::{ALLOW_KEYS, AllowSyntax, ConfigFile, KEYS, OVERRIDE_KEYS, OverrideSyntax};
+use syntax::{
+    ALLOW_KEYS, AllowSyntax, ConfigFile, KEYS, OVERRIDE_KEYS, OverrideSyntax, UNSCANNED_KEYS, UnscannedSyntax,
+};
 use toml::Spanned;
 
 /// The file's name.
@@ -34,6 +36,8 @@ pub struct Config {
     pub files: Vec<PathBuf>,
     /// The same files as absolute paths, including those still being read.
     pending: Vec<PathBuf>,
+    /// The user's own file among them.
+    user_file: Option<PathBuf>,
     /// The directory that it is limited to, if it was found rather than given.
     pub home: Option<PathBuf>,
     /// Mail domains of the organisation, in lower case.
@@ -54,6 +58,10 @@ pub struct Config {
     pub allows: Vec<Allow>,
     /// Severity overrides by path; the last match wins.
     pub overrides: Vec<Override>,
+    /// What is not scanned at all.
+    pub exclude: Vec<Paths>,
+    /// Files that are known not to be scannable.
+    pub unscanned: Vec<Unscanned>,
 }
 
 /// A severity override for some paths.
@@ -102,26 +110,60 @@ impl Config {
     /// # Errors
     /// If the file, or one that it includes, cannot be read or has unknown or invalid settings.
     pub fn read(file: &Path, rules: &RuleSet) -> Result<Self, ConfigError> {
-        let mut config = Self::default();
-        config.add(file, rules, None)?;
-        config.files.reverse();
-        Ok(config)
+        Self::default().with(file, rules)
     }
 
-    /// Reads a file that [`Self::find`] found. It may be untrusted, so it only applies to files below its directory,
-    /// and only includes files of its repository.
+    /// Reads the user's own file, `keyspill/keyspill.toml` in the directory of the user's configuration, if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_user(rules: &RuleSet, environment: &Environment) -> Result<Self, ConfigError> {
+        let file = environment.config_home().map(|dir| dir.join("keyspill").join(FILE_NAME));
+        let Some(file) = file.filter(|file| file.symlink_metadata().is_ok()) else { return Ok(Self::default()) };
+        let config = Self::read(&file, rules)?;
+        Ok(Self { user_file: Some(file), ..config })
+    }
+
+    /// The same, with the settings of a file added.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn with(mut self, file: &Path, rules: &RuleSet) -> Result<Self, ConfigError> {
+        self.add_main(file, rules, None)?;
+        Ok(self)
+    }
+
+    /// The same, with a file that [`Self::find`] found. It may be untrusted, so it only applies to files below its
+    /// directory, and only includes files of its repository.
     ///
     /// # Errors
     /// As [`Self::read`], and if it includes a file outside the repository.
-    pub fn read_found(file: &Path, rules: &RuleSet) -> Result<Self, ConfigError> {
+    pub fn with_found(mut self, file: &Path, rules: &RuleSet) -> Result<Self, ConfigError> {
         let absolute = file.canonicalize().unwrap_or_else(|_| file.to_owned());
         let dir = absolute.parent().unwrap_or(Path::new("")).to_owned();
         let root = file::repository_root(&dir).unwrap_or(&dir).to_owned();
-        let mut config = Self::default();
-        config.add(file, rules, Some(&root))?;
-        config.files.reverse();
-        config.home = Some(dir);
-        Ok(config)
+        self.add_main(file, rules, Some(&root))?;
+        self.home = Some(dir);
+        Ok(self)
+    }
+
+    /// Adds a file and those that it includes, and lists it before them and before those that were added earlier.
+    fn add_main(&mut self, file: &Path, rules: &RuleSet, root: Option<&Path>) -> Result<(), ConfigError> {
+        let earlier = std::mem::take(&mut self.files);
+        self.add(file, rules, root)?;
+        self.files.reverse();
+        self.files.extend(earlier);
+        Ok(())
+    }
+
+    /// True if a file is the user's own, which is about more than one repository.
+    pub fn is_users_own(&self, file: &Path) -> bool {
+        self.user_file.as_deref() == Some(file)
+    }
+
+    /// The files that the main one includes.
+    pub fn included(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files.iter().skip(1).filter(|file| Some(*file) != self.user_file.as_ref())
     }
 
     fn add(&mut self, file: &Path, rules: &RuleSet, root: Option<&Path>) -> Result<(), ConfigError> {
@@ -185,6 +227,12 @@ impl Config {
             known_rules("override", named.iter(), rules)?;
             self.overrides.push(Override { paths: globs("override", dir, &paths)?, rules: named, severity });
         }
+        if !written.exclude.is_empty() {
+            self.exclude.push(globs("exclude", dir, &written.exclude)?);
+        }
+        for unscanned in written.unscanned {
+            self.unscanned.push(resolve_unscanned(unscanned, text, file, dir)?);
+        }
         Ok(())
     }
 
@@ -215,6 +263,10 @@ impl Config {
         if let Some(baseline) = &self.baseline {
             _ = writeln!(out, "baseline = {}", quoted(&baseline.to_string_lossy()));
         }
+        if !self.exclude.is_empty() {
+            let patterns = self.exclude.iter().flat_map(|paths| paths.patterns().to_vec());
+            _ = writeln!(out, "exclude = {}", list(patterns.collect()));
+        }
         if !self.severity.is_empty() {
             out.push_str("\n[severity]\n");
             self.severity.iter().for_each(|(rule, severity)| _ = writeln!(out, "{rule} = \"{severity}\""));
@@ -237,6 +289,14 @@ impl Config {
                 _ = writeln!(out, "reason = {}", quoted(&allow.reason));
             }
             if let Some(day) = &allow.expires {
+                _ = writeln!(out, "expires = \"{day}\"");
+            }
+        }
+        for Unscanned { file, line, paths, reason, expires } in &self.unscanned {
+            let paths = list(paths.patterns().to_vec());
+            let reason = quoted(reason);
+            _ = write!(out, "\n[[unscanned]]  # {}:{line}\npaths = {paths}\nreason = {reason}\n", file.display());
+            if let Some(day) = expires {
                 _ = writeln!(out, "expires = \"{day}\"");
             }
         }
@@ -265,7 +325,7 @@ fn find_above(path: &Path, name: &str, environment: &Environment) -> Option<Path
 fn parse(text: &str) -> Result<ConfigFile, ConfigProblem> {
     let table: toml::Table = toml::from_str(text).map_err(|error| ConfigProblem::Syntax(explain(text, &error)))?;
     known_keys(&table, &KEYS, "")?;
-    for (key, known) in [("allow", &ALLOW_KEYS[..]), ("override", &OVERRIDE_KEYS)] {
+    for (key, known) in [("allow", &ALLOW_KEYS[..]), ("override", &OVERRIDE_KEYS), ("unscanned", &UNSCANNED_KEYS)] {
         for inner in
             table.get(key).and_then(toml::Value::as_array).into_iter().flatten().filter_map(toml::Value::as_table)
         {
@@ -315,10 +375,6 @@ fn resolve_allow(
         Fingerprint::parse(text)
             .ok_or_else(|| not_valid(&format!("line {line}: allow: fingerprints"), number, expected))
     };
-    let day = |text: String| {
-        let words = || format!("line {line}: allow: expires is not a valid date; expected one such as 2026-12-31");
-        text.parse::<jiff::civil::Date>().map_err(|_| ConfigProblem::Value(words()))
-    };
     Ok(Allow {
         file: file.to_owned(),
         line,
@@ -327,8 +383,30 @@ fn resolve_allow(
         fingerprints: fingerprints.iter().enumerate().map(fingerprint).collect::<Result<_, _>>()?,
         accounts: accounts("allow: accounts", &numbers)?,
         reason,
-        expires: expires.map(day).transpose()?,
+        expires: expires.map(|text| date(&text, line, "allow")).transpose()?,
     })
+}
+
+fn resolve_unscanned(
+    written: Spanned<UnscannedSyntax>,
+    text: &str,
+    file: &Path,
+    dir: &Path,
+) -> Result<Unscanned, ConfigProblem> {
+    let line = text[..written.span().start].matches('\n').count() + 1;
+    let UnscannedSyntax { paths, reason, expires } = written.into_inner();
+    if paths.is_empty() || reason.is_empty() {
+        return Err(ConfigProblem::Value(format!("line {line}: unscanned: give `paths` and a `reason`")));
+    }
+    let paths = globs("unscanned", dir, &paths)?;
+    let expires = expires.map(|text| date(&text, line, "unscanned")).transpose()?;
+    Ok(Unscanned { file: file.to_owned(), line, paths, reason, expires })
+}
+
+/// The last day of an entry.
+fn date(text: &str, line: usize, key: &str) -> Result<jiff::civil::Date, ConfigProblem> {
+    let words = || format!("line {line}: {key}: expires is not a valid date; expected one such as 2026-12-31");
+    text.parse().map_err(|_| ConfigProblem::Value(words()))
 }
 
 fn globs(key: &str, dir: &Path, patterns: &[String]) -> Result<Paths, ConfigProblem> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 /// The keys of the file, in the order of the documentation.
-pub const KEYS: [&str; 10] = [
+pub const KEYS: [&str; 12] = [
     "include",
     "org_domains",
     "org_accounts",
@@ -15,14 +15,19 @@ pub const KEYS: [&str; 10] = [
     "trusted_repos",
     "fail_on",
     "baseline",
+    "exclude",
     "severity",
     "allow",
     "override",
+    "unscanned",
 ];
 /// The keys of an `[[allow]]` table.
 pub const ALLOW_KEYS: [&str; 6] = ["paths", "rules", "fingerprints", "accounts", "reason", "expires"];
 /// The keys of an `[[override]]` table.
 pub const OVERRIDE_KEYS: [&str; 3] = ["paths", "rules", "severity"];
+
+/// The keys of an `[[unscanned]]` table.
+pub const UNSCANNED_KEYS: [&str; 3] = ["paths", "reason", "expires"];
 
 /// The file.
 #[derive(Debug, Default, Deserialize)]
@@ -42,6 +47,8 @@ pub struct ConfigFile {
     pub fail_on: Option<Severity>,
     /// The file of accepted findings, relative to this one.
     pub baseline: Option<PathBuf>,
+    /// Patterns as in `.gitignore`, relative to the file: what is not scanned at all.
+    pub exclude: Vec<String>,
     /// Severity overrides by rule.
     pub severity: BTreeMap<String, Severity>,
     /// Findings that do not count.
@@ -49,6 +56,8 @@ pub struct ConfigFile {
     /// Severity overrides by path.
     #[serde(rename = "override")]
     pub overrides: Vec<OverrideSyntax>,
+    /// Files that are known not to be scannable.
+    pub unscanned: Vec<Spanned<UnscannedSyntax>>,
 }
 
 /// An `[[allow]]` table: a finding must match all keys that are given.
@@ -79,4 +88,15 @@ pub struct OverrideSyntax {
     pub rules: Vec<String>,
     /// The severity for these paths.
     pub severity: Severity,
+}
+
+/// An `[[unscanned]]` table.
+#[derive(Debug, Deserialize)]
+pub struct UnscannedSyntax {
+    /// Patterns as in `.gitignore`, relative to the file.
+    pub paths: Vec<String>,
+    /// Why it is accepted that they are not scanned.
+    pub reason: String,
+    /// The last day on which it is, such as `2026-12-31`.
+    pub expires: Option<String>,
 }

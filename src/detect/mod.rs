@@ -22,6 +22,7 @@ mod token;
 use crate::credential::AccountId;
 use crate::finding::{Dummy, Encoding};
 use crate::rule::{Finder, Matcher, Rule, RuleSet, Severity};
+use crate::text::report_heads;
 use crate::text::wide::Wide;
 use comment::Comment;
 use decode::wide::WideText;
@@ -86,6 +87,8 @@ pub struct Detection {
     pub sensitive: Vec<Range<usize>>,
     /// True if something was left out because of a limit, such as [`MAX_TOKENS`].
     pub is_cut: bool,
+    /// True if this is a report of keyspill: the ids in it are those of keys that were found elsewhere.
+    pub is_own_report: bool,
 }
 
 /// Finds what the rules of a set describe.
@@ -202,7 +205,12 @@ impl Detector {
             candidates.extend(self.candidate(finder, Some(severity), Some(id.part), None, id.dummy));
         }
         candidates.sort_by(|a, b| (a.primary().start, &a.rule.id).cmp(&(b.primary().start, &b.rule.id)));
-        Detection { candidates, comments: pairing.comments, sensitive, is_cut }
+        let is_own_report = report_heads::is_report(blob);
+        if is_own_report {
+            // Its secrets are masked, unless it was told to show them.
+            candidates.retain(|candidate| candidate.secret.is_some());
+        }
+        Detection { candidates, comments: pairing.comments, sensitive, is_cut, is_own_report }
     }
 
     fn candidate(

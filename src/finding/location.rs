@@ -27,6 +27,22 @@ pub struct Location {
     pub byte_length: u32,
 }
 
+impl Location {
+    /// The place in a whole of whose lines, columns and bytes so many come before the part in which it was found.
+    #[must_use]
+    pub fn shifted(self, lines: u32, columns: u32, offset: usize) -> Self {
+        let column = |line: u32, column: u32| if line == 1 { column.saturating_add(columns) } else { column };
+        Self {
+            start_line: self.start_line.saturating_add(lines),
+            start_column: column(self.start_line, self.start_column),
+            end_line: self.end_line.saturating_add(lines),
+            end_column: column(self.end_line, self.end_column),
+            byte_offset: self.byte_offset + offset,
+            byte_length: self.byte_length,
+        }
+    }
+}
+
 /// One end of a span.
 #[derive(Debug, Clone, Copy)]
 struct Point {

@@ -247,6 +247,25 @@ impl Finding {
             && self.link().is_none()
     }
 
+    /// Moves it from a part to the whole, of which so many line breaks, columns and bytes come before.
+    pub fn shift(&mut self, lines: u32, columns: u32, offset: usize) {
+        let shifted = |location: &mut Location| *location = location.shifted(lines, columns, offset);
+        shifted(&mut self.location);
+        match &mut self.kind {
+            Kind::Key(key) => {
+                let key = Arc::make_mut(key);
+                key.id.iter_mut().chain(&mut key.secret).for_each(|value| shifted(&mut value.location));
+            }
+            Kind::Observation { subject, .. } => shifted(&mut subject.location),
+            Kind::Judgement(_) | Kind::UnusedAllow => {}
+        }
+        let moved = self.excerpts.iter().cloned().map(|mut excerpt| {
+            excerpt.line = excerpt.line.saturating_add(lines);
+            excerpt
+        });
+        self.excerpts = moved.collect();
+    }
+
     /// A total order, so that reports do not depend on threads: path, place, rule, fingerprint.
     pub fn order(&self, other: &Self) -> Ordering {
         let place = |finding: &Self| (finding.location, finding.values().last().map(|value| value.location));

@@ -34,6 +34,11 @@ impl BlobPath {
         Self { file, inside: Vec::new() }
     }
 
+    /// From bytes, with `/` as separator.
+    pub fn from_bytes(file: &[u8]) -> Self {
+        Self { file: file.into(), inside: Vec::new() }
+    }
+
     /// The name of something below this one, with `/` as separator, as in git.
     #[must_use]
     pub fn join(mut self, below: &[u8]) -> Self {

@@ -115,6 +115,10 @@ pub struct Progress {
     pub bytes: AtomicU64,
     /// Number of these objects in which something was found.
     pub hits: AtomicU64,
+    /// Number of all commits whose changes are scanned, if they are scanned one by one.
+    pub total_commits: AtomicU64,
+    /// Those processed so far.
+    pub commits: AtomicU64,
 }
 
 /// One thread's part of [`Progress`].

@@ -12,7 +12,7 @@ pub fn covers(allow: &Allow, finding: &Finding, places: &Places) -> bool {
     (allow.rules.is_empty() || allow.rules.iter().any(|rule| rule == finding.rule.id.as_str()))
         && (allow.fingerprints.is_empty() || allow.fingerprints.contains(&finding.fingerprint))
         && (allow.accounts.is_empty() || finding.account.is_some_and(is_one))
-        && allow.paths.as_ref().is_none_or(|paths| paths.contain(&places.of(&finding.path)))
+        && allow.paths.as_ref().is_none_or(|paths| paths.contain(&places.of(&finding.path), false))
 }
 
 /// What a table makes of a finding that it covers.

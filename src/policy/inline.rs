@@ -8,19 +8,19 @@
 //! | `pragma: allowlist secret` | findings on its own line | detect-secrets |
 //! | `pragma: allowlist nextline secret` | findings on the line after | detect-secrets |
 //!
-//! For a finding with id and secret, the line of the secret decides: allowing the id does not allow its secret.
+//! A pair of id and secret is allowed by a comment for the line of either.
 
 use crate::detect::comment::Comment;
 use crate::finding::location::Locations;
 use crate::finding::{Finding, Suppression};
 use crate::rule::{RuleId, RuleSet};
 use crate::text::markers::MARKERS;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 /// A parsed allow comment.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Allow {
+pub struct AllowComment {
     /// 1-based line of the comment.
     pub line: u32,
     /// 1-based line whose findings it allows.
@@ -35,7 +35,7 @@ pub struct Allow {
     pub span: Range<usize>,
 }
 
-impl Allow {
+impl AllowComment {
     /// Parses a comment; `None` if the marker only occurs in prose or in a string.
     pub fn read(comment: &Comment, locations: &Locations, rules: &RuleSet) -> Option<Self> {
         let line = locations.of(&comment.span).start_line;
@@ -84,7 +84,7 @@ impl Allow {
             (vec![], rest)
         };
         let reason = reason.trim_start_matches([':', '-', ' ', '\t']).trim().to_owned();
-        Some(Self { line, target, rules, reason, is_own, span: comment.span.clone() })
+        Some(Self { line, target, rules, reason, is_own: comment.is_exact, span: comment.span.clone() })
     }
 
     fn covers(&self, id: &RuleId) -> bool {
@@ -93,17 +93,16 @@ impl Allow {
 }
 
 /// Marks the findings that `allows` cover, and returns keyspill's own comments that cover none.
-pub fn apply(allows: Vec<Allow>, findings: &mut [Finding]) -> Vec<Allow> {
+pub fn apply(allows: Vec<AllowComment>, findings: &mut [Finding]) -> Vec<AllowComment> {
     // By line and rule. A line may have thousands of comments and findings: the first comment marks each finding once.
     let mut by_line: HashMap<u32, HashMap<RuleId, Findings>> = HashMap::new();
     let wanted: HashSet<u32> = allows.iter().map(|allow| allow.target).collect();
     for (index, finding) in findings.iter().enumerate() {
-        if let Some(decisive) = finding.secret().or(finding.id()) {
-            let lines = decisive.location.start_line..=decisive.location.end_line;
-            for line in lines.filter(|line| wanted.contains(line)) {
-                let rules = by_line.entry(line).or_default();
-                rules.entry(finding.rule.id.clone()).or_default().unmarked.push(index);
-            }
+        let lines: BTreeSet<u32> =
+            finding.values().flat_map(|value| value.location.start_line..=value.location.end_line).collect();
+        for line in lines.into_iter().filter(|line| wanted.contains(line)) {
+            let rules = by_line.entry(line).or_default();
+            rules.entry(finding.rule.id.clone()).or_default().unmarked.push(index);
         }
     }
     let mut unused = allows;
@@ -134,12 +133,12 @@ mod tests {
     use super::*;
     use crate::rule::example::expand;
 
-    fn read(template: &str) -> Option<Allow> {
+    fn read(template: &str) -> Option<AllowComment> {
         let line = expand(template).text;
         let line = line.as_str();
         let at = line.find("keyspill:").or_else(|| line.find("gitleaks:")).or_else(|| line.find("pragma:"))?;
-        let comment = Comment { span: at..at + 1, before: line[..at].into(), text: line[at..].into() };
-        Allow::read(&comment, &Locations::new(line.as_bytes(), [at..at + 1]), &RuleSet::built_in())
+        let comment = Comment { span: at..at + 1, before: line[..at].into(), text: line[at..].into(), is_exact: true };
+        AllowComment::read(&comment, &Locations::new(line.as_bytes(), [at..at + 1]), &RuleSet::built_in())
     }
 
     fn parts(line: &str) -> Option<(u32, Vec<String>, String)> {

@@ -2,9 +2,11 @@
 
 use crate::file;
 use crate::finding::Finding;
+use crate::text::mask::hide_long_words;
 use serde::Deserialize;
 use sha1::{Digest, Sha1};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A finding accepted in another scanner's file.
@@ -16,6 +18,13 @@ pub struct Accepted {
     line: u32,
     /// SHA-1 of the value, as detect-secrets records it.
     hash: Option<String>,
+}
+
+impl fmt::Display for Accepted {
+    /// Without what may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", hide_long_words(&self.path), self.line)
+    }
 }
 
 /// Why a file was rejected.

@@ -9,11 +9,13 @@ pub mod place;
 pub mod unused;
 
 use crate::config::Config;
+use crate::config::allow::Unscanned;
 use crate::finding::BlobPath;
 use crate::finding::Excerpt;
 use crate::finding::Finding;
 use crate::finding::location::Locations;
 use crate::rule::{Finder, RuleSet};
+use crate::source::{Skip, SkipCause};
 use crate::text::mask;
 use baseline::Baseline;
 use place::Places;
@@ -36,7 +38,59 @@ pub struct Policy<'a> {
     pub places: Places,
 }
 
+/// Which entries of the configuration had an effect, by number.
+#[derive(Debug, Default)]
+pub struct Used {
+    allows: BTreeSet<usize>,
+    unscanned: BTreeSet<usize>,
+}
+
 impl Policy<'_> {
+    /// Takes out what was found, or could not be scanned, in paths that the configuration excludes: in trees they were
+    /// left out, in history and changes they were read. Each is listed once.
+    pub fn exclude(&self, findings: &mut Vec<Box<Finding>>, skips: &mut Vec<Skip>) {
+        if self.config.exclude.is_empty() {
+            return;
+        }
+        let is_excluded = |path: &BlobPath| {
+            let file = self.places.of(path);
+            self.config.exclude.iter().any(|paths| paths.contain(&file, false))
+        };
+        let mut excluded = BTreeSet::new();
+        findings.retain(|finding| {
+            let keeps = !is_excluded(&finding.path);
+            if !keeps {
+                excluded.insert(BlobPath::from_bytes(finding.path.file()));
+            }
+            keeps
+        });
+        skips.retain(|skip| {
+            let keeps = !skip.cause.is_failure() || !is_excluded(&skip.path);
+            if !keeps {
+                excluded.insert(BlobPath::from_bytes(skip.path.file()));
+            }
+            keeps
+        });
+        skips.extend(excluded.into_iter().map(|path| Skip { path, cause: SkipCause::Excluded }));
+    }
+
+    /// Accepts that some files cannot be scanned, where the configuration does.
+    pub fn accept_unscanned(&self, skips: &mut [Skip], used: &mut Used) {
+        for skip in skips.iter_mut().filter(|skip| skip.cause.is_failure()) {
+            let file = self.places.of(&skip.path);
+            let entries = self.config.unscanned.iter().enumerate();
+            let accepts = |(_, entry): &(usize, &Unscanned)| entry.paths.contain(&file, false);
+            let Some((number, entry)) = entries.clone().find(accepts) else { continue };
+            used.unscanned.insert(number);
+            if !entry.is_expired(self.now) {
+                let reason = mask::hide_long_words(&entry.reason);
+                let by = format!("{}:{}: {reason}", entry.file.display(), entry.line);
+                let cause = std::mem::replace(&mut skip.cause, SkipCause::Internal);
+                skip.cause = SkipCause::Accepted(Box::new(cause), by);
+            }
+        }
+    }
+
     /// True if the configuration applies to a finding. One that was found, not given, only applies below its directory.
     fn speaks_of(&self, finding: &Finding) -> bool {
         self.config.home.as_ref().is_none_or(|home| self.places.of(&finding.path).starts_with(home))
@@ -51,7 +105,7 @@ impl Policy<'_> {
         finding.severity = self.config.severity.get(rule).copied().unwrap_or(finding.severity);
         let fits = |over: &&crate::config::Override| {
             (over.rules.is_empty() || over.rules.iter().any(|known| known == rule))
-                && over.paths.contain(&self.places.of(&finding.path))
+                && over.paths.contain(&self.places.of(&finding.path), false)
         };
         if let Some(over) = self.config.overrides.iter().rev().find(fits) {
             finding.severity = over.severity;
@@ -59,7 +113,7 @@ impl Policy<'_> {
     }
 
     /// Marks findings that the configuration allows. Adds the indices of matching `[[allow]]` tables to `used`.
-    pub fn apply(&self, findings: &mut [Box<Finding>], used: &mut BTreeSet<usize>) {
+    pub fn apply(&self, findings: &mut [Box<Finding>], used: &mut Used) {
         for finding in findings.iter_mut().filter(|finding| finding.suppression.is_none()) {
             if self.config.allows.is_empty() || !self.speaks_of(finding) {
                 continue;
@@ -68,7 +122,7 @@ impl Policy<'_> {
                 if !allow::covers(allow, finding, &self.places) {
                     continue;
                 }
-                used.insert(number);
+                used.allows.insert(number);
                 if allow.is_expired(self.now) {
                     let day = allow.expires.map(|day| day.to_string()).unwrap_or_default();
                     let text = format!("It was allowed by {}:{} until {day}.", allow.file.display(), allow.line);
@@ -90,10 +144,20 @@ impl Policy<'_> {
     }
 
     /// Findings for the `[[allow]]` tables that are not in `used`.
-    pub fn unused(&self, used: &BTreeSet<usize>, rules: &RuleSet) -> Vec<Finding> {
-        let allows = self.config.allows.iter().enumerate();
-        let unused = allows.filter(|(number, _)| self.is_whole && !used.contains(number)).map(|(_, allow)| allow);
-        unused.flat_map(|allow| without_effect(&allow.file, std::iter::once(allow.line), rules)).collect()
+    pub fn unused(&self, used: &Used, rules: &RuleSet) -> Vec<Finding> {
+        if !self.is_whole {
+            return vec![];
+        }
+        let unused = |used: &BTreeSet<usize>, number: &usize| !used.contains(number);
+        let allows = self.config.allows.iter().enumerate().filter(|(number, _)| unused(&used.allows, number));
+        let allows = allows.map(|(_, allow)| (&allow.file, allow.line));
+        let unscanned = self.config.unscanned.iter().enumerate().filter(|(number, _)| unused(&used.unscanned, number));
+        let unscanned = unscanned.map(|(_, entry)| (&entry.file, entry.line));
+        allows
+            .chain(unscanned)
+            .filter(|(file, _)| !self.config.is_users_own(file))
+            .flat_map(|(file, line)| without_effect(file, std::iter::once(line), rules))
+            .collect()
     }
 }
 

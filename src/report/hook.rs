@@ -23,6 +23,8 @@ pub enum HookAction {
     Push,
     /// A push, on the receiving side.
     Receive,
+    /// `git commit`, of which the message was checked.
+    Message,
     /// A check of files, without a commit.
     Check,
 }
@@ -31,7 +33,7 @@ impl HookAction {
     /// The start of the first line: what the hook did.
     fn what(self) -> &'static str {
         match self {
-            Self::Commit => "keyspill stopped the commit",
+            Self::Commit | Self::Message => "keyspill stopped the commit",
             Self::Push | Self::Receive => "keyspill stopped the push",
             Self::Check => "keyspill checked these files",
         }
@@ -40,7 +42,7 @@ impl HookAction {
     /// The command that bypasses the hook; empty if there is none.
     fn way_round(self) -> &'static str {
         match self {
-            Self::Commit => "git commit --no-verify",
+            Self::Commit | Self::Message => "git commit --no-verify",
             Self::Push => "git push --no-verify",
             Self::Receive | Self::Check => "",
         }
@@ -67,7 +69,11 @@ pub fn write(report: &Report, action: HookAction, fail_on: Severity, command: &s
     }
     for finding in counted.iter().take(MAX_KEYS) {
         let place = format!("{}:{}", one_line(&finding.path.to_text()), finding.location.start_line);
-        _ = writeln!(out, "  {place}: {} [{}]", headline(finding), finding.rule.id);
+        // Which of the pushed commits to change.
+        let commit = finding.history.as_ref().and_then(|history| history.introduced.listed.first());
+        let commit = commit.filter(|_| matches!(action, HookAction::Push | HookAction::Receive));
+        let commit = commit.map(|commit| format!(", in commit {} ({})", commit.oid.short(), commit.subject));
+        _ = writeln!(out, "  {place}: {} [{}]{}", headline(finding), finding.rule.id, commit.unwrap_or_default());
     }
     for skip in failures.iter().take(MAX_FAILURES) {
         _ = writeln!(out, "  {}: {}", one_line(&skip.path.to_text()), one_line(&skip.cause.to_string()));
@@ -80,6 +86,8 @@ pub fn write(report: &Report, action: HookAction, fail_on: Severity, command: &s
         let is_key = first.key().is_some();
         out.push_str(if !is_key {
             super::wording::first_sentence(first.rule.remedy.trim())
+        } else if action == HookAction::Message {
+            "Remove it from the message."
         } else if matches!(action, HookAction::Commit | HookAction::Check) {
             "Remove it from the file and load it from elsewhere (a profile, a secrets manager)."
         } else {
@@ -90,15 +98,39 @@ pub fn write(report: &Report, action: HookAction, fail_on: Severity, command: &s
             let is_root = matches!(finding.rule.matcher, Matcher::Finder(Finder::RootKey));
             is_root && finding.credential() == first.credential()
         });
-        match steps(first, is_root).first() {
-            Some(step) if first.secret().is_some() => _ = writeln!(out, "If it was already exposed elsewhere: {step}"),
-            _ => {}
+        let steps = steps(first, is_root);
+        if !steps.is_empty() {
+            out.push_str("If it was already exposed elsewhere, revoke it:\n");
+            // The first command tells the user that the second one needs.
+            steps.iter().take(2).for_each(|step| _ = writeln!(out, "    {step}"));
         }
         let doubt = if is_key { "If it is not a key" } else { "If it is intentional" };
-        _ = writeln!(out, "{doubt}: end the line with a comment `{} REASON`.", crate::text::markers::MARKERS[0]);
+        _ = writeln!(out, "{doubt}: {}", way_to_allow(first, action));
         if !action.way_round().is_empty() {
             _ = writeln!(out, "To bypass the hook once: {}", action.way_round());
         }
     }
     out
 }
+
+/// How to let a finding through for good: with a comment where one can be, else with an entry of the baseline.
+fn way_to_allow(finding: &Finding, action: HookAction) -> String {
+    let marker = crate::text::markers::MARKERS[0];
+    if action == HookAction::Message {
+        return format!("end its line with `{marker} REASON`.");
+    }
+    let path = finding.path.to_text();
+    // The secret's line is the one that people look at.
+    let line = finding.values().last().map_or(finding.location.start_line, |value| value.location.end_line);
+    let name = path.rsplit('/').next().unwrap_or(&path).to_ascii_lowercase();
+    let takes_comments =
+        finding.path.inside().is_empty() && !WITHOUT_COMMENTS.iter().any(|extension| name.ends_with(extension));
+    if takes_comments {
+        return format!("end line {line} with a comment `{marker} REASON`.");
+    }
+    let place = one_line(&format!("{path}:{}", finding.location.start_line));
+    format!("keyspill baseline add {} --reason REASON", shlex::try_quote(&place).unwrap_or_default())
+}
+
+/// Formats in which a line cannot end with a comment.
+const WITHOUT_COMMENTS: [&str; 7] = [".json", ".ipynb", ".csv", ".tsv", ".md", ".txt", ".lock"];

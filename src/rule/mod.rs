@@ -148,7 +148,7 @@ pub struct RuleFileError {
 enum RuleProblem {
     #[error("cannot be read: {}", file::describe(.0))]
     Read(#[from] std::io::Error),
-    #[error("is not a rule file: {0}")]
+    #[error("is not a valid rule file: {0}")]
     Syntax(String),
     #[error("rule {}: {text}", name_shown(rule))]
     Rule { rule: String, text: String },

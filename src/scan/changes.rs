@@ -242,6 +242,8 @@ impl Ledger<'_> {
     /// does not depend on threads, and nothing beyond it is kept.
     fn all_news(&self, commits: &[Selected], shallow: &BTreeSet<Oid>) -> Result<Vec<News>, String> {
         let mut all = Vec::with_capacity(commits.len());
+        let progress = self.scan.collected.progress;
+        progress.total_commits.store(commits.len() as u64, Ordering::Relaxed);
         let (mut left, mut is_cut) = (MAX_PLACES, false);
         for some in commits.chunks(4 * rayon::current_num_threads()) {
             let found: Vec<News> =
@@ -252,6 +254,7 @@ impl Ledger<'_> {
                 left -= news.gained.len();
                 all.push(news);
             }
+            progress.commits.fetch_add(some.len() as u64, Ordering::Relaxed);
             if left == 0 {
                 break;
             }

@@ -8,12 +8,12 @@ use crate::finding::{BlobPath, Finding};
 use crate::git::history::Progress;
 use crate::git::repository::Facts;
 use crate::judge::{self, link};
-use crate::policy::Policy;
+use crate::policy::{Policy, Used};
 use crate::report::{Coverage, Report};
+use crate::source::pieces::Piece;
 use crate::source::{Skip, SkipCause};
 use crate::text::alphabet::SECRET_LEN;
 use rayon::slice::ParallelSliceMut;
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -52,6 +52,12 @@ impl<'a> Collected<'a> {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// A file that is read in pieces counts once.
+    pub fn count_piece(&self, piece: &Piece) {
+        self.files.fetch_add(u64::from(piece.start.offset == 0), Ordering::Relaxed);
+        self.bytes.fetch_add(piece.own.len() as u64, Ordering::Relaxed);
+    }
+
     pub fn examined(&self, examined: Examined) {
         if !examined.is_nothing() {
             self.add(self.told(examined));
@@ -84,13 +90,18 @@ impl<'a> Collected<'a> {
         let policy = scan.policy();
         let repositories = self.repositories.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut findings = self.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut skips = self.skips.into_inner().unwrap_or_else(PoisonError::into_inner);
+        policy.exclude(&mut findings, &mut skips);
+        let mut used = Used::default();
+        policy.accept_unscanned(&mut skips, &mut used);
         let of_config = |finding: &Finding| finding.account.is_some_and(|id| scan.config.canary_accounts.contains(&id));
         for finding in &mut findings {
             policy.grade(finding);
             finding.is_canary |= of_config(finding);
         }
         findings.par_sort_unstable_by(|a, b| a.order(b));
-        let (mut suppressed, judgements, unused) = decide(&mut findings, &policy, detector, scan, &repositories);
+        let (mut suppressed, judgements, unused) =
+            decide(&mut findings, &mut used, &policy, detector, scan, &repositories);
         findings.extend(judgements);
         findings.extend(unused);
         findings.par_sort_unstable_by(|a, b| a.order(b));
@@ -107,7 +118,7 @@ impl<'a> Collected<'a> {
                 commits: self.commits.into_inner(),
                 objects: of_history(&self.progress.objects),
                 object_bytes: of_history(&self.progress.bytes),
-                skips: shown_skips(self.skips.into_inner().unwrap_or_else(PoisonError::into_inner), detector, scan),
+                skips: shown_skips(skips, detector, scan),
             },
             repositories,
             config: scan.config.files.iter().map(|file| BlobPath::new(file)).collect(),
@@ -125,13 +136,13 @@ type Findings = Vec<Box<Finding>>;
 /// what allows nothing.
 fn decide(
     findings: &mut Findings,
+    used: &mut Used,
     policy: &Policy,
     detector: &Detector,
     scan: &Scan,
     repositories: &[(BlobPath, Facts)],
 ) -> (Findings, Findings, Findings) {
-    let mut used = BTreeSet::new();
-    policy.apply(findings, &mut used);
+    policy.apply(findings, used);
     let mut unused = policy.accept(findings, detector.rules());
     let mut suppressed: Findings = findings.extract_if(.., |finding| finding.suppression.is_some()).collect();
     link::link(findings, &mut suppressed);
@@ -139,9 +150,9 @@ fn decide(
     let judgements = judge::judge(findings, detector.rules(), policy.config);
     let mut judgements: Findings = judgements.into_iter().map(Box::new).collect();
     judgements.iter_mut().for_each(|judgement| policy.grade(judgement));
-    policy.apply(&mut judgements, &mut used);
+    policy.apply(&mut judgements, used);
     suppressed.extend(judgements.extract_if(.., |judgement| judgement.suppression.is_some()));
-    unused.extend(policy.unused(&used, detector.rules()));
+    unused.extend(policy.unused(used, detector.rules()));
     (suppressed, judgements, unused.into_iter().map(Box::new).collect())
 }
 

@@ -64,6 +64,8 @@ pub struct Scan {
     pub threads: usize,
     /// Do not mask secrets in findings.
     pub show_secrets: bool,
+    /// Files that reports will be written to: they are not scanned.
+    pub outputs: Vec<PathBuf>,
     /// The process that it runs for.
     pub environment: Arc<Environment>,
     /// The current time in seconds since 1970: exposure that has not ended is counted up to then.
@@ -86,6 +88,7 @@ impl Default for Scan {
             limits: Limits::default(),
             threads: 0,
             show_secrets: false,
+            outputs: vec![],
             environment: Arc::default(),
             now: 0,
         }
@@ -169,6 +172,8 @@ impl Scan {
             limit: self.limit,
             archives: self.archives,
             threads: self.threads,
+            exclude: self.config.exclude.clone(),
+            outputs: self.outputs.iter().filter_map(|file| file.canonicalize().ok()).collect(),
             environment: self.environment.clone(),
         };
         tree.walk(&|item| take(item, examiner, collected));
@@ -264,6 +269,10 @@ fn take(item: Item, examiner: &Examiner, collected: &Collected) {
             collected.examined(examiner.blob(&blob));
         }
         // Occurs only in a container.
+        Item::Piece(piece) => {
+            collected.count_piece(&piece);
+            collected.examined(examiner.piece(&piece));
+        }
         Item::Whole(blob) => collected.examined(examiner.blob(&blob)),
         Item::Container(path, format, Content::Stream(stream), size) => {
             let mut counted = Counted { stream, bytes: 0 };

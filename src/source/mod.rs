@@ -2,6 +2,7 @@
 
 pub mod chat;
 mod gitignore;
+pub mod pieces;
 pub mod read;
 mod skip;
 pub mod tree;
@@ -9,6 +10,7 @@ pub mod unpack;
 
 use crate::finding::BlobPath;
 use crate::finding::message::Enclosing;
+use pieces::Piece;
 pub use skip::{Skip, SkipCause};
 use std::sync::Arc;
 use unpack::Content;
@@ -42,6 +44,8 @@ pub enum Item<'a> {
     Whole(Blob<'a>),
     /// A container to be read in pieces, because it is large or comes through a pipe; with its size in bytes, if known.
     Container(BlobPath, Format, Content<'a>, Option<u64>),
+    /// A part of a file, or of an entry of a container, that is too large for memory.
+    Piece(Piece<'a>),
     /// A directory, of which only the name is scanned.
     Directory(BlobPath),
     /// Something that is not scanned.

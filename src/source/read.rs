@@ -1,5 +1,6 @@
-//! Reading one file, or standard input, in one piece.
+//! Reading one file, or standard input: in one piece, unless it is too large.
 
+use super::pieces::{self, Sizes};
 use super::unpack::Content;
 use super::unpack::format::{Format, HEAD};
 use super::{Blob, BlobPath, Item, Sink, SizeLimit, Skip, SkipCause};
@@ -20,14 +21,15 @@ pub struct Reader {
     archives: bool,
     /// Containers larger than this, in bytes, are read in pieces; their raw bytes are then not scanned in addition.
     whole: u64,
+    sizes: Sizes,
     buffer: Vec<u8>,
 }
 
 impl Reader {
-    /// A reader that rejects files over `limit`. If the user did not set the limit, containers that can be read in
-    /// pieces are exempt (archives only with `archives`).
+    /// A reader that rejects files over `limit`. If the user did not set the limit, they are read in pieces instead, and
+    /// containers as streams if their format allows it (archives only with `archives`).
     pub fn new(limit: SizeLimit, archives: bool) -> Self {
-        Self { limit, archives, whole: limit.bytes, buffer: Vec::new() }
+        Self { limit, archives, whole: limit.bytes, sizes: Sizes::default(), buffer: Vec::new() }
     }
 
     /// Hands the file at `path` to `sink`, under the name `name`.
@@ -76,6 +78,8 @@ impl Reader {
                     sink(Item::Container(name.clone(), format, Content::File(&file), Some(size)));
                     return Ok(None);
                 }
+                self.read_pieces(&mut file, &head, name, sink)?;
+                return Ok(None);
             }
             self.limit.check(size)?;
             let limit = SizeLimit { bytes: usize::MAX as u64, is_chosen: false };
@@ -122,11 +126,24 @@ impl Reader {
                 sink(Item::Container(name.clone(), format, Content::Stream(&mut whole), None));
                 return Ok(None);
             }
+            if !self.limit.is_chosen {
+                let read = std::mem::take(&mut self.buffer);
+                let head = read[..HEAD.min(read.len())].to_vec();
+                self.read_pieces(&mut Cursor::new(read).chain(stream), &head, name, sink)?;
+                return Ok(None);
+            }
             let left = most.saturating_sub(self.buffer.len() as u64);
             stream.take(left).read_to_end(&mut self.buffer).map_err(unreadable)?;
         }
         self.limit.check(self.buffer.len() as u64)?;
         Ok(Some(&self.buffer))
+    }
+
+    /// Hands over a stream piece by piece. What is in a container that would have to be in memory is not scanned.
+    fn read_pieces(&self, stream: &mut dyn Read, head: &[u8], name: &BlobPath, sink: Sink) -> Result<(), SkipCause> {
+        let size = pieces::read(stream, name, None, self.sizes, sink).map_err(unreadable)?;
+        let is_container = Format::from_head(head).is_some_and(|format| self.archives || format.is_mail());
+        if is_container { self.limit.check(size) } else { Ok(()) }
     }
 
     /// Hands standard input to `sink`, under the name `name`.
@@ -163,9 +180,11 @@ mod tests {
                 content.reader().read_to_end(&mut read).unwrap();
                 all.lock().unwrap().push((true, read));
             }
+            Item::Piece(piece) => all.lock().unwrap().push((true, piece.blob.bytes[piece.own].to_vec())),
             Item::Skip(_) | Item::Whole(_) | Item::Directory(_) => {}
         };
-        let mut reader = Reader { whole: 64, ..Reader::new(limit, true) };
+        let sizes = Sizes { piece: 128, overlap: 16 };
+        let mut reader = Reader { whole: 64, sizes, ..Reader::new(limit, true) };
         reader.file(&path, BlobPath::new(&path), &sink);
         let stream = reader.read_stream(&mut &bytes[..], &BlobPath::new(Path::new("-")), &sink);
         if let Ok(Some(bytes)) = stream {
@@ -182,7 +201,8 @@ mod tests {
         assert_eq!(read(&mailbox, usual), [(true, mailbox.clone()), (true, mailbox.clone())]);
         assert_eq!(read(&mailbox[..64], usual), [(false, mailbox[..64].to_vec()), (false, mailbox[..64].to_vec())]);
         let text = "x".repeat(200).into_bytes();
-        assert_eq!(read(&text, usual), [(false, text.clone()), (false, text.clone())]);
+        let pieces = [(true, text[..120].to_vec()), (true, text[120..].to_vec())];
+        assert_eq!(read(&text, usual), [&pieces[..], &pieces[..]].concat());
         let chosen = SizeLimit { bytes: 1000, is_chosen: true };
         assert_eq!(read(&mailbox, chosen), [(false, mailbox.clone()), (false, mailbox.clone())]);
         let chosen = SizeLimit { bytes: 100, is_chosen: true };

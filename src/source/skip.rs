@@ -83,6 +83,14 @@ pub enum SkipCause {
     Shallow,
     /// A submodule that was never fetched.
     NoSubmodule,
+    /// A report of keyspill: key ids in it are not found again, secrets are.
+    OwnReport,
+    /// A file that this scan writes a report to.
+    Output,
+    /// The configuration excludes it.
+    Excluded,
+    /// The configuration accepts that it cannot be scanned: the cause, and by which entry.
+    Accepted(Box<SkipCause>, String),
 }
 
 impl SkipCause {
@@ -95,6 +103,7 @@ impl SkipCause {
             Self::TooLarge { is_chosen, .. } | Self::OverLimit { is_chosen, .. } => !is_chosen,
             Self::MoreEntries { is_failure, .. } => *is_failure,
             Self::Encrypted | Self::NoText(_) | Self::NotOpened => false,
+            Self::OwnReport | Self::Output | Self::Excluded | Self::Accepted(..) => false,
             Self::GitIgnored | Self::Symlink | Self::Special => false,
             Self::NotFetched(_) | Self::Shallow | Self::NoSubmodule | Self::TrackingUnknown(_) => false,
         }
@@ -102,7 +111,7 @@ impl SkipCause {
 
     /// True if it often affects many files, which reports for people count instead of listing.
     pub fn is_of_many(&self) -> bool {
-        matches!(self, Self::GitIgnored | Self::Symlink | Self::Special | Self::NotOpened)
+        matches!(self, Self::GitIgnored | Self::Symlink | Self::Special | Self::NotOpened | Self::Excluded)
     }
 
     /// A machine-readable identifier, also used for counting.
@@ -131,6 +140,9 @@ impl SkipCause {
             Self::NotFetched(_) => "not-fetched",
             Self::Shallow => "shallow",
             Self::NoSubmodule => "no-submodule",
+            Self::OwnReport | Self::Output => "own-report",
+            Self::Excluded => "excluded",
+            Self::Accepted(..) => "accepted",
         }
     }
 }
@@ -167,6 +179,10 @@ impl fmt::Display for SkipCause {
                 f.write_str("a shallow clone: earlier commits were never fetched; run `git fetch --unshallow`")
             }
             Self::NoSubmodule => f.write_str("a submodule that was never fetched; run `git submodule update --init`"),
+            Self::OwnReport => f.write_str("a report of keyspill; the key ids in it are not reported again"),
+            Self::Output => f.write_str("not scanned: this scan writes its report to it"),
+            Self::Excluded => f.write_str("excluded by the configuration"),
+            Self::Accepted(cause, by) => write!(f, "{cause} (accepted by {by})"),
             Self::Damaged(words) => write!(f, "damaged ({words}); the readable parts were scanned"),
             Self::PartsLost(count, parts) => {
                 write!(f, "damaged: {count} of its {parts} cannot be read; the others were scanned")

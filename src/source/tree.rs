@@ -3,6 +3,7 @@
 use super::gitignore::{GitIgnores, Ignored};
 use super::read::Reader;
 use super::{BlobPath, Item, Sink, SizeLimit, Skip, SkipCause};
+use crate::config::allow::Paths;
 use crate::environment::Environment;
 use crate::file::describe;
 use ignore::{DirEntry, WalkBuilder, WalkState};
@@ -23,14 +24,18 @@ pub struct Tree {
     pub archives: bool,
     /// Number of threads; 0 for one per processor.
     pub threads: usize,
+    /// Paths that the configuration excludes, named or not.
+    pub exclude: Vec<Paths>,
+    /// Files that the scan writes its reports to, absolute.
+    pub outputs: Vec<PathBuf>,
     /// The process, whose user may ignore files of all repositories.
     pub environment: Arc<Environment>,
 }
 
 /// What a walk found besides files to scan.
 enum Met {
-    /// Git ignores it.
-    LeftOut(PathBuf),
+    /// It is not scanned, for a reason that is no failure.
+    LeftOut(PathBuf, SkipCause),
     /// A repository in which it is unknown what git tracks, and why.
     Unknown(PathBuf, String),
 }
@@ -67,9 +72,15 @@ impl Tree {
             match given.canonicalize() {
                 Ok(absolute) => {
                     let is_dir = absolute.is_dir();
-                    if seen.insert(absolute.clone()) {
+                    if let Some(cause) = left_out(&absolute, is_dir, &self.exclude, &self.outputs) {
+                        sink(Item::Skip(Skip { path: BlobPath::new(given), cause }));
+                    } else if seen.insert(absolute.clone()) {
                         roots.push(Root { given: given.clone(), absolute, is_dir });
                     }
+                }
+                // A pipe that has no name, as of `<(command)`.
+                Err(_) if given.metadata().is_ok() => {
+                    roots.push(Root { given: given.clone(), absolute: given.clone(), is_dir: false });
                 }
                 Err(error) => {
                     let missing = error.kind() == std::io::ErrorKind::NotFound;
@@ -97,9 +108,7 @@ impl Tree {
         let mut unknown = BTreeMap::new();
         for met in met {
             match met {
-                Met::LeftOut(path) => {
-                    sink(Item::Skip(Skip { path: BlobPath::new(&path), cause: SkipCause::GitIgnored }));
-                }
+                Met::LeftOut(path, cause) => sink(Item::Skip(Skip { path: BlobPath::new(&path), cause })),
                 Met::Unknown(repository, words) => _ = unknown.insert(repository, words),
             }
         }
@@ -123,6 +132,8 @@ impl Tree {
             .filter(|git| git.ignores(&root.absolute, true) == Ignored::No);
         let (given, absolute) = (root.given.clone(), root.absolute.clone());
         let named = named.clone();
+        let (exclude, outputs) = (self.exclude.clone(), self.outputs.clone());
+        let takes_all = ignores.is_none() && named.len() == 1 && exclude.is_empty() && outputs.is_empty();
         move |entry| {
             if entry.depth() == 0 {
                 return true;
@@ -130,7 +141,7 @@ impl Tree {
             if entry.file_name() == ".git" {
                 return false;
             }
-            if ignores.is_none() && named.len() == 1 {
+            if takes_all {
                 return true;
             }
             let below = entry.path().strip_prefix(&given).unwrap_or(entry.path());
@@ -139,11 +150,15 @@ impl Tree {
                 return false;
             }
             let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
+            if let Some(cause) = left_out(&path, is_dir, &exclude, &outputs) {
+                _ = met.send(Met::LeftOut(entry.path().to_owned(), cause));
+                return false;
+            }
             // The receiver lives as long as the walk.
             match ignores.as_ref().map_or(Ignored::No, |ignores| ignores.ignores(&path, is_dir)) {
                 Ignored::No => true,
                 Ignored::Yes => {
-                    _ = met.send(Met::LeftOut(entry.path().to_owned()));
+                    _ = met.send(Met::LeftOut(entry.path().to_owned(), SkipCause::GitIgnored));
                     false
                 }
                 Ignored::Unknown(repository, words) => {
@@ -153,6 +168,14 @@ impl Tree {
             }
         }
     }
+}
+
+/// Why a path, given as absolute, is not scanned, if the configuration or this scan itself says so.
+fn left_out(path: &Path, is_dir: bool, exclude: &[Paths], outputs: &[PathBuf]) -> Option<SkipCause> {
+    if outputs.iter().any(|output| output == path) {
+        return Some(SkipCause::Output);
+    }
+    exclude.iter().any(|paths| paths.contain(path, is_dir)).then_some(SkipCause::Excluded)
 }
 
 fn visit(entry: Result<DirEntry, ignore::Error>, reader: &mut Reader, sink: Sink) {

@@ -5,6 +5,7 @@ pub mod ini;
 pub mod json;
 pub mod markers;
 pub mod mask;
+pub mod report_heads;
 pub mod sanitize;
 pub mod toml;
 pub mod wide;

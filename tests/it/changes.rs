@@ -148,7 +148,7 @@ fn nothing_can_be_staged_in_a_bare_repository() {
     sandbox.git(&["init", "-q", "--bare", "."]);
     let run = sandbox.run(&["scan", "--staged"]);
     assert_eq!(run.code, Some(2));
-    assert!(run.stderr.contains(".: a bare repository"), "{}", run.stderr);
+    assert!(run.stderr.contains(".: nothing can be staged in a bare repository"), "{}", run.stderr);
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn a_name_and_a_report_make_a_strong_sign() {
     let report = sandbox.json(&["."]);
     assert_eq!(grade(&report), "critical");
     let reasons = with(&report, "aws-root-key")[0]["judgement"]["reasons"].to_string();
-    assert!(reasons.contains("has an active key, says report.csv:2."), "{reasons}");
+    assert!(reasons.contains("report.csv:2 shows an active key of its account's root user."), "{reasons}");
 }
 
 /// An id of the given account, which is not that of the placeholders.
@@ -137,7 +137,7 @@ fn profiles_are_judged() {
     let report = sandbox.json(&["."]);
     let shared = with(&report, "aws-shared-key");
     assert_eq!(shared[0]["judgement"]["grade"], "medium");
-    assert_eq!(shared[0]["judgement"]["reasons"][0], "It is that of 2 profiles: default, prod.");
+    assert_eq!(shared[0]["judgement"]["reasons"][0], "It is used by 2 profiles: default, prod.");
     assert_eq!(with(&report, "aws-default-profile-key").len(), 1);
     assert_eq!(with(&report, "aws-missing-session-token").len(), 1);
     assert_eq!(with(&report, "aws-readable-credentials").len(), if cfg!(unix) { 2 } else { 0 });
@@ -219,7 +219,7 @@ fn an_smtp_password_is_tied_to_the_secret_it_was_made_from() {
     let report = sandbox.json(&["."]);
     let found = findings_in(&report, "mail.env")[0];
     assert_eq!(found["partner"]["id"], expand("{{akia p}}").text);
-    assert_eq!(found["partner"]["reason"], "Proven: it was made from the secret at app.env:1, for eu-west-1.");
+    assert_eq!(found["partner"]["reason"], "Proven: it was derived from the secret at app.env:1 for region eu-west-1.");
     assert!(!sandbox.run(&["scan", "."]).stdout.contains(&password));
 }
 
@@ -250,7 +250,7 @@ fn an_id_and_a_secret_in_different_places_are_linked_if_there_is_no_other_choice
     );
     profile.write(".aws/credentials", "[x]\naws_secret_access_key = {{secret}}\n");
     let (found, reason) = partner(&profile, &["."]);
-    assert_eq!((found, reason.contains("by the profile")), (id.as_str().into(), true));
+    assert_eq!((found, reason.contains("(same profile)")), (id.as_str().into(), true));
 
     let history = Sandbox::new();
     history.init();
@@ -259,7 +259,7 @@ fn an_id_and_a_secret_in_different_places_are_linked_if_there_is_no_other_choice
     history.write("a.env", "AWS_SECRET_ACCESS_KEY={{secret}}\n");
     history.commit(2, "The secret");
     let (found, reason) = partner(&history, &["--history", "."]);
-    assert_eq!((found, reason.contains("by the history of the file")), (id.as_str().into(), true), "{reason}");
+    assert_eq!((found, reason.contains("(same file history)")), (id.as_str().into(), true), "{reason}");
 
     let commit = Sandbox::new();
     commit.init();
@@ -267,13 +267,13 @@ fn an_id_and_a_secret_in_different_places_are_linked_if_there_is_no_other_choice
     commit.write("b/secret.txt", "aws_secret_access_key: {{secret}}\n");
     commit.commit(1, "Both");
     let (found, reason) = partner(&commit, &["--history", "."]);
-    assert_eq!((found, reason.contains("by the commit")), (id.as_str().into(), true), "{reason}");
+    assert_eq!((found, reason.contains("(introduced in the same commit)")), (id.as_str().into(), true), "{reason}");
 
     let same = Sandbox::new();
     same.write("a/pair.txt", "{{akia}} {{secret}}\n");
     same.write("b/secret.txt", "aws_secret_access_key: {{secret}}\n");
     let (found, reason) = partner(&same, &["."]);
-    assert_eq!((found, reason.contains("both stand together")), (id.as_str().into(), true), "{reason}");
+    assert_eq!((found, reason.contains("both appear together")), (id.as_str().into(), true), "{reason}");
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn cards_say_what_to_do() {
     let text = sandbox.run(&["scan", "."]).stdout;
     let id = expand("{{akia}}").text;
     assert!(
-        text.contains(&format!("aws iam update-access-key --access-key-id {id} --status Inactive --user-name ann")),
+        text.contains(&format!("aws iam update-access-key --user-name ann --access-key-id {id} --status Inactive")),
         "{text}"
     );
     assert!(text.contains("sign in to the console as the root user"), "{text}");

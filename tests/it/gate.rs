@@ -335,9 +335,14 @@ fn large_files_are_named_and_matter_only_by_default() {
     // A sparse file of just over 1 GiB takes no disk space.
     let huge = std::fs::File::create(sandbox.path().join("huge.bin")).expect("a file");
     huge.set_len((1 << 30) + 1).expect("a sparse file");
+    // What would have to be in memory as a whole is not opened, and that matters.
+    let mut huge_pdf = &huge;
+    std::io::Write::write_all(&mut huge_pdf, b"%PDF-1.7\n").expect("a file");
     let run = sandbox.run(&["scan", "huge.bin"]);
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("huge.bin: not scanned: 1.0 GiB is over the limit of 1.0 GiB"), "{}", run.stderr);
+    let chosen = sandbox.run(&["scan", "huge.bin", "--max-file-size", "1GB"]);
+    assert_eq!(chosen.code, Some(0), "the user set the limit: {}", chosen.stderr);
 }
 
 #[test]
@@ -350,7 +355,7 @@ fn standard_input_is_scanned_under_its_name() {
     assert_eq!(sandbox.run_with_input(&["scan", "-"], b"").code, Some(0));
     let limited = sandbox.run_with_input(&["scan", "-", "--max-file-size", "5B"], text.as_bytes());
     assert_eq!(limited.code, Some(0));
-    assert!(limited.stdout.contains("not scanned: 1 too-large"), "{}", limited.stdout);
+    assert!(limited.stdout.contains("not scanned: 1 file over the size limit"), "{}", limited.stdout);
 }
 
 #[test]
@@ -385,9 +390,16 @@ fn allow_comments_let_findings_through() {
         ("nothing here  # {{allow}}\n", (Some(0), true)),
         ("nothing here  # gitleaks:allow\n", (Some(0), false)),
         ("say `{{allow}}` to allow\n", (Some(0), false)),
-        // For a pair, the line of the secret decides.
+        // A pair is allowed on either of its lines.
         ("i = '{{akia}}'\ns = '{{secret}}'  # {{allow}}\n", (Some(0), false)),
-        ("i = '{{akia}}'  # {{allow}}\ns = '{{secret}}'\n", (Some(1), true)),
+        ("i = '{{akia}}'  # {{allow}}\ns = '{{secret}}'\n", (Some(0), false)),
+        ("# {{allow}}-next-line\ni = '{{akia}}'\ns = '{{secret}}'\n", (Some(0), false)),
+        // As people write it.
+        ("{{akia}} # keyspill: allow it is a test\n", (Some(0), false)),
+        ("{{akia}} # KEYSPILL:ALLOW\n", (Some(0), false)),
+        ("# Keyspill : Allow-Next-Line aws-access-key-id\n{{akia}}\n", (Some(0), false)),
+        ("# keyspill: allow\n{{akia}}\n", (Some(1), false)),
+        ("nothing here  # keyspill: allow\n", (Some(0), false)),
     ] {
         assert_eq!(code("x.py", text), expected, "{text}");
     }

@@ -225,7 +225,7 @@ fn what_only_a_reflog_holds_is_said_to_be() {
     let report = history(&sandbox, &["."]);
     assert_eq!(one(&report, "a.txt")["history"]["reach"], "reflog");
     let run = sandbox.run(&["scan", "--history"]);
-    assert!(run.stdout.contains("only a reflog"), "{}", run.stdout);
+    assert!(run.stdout.contains("It is only reachable from a reflog"), "{}", run.stdout);
 }
 
 #[cfg(unix)]

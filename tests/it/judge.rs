@@ -141,7 +141,7 @@ fn the_worst_of_several_mails_counts() {
     let report = sandbox.json(&["."]);
     let found = judgements(&report, "aws-emailed-key");
     assert_eq!(found.len(), 1, "one for each key: {found:?}");
-    assert!(found[0].0 == "critical" && found[0].2.contains("It is in 3 mails."), "{found:?}");
+    assert!(found[0].0 == "critical" && found[0].2.contains("It is in 3 mail messages."), "{found:?}");
     let finding =
         report["findings"].as_array().expect("findings").iter().find(|finding| !finding["judgement"].is_null());
     assert_eq!(finding.expect("it")["path"], "1.eml", "the path is that of the worst mail");
@@ -272,11 +272,17 @@ fn every_sign_of_a_root_users_key_is_graded() {
     let csv = format!("Access key ID,Secret access key\n{pair}");
     for (path, text, grade, severity, reason) in [
         ("cloudtrail.json", CALL, "critical", "error", "the root user called AWS with it"),
-        ("one-event.json", CREATION, "critical", "error", "the root user made it for itself"),
+        ("one-event.json", CREATION, "critical", "error", "the root user created it for itself"),
         ("finding.json", GUARD_DUTY, "critical", "error", "GuardDuty reported"),
         ("rootkey.csv", &csv, "critical", "error", "named as the console names"),
         ("Downloads/rootkey (1).csv", &csv, "critical", "error", "named as the console names"),
-        ("keys.csv", "AWSAccessKeyId={{akia}}\r\nAWSSecretKey={{secret}}\r\n", "critical", "error", "no other"),
+        (
+            "keys.csv",
+            "AWSAccessKeyId={{akia}}\r\nAWSSecretKey={{secret}}\r\n",
+            "critical",
+            "error",
+            "only for a root user's key",
+        ),
         (
             "credentials",
             "[main]\naws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\nmfa_serial = arn:aws:iam::111122223333:mfa/root-account-mfa-device\n[x]\n",
@@ -289,12 +295,18 @@ fn every_sign_of_a_root_users_key_is_graded() {
             "[root]\naws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\n",
             "medium",
             "warning",
-            "called root",
+            "named root",
         ),
-        ("config", "[a]\nx=1\n[profile root]\naws_access_key_id = {{akia}}\n", "medium", "warning", "called root"),
-        (".env", "AWS_ROOT_ACCESS_KEY_ID={{akia}}\n", "medium", "warning", "calls it the root user's"),
-        ("a.js", "const rootAccessKey = '{{akia}}'\n", "medium", "warning", "calls it the root user's"),
-        ("a.sh", "# the root account's key\n\nexport KEY={{akia}}\n", "medium", "warning", "calls it the root user's"),
+        ("config", "[a]\nx=1\n[profile root]\naws_access_key_id = {{akia}}\n", "medium", "warning", "named root"),
+        (".env", "AWS_ROOT_ACCESS_KEY_ID={{akia}}\n", "medium", "warning", "calls it a root user's key"),
+        ("a.js", "const rootAccessKey = '{{akia}}'\n", "medium", "warning", "calls it a root user's key"),
+        (
+            "a.sh",
+            "# the root account's key\n\nexport KEY={{akia}}\n",
+            "medium",
+            "warning",
+            "calls it a root user's key",
+        ),
     ] {
         let (found_grade, found_severity, reasons) = root_of(path, text).unwrap_or_else(|| panic!("{path}: {text}"));
         assert_eq!((found_grade.as_str(), found_severity.as_str()), (grade, severity), "{path}: {reasons}");
@@ -416,8 +428,8 @@ fn judgements_are_in_every_report() {
     sandbox.write_bytes("a.eml", mail.as_bytes());
     let text = sandbox.run(&["scan", "."]).stdout;
     assert!(text.contains("= error: aws-emailed-key: It was mailed by ann@corp.example"), "{text}");
-    assert!(text.contains("found 1 credential"), "{text}");
-    assert!(text.contains("; under ") && text.contains("keyspill.toml"), "the configuration in force is named: {text}");
+    assert!(text.contains("found 1 error"), "{text}");
+    assert!(text.contains("; using ") && text.contains("keyspill.toml"), "the configuration in force is named: {text}");
     let sarif = sandbox.run(&["scan", ".", "--format", "sarif"]).stdout;
     let sarif: Value = serde_json::from_str(&sarif).expect("JSON");
     let results = sarif["runs"][0]["results"].as_array().expect("results");

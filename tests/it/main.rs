@@ -3,16 +3,19 @@
 
 mod support;
 
+mod architecture;
 mod changes;
 mod ci;
 mod clean;
 mod containers;
+mod daily;
 mod evidence;
 mod gate;
 mod history;
 mod hooks;
 mod hostile;
 mod judge;
+mod library;
 mod mutations;
 mod page;
 mod policy;

@@ -52,7 +52,7 @@ fn findings_are_allowed_by_path_rule_value_and_account() {
     let sandbox = repository("[[allow]]\npaths = [\"*\"]\nexpires = \"2022-09-26\"\n");
     sandbox.write("a.txt", "{{akia}}\n");
     let text = sandbox.run(&["scan", "a.txt"]).stdout;
-    assert!(text.contains("It was allowed at keyspill.toml:1 until 2022-09-26."), "{text}");
+    assert!(text.contains("It was allowed by keyspill.toml:1 until 2022-09-26."), "{text}");
 }
 
 #[test]
@@ -83,13 +83,13 @@ fn files_include_others_and_only_add_to_what_is_built_in() {
     assert!(shown.contains("aws-copied-key = \"error\"") && shown.contains("aws-access-key-id = \"note\""), "{shown}");
     sandbox.write("a.txt", PAIR);
     assert_eq!(sandbox.run(&["scan", "."]).code, Some(1), "all built-in rules are still there");
-    assert!(sandbox.run(&["scan", "."]).stdout.contains("; under keyspill.toml, team/base.toml"));
+    assert!(sandbox.run(&["scan", "."]).stdout.contains("; using keyspill.toml, team/base.toml"));
     sandbox.write_bytes("team/base.toml", b"include = [\"../keyspill.toml\"]\n");
     assert_eq!(sandbox.run(&["config", "check"]).code, Some(0), "circular includes are read once each");
     sandbox.write_bytes("keyspill.toml", b"include = [\"/dev/zero\"]\n");
     let run = sandbox.run(&["scan", "."]);
     assert!(
-        run.code == Some(2) && run.stderr.contains("/dev/zero: include: it is outside the repository"),
+        run.code == Some(2) && run.stderr.contains("/dev/zero: include: the file is outside the repository"),
         "{}",
         run.stderr
     );
@@ -311,7 +311,7 @@ fn a_repository_that_is_not_trusted_allows_nothing() {
     assert_eq!(sandbox.run(&["scan", ".", "--no-repo-config"]).code, Some(1));
     sandbox.write_bytes("ours.toml", b"fail_on = \"error\"\n");
     let run = sandbox.run(&["scan", ".", "--no-repo-config", "--config", "ours.toml"]);
-    assert!(run.code == Some(1) && run.stdout.contains("; under ours.toml"), "{}", run.stdout);
+    assert!(run.code == Some(1) && run.stdout.contains("; using ours.toml"), "{}", run.stdout);
 }
 
 #[test]
@@ -359,7 +359,7 @@ fn accepted_findings_expire() {
     assert_eq!(sandbox.run(&["scan", "."]).code, Some(0));
     let later = sandbox.run(&["scan", ".", "--now", "2022-10-02"]);
     assert_eq!(later.code, Some(1));
-    assert!(later.stdout.contains("It was accepted at keyspill-baseline.toml:4 until 2022-10-01."), "{}", later.stdout);
+    assert!(later.stdout.contains("It was accepted by keyspill-baseline.toml:4 until 2022-10-01."), "{}", later.stdout);
 }
 
 #[test]
@@ -383,7 +383,7 @@ fn peers_files_are_taken_over() {
     sandbox.write_bytes(".gitleaksignore", b"a.env:aws-access-token:1\nno.env:x:3\n");
     let run = sandbox.run(&["baseline", "create", "--from", ".gitleaksignore"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert!(run.stderr.contains("1 of 2 entries are of nothing that keyspill finds"), "{}", run.stderr);
+    assert!(run.stderr.contains("left out no.env:3: keyspill finds nothing there"), "{}", run.stderr);
     let report = sandbox.json(&["."]);
     assert_eq!(paths(&report, "findings"), ["b.env"]);
     std::fs::remove_file(sandbox.path().join("keyspill-baseline.toml")).expect("ours");

@@ -72,7 +72,7 @@ pub fn install(kinds: &[Kind], global: bool, lenient: bool) -> anyhow::Result<Ve
     match layout()? {
         Layout::Husky(dir) => {
             for kind in kinds {
-                install_in_husky(&dir, *kind, &program, lenient)?;
+                install_in_husky(&dir, *kind, lenient)?;
             }
         }
         Layout::Dir(dir) => {
@@ -136,10 +136,14 @@ fn install_in_dir(dir: &Path, kind: Kind, program: &str, lenient: bool, is_globa
     output::stdout(&format!("installed {}{chained}\n", file.display()))
 }
 
-fn install_in_husky(dir: &Path, kind: Kind, program: &str, lenient: bool) -> anyhow::Result<()> {
+fn install_in_husky(dir: &Path, kind: Kind, lenient: bool) -> anyhow::Result<()> {
     let file = dir.join(kind.name());
     let own = without_ours(&read(&file)?.unwrap_or_default());
-    let call = format!("{}{} || exit $?\n", locate(program, lenient), call(kind.name()));
+    // The file is shared with people whose keyspill is elsewhere.
+    let call = format!("{}{} || exit $?\n", locate(None, lenient), call(kind.name()));
+    if !in_path("keyspill") {
+        output::warning("husky's files are shared, so they call keyspill from PATH, where it is not found now");
+    }
     // Ours goes first, since the existing commands may end the script.
     let (shebang, rest) = match own.split_once('\n') {
         Some((first, rest)) if first.starts_with("#!") => (format!("{first}\n"), rest.to_owned()),
@@ -189,9 +193,7 @@ fn user_settings() -> anyhow::Result<git2::Config> {
 
 /// The directory of keyspill's hooks for all repositories.
 fn own_dir() -> anyhow::Result<PathBuf> {
-    let base = std::env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".config")));
-    Ok(base.context("cannot find the home directory; set HOME")?.join("keyspill").join("hooks"))
+    Ok(environment().config_home().context("cannot find the home directory; set HOME")?.join("keyspill").join("hooks"))
 }
 
 pub fn uninstall(kinds: &[Kind], global: bool) -> anyhow::Result<Verdict> {
@@ -264,7 +266,8 @@ enum State {
     Installed(String),
 }
 
-pub fn status() -> anyhow::Result<Verdict> {
+/// Shows the state of all hooks. Those that are `required` must be installed and work.
+pub fn status(required: Option<Vec<Kind>>) -> anyhow::Result<Verdict> {
     let repository = Repository::open(Path::new("."), environment()).map_err(anyhow::Error::msg)?;
     // The directory that git searches, possibly one for all repositories.
     let dir = repository.hooks_dir().map_err(anyhow::Error::msg)?;
@@ -276,6 +279,7 @@ pub fn status() -> anyhow::Result<Verdict> {
     };
     let is_global = !is_husky && own != dir;
     let mut works = true;
+    let mut missing = false;
     for kind in Kind::ALL {
         let name = kind.name();
         let global = if is_global { state_of(&dir.join(name), false)? } else { State::Missing };
@@ -283,12 +287,19 @@ pub fn status() -> anyhow::Result<Verdict> {
             State::Installed(_) => (global, "hook install --global"),
             _ => (state_of(&own.join(name), is_husky)?, "hook install"),
         };
+        let is_working = matches!(&state, State::Installed(program) if there(program));
+        missing |= !is_working && required.iter().flatten().any(|wanted| *wanted == kind);
         let line = match state {
             State::Missing => "not installed".to_owned(),
             State::Foreign => "not installed; there is another hook".to_owned(),
-            State::Installed(program) if Path::new(&program).is_file() => {
+            State::Installed(program) if is_working => {
                 let for_all = if install.ends_with("global") { " for all repositories" } else { "" };
+                let program = if program.is_empty() { "keyspill from PATH" } else { &program };
                 format!("installed{for_all}, with {program}")
+            }
+            State::Installed(program) if program.is_empty() => {
+                works = false;
+                "installed, but keyspill is not in PATH".to_owned()
             }
             State::Installed(program) => {
                 works = false;
@@ -301,7 +312,22 @@ pub fn status() -> anyhow::Result<Verdict> {
     if is_global {
         output::stdout(&format!("hooks of this repository are in {}\n", own.display()))?;
     }
-    if works { Ok(Verdict::Clean) } else { Ok(Verdict::Incomplete) }
+    Ok(match (works, missing) {
+        (false, _) => Verdict::Incomplete,
+        (true, true) => Verdict::Findings,
+        (true, false) => Verdict::Clean,
+    })
+}
+
+/// True if the program of a hook is there: at its path or, if it has none, in PATH.
+fn there(program: &str) -> bool {
+    if program.is_empty() { in_path("keyspill") } else { Path::new(program).is_file() }
+}
+
+/// True if a shell would find a program.
+fn in_path(name: &str) -> bool {
+    let dirs = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&dirs).any(|dir| dir.join(name).is_file() || dir.join(format!("{name}.exe")).is_file())
 }
 
 fn state_of(file: &Path, is_husky: bool) -> anyhow::Result<State> {
@@ -329,7 +355,7 @@ fn script(name: &str, program: &str, lenient: bool, is_global: bool) -> String {
     }
     // Replace the shell if there is no input to feed.
     let start = if is_fed { feed } else { "exec " };
-    text + &locate(program, lenient) + start + &call(name) + "\n"
+    text + &locate(Some(program), lenient) + start + &call(name) + "\n"
 }
 
 /// The script of a hook that only calls the repository's own hook.
@@ -349,21 +375,23 @@ fn call(name: &str) -> String {
     format!("\"$keyspill\" hook run {name} -- \"$@\"")
 }
 
-/// The lines that locate keyspill: at its recorded path, else in PATH.
-fn locate(program: &str, lenient: bool) -> String {
-    let quoted = program.replace('\'', r"'\''");
+/// The lines that locate keyspill: at its recorded path, if there is one, else in PATH.
+fn locate(program: Option<&str>, lenient: bool) -> String {
     let (verb, end) = if lenient { ("warning", "  exit 0\n") } else { ("error", "  exit 1\n") };
     let hint = if lenient {
         "nothing was scanned"
     } else {
         "nothing was scanned, so the hook fails; --no-verify skips it once"
     };
-    format!(
-        "keyspill='{quoted}'\n[ -x \"$keyspill\" ] || keyspill=$(command -v keyspill) || keyspill=\n\
-         if [ -z \"$keyspill\" ]; then\n  \
-         echo \"keyspill: {verb}: keyspill is neither at \"'{quoted}'\" nor in PATH; {hint}. \
-         Reinstall keyspill, or remove $0.\" >&2\n{end}fi\n"
-    )
+    let in_path = "keyspill=$(command -v keyspill) || keyspill=\n";
+    let (found, place) = match program.map(|program| program.replace('\'', r"'\''")) {
+        Some(quoted) => (
+            format!("keyspill='{quoted}'\n[ -x \"$keyspill\" ] || {in_path}"),
+            format!("keyspill is neither at \"'{quoted}'\" nor in PATH; {hint}. Reinstall keyspill, or remove $0."),
+        ),
+        None => (in_path.to_owned(), format!("keyspill is not in PATH; {hint}. Install keyspill.")),
+    };
+    format!("{found}if [ -z \"$keyspill\" ]; then\n  echo \"keyspill: {verb}: {place}\" >&2\n{end}fi\n")
 }
 
 fn is_ours(text: &str) -> bool {

@@ -32,7 +32,13 @@ pub enum Command {
         global: bool,
     },
     /// Show which hooks are installed and whether they work.
-    Status,
+    Status {
+        #[command(flatten)]
+        kinds: Kinds,
+        /// Exit with 1 unless the hooks given (by default pre-commit) are installed and work, for use in scripts.
+        #[arg(long)]
+        check: bool,
+    },
     /// Run a hook. Installed hooks call this.
     Run {
         /// The hook.
@@ -106,6 +112,12 @@ impl Kind {
 }
 
 impl Kinds {
+    /// The chosen ones, or those that are installed if none is named.
+    fn or_default(&self) -> Vec<Kind> {
+        let chosen = self.chosen();
+        if chosen.is_empty() { vec![Kind::PreCommit, Kind::PreMergeCommit] } else { chosen }
+    }
+
     fn chosen(&self) -> Vec<Kind> {
         let Self { pre_commit, pre_push, pre_receive, commit_msg } = self;
         let flags = [*pre_commit, *pre_commit, *pre_push, *pre_receive, *commit_msg];
@@ -117,18 +129,12 @@ impl Command {
     /// Runs the subcommand.
     pub fn run(self) -> anyhow::Result<Verdict> {
         match self {
-            Self::Install { kinds, global, lenient } => {
-                let mut kinds = kinds.chosen();
-                if kinds.is_empty() {
-                    kinds.extend([Kind::PreCommit, Kind::PreMergeCommit]);
-                }
-                install::install(&kinds, global, lenient)
-            }
+            Self::Install { kinds, global, lenient } => install::install(&kinds.or_default(), global, lenient),
             Self::Uninstall { kinds, global } => {
                 let kinds = kinds.chosen();
                 install::uninstall(if kinds.is_empty() { &Kind::ALL } else { &kinds }, global)
             }
-            Self::Status => install::status(),
+            Self::Status { kinds, check } => install::status(check.then(|| kinds.or_default())),
             Self::Run { kind, args } => run::run(kind, &args),
         }
     }

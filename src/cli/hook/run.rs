@@ -50,7 +50,7 @@ pub fn run(kind: Kind, args: &[OsString]) -> anyhow::Result<Verdict> {
             let file = args.first().context("the commit-msg hook expects the path of the message file")?;
             scan.roots = vec![];
             scan.texts = vec![(PathBuf::from("commit message"), message(Path::new(file), &repository.comment_mark())?)];
-            (HookAction::Commit, "see the message")
+            (HookAction::Message, "see the message")
         }
         Kind::PrePush => {
             let remote = args.first().map(|name| name.to_string_lossy().into_owned());
@@ -70,7 +70,8 @@ pub fn run(kind: Kind, args: &[OsString]) -> anyhow::Result<Verdict> {
             (HookAction::Receive, "keyspill scan --range BEFORE..AFTER")
         }
     };
-    let report = session.run(&scan);
+    // A first push may be long.
+    let report = session.run_shown(&scan);
     let text = hook::write(&report, action, session.fail_on, command);
     output::diagnostics(&text);
     Ok(verdict.max(session.verdict(&report)))

@@ -8,15 +8,16 @@ mod message;
 mod reconcile;
 
 use super::hidden_name;
-use crate::detect::comment::Comment;
+use crate::detect::comment::{self, Comment};
 use crate::detect::{Candidate, Detector};
 use crate::finding::location::Locations;
 use crate::finding::message::Message;
 use crate::finding::{BlobPath, Finding};
-use crate::policy::inline::{self, Allow};
+use crate::policy::inline::{self, AllowComment};
 use crate::policy::unused;
 use crate::rule::Finder;
 use crate::source::chat::slack;
+use crate::source::pieces::Piece;
 use crate::source::unpack::format::Format;
 use crate::source::unpack::limits::Limits;
 use crate::source::unpack::{Content, Place, Unpacker};
@@ -166,6 +167,26 @@ impl<'a> Examiner<'a> {
         self.without_secrets(self.inside(path, format, content, size))
     }
 
+    /// The findings of a part of a file that is too large for memory.
+    pub fn piece(&self, piece: &Piece) -> Examined {
+        let examined = self.part(piece);
+        if examined.is_nothing() { examined } else { self.without_secrets(examined) }
+    }
+
+    /// The findings in a piece's own part, with their places in the whole; and in the name, once.
+    fn part(&self, piece: &Piece) -> Examined {
+        let Piece { blob, start, own } = piece;
+        let mut examined = Self::guarded(&blob.path, || self.alone(blob));
+        examined.findings.retain(|finding| own.contains(&finding.location.byte_offset));
+        for finding in &mut examined.findings {
+            finding.shift(start.lines, start.columns, start.offset);
+        }
+        if start.offset == 0 {
+            examined.add(self.in_name(&blob.path));
+        }
+        examined
+    }
+
     fn inside(&self, path: &BlobPath, format: Format, content: Content, size: Option<u64>) -> Examined {
         let found = Mutex::new(Held::default());
         // Findings in the raw bytes of nested containers.
@@ -186,6 +207,12 @@ impl<'a> Examiner<'a> {
             Item::Skip(skip) => {
                 let path = skip.path.clone();
                 add(&found, &path, Examined { skips: vec![skip], ..Examined::default() });
+            }
+            Item::Piece(piece) => {
+                let (path, length) = (piece.blob.path.clone(), piece.own.len() as u64);
+                let is_first = piece.start.offset == 0;
+                let examined = self.part(&piece);
+                add(&found, &path, Examined { blobs: u64::from(is_first), bytes: length, ..examined });
             }
             Item::Container(..) | Item::Directory(_) => unreachable!("an unpacker opens what it meets"),
         };
@@ -253,12 +280,16 @@ impl<'a> Examiner<'a> {
     fn alone(&self, blob: &Blob) -> Examined {
         let Blob { path, bytes, .. } = blob;
         let detection = self.detector.detect(bytes, Some(path.innermost()));
-        let cut = detection.is_cut.then(|| Skip { path: path.clone(), cause: SkipCause::TooMany });
+        let skip = |cause| Skip { path: path.clone(), cause };
+        let cut = detection.is_cut.then(|| skip(SkipCause::TooMany));
+        let own = detection.is_own_report.then(|| skip(SkipCause::OwnReport));
+        let skips: Vec<Skip> = cut.into_iter().chain(own).collect();
         if detection.candidates.is_empty() && detection.comments.is_empty() {
-            return Examined { skips: cut.into_iter().collect(), ..Examined::default() };
+            return Examined { skips, ..Examined::default() };
         }
         let path = Arc::new(path.clone());
-        let comments = detection.comments.iter().map(|comment| comment.span.clone());
+        let near_misses = comment::near_misses(bytes, &detection);
+        let comments = detection.comments.iter().chain(&near_misses).map(|comment| comment.span.clone());
         let spans = detection.candidates.iter().flat_map(Candidate::spans);
         let locations = Locations::new(bytes, spans.chain(comments));
         let excerpts = Excerpts::new(bytes, &detection, &locations, self.show_secrets);
@@ -268,7 +299,7 @@ impl<'a> Examiner<'a> {
             detection.candidates.iter().filter_map(|candidate| candidate.secret.as_ref()).collect();
         secrets.sort_by_key(|secret| secret.span.start);
         let read = |comment: &Comment| {
-            let mut allow = Allow::read(comment, &locations, rules)?;
+            let mut allow = AllowComment::read(comment, &locations, rules)?;
             if !self.show_secrets {
                 // The reason is the rest of the line, which may contain the allowed key itself.
                 let first = secrets.partition_point(|secret| secret.span.start < comment.span.start);
@@ -278,7 +309,7 @@ impl<'a> Examiner<'a> {
             }
             Some(allow)
         };
-        let allows = detection.comments.iter().filter_map(read).collect();
+        let allows = detection.comments.iter().chain(&near_misses).filter_map(read).collect();
         let unused = inline::apply(allows, &mut findings);
         if let Some(rule) = rules.of_finder(Finder::UnusedAllow) {
             findings.extend(
@@ -290,6 +321,6 @@ impl<'a> Examiner<'a> {
         evidence::gather(blob, &detection, &mut findings);
         self.attach_messages(blob, &mut findings);
         let secrets = secrets.into_iter().map(|secret| secret.value.clone()).collect();
-        Examined { findings, skips: cut.into_iter().collect(), secrets, ..Examined::default() }
+        Examined { findings, skips, secrets, ..Examined::default() }
     }
 }

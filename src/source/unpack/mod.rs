@@ -19,6 +19,7 @@ mod tar;
 mod tolerant;
 mod zip;
 
+use super::pieces;
 use super::{Blob, BlobPath, Context, Item, Sink, SizeLimit, Skip, SkipCause};
 use crate::finding::message::{Enclosing, Message};
 use format::{Format, HEAD};
@@ -210,9 +211,25 @@ impl<'a> Unpacker<'a> {
         let mut whole = Cursor::new(&head[..]).chain(&mut stream);
         match format {
             Some(format) if self.opens(format) => self.open(format, &place, Content::Stream(&mut whole)),
-            _ => self.entry_bytes(&place, &self.read_all(&mut whole)?),
+            None => self.entry_of_any_size(&place, &mut whole)?,
+            Some(_) => self.entry_bytes(&place, &self.read_all(&mut whole)?),
         }
         stream.error.map_or(Ok(()), |error| Err(self.budget.cause(&error)))
+    }
+
+    /// An entry that is no container. Without a limit of the user's, one that is too large for memory is read in pieces.
+    fn entry_of_any_size(&self, place: &Place, stream: &mut dyn Read) -> Result<(), SkipCause> {
+        let failed = |error: io::Error| self.budget.cause(&error);
+        let mut bytes = Vec::new();
+        stream.take(self.size.bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 <= self.size.bytes || self.size.is_chosen {
+            self.size.check(bytes.len() as u64)?;
+            self.entry_bytes(place, &bytes);
+            return Ok(());
+        }
+        let mut whole = Cursor::new(bytes).chain(stream);
+        let sizes = pieces::Sizes::default();
+        pieces::read(&mut whole, &place.path, place.context.as_ref(), sizes, self.sink).map(|_| ()).map_err(failed)
     }
 
     /// The same for an entry in memory.

@@ -1,0 +1,237 @@
+//! What people meet every day: their own reports, what cannot be scanned, places to accept, files of their own.
+
+use crate::support::{Sandbox, expand};
+use serde_json::Value;
+
+const PAIR: &str = "aws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\n";
+
+/// The words of the skips of a report, with their paths.
+fn skipped(report: &Value) -> Vec<(String, String)> {
+    let skips = report["skipped"].as_array().expect("skips").iter();
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    skips.map(|skip| (text(&skip["cause"]), text(&skip["path"]))).collect()
+}
+
+#[test]
+fn reports_of_earlier_scans_are_not_findings() {
+    let sandbox = Sandbox::new();
+    sandbox.write("src/a.env", PAIR);
+    for format in ["json", "jsonl", "sarif", "gitlab", "html", "junit", "csv", "text", "github", "brief"] {
+        let file = format!("r.{format}");
+        assert_eq!(sandbox.run(&["scan", "src", "-f", format, "-o", &file]).code, Some(1), "{format}");
+        let report = sandbox.json(&[&file]);
+        // Brief lines begin with a path, as any text may.
+        if format != "brief" {
+            assert_eq!(report["findings"], Value::Array(vec![]), "{format}: {}", report["findings"]);
+            assert_eq!(skipped(&report), [("own-report".to_owned(), file)], "{format}");
+        }
+    }
+    // Secrets in clear are, wherever they are.
+    assert_eq!(sandbox.run(&["scan", "src", "--show-secrets", "-f", "json", "-o", "clear.json"]).code, Some(1));
+    assert_eq!(sandbox.run(&["scan", "clear.json"]).code, Some(1));
+}
+
+#[test]
+fn a_scan_does_not_look_at_what_it_writes() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.env", PAIR);
+    for _ in 0..2 {
+        let run = sandbox.run(&["scan", ".", "-f", "brief", "-o", "r.txt", "-f", "json"]);
+        let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        assert_eq!(report["findings"].as_array().map(Vec::len), Some(1), "{}", run.stdout);
+    }
+    let run = sandbox.run(&["scan", ".", "-f", "brief", "-o", "r.txt", "-f", "json"]);
+    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!(skipped(&report), [("own-report".into(), "r.txt".into())]);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_does_not_stop_the_others() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "x\n");
+    let run = sandbox.run(&["scan", ".", "-f", "csv", "-o", "no/dir/r.csv", "-f", "json", "-o", "r.json"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("cannot write no/dir/r.csv"), "{}", run.stderr);
+    assert!(sandbox.path().join("r.json").exists());
+}
+
+#[test]
+fn what_cannot_be_scanned_can_be_accepted_until_some_day() {
+    let sandbox = Sandbox::new();
+    let damaged = [b"PK\x03\x04".as_slice(), &[7; 60]].concat();
+    sandbox.write_bytes("data/broken.zip", &damaged);
+    assert_eq!(sandbox.run(&["scan", "."]).code, Some(2));
+    let entry = b"[[unscanned]]\npaths = [\"data/*.zip\"]\nreason = \"test data\"\nexpires = \"2030-01-01\"\n";
+    sandbox.write_bytes("keyspill.toml", entry);
+    let run = sandbox.run(&["scan", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(
+        run.stdout.contains("broken.zip: damaged") && run.stdout.contains("keyspill.toml:1: test data"),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(sandbox.run(&["scan", ".", "--now", "2031-01-01"]).code, Some(2), "the entry has expired");
+    std::fs::remove_dir_all(sandbox.path().join("data")).expect("ours");
+    assert!(sandbox.run(&["scan", "."]).stdout.contains("unused-allow"), "the entry has no effect");
+    sandbox.write_bytes("keyspill.toml", b"[[unscanned]]\npaths = [\"x\"]\nreason = \"\"\n");
+    let run = sandbox.run(&["scan", "."]);
+    assert!(
+        run.code == Some(2) && run.stderr.contains("line 1: unscanned: give `paths` and a `reason`"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn paths_are_excluded_from_trees_changes_and_history() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write("vendor/deep/a.env", PAIR);
+    sandbox.write("b.txt", "{{akia b}}\n");
+    sandbox.write_bytes("keyspill.toml", b"exclude = [\"/vendor/\"]\n");
+    let check = |args: &[&str]| {
+        let report = sandbox.json(args);
+        let findings = report["findings"].as_array().expect("findings");
+        let paths: Vec<_> = findings.iter().map(|finding| finding["path"].as_str().expect("a path")).collect();
+        assert_eq!(paths, ["b.txt"], "{args:?}");
+        let skips = skipped(&report);
+        assert!(
+            skips.iter().any(|(cause, path)| cause == "excluded" && path.starts_with("vendor")),
+            "{args:?} {skips:?}"
+        );
+    };
+    check(&["."]);
+    check(&["vendor/deep/a.env", "b.txt"]);
+    sandbox.git(&["add", "."]);
+    check(&["--staged"]);
+    sandbox.commit(1, "All");
+    check(&["--range", "HEAD"]);
+    check(&["--history", "--no-tree"]);
+    check(&["--history"]);
+}
+
+#[test]
+fn findings_are_accepted_where_they_are() {
+    let sandbox = Sandbox::new();
+    sandbox.write("config/app.json", "{\n\"a\": \"{{akia}}\",\n\"b\": \"{{akia b}}\"\n}\n");
+    let missed = sandbox.run(&["baseline", "add", "config/app.json:1"]);
+    assert!(
+        missed.code == Some(2) && missed.stderr.contains("config/app.json:1: there is no finding"),
+        "{}",
+        missed.stderr
+    );
+    let run = sandbox.run(&["baseline", "add", "config/app.json:2", "--reason", "rotated"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("accepted config/app.json  aws-access-key-id"), "{}", run.stdout);
+    let report = sandbox.json(&["."]);
+    assert_eq!(report["findings"].as_array().map(Vec::len), Some(1));
+    assert_eq!(report["findings"][0]["location"]["startLine"], 3);
+    let update = sandbox.run(&["baseline", "update"]);
+    assert!(update.stdout.contains("accepted config/app.json  aws-access-key-id"), "{}", update.stdout);
+    assert_eq!(sandbox.run(&["scan", "."]).code, Some(0));
+    let text = std::fs::read_to_string(sandbox.path().join("keyspill-baseline.toml")).expect("the baseline");
+    assert!(text.contains("rotated"), "{text}");
+}
+
+#[test]
+fn a_threshold_of_never_leaves_incomplete_scans() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.env", PAIR);
+    assert_eq!(sandbox.run(&["scan", ".", "--fail-on", "never"]).code, Some(0));
+    assert_eq!(sandbox.run(&["scan", ".", "nothing", "--fail-on", "never"]).code, Some(2));
+    let junit = sandbox.run(&["scan", ".", "--fail-on", "never", "-f", "junit"]).stdout;
+    assert!(junit.contains("failures=\"0\"") && junit.contains("aws-access-key-pair"), "{junit}");
+    let junit = sandbox.run(&["scan", ".", "-f", "junit"]).stdout;
+    assert!(junit.contains("failures=\"1\""), "{junit}");
+}
+
+#[test]
+fn brief_lines_are_for_editors() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.env", PAIR);
+    let run = sandbox.run(&["scan", ".", "nothing", "-f", "brief"]);
+    let id = expand("{{akia}}").text;
+    let finding = format!("a.env:1:21: error aws-access-key-pair: AWS access key pair {id} of account 111122223333");
+    let missing = "nothing:1:1: error not-scanned: no such file or directory; check the spelling";
+    assert_eq!(run.stdout.lines().collect::<Vec<_>>(), [finding.as_str(), missing]);
+}
+
+#[test]
+fn many_findings_are_summarised() {
+    let sandbox = Sandbox::new();
+    for n in 0..25 {
+        sandbox.write(&format!("dir{}/a{n}.env", n % 3), &format!("{{{{akia n{n}}}}}\n"));
+    }
+    let text = sandbox.run(&["scan", "."]).stdout;
+    assert!(text.contains("Findings by rule:\n       25  aws-access-key-id\n"), "{text}");
+    assert!(text.contains("Findings by directory:\n        9  dir0/\n        8  dir1/\n        8  dir2/\n"), "{text}");
+}
+
+#[test]
+fn nothing_found_is_not_said_of_an_incomplete_scan() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "x\n");
+    let text = sandbox.run(&["scan", ".", "nothing"]).stdout;
+    assert!(text.contains("the scan is incomplete; found nothing in what was scanned\n"), "{text}");
+    assert!(text.contains("not scanned: 1 path that does not exist"), "{text}");
+}
+
+#[test]
+fn the_users_own_configuration_comes_first() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write("mail.eml", "From: a@corp.example\nTo: b@corp.example\n\naws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\n");
+    let home = Sandbox::new();
+    home.write_bytes("keyspill/keyspill.toml", b"org_domains = [\"corp.example\"]\nfail_on = \"note\"\n");
+    let config_home = home.path().to_str().expect("UTF-8").to_owned();
+    let scan = |args: &[&str]| sandbox.run_in(&[("XDG_CONFIG_HOME", &config_home)], &[&["scan", "."], args].concat());
+    let text = scan(&[]).stdout;
+    assert!(text.contains("aws-emailed-key") && !text.contains("org_domains is not set"), "{text}");
+    assert!(text.contains("keyspill/keyspill.toml"), "it is said to be in force: {text}");
+    sandbox.write_bytes("keyspill.toml", b"fail_on = \"error\"\norg_domains = [\"other.example\"]\n");
+    let text = scan(&[]).stdout;
+    assert!(!text.contains("outside the organisation"), "both are in force: {text}");
+    home.write_bytes("keyspill/keyspill.toml", b"nonsense");
+    assert_eq!(scan(&[]).code, Some(2));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_output_of_a_command_can_be_scanned() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.env", PAIR);
+    let script = format!("'{}' scan <(cat a.env) -f brief", env!("CARGO_BIN_EXE_keyspill"));
+    let run =
+        std::process::Command::new("bash").args(["-c", &script]).current_dir(sandbox.path()).output().expect("bash");
+    let text = String::from_utf8_lossy(&run.stdout);
+    assert_eq!(run.status.code(), Some(1), "{text}{}", String::from_utf8_lossy(&run.stderr));
+    assert!(text.starts_with("/dev/fd/") && text.contains("aws-access-key-pair"), "{text}");
+}
+
+#[test]
+fn a_file_that_is_too_large_for_memory_is_scanned_in_pieces() {
+    use std::io::{Seek, SeekFrom, Write};
+    let sandbox = Sandbox::new();
+    let mut file = std::fs::File::create(sandbox.path().join("huge.log")).expect("a file");
+    // Sparse, and with keys at the start, across the border of two pieces, and at the end.
+    let size = (1u64 << 30) + 4096;
+    file.set_len(size).expect("a sparse file");
+    for (at, name) in [(0, "a"), ((64 << 20) - (1 << 19) - 30, "b"), (size - 90, "c")] {
+        file.seek(SeekFrom::Start(at)).expect("a file");
+        let line = expand(&format!(
+            "\naws_access_key_id = {{{{akia {name}}}}}\naws_secret_access_key = {{{{secret {name}}}}}\n"
+        ))
+        .text;
+        file.write_all(line.as_bytes()).expect("written");
+    }
+    let size = file.metadata().expect("a file").len();
+    drop(file);
+    let report = sandbox.json(&["huge.log"]);
+    let findings = report["findings"].as_array().expect("findings");
+    let lines: Vec<_> = findings.iter().map(|finding| &finding["location"]["startLine"]).collect();
+    assert_eq!(lines, [&Value::from(2), &5.into(), &8.into()], "{report}");
+    assert!(findings.iter().all(|finding| finding["rule"] == "aws-access-key-pair"));
+    let offset = findings[1]["location"]["byteOffset"].as_u64().expect("an offset");
+    assert_eq!(offset, (64 << 20) - (1 << 19) - 30 + 21);
+    assert_eq!((&report["summary"]["files"], &report["summary"]["bytes"]), (&1.into(), &size.into()));
+}
