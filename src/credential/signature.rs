@@ -100,32 +100,42 @@ impl SignedRequest {
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
             .map(|(name, value)| (decoded(name), decoded(value)))
             .collect();
-        let get = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-        if let Some(credential) = get("X-Amz-Credential") {
-            let scope = Scope::read(credential)?;
-            if get("X-Amz-SignedHeaders") != Some("host") {
-                return None;
-            }
-            let mut canonical: Vec<(String, String)> = parameters
-                .iter()
-                .filter(|(name, _)| name != "X-Amz-Signature")
-                .map(|(name, value)| (encoded(name), encoded(value)))
-                .collect();
-            canonical.sort();
-            let canonical =
-                canonical.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
-            let time = get("X-Amz-Date")?;
-            let empty = HEXLOWER.encode(&Sha256::digest(b""));
-            let texts = METHODS.iter().flat_map(|method| {
-                let text = |payload: &str| {
-                    let request =
-                        format!("{method}\n{path}\n{canonical}\nhost:{}\n\nhost\n{payload}", host.to_ascii_lowercase());
-                    scope.text_to_sign(time, &request)
-                };
-                [text("UNSIGNED-PAYLOAD"), text(&empty)]
-            });
-            return scope.request(texts.collect(), get("X-Amz-Signature")?);
+        let url = Url { host, path: &path, parameters: &parameters };
+        if url.parameter("X-Amz-Credential").is_some() { Self::from_url_v4(&url) } else { Self::from_url_v2(&url) }
+    }
+
+    /// A URL that was signed with version 4.
+    fn from_url_v4(url: &Url) -> Option<Self> {
+        let Url { host, path, parameters } = url;
+        let get = |name: &str| url.parameter(name);
+        let scope = Scope::read(get("X-Amz-Credential")?)?;
+        if get("X-Amz-SignedHeaders") != Some("host") {
+            return None;
         }
+        let mut canonical: Vec<(String, String)> = parameters
+            .iter()
+            .filter(|(name, _)| name != "X-Amz-Signature")
+            .map(|(name, value)| (encoded(name), encoded(value)))
+            .collect();
+        canonical.sort();
+        let canonical = canonical.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
+        let time = get("X-Amz-Date")?;
+        let empty = HEXLOWER.encode(&Sha256::digest(b""));
+        let texts = METHODS.iter().flat_map(|method| {
+            let text = |payload: &str| {
+                let request =
+                    format!("{method}\n{path}\n{canonical}\nhost:{}\n\nhost\n{payload}", host.to_ascii_lowercase());
+                scope.text_to_sign(time, &request)
+            };
+            [text("UNSIGNED-PAYLOAD"), text(&empty)]
+        });
+        scope.request(texts.collect(), get("X-Amz-Signature")?)
+    }
+
+    /// A URL of S3 that was signed with version 2.
+    fn from_url_v2(url: &Url) -> Option<Self> {
+        let Url { host, path, .. } = url;
+        let get = |name: &str| url.parameter(name);
         let id = get("AWSAccessKeyId")?;
         let host = host.split(':').next()?;
         let bucket = host.split_once(".s3").map(|(bucket, _)| format!("/{bucket}")).unwrap_or_default();
@@ -139,6 +149,19 @@ impl SignedRequest {
     fn read_header(text: &[u8], id: &Range<usize>) -> Option<Self> {
         let on_the_wire = HttpRequest::on_the_wire(text, id).and_then(|request| request.signed());
         on_the_wire.or_else(|| HttpRequest::from_curl(text, id)?.signed())
+    }
+}
+
+/// A pre-signed URL, decoded.
+struct Url<'a> {
+    host: &'a str,
+    path: &'a str,
+    parameters: &'a [(String, String)],
+}
+
+impl Url<'_> {
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 

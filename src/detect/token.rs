@@ -172,6 +172,17 @@ impl<'a> Tokenizer<'a> {
             self.read_run(layered, run.clone());
             self.read_packed(layered, run, &mut decoded);
         }
+        let (rules, names_secret) = self.read_marks(layered, hits, &mut decoded);
+        self.read_rules(layered, rules, names_secret);
+    }
+
+    /// Looks at the hits of literals. Returns the rules whose keywords were met, and whether a secret is named.
+    fn read_marks<'b>(
+        &mut self,
+        layered: &Layered<'b>,
+        hits: &Hits,
+        decoded: &mut AlreadyDecoded<'b>,
+    ) -> (BTreeSet<usize>, bool) {
         let mut rules = BTreeSet::new();
         let mut names_secret = false;
         let mut escapes = Vec::new();
@@ -214,6 +225,11 @@ impl<'a> Tokenizer<'a> {
             }
         }
         self.read_escaped(layered, escapes);
+        (rules, names_secret)
+    }
+
+    /// Applies the rules whose keywords were met, and observes the text where there is a reason.
+    fn read_rules(&mut self, layered: &Layered, rules: BTreeSet<usize>, names_secret: bool) {
         let mut observers = BTreeSet::new();
         for rule in rules.into_iter().filter_map(|index| self.rules.iter().nth(index)) {
             match &rule.matcher {

@@ -36,6 +36,24 @@ pub struct History {
 }
 
 impl History {
+    /// What is known of an object of a kind that can be reached in some way, and nothing else.
+    pub fn new(object: Oid, kind: ObjectKind, reach: Reach) -> Self {
+        Self {
+            object,
+            kind,
+            reach,
+            is_at_head: reach == Reach::Head,
+            is_in_tree: false,
+            refs: vec![],
+            ref_count: 0,
+            introduced: Commits::default(),
+            removed: Commits::default(),
+            last: None,
+            is_cut: false,
+            exposure: None,
+        }
+    }
+
     /// True if it is neither at HEAD nor in the working tree, only in history.
     pub fn is_past(&self) -> bool {
         !self.is_at_head && !self.is_in_tree

@@ -1,5 +1,6 @@
 //! How one version of a directory differs from others, file by file.
 
+use super::error::GitError;
 use super::object::{MAX_DEPTH, MAX_TREE, Mode, TreeEntry};
 use super::odb::Odb;
 use crate::finding::object::ObjectKind;
@@ -77,18 +78,18 @@ impl<'a> TreeReader<'a> {
     ///
     /// # Errors
     /// A message that names the tree, if it cannot be read.
-    pub fn read(&self, tree: Oid) -> Result<Arc<Directory>, String> {
+    pub fn read(&self, tree: Oid) -> Result<Arc<Directory>, GitError> {
         let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(directory) = kept().0.get(&tree) {
             return Ok(directory.clone());
         }
-        let failed = |words: &str| format!("tree {tree} cannot be read: {words}");
-        let (kind, bytes) = self.odb.read(&tree, MAX_TREE).map_err(|words| failed(&words))?;
+        let failed = |error: GitError| error.of(format!("tree {tree}"));
+        let (kind, bytes) = self.odb.read(&tree, MAX_TREE).map_err(failed)?;
         let mut directory = Directory::new();
         let mut at = 0;
         while at < bytes.len() {
             let entry = TreeEntry::read(&bytes[at..]).filter(|_| kind == ObjectKind::Tree);
-            let entry = entry.ok_or_else(|| failed("it is not a valid tree"))?;
+            let entry = entry.ok_or_else(|| failed(GitError::Invalid("it is not a valid tree")))?;
             directory.insert(entry.name.to_vec(), (entry.mode, entry.oid));
             at += entry.length;
         }
@@ -106,7 +107,7 @@ impl<'a> TreeReader<'a> {
     ///
     /// # Errors
     /// If a tree cannot be read.
-    pub fn changes(&self, old: &[Oid], new: Option<Oid>) -> Result<Changes, String> {
+    pub fn changes(&self, old: &[Oid], new: Option<Oid>) -> Result<Changes, GitError> {
         let mut changes = Changes::default();
         self.compare(&mut Vec::new(), old, new, 0, &mut changes)?;
         Ok(changes)
@@ -120,12 +121,12 @@ impl<'a> TreeReader<'a> {
         new: Option<Oid>,
         depth: usize,
         changes: &mut Changes,
-    ) -> Result<(), String> {
+    ) -> Result<(), GitError> {
         if new.is_some_and(|new| old.contains(&new)) {
             return Ok(());
         }
         if depth > MAX_DEPTH {
-            return Err("directories are nested too deeply".into());
+            return Err(GitError::DeepTree);
         }
         let olds: Vec<_> = old.iter().map(|tree| self.read(*tree)).collect::<Result<_, _>>()?;
         let new = new.map(|tree| self.read(tree)).transpose()?.unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Checks the files of a repository before libgit2 reads them: it would block on a pipe, read a device forever, and
 //! load a file of any size into memory.
 
+use super::error::GitError;
 use crate::environment::Environment;
 use crate::file;
 use std::fs;
@@ -26,7 +27,7 @@ const READ_AT_START: [&str; 3] = ["", "info", "objects/info"];
 ///
 /// # Errors
 /// As [`before_open`].
-pub fn check_user_settings(environment: &Environment) -> Result<(), String> {
+pub fn check_user_settings(environment: &Environment) -> Result<(), GitError> {
     let named = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"].into_iter();
     let named = named.filter_map(|name| environment.variable(name)).map(PathBuf::from);
     let xdg = environment.config_home();
@@ -40,7 +41,7 @@ pub fn check_user_settings(environment: &Environment) -> Result<(), String> {
 ///
 /// # Errors
 /// A message that names the file that is not a regular one, or too large.
-pub fn before_open(start: &Path, environment: &Environment) -> Result<(), String> {
+pub fn before_open(start: &Path, environment: &Environment) -> Result<(), GitError> {
     check_user_settings(environment)?;
     let Some(git_dir) = find(start) else { return Ok(()) };
     let common_dir = common_dir(&git_dir);
@@ -63,7 +64,7 @@ pub fn before_open(start: &Path, environment: &Environment) -> Result<(), String
 ///
 /// # Errors
 /// As [`before_open`].
-pub fn before_refs(git_dir: &Path, common_dir: &Path) -> Result<(), String> {
+pub fn before_refs(git_dir: &Path, common_dir: &Path) -> Result<(), GitError> {
     for dir in [git_dir, common_dir] {
         check_all(&dir.join("refs"), 0)?;
         check_all(&dir.join("logs"), 0)?;
@@ -75,7 +76,7 @@ pub fn before_refs(git_dir: &Path, common_dir: &Path) -> Result<(), String> {
 ///
 /// # Errors
 /// As [`before_open`].
-pub fn before_objects(object_dirs: &[PathBuf]) -> Result<(), String> {
+pub fn before_objects(object_dirs: &[PathBuf]) -> Result<(), GitError> {
     object_dirs.iter().try_for_each(|dir| check_all(dir, 0))
 }
 
@@ -102,20 +103,20 @@ fn text(path: &Path) -> Option<String> {
 }
 
 /// Checks one file. libgit2 reports files that are missing or may not be read.
-fn check(path: &Path, max: u64) -> Result<(), String> {
+fn check(path: &Path, max: u64) -> Result<(), GitError> {
     let Ok(facts) = fs::metadata(path) else { return Ok(()) };
     if !facts.is_file() && !facts.is_dir() {
-        return Err(format!("{} is not a regular file; remove it", path.display()));
+        return Err(GitError::NotRegular(path.to_owned()));
     }
     if facts.is_file() && facts.len() > max {
-        return Err(format!("{} is larger than {}", path.display(), bytesize::ByteSize(max)));
+        return Err(GitError::TooLarge(path.to_owned(), max));
     }
     Ok(())
 }
 
 /// Checks the files that a configuration file includes. It takes more lines for includes than git does, which is
 /// harmless: only the type and size of the files are checked.
-fn check_includes(config: &Path, depth: usize, environment: &Environment) -> Result<(), String> {
+fn check_includes(config: &Path, depth: usize, environment: &Environment) -> Result<(), GitError> {
     let Some(text) = text(config).filter(|_| depth < MAX_INCLUDES) else { return Ok(()) };
     // A backslash continues a line, and quotes may occur anywhere in a value.
     for line in text.replace("\\\r\n", "").replace("\\\n", "").replace('"', "").lines() {
@@ -133,7 +134,7 @@ fn check_includes(config: &Path, depth: usize, environment: &Environment) -> Res
 }
 
 /// Checks the files in a directory, but not in its subdirectories.
-fn check_files(dir: &Path) -> Result<(), String> {
+fn check_files(dir: &Path) -> Result<(), GitError> {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let is_list = entry.file_name() == "index" || entry.file_name() == "packed-refs";
         check(&entry.path(), if is_list { MAX_LIST } else { MAX_TEXT })?;
@@ -142,9 +143,9 @@ fn check_files(dir: &Path) -> Result<(), String> {
 }
 
 /// Checks all files below a directory. Directory entries include the file type, so this costs little.
-fn check_all(dir: &Path, depth: usize) -> Result<(), String> {
+fn check_all(dir: &Path, depth: usize) -> Result<(), GitError> {
     if depth > MAX_DEPTH {
-        return Err(format!("{} is nested too deeply", dir.display()));
+        return Err(GitError::TooDeep(dir.to_owned()));
     }
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         match entry.file_type() {

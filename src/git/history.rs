@@ -1,5 +1,6 @@
 //! Everything a repository holds, object by object.
 
+use super::error::GitError;
 use super::object::{CommitLinks, tag_target};
 use super::odb::{Node, Odb, PackFile};
 use super::pack::Damage;
@@ -238,7 +239,8 @@ impl<'a> History<'a> {
                         _ = visitor.whole(Visit { position, kind, bytes: &bytes });
                     }
                     Ok(_) => {}
-                    Err(words) => visitor.lost(position, Damage::Loose(words)),
+                    Err(GitError::Damaged(damage)) => visitor.lost(position, damage),
+                    Err(error) => visitor.lost(position, Damage::Loose(error.to_words())),
                 }
             }
             done(visitor);

@@ -9,9 +9,9 @@
 //!
 //! Source: [gitformat-index](https://git-scm.com/docs/gitformat-index).
 
+use super::error::GitError;
 use super::map::Map;
 use super::repository::Repository;
-use crate::file::describe;
 use crate::finding::object::Oid;
 use gix_bitmap::ewah;
 use sha1::{Digest, Sha1};
@@ -120,10 +120,10 @@ impl Index {
     ///
     /// # Errors
     /// A message that names the file, if it cannot be read.
-    pub fn read(repository: &Repository) -> Result<Self, String> {
+    pub fn read(repository: &Repository) -> Result<Self, GitError> {
         match named_index(repository) {
             Some(path) if path.exists() => Self::open(&path),
-            Some(path) => Err(failed(&path, &"GIT_INDEX_FILE names it, but it does not exist")),
+            Some(path) => Err(failed(&path, GitError::Invalid("GIT_INDEX_FILE names it, but it does not exist"))),
             None => Self::open(&repository.git_dir().join("index")),
         }
     }
@@ -132,7 +132,7 @@ impl Index {
     ///
     /// # Errors
     /// A message that names the file, if it cannot be read.
-    pub fn open(path: &Path) -> Result<Self, String> {
+    pub fn open(path: &Path) -> Result<Self, GitError> {
         Self::open_checked(path, |_| true)
     }
 
@@ -140,21 +140,21 @@ impl Index {
     ///
     /// # Errors
     /// As [`Self::open`], and if the checksum is wrong.
-    pub fn open_verified(path: &Path) -> Result<Self, String> {
+    pub fn open_verified(path: &Path) -> Result<Self, GitError> {
         Self::open_checked(path, has_checksum)
     }
 
-    fn open_checked(path: &Path, is_sound: fn(&[u8]) -> bool) -> Result<Self, String> {
+    fn open_checked(path: &Path, is_sound: fn(&[u8]) -> bool) -> Result<Self, GitError> {
         match Map::open(path) {
-            Ok(bytes) => Self::from_map(bytes, path, is_sound).map_err(|words| failed(path, &words)),
+            Ok(bytes) => Self::from_map(bytes, path, is_sound).map_err(|error| failed(path, error)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Ok(Self { entries: Entries::Decoded(Decoded::default()), cached: None })
             }
-            Err(error) => Err(failed(path, &describe(&error))),
+            Err(error) => Err(failed(path, error.into())),
         }
     }
 
-    fn from_map(bytes: Map, path: &Path, is_sound: fn(&[u8]) -> bool) -> Result<Self, String> {
+    fn from_map(bytes: Map, path: &Path, is_sound: fn(&[u8]) -> bool) -> Result<Self, GitError> {
         let layout = Layout::of(&bytes).and_then(|layout| if is_sound(&bytes) { Ok(layout) } else { Err(DAMAGED) })?;
         let entries = match layout.link {
             None if layout.version < 4 => {
@@ -166,16 +166,16 @@ impl Index {
                 let (base, bitmaps) = link.split_at_checked(Oid::LENGTH).ok_or(DAMAGED)?;
                 let base = Oid::read(base).ok_or(DAMAGED)?;
                 let shared = path.with_file_name(format!("sharedindex.{base}"));
-                let words = |words: &str| format!("its shared index {}: {words}", shared.display());
-                let shared_bytes = Map::open(&shared).map_err(|error| words(&describe(&error)))?;
-                let shared_layout = Layout::of(&shared_bytes).map_err(words)?;
+                let of_shared = |error: GitError| error.of(format!("its shared index {}", shared.display()));
+                let shared_bytes = Map::open(&shared).map_err(|error| of_shared(error.into()))?;
+                let shared_layout = Layout::of(&shared_bytes).map_err(of_shared)?;
                 if !is_sound(&shared_bytes) {
-                    return Err(words(DAMAGED));
+                    return Err(of_shared(DAMAGED));
                 }
                 if shared_layout.link.is_some() || !shared_bytes.ends_with(base.as_bytes()) {
-                    return Err(words("it does not match the index"));
+                    return Err(of_shared(GitError::Invalid("it does not match the index")));
                 }
-                let shared = shared_layout.decode(&shared_bytes).ok_or_else(|| words(DAMAGED))?;
+                let shared = shared_layout.decode(&shared_bytes).ok_or_else(|| of_shared(DAMAGED))?;
                 merge(shared, layout.decode(&bytes).ok_or(DAMAGED)?, bitmaps).ok_or(DAMAGED)?
             }
         };
@@ -232,11 +232,11 @@ impl std::fmt::Debug for Index {
     }
 }
 
-fn failed(path: &Path, words: &dyn std::fmt::Display) -> String {
-    format!("the index {} cannot be read: {words}", path.display())
+fn failed(path: &Path, error: GitError) -> GitError {
+    error.of(format!("the index {}", path.display()))
 }
 
-const DAMAGED: &str = "it is damaged";
+const DAMAGED: GitError = GitError::Invalid("it is damaged");
 
 /// True if the file ends with the checksum of its content, or with zeros, as git writes it with `index.skipHash`.
 fn has_checksum(bytes: &[u8]) -> bool {
@@ -282,11 +282,13 @@ struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    fn of(bytes: &'a [u8]) -> Result<Self, &'static str> {
-        let version = u32_at(bytes, 4).filter(|_| bytes.starts_with(b"DIRC")).ok_or("it is not a git index")?;
+    fn of(bytes: &'a [u8]) -> Result<Self, GitError> {
+        let version = u32_at(bytes, 4)
+            .filter(|_| bytes.starts_with(b"DIRC"))
+            .ok_or(GitError::Invalid("it is not a git index"))?;
         let count = u32_at(bytes, 8).ok_or(DAMAGED)? as usize;
         if !matches!(version, 2..=4) {
-            return Err("its version is not supported; versions 2 to 4 are");
+            return Err(GitError::Invalid("its version is not supported; versions 2 to 4 are"));
         }
         // Offsets are kept in 32 bits, and no entry is shorter than `MORE_FLAGS`.
         if bytes.len() > u32::MAX as usize || count > bytes.len() / MORE_FLAGS {
@@ -311,7 +313,9 @@ impl<'a> Layout<'a> {
                 // Directory entries are recognised by their mode.
                 b"sdir" => {}
                 // A reader must understand every extension whose name starts with a lowercase letter.
-                [first, ..] if first.is_ascii_lowercase() => return Err("it has an extension that is not supported"),
+                [first, ..] if first.is_ascii_lowercase() => {
+                    return Err(GitError::Invalid("it has an extension that is not supported"));
+                }
                 _ => {}
             }
             rest = next;
@@ -469,7 +473,7 @@ mod tests {
         (state, bytes)
     }
 
-    fn read(bytes: &[u8]) -> Result<Index, String> {
+    fn read(bytes: &[u8]) -> Result<Index, GitError> {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), bytes).expect("it is written");
         Index::open(file.path())
@@ -552,7 +556,7 @@ mod tests {
             std::fs::write(dir.path().join(name), &bytes).expect("it is written");
         }
         let words = Index::open(&dir.path().join("index")).map(|_| ()).expect_err("it has no end");
-        assert!(words.contains("it does not match the index"), "{words}");
+        assert!(words.to_words().contains("it does not match the index"), "{words:?}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Source: [gitrepository-layout](https://git-scm.com/docs/gitrepository-layout); the format is `KIND SIZE\0CONTENT`,
 //! compressed with zlib.
 
+use super::error::GitError;
 use super::pack::Damage;
 use super::pack::inflate::{self, Inflater};
 use crate::file;
@@ -45,19 +46,18 @@ pub fn path(objects: &Path, oid: Oid) -> PathBuf {
 ///
 /// # Errors
 /// A message, if the file cannot be read or is damaged, or the object is larger.
-pub fn read(objects: &Path, oid: Oid, limit: u64) -> Result<(ObjectKind, Vec<u8>), String> {
+pub fn read(objects: &Path, oid: Oid, limit: u64) -> Result<(ObjectKind, Vec<u8>), GitError> {
     let path = path(objects, oid);
-    let words = |error: io::Error| file::describe(&error);
-    let opened = file::open(&path).map_err(words)?;
-    let metadata = opened.metadata().map_err(words)?;
+    let opened = file::open(&path)?;
+    let metadata = opened.metadata()?;
     // Incompressible data grows a little.
     let most = limit.saturating_add(limit / 1000 + 1024);
     if metadata.len() > most {
-        return Err(Damage::TooLarge(metadata.len()).to_string());
+        return Err(Damage::TooLarge(metadata.len()).into());
     }
     let mut packed = Vec::new();
-    opened.take(most).read_to_end(&mut packed).map_err(words)?;
-    unpack(&packed, limit).map_err(|damage| damage.to_string())
+    opened.take(most).read_to_end(&mut packed)?;
+    Ok(unpack(&packed, limit)?)
 }
 
 /// Inflates a loose object.

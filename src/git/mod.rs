@@ -11,6 +11,7 @@
 
 pub mod attribute;
 pub mod changes;
+pub mod error;
 pub mod guard;
 pub mod history;
 pub mod index;

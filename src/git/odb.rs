@@ -1,5 +1,6 @@
 //! The object database: all packs and loose objects of a repository and of those it borrows from.
 
+use super::error::GitError;
 use super::loose;
 use super::object::{CommitLinks, MAX_COMMIT};
 use super::pack::Pack;
@@ -21,7 +22,7 @@ pub struct Odb {
     loose_dirs: Vec<PathBuf>,
     /// Number of the first loose object.
     first_loose: Node,
-    unreadable: Vec<(PathBuf, String)>,
+    unreadable: Vec<(PathBuf, GitError)>,
 }
 
 /// A pack of the database.
@@ -56,8 +57,8 @@ impl Odb {
                     count += pack.index.len() as u64;
                     odb.packs.push(PackFile { path: index, pack, first });
                 }
-                Ok(_) => odb.unreadable.push((index, "the repository has too many objects".into())),
-                Err(error) => odb.unreadable.push((index, crate::file::describe(&error))),
+                Ok(_) => odb.unreadable.push((index, GitError::Invalid("the repository has too many objects"))),
+                Err(error) => odb.unreadable.push((index, error.into())),
             }
         }
         odb.first_loose = count as Node;
@@ -81,14 +82,14 @@ impl Odb {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => vec![],
             Err(error) => {
-                self.unreadable.push((dir.to_owned(), crate::file::describe(&error)));
+                self.unreadable.push((dir.to_owned(), error.into()));
                 vec![]
             }
         }
     }
 
     /// Packs and directories that could not be opened, and why.
-    pub fn unreadable(&self) -> &[(PathBuf, String)] {
+    pub fn unreadable(&self) -> &[(PathBuf, GitError)] {
         &self.unreadable
     }
 
@@ -143,20 +144,20 @@ impl Odb {
     ///
     /// # Errors
     /// A message, if no copy of it can be read, or it is larger.
-    pub fn read(&self, oid: &Oid, limit: u64) -> Result<(ObjectKind, Vec<u8>), String> {
-        let mut error = "it is missing".to_owned();
+    pub fn read(&self, oid: &Oid, limit: u64) -> Result<(ObjectKind, Vec<u8>), GitError> {
+        let mut error = GitError::MissingObject;
         for file in &self.packs {
             if let Some(position) = file.pack.index.find(oid) {
                 match file.pack.read(position, limit) {
                     Ok(object) => return Ok(object),
-                    Err(damage) => error = damage.to_string(),
+                    Err(damage) => error = damage.into(),
                 }
             }
         }
         for dir in self.loose_dirs.iter().filter(|dir| loose::path(dir, *oid).exists()) {
             match loose::read(dir, *oid, limit) {
                 Ok(object) => return Ok(object),
-                Err(words) => error = words,
+                Err(failed) => error = failed,
             }
         }
         Err(error)
@@ -166,20 +167,22 @@ impl Odb {
     ///
     /// # Errors
     /// A message, if the commit cannot be read.
-    pub fn tree_of(&self, commit: Oid) -> Result<Oid, String> {
+    pub fn tree_of(&self, commit: Oid) -> Result<Oid, GitError> {
         let read = self.read(&commit, MAX_COMMIT);
-        let (_, bytes) = read.map_err(|words| format!("commit {commit} cannot be read: {words}"))?;
+        let (_, bytes) = read.map_err(|error| error.of(format!("commit {commit}")))?;
         let links = CommitLinks::read(&bytes);
-        links.map(|links| links.tree).ok_or_else(|| format!("commit {commit} is not a valid commit"))
+        links
+            .map(|links| links.tree)
+            .ok_or_else(|| GitError::Invalid("it is not a valid commit").of(format!("commit {commit}")))
     }
 
     /// Reads this copy of an object.
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub fn read_node(&self, node: Node, limit: u64) -> Result<(ObjectKind, Vec<u8>), String> {
+    pub fn read_node(&self, node: Node, limit: u64) -> Result<(ObjectKind, Vec<u8>), GitError> {
         match self.pack_of(node) {
-            Some(file) => file.pack.read((node - file.first) as usize, limit).map_err(|damage| damage.to_string()),
+            Some(file) => Ok(file.pack.read((node - file.first) as usize, limit)?),
             None => {
                 let Loose { oid, dir } = &self.loose[(node - self.first_loose) as usize];
                 loose::read(&self.loose_dirs[usize::from(*dir)], *oid, limit)

@@ -1,5 +1,6 @@
 //! Choosing commits: by range, branch and date.
 
+use super::error::GitError;
 use super::object::{CommitLinks, MAX_COMMIT};
 use super::odb::Odb;
 use super::repository::Repository;
@@ -64,7 +65,7 @@ impl Selection {
     ///
     /// # Errors
     /// A message, if a name cannot be resolved, there is no commit yet, or a commit cannot be read.
-    pub fn resolve(&self, repository: &Repository, odb: &Odb) -> Result<Commits, String> {
+    pub fn resolve(&self, repository: &Repository, odb: &Odb) -> Result<Commits, GitError> {
         let mut tags = Vec::new();
         let (tips, excluded) = match &self.pushed {
             Some(pushed) => pushed.ends(odb, &mut tags)?,
@@ -74,9 +75,7 @@ impl Selection {
         let mut commits = walk(odb, &shallow, &tips, &excluded)?;
         let is_cut = commits.iter().any(|commit| shallow.contains(&commit.oid));
         if is_cut && !excluded.is_empty() && self.pushed.is_none() {
-            return Err(
-                "the clone is shallow and lacks commits of the range; `git fetch --unshallow` fetches the rest".into(),
-            );
+            return Err(GitError::ShallowRange);
         }
         if let Some(since) = self.since {
             commits.retain(|commit| commit.time >= since);
@@ -84,7 +83,7 @@ impl Selection {
         Ok(Commits { commits, tips, tags, is_cut })
     }
 
-    fn ends(&self, repository: &Repository) -> Result<(Vec<Oid>, Vec<Oid>), String> {
+    fn ends(&self, repository: &Repository) -> Result<(Vec<Oid>, Vec<Oid>), GitError> {
         let (mut tips, mut excluded) = (Vec::new(), Vec::new());
         if let Some(range) = &self.range {
             let (from, to) = match range.split_once("...").or_else(|| range.split_once("..")) {
@@ -92,7 +91,7 @@ impl Selection {
                 None => (None, range.as_str()),
             };
             if from.is_some_and(str::is_empty) && to.is_empty() {
-                return Err(format!("`{range}` names no commits; are the variables set?"));
+                return Err(GitError::EmptyRange(range.clone()));
             }
             let name = |name: &str| repository.commit(if name.is_empty() { "HEAD" } else { name });
             tips.push(name(to)?);
@@ -117,14 +116,14 @@ impl Selection {
             for known in repository.refs(&mut errors) {
                 match repository.peel(known.target) {
                     Ok(commit) => tips.extend(commit),
-                    Err(words) => errors.push((known.name.into(), words)),
+                    Err(error) => errors.push((known.name.into(), error)),
                 }
             }
-            if let Some((name, words)) = errors.into_iter().next() {
-                return Err(format!("{} cannot be read: {words}", name.display()));
+            if let Some((name, error)) = errors.into_iter().next() {
+                return Err(error.of(name.display().to_string()));
             }
             if tips.is_empty() {
-                return Err("there are no commits yet".into());
+                return Err(GitError::NoCommits);
             }
         }
         tips.sort_unstable();
@@ -134,7 +133,7 @@ impl Selection {
 }
 
 impl Pushed {
-    fn ends(&self, odb: &Odb, tags: &mut Vec<Oid>) -> Result<(Vec<Oid>, Vec<Oid>), String> {
+    fn ends(&self, odb: &Odb, tags: &mut Vec<Oid>) -> Result<(Vec<Oid>, Vec<Oid>), GitError> {
         let mut tips = self.new.iter().map(|oid| peel(odb, *oid, tags)).collect::<Result<Vec<_>, _>>()?;
         let mut excluded: Vec<Oid> = self.known.iter().filter_map(|oid| peel(odb, *oid, &mut vec![]).ok()).collect();
         for list in [&mut tips, &mut excluded] {
@@ -146,26 +145,25 @@ impl Pushed {
 }
 
 /// Peels an object to a commit; annotated tags on the way are added to `tags`.
-fn peel(odb: &Odb, oid: Oid, tags: &mut Vec<Oid>) -> Result<Oid, String> {
+fn peel(odb: &Odb, oid: Oid, tags: &mut Vec<Oid>) -> Result<Oid, GitError> {
     const MAX_TAGS: usize = 64;
     let mut oid = oid;
     for _ in 0..MAX_TAGS {
-        let (kind, bytes) =
-            odb.read(&oid, MAX_COMMIT).map_err(|words| format!("object {oid} cannot be read: {words}"))?;
+        let (kind, bytes) = odb.read(&oid, MAX_COMMIT).map_err(|error| error.of(format!("object {oid}")))?;
         match kind {
             ObjectKind::Commit => return Ok(oid),
             ObjectKind::Tag => {
                 tags.push(oid);
                 let target =
                     bytes.strip_prefix(b"object ").and_then(|rest| Oid::from_hex(rest.get(..Oid::HEX_LENGTH)?));
-                oid = target.ok_or_else(|| format!("tag {oid} is not a valid tag"))?;
+                oid = target.ok_or_else(|| GitError::Invalid("it is not a valid tag").of(format!("tag {oid}")))?;
             }
             ObjectKind::Tree | ObjectKind::Blob => {
-                return Err(format!("object {oid} is a {}, not a commit; it is not scanned", kind.name()));
+                return Err(GitError::NotACommit(oid, kind));
             }
         }
     }
-    Err(format!("the chain of tags to {oid} is longer than {MAX_TAGS}"))
+    Err(GitError::TagChain(oid, MAX_TAGS))
 }
 
 /// State of a commit during a walk.
@@ -175,7 +173,7 @@ struct Seen {
 }
 
 /// `tips` and all their ancestors, except `excluded` and their ancestors.
-fn walk(odb: &Odb, shallow: &BTreeSet<Oid>, tips: &[Oid], excluded: &[Oid]) -> Result<Vec<Selected>, String> {
+fn walk(odb: &Odb, shallow: &BTreeSet<Oid>, tips: &[Oid], excluded: &[Oid]) -> Result<Vec<Selected>, GitError> {
     let mut seen: HashMap<Oid, Seen> = HashMap::new();
     let mut queue: BinaryHeap<(i64, Oid)> = BinaryHeap::new();
     for (oid, is_excluded) in tips.iter().map(|oid| (oid, false)).chain(excluded.iter().map(|oid| (oid, true))) {
@@ -223,7 +221,7 @@ fn meet(
     is_excluded: bool,
     seen: &mut HashMap<Oid, Seen>,
     queue: &mut BinaryHeap<(i64, Oid)>,
-) -> Result<(), String> {
+) -> Result<(), GitError> {
     match seen.get_mut(&oid) {
         Some(known) if known.is_excluded || !is_excluded => {}
         Some(known) => {
@@ -239,10 +237,10 @@ fn meet(
     Ok(())
 }
 
-fn read(odb: &Odb, oid: Oid) -> Result<Selected, String> {
-    let failed = |words: &str| format!("commit {oid} cannot be read: {words}");
-    let (kind, bytes) = odb.read(&oid, MAX_COMMIT).map_err(|words| failed(&words))?;
+fn read(odb: &Odb, oid: Oid) -> Result<Selected, GitError> {
+    let failed = |error: GitError| error.of(format!("commit {oid}"));
+    let (kind, bytes) = odb.read(&oid, MAX_COMMIT).map_err(failed)?;
     let links = CommitLinks::read(&bytes).filter(|_| kind == ObjectKind::Commit);
-    let links = links.ok_or_else(|| failed("it is not a valid commit"))?;
+    let links = links.ok_or_else(|| failed(GitError::Invalid("it is not a valid commit")))?;
     Ok(Selected { oid, tree: links.tree, parents: links.parents().collect(), time: links.time })
 }

@@ -2,9 +2,10 @@
 //!
 //! libgit2 finds and opens it, under git's rules of repository ownership; no program is ever run.
 
+use super::error::GitError;
 use super::guard;
 use crate::environment::Environment;
-use crate::file::{self, describe};
+use crate::file;
 use crate::finding::object::Oid;
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +23,7 @@ pub struct Repository {
     inner: git2::Repository,
     environment: Environment,
     /// Whether libgit2 may read its refs and objects, once that was checked.
-    is_readable: OnceLock<Result<(), String>>,
+    is_readable: OnceLock<Result<(), GitError>>,
 }
 
 /// A name that points to an object.
@@ -62,9 +63,9 @@ impl Repository {
     ///
     /// # Errors
     /// A message that says what to do, if there is none, it belongs to someone else, or its format is not supported.
-    pub fn open(path: &Path, environment: &Environment) -> Result<Self, String> {
+    pub fn open(path: &Path, environment: &Environment) -> Result<Self, GitError> {
         if !path.exists() {
-            return Err("no such file or directory; check the spelling".into());
+            return Err(GitError::MissingPath);
         }
         know_extensions();
         let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
@@ -73,19 +74,14 @@ impl Repository {
         let is_of_submodule = dir.components().any(|part| part.as_os_str() == "modules") && is_git_dir(dir);
         let flags = if is_of_submodule { git2::RepositoryOpenFlags::BARE } else { git2::RepositoryOpenFlags::empty() };
         let no_ceiling: [&Path; 0] = [];
-        git2::Repository::open_ext(dir, flags, no_ceiling).map(|inner| Self { inner, environment: environment.clone(), is_readable: OnceLock::new() }).map_err(|error| {
-            match error.code() {
-                git2::ErrorCode::NotFound => "not in a git repository".into(),
-                git2::ErrorCode::Owner => {
-                    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-                    format!(
-                        "the repository belongs to another user; if you trust it: git config --global --add safe.directory {}",
-                        dir.display()
-                    )
-                }
-                _ => format!("the repository cannot be opened: {}", words(&error)),
-            }
-        })
+        match git2::Repository::open_ext(dir, flags, no_ceiling) {
+            Ok(inner) => Ok(Self { inner, environment: environment.clone(), is_readable: OnceLock::new() }),
+            Err(error) => Err(match error.code() {
+                git2::ErrorCode::NotFound => GitError::NotARepository,
+                git2::ErrorCode::Owner => GitError::WrongOwner(dir.canonicalize().unwrap_or_else(|_| dir.to_owned())),
+                _ => GitError::libgit2("the repository cannot be opened", error),
+            }),
+        }
     }
 
     /// What identifies this repository and its state.
@@ -145,8 +141,8 @@ impl Repository {
     ///
     /// # Errors
     /// A message, if the settings cannot be read.
-    pub fn hooks_dir(&self) -> Result<PathBuf, String> {
-        let config = self.settings().map_err(|error| format!("git's settings cannot be read: {}", words(&error)))?;
+    pub fn hooks_dir(&self) -> Result<PathBuf, GitError> {
+        let config = self.settings().map_err(|error| GitError::libgit2("git's settings cannot be read", error))?;
         match config.get_path("core.hooksPath") {
             Ok(dir) => Ok(self.work_dir().unwrap_or(self.git_dir()).join(dir)),
             Err(_) => Ok(self.common_dir().join("hooks")),
@@ -159,7 +155,7 @@ impl Repository {
     }
 
     /// The object directories: its own and those it borrows from, without duplicates. Problems are added to `errors`.
-    pub fn object_dirs(&self, errors: &mut Vec<(PathBuf, String)>) -> Vec<PathBuf> {
+    pub fn object_dirs(&self, errors: &mut Vec<(PathBuf, GitError)>) -> Vec<PathBuf> {
         let mut dirs = Vec::new();
         // While a push is received, its objects are in quarantine. Source: gitreceive-pack(1), "Quarantine environment".
         let variable = |name| self.environment.variable(name);
@@ -176,21 +172,22 @@ impl Repository {
     }
 
     /// All refs, HEAD first if it points to something. What cannot be read is added to `errors`.
-    pub fn refs(&self, errors: &mut Vec<(PathBuf, String)>) -> Vec<Ref> {
+    pub fn refs(&self, errors: &mut Vec<(PathBuf, GitError)>) -> Vec<Ref> {
         let mut refs = Vec::new();
-        let mut fail = |name: &str, words: &str| errors.push((PathBuf::from(name), words.to_owned()));
-        if let Err(words) = guard::before_refs(self.git_dir(), self.common_dir()) {
-            fail("refs", &words);
+        let mut fail = |name: &str, error: GitError| errors.push((PathBuf::from(name), error));
+        let listed = |error| GitError::libgit2("libgit2 cannot read it", error);
+        if let Err(error) = guard::before_refs(self.git_dir(), self.common_dir()) {
+            fail("refs", error);
             return refs;
         }
         match self.inner.head() {
             Ok(head) => refs.extend(head.target().map(|target| Ref { name: "HEAD".into(), target: target.into() })),
             // A repository without commits.
             Err(error) if matches!(error.code(), git2::ErrorCode::UnbornBranch | git2::ErrorCode::NotFound) => {}
-            Err(error) => fail("HEAD", words(&error)),
+            Err(error) => fail("HEAD", listed(error)),
         }
         match self.inner.references() {
-            Err(error) => fail("refs", words(&error)),
+            Err(error) => fail("refs", listed(error)),
             Ok(references) => {
                 for reference in references {
                     match reference {
@@ -199,7 +196,7 @@ impl Repository {
                             name: String::from_utf8_lossy(reference.name_bytes()).into_owned(),
                             target: target.into(),
                         })),
-                        Err(error) => fail("refs", words(&error)),
+                        Err(error) => fail("refs", listed(error)),
                     }
                 }
             }
@@ -228,18 +225,18 @@ impl Repository {
     ///
     /// # Errors
     /// A message, if there is none.
-    pub fn commit(&self, name: &str) -> Result<Oid, String> {
+    pub fn commit(&self, name: &str) -> Result<Oid, GitError> {
         self.check_reading()?;
         let commit = self.inner.revparse_single(name).and_then(|object| object.peel_to_commit());
         commit.map(|commit| commit.id().into()).map_err(|error| match error.code() {
-            _ if self.has_no_commits() => "there are no commits yet".into(),
-            git2::ErrorCode::NotFound => format!("there is no commit `{name}` here; fetch it, or check the spelling"),
-            _ => format!("`{name}` is not a commit: {}", words(&error)),
+            _ if self.has_no_commits() => GitError::NoCommits,
+            git2::ErrorCode::NotFound => GitError::UnknownCommit(name.to_owned()),
+            _ => GitError::libgit2(format!("`{name}` is not a commit"), error),
         })
     }
 
     /// Keeps libgit2 from reading refs and objects that are not regular files.
-    fn check_reading(&self) -> Result<(), String> {
+    fn check_reading(&self) -> Result<(), GitError> {
         let check = || {
             guard::before_refs(self.git_dir(), self.common_dir())?;
             guard::before_objects(&self.object_dirs(&mut vec![]))
@@ -255,11 +252,11 @@ impl Repository {
     ///
     /// # Errors
     /// A message, if HEAD cannot be read.
-    pub fn head(&self) -> Result<Option<Oid>, String> {
+    pub fn head(&self) -> Result<Option<Oid>, GitError> {
         match self.inner.head() {
             Ok(head) => Ok(head.target().map(Oid::from)),
             Err(error) if error.code() == git2::ErrorCode::UnbornBranch => Ok(None),
-            Err(error) => Err(format!("HEAD cannot be read: {}", words(&error))),
+            Err(error) => Err(GitError::libgit2("HEAD cannot be read", error)),
         }
     }
 
@@ -272,14 +269,14 @@ impl Repository {
     ///
     /// # Errors
     /// A message, if it cannot be read.
-    pub fn peel(&self, oid: Oid) -> Result<Option<Oid>, String> {
+    pub fn peel(&self, oid: Oid) -> Result<Option<Oid>, GitError> {
         self.check_reading()?;
         let object = git2::Oid::from_bytes(oid.as_bytes()).and_then(|oid| self.inner.find_object(oid, None));
-        let object = object.map_err(|error| format!("it points to {oid}: {}", words(&error)))?;
+        let object = object.map_err(|error| GitError::libgit2(format!("it points to {oid}"), error))?;
         match object.peel(git2::ObjectType::Commit) {
             Ok(commit) => Ok(Some(commit.id().into())),
             Err(error) if error.code() == git2::ErrorCode::NotFound => {
-                Err(format!("its target is missing: {}", words(&error)))
+                Err(GitError::libgit2("its target is missing", error))
             }
             Err(_) => Ok(None),
         }
@@ -289,14 +286,14 @@ impl Repository {
     ///
     /// # Errors
     /// A message, if history cannot be read.
-    pub fn merge_bases(&self, one: Oid, other: Oid) -> Result<Vec<Oid>, String> {
+    pub fn merge_bases(&self, one: Oid, other: Oid) -> Result<Vec<Oid>, GitError> {
         self.check_reading()?;
         let git = |oid: Oid| git2::Oid::from_bytes(oid.as_bytes());
         let bases = git(one).and_then(|one| self.inner.merge_bases(one, git(other)?));
         match bases {
             Ok(bases) => Ok(bases.iter().map(|base| Oid::from(*base)).collect()),
             Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(vec![]),
-            Err(error) => Err(format!("history cannot be read: {}", words(&error))),
+            Err(error) => Err(GitError::libgit2("history cannot be read", error)),
         }
     }
 
@@ -350,10 +347,10 @@ impl Repository {
     ///
     /// # Errors
     /// A message, if they cannot be listed.
-    pub fn submodules(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
+    pub fn submodules(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>), GitError> {
         // A bare repository has no list of them.
         let known = if self.inner.is_bare() { Ok(vec![]) } else { self.inner.submodules() };
-        let known = known.map_err(|error| format!("its submodules cannot be listed: {}", words(&error)))?;
+        let known = known.map_err(|error| GitError::libgit2("its submodules cannot be listed", error))?;
         let paths = known.iter().map(|submodule| self.work_dir().unwrap_or(self.git_dir()).join(submodule.path()));
         let (mut there, missing): (Vec<_>, Vec<_>) = paths.partition(|path| path.join(".git").exists());
         // git keeps the repositories of submodules that are no longer used.
@@ -419,7 +416,7 @@ pub fn words(error: &git2::Error) -> &'static str {
             "an object is damaged; `git fsck` says which"
         }
         (git2::ErrorClass::Index, _) => "the index is damaged",
-        (git2::ErrorClass::Repository, _) => "its format is not supported, or it is damaged",
+        (git2::ErrorClass::Repository, _) => "its format is not supported (SHA-256 or reftable), or it is damaged",
         (git2::ErrorClass::Os | git2::ErrorClass::Filesystem, _) => "one of its files cannot be read",
         (git2::ErrorClass::Submodule, _) => "the list of submodules is damaged",
         (git2::ErrorClass::NoMemory, _) => "there is not enough memory",
@@ -446,17 +443,20 @@ fn know_extensions() {
     });
 }
 
-fn add_objects(dir: &Path, depth: usize, dirs: &mut Vec<PathBuf>, errors: &mut Vec<(PathBuf, String)>) {
+fn add_objects(dir: &Path, depth: usize, dirs: &mut Vec<PathBuf>, errors: &mut Vec<(PathBuf, GitError)>) {
     let absolute = match dir.canonicalize() {
         Ok(absolute) => absolute,
-        Err(error) => return errors.push((dir.to_owned(), describe(&error))),
+        Err(error) => return errors.push((dir.to_owned(), error.into())),
     };
     // A loop, or a directory that two repositories borrow from.
     if dirs.contains(&absolute) {
         return;
     }
     if depth > MAX_ALTERNATES {
-        return errors.push((dir.to_owned(), "the chain of repositories borrowing from each other is too long".into()));
+        return errors.push((
+            dir.to_owned(),
+            GitError::Invalid("the chain of repositories borrowing from each other is too long"),
+        ));
     }
     dirs.push(absolute.clone());
     let alternates = read_bytes(&absolute.join("info/alternates")).unwrap_or_default();

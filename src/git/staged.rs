@@ -4,6 +4,7 @@
 //! skipped at once, so that the work depends on what was staged and not on the number of files.
 
 use super::changes::{Change, Changes, Directory, TreeReader};
+use super::error::GitError;
 use super::index::{CachedTree, EntryKind, Index};
 use super::object::{MAX_DEPTH, Mode};
 use super::odb::Odb;
@@ -21,7 +22,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// If a tree cannot be read.
-pub fn changes(index: &Index, trees: &TreeReader, head: Option<Oid>) -> Result<Changes, String> {
+pub fn changes(index: &Index, trees: &TreeReader, head: Option<Oid>) -> Result<Changes, GitError> {
     let mut changes = Changes::default();
     let walk = Walk { index, trees };
     walk.compare(&mut Vec::new(), 0..index.entry_count(), head, index.cached_tree(), 0, &mut changes)?;
@@ -32,7 +33,7 @@ pub fn changes(index: &Index, trees: &TreeReader, head: Option<Oid>) -> Result<C
 ///
 /// # Errors
 /// A message, if the index or HEAD cannot be read.
-pub fn staged_paths(repository: &Repository) -> Result<HashSet<Vec<u8>>, String> {
+pub fn staged_paths(repository: &Repository) -> Result<HashSet<Vec<u8>>, GitError> {
     let odb = Odb::open(&repository.object_dirs(&mut vec![]));
     let head = repository.head()?.map(|head| odb.tree_of(head)).transpose()?;
     let changes = changes(&Index::read(repository)?, &TreeReader::new(&odb), head)?;
@@ -73,13 +74,13 @@ impl Walk<'_> {
         cached: Option<&CachedTree>,
         depth: usize,
         changes: &mut Changes,
-    ) -> Result<(), String> {
+    ) -> Result<(), GitError> {
         let as_cached = cached.filter(|cached| cached.entry_count == entries.len()).and_then(|cached| cached.oid);
         if tree.is_some() && as_cached == tree {
             return Ok(());
         }
         if depth > MAX_DEPTH {
-            return Err("directories are nested too deeply".into());
+            return Err(GitError::DeepTree);
         }
         let directory = tree.map(|tree| self.trees.read(tree)).transpose()?.unwrap_or_default();
         let mut gone: Directory = (*directory).clone();
@@ -94,25 +95,14 @@ impl Walk<'_> {
                 rest.start += 1;
                 continue;
             };
-            let length = path.len();
             match memchr::memchr(b'/', below) {
                 Some(slash) => {
                     let name = below[..slash].to_vec();
-                    path.extend_from_slice(&below[..=slash]);
-                    let end = self.index.end_of(rest.start + 1..rest.end, path);
-                    let inside = rest.start..end;
-                    rest.start = end;
                     let old = directory.get(&name).filter(|(mode, _)| *mode == Mode::Tree).map(|(_, oid)| *oid);
-                    let cached = cached.and_then(|tree| tree.child(&name));
-                    if first.facts.kind == EntryKind::Directory && first.path.len() == path.len() {
-                        path.truncate(length + name.len());
-                        self.trees.compare(path, old.as_slice(), Some(first.facts.oid), depth + 1, changes)?;
-                    } else {
-                        self.compare(path, inside, old, cached, depth + 1, changes)?;
-                    }
                     if old.is_some() {
                         gone.remove(&name);
                     }
+                    rest.start = self.compare_below(path, &name, rest.clone(), old, cached, depth, changes)?;
                 }
                 None => {
                     rest.start += 1;
@@ -126,7 +116,6 @@ impl Walk<'_> {
                     }
                 }
             }
-            path.truncate(length);
         }
         for (name, (mode, old)) in gone {
             let mut path = [&path[..], &name].concat();
@@ -137,5 +126,35 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Compares the directory `name` in `path` with the tree `old`. Its entries are the first ones of `entries`; returns
+    /// where they end.
+    #[expect(clippy::too_many_arguments, reason = "one step of a recursion")]
+    fn compare_below(
+        &self,
+        path: &mut Vec<u8>,
+        name: &[u8],
+        entries: Range<usize>,
+        old: Option<Oid>,
+        cached: Option<&CachedTree>,
+        depth: usize,
+        changes: &mut Changes,
+    ) -> Result<usize, GitError> {
+        let length = path.len();
+        path.extend_from_slice(name);
+        path.push(b'/');
+        let end = self.index.end_of(entries.start + 1..entries.end, path);
+        let first = self.index.entry(entries.start);
+        if first.facts.kind == EntryKind::Directory && first.path.len() == path.len() {
+            // A sparse index has one entry for all of it.
+            path.pop();
+            self.trees.compare(path, old.as_slice(), Some(first.facts.oid), depth + 1, changes)?;
+        } else {
+            let cached = cached.and_then(|tree| tree.child(name));
+            self.compare(path, entries.start..end, old, cached, depth + 1, changes)?;
+        }
+        path.truncate(length);
+        Ok(end)
     }
 }

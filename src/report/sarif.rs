@@ -199,6 +199,9 @@ fn descriptor(rule: &Rule) -> ReportingDescriptor {
 }
 
 fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &UriBase) -> Result {
+    if let Some(judgement) = finding.judgement() {
+        return judged(finding, judgement, report, base);
+    }
     let mut text = format!("{}.", headline(finding));
     if !finding.path.inside().is_empty() {
         let names: Vec<_> = finding.path.inside().iter().map(|name| shown(name)).collect();
@@ -213,9 +216,6 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
             location(&finding.path, Some(&secret.location), finding.outer.as_deref(), base),
             noun,
         ));
-    }
-    if let Some(judgement) = finding.judgement() {
-        return judged(finding, judgement, report, base);
     }
     let (others, count) = occurrences.other_than(finding);
     if count > 0 {
@@ -243,6 +243,12 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
     }
     let mut result = bare(finding, &text, related, report, base);
     result.suppressions = finding.suppression.as_deref().map(|reason| vec![suppression(reason)]);
+    result.properties = properties(finding);
+    result
+}
+
+/// The account and the history of a finding.
+fn properties(finding: &Finding) -> Option<PropertyBag> {
     let mut properties = BTreeMap::new();
     if let Some(account) = finding.account {
         properties.insert("account".to_owned(), json!(account.to_string()));
@@ -255,9 +261,7 @@ fn result(finding: &Finding, report: &Report, occurrences: &Occurrences, base: &
         properties.insert("removedBy".to_owned(), names(&history.removed));
         properties.insert("exposedDays".to_owned(), json!(history.exposure.map(|exposure| exposure.days)));
     }
-    result.properties =
-        (!properties.is_empty()).then(|| PropertyBag::builder().additional_properties(properties).build());
-    result
+    (!properties.is_empty()).then(|| PropertyBag::builder().additional_properties(properties).build())
 }
 
 /// A result with the given text, at the finding's location.

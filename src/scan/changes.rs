@@ -12,6 +12,7 @@ use crate::finding::history::{Commits, Exposure, History, MAX_COMMITS};
 use crate::finding::object::ObjectKind;
 use crate::finding::object::Oid;
 use crate::git::changes::{Change, Changes, TreeReader};
+use crate::git::error::GitError;
 use crate::git::index::Index;
 use crate::git::object::{MAX_COMMIT, Mode};
 use crate::git::odb::Odb;
@@ -51,9 +52,9 @@ impl ChangeScan<'_> {
     ///
     /// # Errors
     /// A message, if the index or HEAD cannot be read.
-    pub fn staged(&self, repository: &Repository) -> Result<Vec<Finding>, String> {
+    pub fn staged(&self, repository: &Repository) -> Result<Vec<Finding>, GitError> {
         if repository.work_dir().is_none() {
-            return Err("nothing can be staged in a bare repository".into());
+            return Err(GitError::Bare);
         }
         let odb = self.open(repository);
         let trees = TreeReader::new(&odb);
@@ -84,7 +85,7 @@ impl ChangeScan<'_> {
     ///
     /// # Errors
     /// A message, if the commits cannot be resolved or read.
-    pub fn commits(&self, repository: &Repository, selection: &Selection) -> Result<Vec<Finding>, String> {
+    pub fn commits(&self, repository: &Repository, selection: &Selection) -> Result<Vec<Finding>, GitError> {
         let odb = self.open(repository);
         let selected = selection.resolve(repository, &odb)?;
         self.collected.commits.fetch_add(selected.commits.len() as u64, Ordering::Relaxed);
@@ -99,7 +100,7 @@ impl ChangeScan<'_> {
         if selected.is_cut {
             self.collected.skip(BlobPath::new(self.prefix), SkipCause::Shallow);
         }
-        let mut findings = ledger.findings(&selected.commits, news, Ends { tips, head, reach }, &shallow)?;
+        let mut findings = ledger.findings(&selected.commits, news, &Ends { tips, head, reach }, &shallow)?;
         findings.par_extend(selected.commits.par_iter().flat_map_iter(|commit| ledger.in_text(commit, reach)));
         for tag in &selected.tags {
             // It was read before.
@@ -113,15 +114,16 @@ impl ChangeScan<'_> {
         let mut errors = Vec::new();
         let odb = Odb::open(&repository.object_dirs(&mut errors));
         errors.extend_from_slice(odb.unreadable());
-        for (path, words) in errors {
-            self.collected.skip(BlobPath::new(&path), SkipCause::Unreadable(words));
+        for (path, error) in errors {
+            self.collected.skip(BlobPath::new(&path), SkipCause::Unreadable(error.to_words()));
         }
         odb
     }
 
     /// The content of a file; `None` if it is not scanned, which is recorded as a skip.
     fn read(&self, odb: &Odb, oid: Oid, path: &[u8]) -> Option<Vec<u8>> {
-        let read = odb.read(&oid, self.scan.limit.of_objects()).map_err(SkipCause::Unreadable);
+        let read =
+            odb.read(&oid, self.scan.limit.of_objects()).map_err(|error| SkipCause::Unreadable(error.to_words()));
         match read.and_then(|(_, bytes)| self.scan.limit.check(bytes.len() as u64).map(|()| bytes)) {
             Ok(bytes) => {
                 self.collected.files.fetch_add(1, Ordering::Relaxed);
@@ -225,6 +227,30 @@ struct Ends {
     reach: Reach,
 }
 
+/// What commits did with an item at a path.
+struct Story<'a> {
+    introduced: Vec<&'a Selected>,
+    removed: Vec<&'a Selected>,
+    /// The version to show.
+    blob: Oid,
+    is_at_tip: bool,
+    is_at_head: bool,
+}
+
+/// Which commits, by number, introduced an item at each place, in which blobs; and which removed it. Oldest first.
+type ByPlace = (BTreeMap<Place, Vec<(usize, Oid)>>, HashMap<Place, Vec<usize>>);
+
+fn by_place(news: Vec<News>) -> ByPlace {
+    let (mut gained, mut lost) = ByPlace::default();
+    for (number, news) in news.into_iter().enumerate().rev() {
+        for (path, item, blob) in news.gained {
+            gained.entry((path, item)).or_default().push((number, blob));
+        }
+        news.lost.into_iter().for_each(|place| lost.entry(place).or_default().push(number));
+    }
+    (gained, lost)
+}
+
 /// An item at a path.
 type Place = (Vec<u8>, Item);
 
@@ -240,7 +266,7 @@ struct Ledger<'a> {
 impl Ledger<'_> {
     /// What all commits change, up to [`MAX_PLACES`]. Commits are processed in order and in chunks, so that the cutoff
     /// does not depend on threads, and nothing beyond it is kept.
-    fn all_news(&self, commits: &[Selected], shallow: &BTreeSet<Oid>) -> Result<Vec<News>, String> {
+    fn all_news(&self, commits: &[Selected], shallow: &BTreeSet<Oid>) -> Result<Vec<News>, GitError> {
         let mut all = Vec::with_capacity(commits.len());
         let progress = self.scan.collected.progress;
         progress.total_commits.store(commits.len() as u64, Ordering::Relaxed);
@@ -265,7 +291,7 @@ impl Ledger<'_> {
         Ok(all)
     }
 
-    fn news(&self, commit: &Selected, shallow: &BTreeSet<Oid>) -> Result<News, String> {
+    fn news(&self, commit: &Selected, shallow: &BTreeSet<Oid>) -> Result<News, GitError> {
         let parents = commit.parents.iter().filter(|_| !shallow.contains(&commit.oid));
         let parents = parents.map(|parent| self.odb.tree_of(*parent)).collect::<Result<Vec<_>, _>>()?;
         let mut news = News::default();
@@ -311,71 +337,67 @@ impl Ledger<'_> {
         own.chain(self.scan.inside(&bytes, path)).collect()
     }
 
+    /// Findings of what the commits introduce, each from the version to show.
     fn findings(
         &self,
         commits: &[Selected],
         news: Vec<News>,
-        ends: Ends,
+        ends: &Ends,
         shallow: &BTreeSet<Oid>,
-    ) -> Result<Vec<Finding>, String> {
-        let mut gained: BTreeMap<Place, Vec<(usize, Oid)>> = BTreeMap::new();
-        let mut lost: HashMap<Place, Vec<usize>> = HashMap::new();
-        // Oldest commit first.
-        for (number, news) in news.into_iter().enumerate().rev() {
-            for (path, item, blob) in news.gained {
-                gained.entry((path, item)).or_default().push((number, blob));
-            }
-            news.lost.into_iter().for_each(|place| lost.entry(place).or_default().push(number));
-        }
+    ) -> Result<Vec<Finding>, GitError> {
+        let (gained, lost) = by_place(news);
         let mut findings = Vec::new();
         let mut at_tips: HashMap<Vec<u8>, Vec<Oid>> = HashMap::new();
         for (place, introductions) in gained {
             let (path, item) = &place;
-            let blobs = match at_tips.get(path) {
-                Some(blobs) => blobs.clone(),
-                None => {
-                    let blobs = ends
-                        .tips
-                        .iter()
-                        .filter_map(|tip| self.blob_at(*tip, path).transpose())
-                        .collect::<Result<Vec<_>, _>>()?;
-                    at_tips.entry(path.clone()).or_insert(blobs).clone()
-                }
-            };
-            let at_tip = blobs.into_iter().find(|blob| self.items(*blob, path).contains(item));
-            let at_head = ends.head.map(|head| self.blob_at(head, path)).transpose()?.flatten();
-            let is_at_head = at_head.is_some_and(|blob| self.items(blob, path).contains(item));
+            if !at_tips.contains_key(path) {
+                let blobs = ends.tips.iter().filter_map(|tip| self.blob_at(*tip, path).transpose());
+                at_tips.insert(path.clone(), blobs.collect::<Result<_, _>>()?);
+            }
+            let at_tip = at_tips[path].iter().find(|blob| self.items(**blob, path).contains(item)).copied();
             let removed = lost.get(&place).map_or(&[][..], Vec::as_slice);
-            let blob = at_tip.unwrap_or(introductions[0].1);
-            let introduced: Vec<&Selected> = introductions.iter().map(|(number, _)| &commits[*number]).collect();
-            let removed: Vec<&Selected> = removed.iter().rev().map(|number| &commits[*number]).collect();
-            let since = introduced.iter().map(|commit| commit.time).min();
-            let until = removed.iter().map(|commit| commit.time).max().filter(|_| at_tip.is_none());
-            let history = Arc::new(History {
-                object: blob,
-                kind: ObjectKind::Blob,
-                reach: if is_at_head { Reach::Head } else { ends.reach },
-                is_at_head,
-                is_in_tree: false,
-                refs: vec![],
-                ref_count: 0,
-                is_cut: introduced.iter().any(|commit| shallow.contains(&commit.oid)),
-                introduced: self.shown(&introduced),
-                removed: self.shown(&removed),
-                last: None,
-                exposure: since.map(|since| Exposure::new(since, until, self.scan.scan.now)),
-            });
-            // It was read before, and any problem was recorded then.
-            let Ok((_, bytes)) = self.odb.read(&blob, self.scan.scan.limit.of_objects()) else { continue };
-            let examined = self.scan.examiner.blob(&Blob { path: self.scan.path(path), bytes: &bytes, context: None });
-            let found = examined.findings;
-            let is_it = |finding: &Finding| (finding.rule.id.clone(), finding.fingerprint) == *item;
-            findings.extend(found.into_iter().filter(is_it).map(|mut finding| {
-                finding.history = Some(history.clone());
-                finding
-            }));
+            let story = Story {
+                introduced: introductions.iter().map(|(number, _)| &commits[*number]).collect(),
+                removed: removed.iter().rev().map(|number| &commits[*number]).collect(),
+                blob: at_tip.unwrap_or(introductions[0].1),
+                is_at_tip: at_tip.is_some(),
+                is_at_head: self.is_at_head(ends, path, item)?,
+            };
+            findings.extend(self.shown_version(&place, self.history(&story, ends, shallow)));
         }
         Ok(findings)
+    }
+
+    fn is_at_head(&self, ends: &Ends, path: &[u8], item: &Item) -> Result<bool, GitError> {
+        let blob = ends.head.map(|head| self.blob_at(head, path)).transpose()?.flatten();
+        Ok(blob.is_some_and(|blob| self.items(blob, path).contains(item)))
+    }
+
+    fn history(&self, story: &Story, ends: &Ends, shallow: &BTreeSet<Oid>) -> History {
+        let since = story.introduced.iter().map(|commit| commit.time).min();
+        let until = story.removed.iter().map(|commit| commit.time).max().filter(|_| !story.is_at_tip);
+        let reach = if story.is_at_head { Reach::Head } else { ends.reach };
+        History {
+            is_at_head: story.is_at_head,
+            is_cut: story.introduced.iter().any(|commit| shallow.contains(&commit.oid)),
+            introduced: self.shown(&story.introduced),
+            removed: self.shown(&story.removed),
+            exposure: since.map(|since| Exposure::new(since, until, self.scan.scan.now)),
+            ..History::new(story.blob, ObjectKind::Blob, reach)
+        }
+    }
+
+    /// The findings of an item in the version to show, with their history.
+    fn shown_version(&self, (path, item): &Place, history: History) -> Vec<Finding> {
+        // It was read before, and any problem was recorded then.
+        let read = self.odb.read(&history.object, self.scan.scan.limit.of_objects());
+        let Ok((_, bytes)) = read else { return vec![] };
+        let history = Arc::new(history);
+        let examined = self.scan.examiner.blob(&Blob { path: self.scan.path(path), bytes: &bytes, context: None });
+        let mut findings = examined.findings;
+        findings.retain(|finding| (&finding.rule.id, finding.fingerprint) == (&item.0, item.1));
+        findings.iter_mut().for_each(|finding| finding.history = Some(history.clone()));
+        findings
     }
 
     /// Findings in a commit's own text: the message, and the names and addresses of people.
@@ -387,18 +409,9 @@ impl Ledger<'_> {
             return findings;
         }
         let history = Arc::new(History {
-            object: commit.oid,
-            kind: ObjectKind::Commit,
-            reach,
-            is_at_head: reach == Reach::Head,
-            is_in_tree: false,
-            refs: vec![],
-            ref_count: 0,
-            is_cut: false,
             introduced: self.shown(&[commit]),
-            removed: Commits::default(),
-            last: None,
             exposure: Some(Exposure::new(commit.time, None, self.scan.scan.now)),
+            ..History::new(commit.oid, ObjectKind::Commit, reach)
         });
         findings.iter_mut().for_each(|finding| finding.history = Some(history.clone()));
         findings
@@ -417,7 +430,7 @@ impl Ledger<'_> {
     }
 
     /// The blob at a path below a tree.
-    fn blob_at(&self, tree: Oid, path: &[u8]) -> Result<Option<Oid>, String> {
+    fn blob_at(&self, tree: Oid, path: &[u8]) -> Result<Option<Oid>, GitError> {
         let mut names = path.split(|&b| b == b'/').peekable();
         let mut oid = tree;
         while let Some(name) = names.next() {

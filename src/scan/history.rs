@@ -67,8 +67,8 @@ impl HistoryScan<'_> {
             scope.spawn(|_| objects = Some(Objects::new(&odb, limit, self.collected.progress)));
             refs = repository.refs(&mut errors);
         });
-        for (path, words) in errors {
-            self.collected.skip(BlobPath::new(&path), SkipCause::Unreadable(words));
+        for (path, error) in errors {
+            self.collected.skip(BlobPath::new(&path), SkipCause::Unreadable(error.to_words()));
         }
         self.examine_names(&mut refs);
         let objects = objects.expect("the scope waits for it");
@@ -104,15 +104,7 @@ impl HistoryScan<'_> {
             detector: self.examiner.detector(),
             commits: Mutex::default(),
         };
-        let texts = held.iter().filter(|(_, (kind, _))| *kind != ObjectKind::Blob);
-        let texts = texts.flat_map(|(node, (kind, items))| {
-            let history = Arc::new(builder.history_of_text(*node, *kind));
-            items.iter().map(move |item| Occurrence { node: *node, path: None, item: *item, history: history.clone() })
-        });
-        let mut occurrences: Vec<Occurrence> = texts.collect();
-        let told: Vec<_> = attribution.presences.into_par_iter().map(|presence| builder.occurrence(presence)).collect();
-        occurrences.extend(told);
-        self.findings(occurrences, &items, &odb)
+        self.findings(builder.occurrences(&held, attribution.presences), &items, &odb)
     }
 
     /// Looks for keys in the names of branches and tags, and hides secrets in them: reports show these names.
@@ -140,7 +132,10 @@ impl HistoryScan<'_> {
                 let entries = entries.filter(|entry| blobs.contains(&entry.facts.oid));
                 entries.map(|entry| (entry.facts.oid, entry.path.to_vec())).collect::<HashMap<_, _>>()
             }
-            Err(words) => return self.collected.skip(BlobPath::new(self.prefix), SkipCause::Unreadable(words)),
+            Err(error) => {
+                let cause = SkipCause::Unreadable(error.to_words());
+                return self.collected.skip(BlobPath::new(self.prefix), cause);
+            }
         };
         for presence in presences.iter_mut().filter(|presence| presence.path.is_none()) {
             if let Some(path) = paths.get(&odb.oid(presence.node)) {
@@ -195,9 +190,9 @@ impl HistoryScan<'_> {
             let read = odb.read(&oid, self.scan.limit.of_objects());
             let (kind, bytes) = match read {
                 Ok(object) => object,
-                Err(words) => {
+                Err(error) => {
                     let path = self.prefixed(format!("object {oid}").as_bytes());
-                    self.collected.skip(path, SkipCause::Unreadable(words));
+                    self.collected.skip(path, SkipCause::Unreadable(error.to_words()));
                     return Vec::new();
                 }
             };
@@ -373,6 +368,19 @@ struct HistoryBuilder<'a> {
 }
 
 impl HistoryBuilder<'_> {
+    /// What is to be shown: of the texts of commits and tags, and of blobs.
+    fn occurrences(&self, held: &Held, presences: Vec<Presence>) -> Vec<Occurrence> {
+        let texts = held.iter().filter(|(_, (kind, _))| *kind != ObjectKind::Blob);
+        let texts = texts.flat_map(|(node, (kind, items))| {
+            let history = Arc::new(self.history_of_text(*node, *kind));
+            items.iter().map(move |item| Occurrence { node: *node, path: None, item: *item, history: history.clone() })
+        });
+        let mut occurrences: Vec<Occurrence> = texts.collect();
+        let in_blobs: Vec<_> = presences.into_par_iter().map(|presence| self.occurrence(presence)).collect();
+        occurrences.extend(in_blobs);
+        occurrences
+    }
+
     fn occurrence(&self, mut presence: Presence) -> Occurrence {
         let mut names: Vec<String> = presence.refs.iter().map(|tip| self.tips[*tip as usize].name.clone()).collect();
         if presence.path.is_none() {

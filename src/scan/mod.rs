@@ -220,7 +220,7 @@ impl Scan {
             };
             match found {
                 Ok(findings) => collected.add(findings),
-                Err(words) => collected.skip(BlobPath::new(prefix), SkipCause::NoCommits(words)),
+                Err(error) => collected.skip(BlobPath::new(prefix), SkipCause::NoCommits(error.to_words())),
             }
         }
     }
@@ -233,8 +233,8 @@ impl Scan {
         while let Some(path) = open.pop() {
             let repository = match Repository::open(&path, &self.environment) {
                 Ok(repository) => repository,
-                Err(words) => {
-                    collected.skip(BlobPath::new(&path), SkipCause::NoRepository(words));
+                Err(error) => {
+                    collected.skip(BlobPath::new(&path), SkipCause::NoRepository(error.to_words()));
                     continue;
                 }
             };
@@ -243,8 +243,8 @@ impl Scan {
                 continue;
             }
             if with_submodules {
-                let (there, missing) = repository.submodules().unwrap_or_else(|words| {
-                    collected.skip(BlobPath::new(&path), SkipCause::Unreadable(words));
+                let (there, missing) = repository.submodules().unwrap_or_else(|error| {
+                    collected.skip(BlobPath::new(&path), SkipCause::Unreadable(error.to_words()));
                     Default::default()
                 });
                 open.extend(there.into_iter().rev().map(|dir| shown_path(&dir, &dir, &self.environment)));

@@ -6,6 +6,7 @@
 
 use crate::environment::Environment;
 use crate::file;
+use crate::git::error::GitError;
 use crate::git::guard;
 use crate::git::index::{EntryKind, Index};
 use foldhash::HashMap;
@@ -44,7 +45,7 @@ enum Level {
 struct RepositoryRoot {
     path: PathBuf,
     /// Read when a path matches an ignore pattern.
-    tracked: OnceLock<Result<Tracked, String>>,
+    tracked: OnceLock<Result<Tracked, GitError>>,
 }
 
 /// What the index of a repository tracks.
@@ -85,7 +86,7 @@ impl GitIgnores {
         match repository.tracks(path, is_dir) {
             Ok(true) => Ignored::No,
             Ok(false) => Ignored::Yes,
-            Err(words) => Ignored::Unknown(repository.path.clone(), words),
+            Err(error) => Ignored::Unknown(repository.path.clone(), error.to_words()),
         }
     }
 
@@ -143,7 +144,7 @@ impl Level {
 }
 
 impl RepositoryRoot {
-    fn tracks(&self, path: &Path, is_dir: bool) -> Result<bool, String> {
+    fn tracks(&self, path: &Path, is_dir: bool) -> Result<bool, GitError> {
         let Ok(relative) = path.strip_prefix(&self.path) else { return Ok(false) };
         let mut name = super::BlobPath::new(relative).file().to_vec();
         if is_dir {
@@ -160,17 +161,17 @@ impl RepositoryRoot {
 impl Tracked {
     /// Reads the index of the repository whose working tree is at `root`. Its owner does not matter: no setting in it
     /// takes effect.
-    fn read(root: &Path) -> Result<Self, String> {
+    fn read(root: &Path) -> Result<Self, GitError> {
         let dirs = git_dirs(root).filter(|(git_dir, common_dir)| git_dir.is_dir() && common_dir.is_dir());
-        let (git_dir, common_dir) = dirs.ok_or("its .git does not point to a repository")?;
+        let (git_dir, common_dir) = dirs.ok_or(GitError::Invalid("its .git does not point to a repository"))?;
         let settings = file::read(&common_dir.join("config"), MAX_SETTINGS).unwrap_or_default().to_ascii_lowercase();
         if [&b"objectformat"[..], b"sha256"].iter().all(|word| memchr::memmem::find(&settings, word).is_some()) {
-            return Err("it uses SHA-256 object names, which are not supported yet".into());
+            return Err(GitError::Invalid("it uses SHA-256 object names, which are not supported yet"));
         }
         let file = git_dir.join("index");
         let has_branch = || common_dir.join("refs/heads").read_dir().is_ok_and(|mut refs| refs.next().is_some());
         if !file.exists() && (common_dir.join("packed-refs").exists() || has_branch()) {
-            return Err("it has commits but no index".into());
+            return Err(GitError::Invalid("it has commits but no index"));
         }
         let index = Index::open_verified(&file)?;
         let mut tracked = Self::default();

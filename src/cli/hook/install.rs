@@ -87,8 +87,8 @@ pub fn install(kinds: &[Kind], global: bool, lenient: bool) -> anyhow::Result<Ve
 
 /// The hook layout of the repository that contains the working directory.
 fn layout() -> anyhow::Result<Layout> {
-    let repository = Repository::open(Path::new("."), environment()).map_err(anyhow::Error::msg)?;
-    let dir = repository.hooks_dir().map_err(anyhow::Error::msg)?;
+    let repository = Repository::open(Path::new("."), environment())?;
+    let dir = repository.hooks_dir()?;
     if dir.file_name().is_some_and(|name| name == "_")
         && dir.parent().and_then(Path::file_name).is_some_and(|name| name == ".husky")
     {
@@ -268,9 +268,9 @@ enum State {
 
 /// Shows the state of all hooks. Those that are `required` must be installed and work.
 pub fn status(required: Option<Vec<Kind>>) -> anyhow::Result<Verdict> {
-    let repository = Repository::open(Path::new("."), environment()).map_err(anyhow::Error::msg)?;
+    let repository = Repository::open(Path::new("."), environment())?;
     // The directory that git searches, possibly one for all repositories.
-    let dir = repository.hooks_dir().map_err(anyhow::Error::msg)?;
+    let dir = repository.hooks_dir()?;
     let (own, is_husky) = match layout() {
         Ok(Layout::Dir(own)) => (own, false),
         Ok(Layout::Husky(own)) => (own, true),

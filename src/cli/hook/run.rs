@@ -24,7 +24,7 @@ const SCISSORS: &str = " ------------------------ >8 ------------------------";
 
 pub fn run(kind: Kind, args: &[OsString]) -> anyhow::Result<Verdict> {
     let here = Path::new(".");
-    let repository = Repository::open(here, environment()).map_err(anyhow::Error::msg)?;
+    let repository = Repository::open(here, environment())?;
     let root = repository.work_dir().unwrap_or(repository.git_dir()).to_owned();
     let obeyed = match kind {
         // A pusher must not be able to change the server's policy.
@@ -83,7 +83,7 @@ fn not_staged(repository: &Repository, names: &[OsString]) -> anyhow::Result<Vec
     if names.is_empty() {
         return Ok(vec![]);
     }
-    let staged = staged_paths(repository).map_err(anyhow::Error::msg)?;
+    let staged = staged_paths(repository)?;
     let top = repository.work_dir().context("a bare repository has no files")?.canonicalize()?;
     let is_other = |name: &&OsString| {
         let below = Path::new(name).canonicalize().ok().and_then(|file| Some(file.strip_prefix(&top).ok()?.to_owned()));
@@ -99,7 +99,7 @@ fn framework_update(repository: &Repository) -> anyhow::Result<Option<Update>> {
         return Ok(None);
     }
     let name = ["PRE_COMMIT_LOCAL_BRANCH", "PRE_COMMIT_TO_REF"].into_iter().find_map(|name| std::env::var(name).ok());
-    let new = repository.commit(name.as_deref().unwrap_or("HEAD")).map_err(anyhow::Error::msg)?;
+    let new = repository.commit(name.as_deref().unwrap_or("HEAD"))?;
     Ok(Some(Update { new: Some(new), old: None }))
 }
 
@@ -198,8 +198,8 @@ fn received(repository: &Repository, updates: &[Update]) -> anyhow::Result<Pushe
 fn all_refs(repository: &Repository) -> anyhow::Result<Vec<(String, Oid)>> {
     let mut errors = Vec::new();
     let refs = repository.refs(&mut errors);
-    if let Some((name, words)) = errors.first() {
-        bail!("{}: {words}", name.display());
+    if let Some((name, error)) = errors.first() {
+        bail!("{}: {}", name.display(), error.to_words());
     }
     Ok(refs.into_iter().map(|known| (known.name, known.target)).collect())
 }

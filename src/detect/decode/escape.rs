@@ -20,13 +20,7 @@ const MAX_LENGTH: usize = SECRET_LEN + 2;
 /// Every [`Escaped`] that starts within `range` of `text`.
 pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
     let mut found = Vec::new();
-    // Most texts contain nothing that could begin an escape.
-    let within = &text[range.clone()];
-    let is_quoted = |at| matches!(&within[at + 1..], [b'\n' | b'\r', ..] | [b'2', b'B' | b'F', ..]);
-    if memchr::memchr3(b'%', b'\\', b'&', within).is_none()
-        && memchr::memchr2(0xe2, 0xc2, within).is_none()
-        && !memchr::memchr_iter(b'=', within).any(is_quoted)
-    {
+    if !may_have_escapes(&text[range.clone()]) {
         return found;
     }
     let mut at = range.start;
@@ -80,6 +74,14 @@ pub fn secrets(text: &[u8], range: Range<usize>) -> Vec<Escaped> {
             }
         }
     }
+}
+
+/// False for most texts: they contain nothing that could begin an escape.
+fn may_have_escapes(text: &[u8]) -> bool {
+    let is_quoted = |at| matches!(&text[at + 1..], [b'\n' | b'\r', ..] | [b'2', b'B' | b'F', ..]);
+    memchr::memchr3(b'%', b'\\', b'&', text).is_some()
+        || memchr::memchr2(0xe2, 0xc2, text).is_some()
+        || memchr::memchr_iter(b'=', text).any(is_quoted)
 }
 
 struct Unit {

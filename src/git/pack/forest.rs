@@ -64,22 +64,7 @@ impl Forest {
         let finder = OffsetFinder::new(&offsets, pack.end());
         let headers: Vec<(Parent, u32)> =
             offsets.par_iter().with_min_len(4096).map(|&offset| header(pack, &finder, offset)).collect();
-        let mut weights: Vec<u32> = headers.iter().map(|(_, weight)| *weight).collect();
-        let mut starts = vec![0; count + 1];
-        for (entry, (parent, _)) in headers.iter().enumerate().rev() {
-            if let Parent::Of(base) = parent {
-                starts[*base as usize + 1] += 1;
-                // Bases precede their deltas, except some that are given by object id; weights are only estimates.
-                weights[*base as usize] = weights[*base as usize].saturating_add(weights[entry]);
-            }
-        }
-        for entry in 0..count {
-            starts[entry + 1] += starts[entry];
-        }
-        let mut ends = starts.clone();
-        let mut children = vec![NONE; starts[count] as usize];
-        let mut orphans = Vec::new();
-        let mut roots = Vec::new();
+        let (starts, mut children) = children(&headers);
         // If every base precedes its deltas, as with offset deltas, every chain ends at a whole object.
         let is_ordered = |(entry, (parent, _)): (usize, &(Parent, u32))| match parent {
             Parent::Whole(_) => true,
@@ -87,33 +72,17 @@ impl Forest {
             Parent::Unknown => false,
         };
         let all_reached = headers.iter().enumerate().all(is_ordered);
-        for (entry, (parent, _)) in headers.iter().enumerate() {
-            match parent {
-                Parent::Of(base) => {
-                    let end = &mut ends[*base as usize];
-                    children[*end as usize] = entry as u32;
-                    *end += 1;
-                }
-                Parent::Whole(kind) => roots.push(Root { entry: entry as u32, kind: *kind }),
-                Parent::Unknown => orphans.push(entry as u32),
-            }
-        }
-        if !all_reached {
-            // Some bases follow their deltas, so not all weights were passed on: add them up again from the leaves.
-            weights = headers.iter().map(|(_, weight)| *weight).collect();
-            let below = |entry: u32| &children[starts[entry as usize] as usize..starts[entry as usize + 1] as usize];
-            let mut order: Vec<u32> = roots.iter().map(|root| root.entry).collect();
-            let mut next = 0;
-            while let Some(&entry) = order.get(next) {
-                order.extend_from_slice(below(entry));
-                next += 1;
-            }
-            for &entry in order.iter().rev() {
-                let sum = below(entry).iter().map(|child| u64::from(weights[*child as usize])).sum::<u64>();
-                let weight = &mut weights[entry as usize];
-                *weight = u32::try_from(u64::from(*weight) + sum).unwrap_or(u32::MAX);
-            }
-        }
+        let entries = || (0u32..).zip(&headers);
+        let mut roots: Vec<Root> = entries()
+            .filter_map(|(entry, (parent, _))| match parent {
+                Parent::Whole(kind) => Some(Root { entry, kind: *kind }),
+                Parent::Of(_) | Parent::Unknown => None,
+            })
+            .collect();
+        let orphans = entries().filter(|(_, (parent, _))| matches!(parent, Parent::Unknown)).map(|(entry, _)| entry);
+        let orphans = orphans.collect();
+        let weights =
+            if all_reached { ordered_weights(&headers) } else { weights(&headers, &starts, &children, &roots) };
         for entry in 0..count {
             let siblings = &mut children[starts[entry] as usize..starts[entry + 1] as usize];
             let heaviest = siblings.iter().enumerate().max_by_key(|(_, child)| weights[**child as usize]);
@@ -193,6 +162,58 @@ impl Forest {
         }
         self.orphans = (0..self.len() as u32).filter(|entry| !is_reached[*entry as usize]).collect();
     }
+}
+
+/// The deltas made from each entry, one list after another, and where each list starts.
+fn children(headers: &[(Parent, u32)]) -> (Vec<u32>, Vec<u32>) {
+    let mut starts = vec![0; headers.len() + 1];
+    for (parent, _) in headers {
+        if let Parent::Of(base) = parent {
+            starts[*base as usize + 1] += 1;
+        }
+    }
+    for entry in 0..headers.len() {
+        starts[entry + 1] += starts[entry];
+    }
+    let mut ends = starts.clone();
+    let mut children = vec![NONE; starts[headers.len()] as usize];
+    for (entry, (parent, _)) in (0u32..).zip(headers) {
+        if let Parent::Of(base) = parent {
+            let end = &mut ends[*base as usize];
+            children[*end as usize] = entry;
+            *end += 1;
+        }
+    }
+    (starts, children)
+}
+
+/// What each entry weighs with all that is made from it, if every base precedes its deltas.
+fn ordered_weights(headers: &[(Parent, u32)]) -> Vec<u32> {
+    let mut weights: Vec<u32> = headers.iter().map(|(_, weight)| *weight).collect();
+    for (entry, (parent, _)) in headers.iter().enumerate().rev() {
+        if let Parent::Of(base) = parent {
+            weights[*base as usize] = weights[*base as usize].saturating_add(weights[entry]);
+        }
+    }
+    weights
+}
+
+/// The same if some bases follow their deltas: added up from the leaves of the trees below `roots`.
+fn weights(headers: &[(Parent, u32)], starts: &[u32], children: &[u32], roots: &[Root]) -> Vec<u32> {
+    let mut weights: Vec<u32> = headers.iter().map(|(_, weight)| *weight).collect();
+    let below = |entry: u32| &children[starts[entry as usize] as usize..starts[entry as usize + 1] as usize];
+    let mut order: Vec<u32> = roots.iter().map(|root| root.entry).collect();
+    let mut next = 0;
+    while let Some(&entry) = order.get(next) {
+        order.extend_from_slice(below(entry));
+        next += 1;
+    }
+    for &entry in order.iter().rev() {
+        let sum = below(entry).iter().map(|child| u64::from(weights[*child as usize])).sum::<u64>();
+        let weight = &mut weights[entry as usize];
+        *weight = u32::try_from(u64::from(*weight) + sum).unwrap_or(u32::MAX);
+    }
+    weights
 }
 
 /// The parent and the weight of the entry at `offset`; the weight is about its size in units of 64 bytes.
