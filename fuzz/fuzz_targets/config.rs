@@ -6,5 +6,5 @@ use keyspill::internals::config::Config;
 use keyspill::internals::rule::RuleSet;
 
 libfuzzer_sys::fuzz_target!(|text: &[u8]| {
-    keyspill_fuzz::settings(text, |file| Config::read_found(file, &RuleSet::built_in()));
+    keyspill_fuzz::settings(text, |file| Config::default().with_found(file, &RuleSet::built_in()));
 });

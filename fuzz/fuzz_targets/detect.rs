@@ -2,11 +2,11 @@
 
 #![no_main]
 
-use keyspill::internals::report::uri::UriBase;
-use keyspill::internals::report::{Coverage, Options, Report, html, json, sarif, text};
+use keyspill::internals::report::{Coverage, Report};
 use keyspill::internals::scan::Limits;
 use keyspill::internals::scan::examine::Examiner;
-use keyspill::{finding::BlobPath, internals::source::{Blob, SizeLimit}};
+use keyspill::internals::source::{Blob, SizeLimit};
+use keyspill::{Format, ReportOptions, finding::BlobPath};
 use keyspill_fuzz::DETECTOR;
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
@@ -38,14 +38,15 @@ fuzz_target!(|bytes: &[u8]| {
         now: 0,
         rules: DETECTOR.rules().clone(),
     };
-    let options = Options { show_suppressed: true, sarif_suppressed: true, stats: None };
-    let base = UriBase::new(Path::new("/"), &[]);
-    let outputs = [
-        text::write(&report, &options, true),
-        json::write(&report, &options),
-        sarif::write(&report, &options, &base),
-        html::write(&report),
-    ];
+    let mut options = ReportOptions::default();
+    options.show_suppressed = true;
+    options.sarif_suppressed = true;
+    let outputs = [Format::Text, Format::Brief, Format::Json, Format::Sarif, Format::Gitlab, Format::Csv, Format::Html]
+        .map(|format| {
+            let mut output = vec![];
+            report.write(format, &options, &mut output).expect("memory takes it");
+            String::from_utf8(output).expect("reports are text")
+        });
     let secrets = clear.iter().filter_map(|finding| finding.secret());
     for secret in secrets.map(|secret| &secret.text[..]).filter(|secret| secret.len() >= 40) {
         assert!(outputs.iter().all(|output| !output.contains(secret)), "a secret is shown");

@@ -5,7 +5,8 @@
 
 #![no_main]
 
-use keyspill::internals::git::attribute::graph::{Graph, Reach};
+use keyspill::finding::history::Reach;
+use keyspill::internals::git::attribute::graph::Graph;
 use keyspill::internals::git::attribute::trees::Trees;
 use keyspill::internals::git::attribute::{self, Wanted};
 use keyspill::internals::git::history::{History, Inspector, Object, Progress};

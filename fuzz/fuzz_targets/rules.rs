@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use keyspill::internals::detect::Detector;
-use keyspill::internals::rule::{RuleSet, check, example};
+use keyspill::internals::detect::{Detector, check};
+use keyspill::internals::rule::{RuleSet, example};
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
 use std::sync::Arc;

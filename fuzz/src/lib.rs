@@ -6,7 +6,10 @@ use keyspill::internals::scan::examine::{Examined, Examiner};
 use keyspill::internals::scan::{Limit, Limits};
 use keyspill::internals::source::unpack::Content;
 use keyspill::internals::source::unpack::format::Format;
-use keyspill::{finding::BlobPath, internals::source::{Blob, SizeLimit, SkipCause}};
+use keyspill::{
+    finding::BlobPath,
+    internals::source::{Blob, SizeLimit, SkipCause},
+};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 

@@ -136,10 +136,11 @@ impl<'a> Counter<'a> {
 
     /// Counts an object. The sum is passed on only now and then, to avoid contention between threads.
     pub(super) fn count(&mut self, bytes: u64) {
-        const EVERY: u64 = 256;
+        const MAX_OBJECTS: u64 = 256;
+        const MAX_BYTES: u64 = 4 << 20;
         self.objects += 1;
         self.bytes += bytes;
-        if self.objects == EVERY {
+        if self.objects >= MAX_OBJECTS || self.bytes >= MAX_BYTES {
             self.flush();
         }
     }

@@ -1,22 +1,32 @@
 //! The outcome of a run, and one pure writer per report format.
 
 pub mod brief;
+#[cfg(feature = "reports")]
 pub mod csv;
 mod format;
+#[cfg(feature = "reports")]
 pub mod github;
+#[cfg(feature = "reports")]
 pub mod gitlab;
+#[cfg(feature = "cli")]
 pub mod hook;
+#[cfg(feature = "reports")]
 pub mod html;
 pub mod json;
+#[cfg(feature = "reports")]
 pub mod junit;
+#[cfg(feature = "reports")]
 pub mod sarif;
+#[cfg(feature = "reports")]
 pub mod text;
 pub mod uri;
+#[cfg_attr(not(feature = "reports"), expect(dead_code, reason = "brief lines need only headlines"))]
 mod wording;
 
 use crate::finding::BlobPath;
 use crate::finding::Finding;
 use crate::git::repository::Facts;
+#[cfg(feature = "reports")]
 use crate::rule::Grade;
 use crate::rule::{RuleSet, Severity};
 use crate::source::Skip;
@@ -154,6 +164,7 @@ pub struct Layout {
 }
 
 /// All findings, worst first; ties keep the order of the report.
+#[cfg(feature = "reports")]
 fn worst_first(report: &Report) -> Vec<&Finding> {
     let mut findings: Vec<&Finding> = report.findings().collect();
     findings.sort_by_key(|finding| {

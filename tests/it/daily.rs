@@ -235,3 +235,74 @@ fn a_file_that_is_too_large_for_memory_is_scanned_in_pieces() {
     assert_eq!(offset, (64 << 20) - (1 << 19) - 30 + 21);
     assert_eq!((&report["summary"]["files"], &report["summary"]["bytes"]), (&1.into(), &size.into()));
 }
+
+/// A repository whose history takes a while, and a terminal to see it on.
+#[cfg(unix)]
+fn on_a_terminal(sandbox: &Sandbox, command: &str) -> std::process::Child {
+    let command = command.replace("keyspill", &format!("'{}'", env!("CARGO_BIN_EXE_keyspill")));
+    std::process::Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .current_dir(sandbox.path())
+        .env("TERM", "xterm")
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("script, of util-linux, runs")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn progress_is_shown_on_a_terminal_and_gone_at_the_end() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    // Lines that look like keys up to their last characters: one thread works on them for more than a second.
+    for n in 0..12 {
+        let text: String = (0..200_000).map(|line| format!("{n} aws secret {line:040} AKIA\\u0020\n")).collect();
+        sandbox.write(&format!("{n}.txt"), &text);
+    }
+    sandbox.commit(1, "Much text");
+    let output = on_a_terminal(&sandbox, "stty cols 60 rows 20; keyspill scan --history --no-tree --threads 1")
+        .wait_with_output()
+        .expect("output");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains(" of 14 objects"), "{shown:?}");
+    // What is drawn fits on a line of the terminal, and the last thing that happens to the bar is that it is erased.
+    let control = regex::Regex::new("\u{1b}\\[[0-9;?]*[A-Za-z]").expect("a regex");
+    for line in shown.split(['\r', '\n']).filter(|line| line.contains(" of 14 objects")) {
+        let visible = control.replace_all(line, "");
+        assert!(visible.chars().count() <= 60, "{visible:?}");
+    }
+    let (_, last) = shown.rsplit_once("of 14 objects").expect("a bar");
+    let erased = last.find("\u{1b}[2K").or_else(|| last.find("\u{1b}[K")).expect("it is erased");
+    assert!(last.find("found nothing").is_some_and(|found| found > erased), "{last:?}");
+    // Nothing is drawn where nobody looks.
+    let plain = sandbox.run(&["scan", "--history", "--no-tree"]);
+    assert!(!plain.stderr.contains("objects"), "{}", plain.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_scan_leaves_no_half_written_report() {
+    use std::io::{BufRead, BufReader, Write};
+    let sandbox = Sandbox::new();
+    sandbox.write_bytes("old.json", b"the old report");
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_keyspill"))
+        .args(["scan", "-", "-v", "-f", "json", "-o", "old.json"])
+        .current_dir(sandbox.path())
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    // It waits for the rest of its input when it is interrupted.
+    child.stdin.as_mut().expect("piped").write_all(b"some text\n").expect("it reads");
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("scanning")), "it is at work");
+    let signal =
+        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    assert!(signal.success());
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    let names: Vec<_> =
+        std::fs::read_dir(sandbox.path()).expect("a directory").flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["old.json"]);
+    assert_eq!(sandbox.read("old.json"), "the old report");
+}

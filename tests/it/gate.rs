@@ -181,7 +181,7 @@ fn tracked_files_are_scanned_in_other_peoples_repositories() {
     let sandbox = with_ignored_files(&[]);
     let owner = std::process::Command::new("chown").arg("-R").arg("4321:4321").arg(sandbox.path()).status();
     if !owner.is_ok_and(|status| status.success()) {
-        eprintln!("not tried: only root can give files away");
+        crate::support::skipped("only root can give files away");
         return;
     }
     let report = sandbox.json(&["."]);
@@ -454,7 +454,8 @@ fn a_flood_of_keys_is_cut_and_said() {
     assert_eq!(run.stdout.lines().filter(|line| line.contains("\"finding\"")).count(), 100_001, "the rest is reported");
 }
 
-/// Each of these once took quadratic time.
+/// Each of these once took quadratic time: minutes, where a scan may take some seconds.
+#[cfg(unix)]
 #[test]
 fn one_long_line_takes_no_quadratic_time() {
     let sandbox = Sandbox::new();
@@ -466,8 +467,8 @@ fn one_long_line_takes_no_quadratic_time() {
         "wide.txt",
         &"AKIA secret ".repeat(100_000).encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
     );
-    let run = sandbox.run(&["scan", ".", "--format", "jsonl"]);
-    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let run = sandbox.run_limited(&["scan", ".", "--format", "jsonl"]);
+    assert_eq!(run.code, Some(1), "124 is a timeout: {}", run.stderr);
 }
 
 #[cfg(unix)]

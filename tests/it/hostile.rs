@@ -413,7 +413,7 @@ fn deep_and_circular_trees_end() {
     assert!(run.stderr.contains("too many paths"), "{}", run.stderr);
     for args in [&["--range", "main"][..], &["--staged"]] {
         let run = sandbox.run(&[&["scan"], args].concat());
-        assert!(matches!(run.code, Some(1 | 2)), "{args:?}: {}{}", run.stdout, run.stderr);
+        assert_eq!(run.code, Some(2), "{args:?}: {}{}", run.stdout, run.stderr);
     }
 }
 
@@ -483,6 +483,7 @@ fn other_peoples_repositories_need_to_be_declared_safe() {
     let given_away = |path: &str| std::os::unix::fs::chown(sandbox.path().join(path), Some(12345), Some(12345)).is_ok();
     // Only root can give files away.
     if !given_away("theirs") || !given_away("theirs/.git") {
+        crate::support::skipped("only root can give files away");
         return;
     }
     let run = sandbox.run(&["scan", "--history", "theirs"]);

@@ -136,8 +136,8 @@ mod tests {
                 let spans = memchr::memmem::find_iter(decoded.text(), b"AKIA").map(|at| decoded.raw(at..at + 4));
                 spans.map(|span| raw[span].split_whitespace().collect::<String>()).any(|text| text == expected)
             });
-            let is_broken = !places().any(|(at, _)| raw[at..].starts_with(&expected[1..4]) || raw[at..].starts_with(&expected[..4]));
-            prop_assert!(found || is_broken, "{raw}");
+            // A line may break in the middle of the word.
+            prop_assert!(found || !raw.contains(expected), "{raw}");
         }
 
         #[test]

@@ -12,7 +12,9 @@ pub mod format;
 pub mod limits;
 pub mod mail;
 mod office;
+#[cfg(feature = "documents")]
 mod pdf;
+#[cfg(feature = "documents")]
 mod seven_zip;
 mod sqlite;
 mod tar;
@@ -25,7 +27,9 @@ use crate::finding::message::{Enclosing, Message};
 use format::{Format, HEAD};
 use limits::{Budget, Limits};
 use mail::mime::MAX_FIELDS;
-use mail::{mbox, mime, msg, pst};
+use mail::{mbox, mime};
+#[cfg(feature = "documents")]
+use mail::{msg, pst};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
@@ -153,12 +157,20 @@ impl<'a> Unpacker<'a> {
             Format::Gzip | Format::Bzip2 | Format::Xz | Format::Zstd => compressed::open(self, format, place, content),
             Format::Tar => tar::open(self, place, content),
             Format::Zip => zip::open(self, place, content),
+            #[cfg(feature = "documents")]
             Format::SevenZip => seven_zip::open(self, place, content),
+            #[cfg(feature = "documents")]
             Format::Pdf => pdf::open(self, place, &content.bytes(self)?),
+            #[cfg(feature = "documents")]
             Format::Compound => msg::open(self, place, &content.bytes(self)?),
             Format::Sqlite => sqlite::open(self, place, &content.bytes(self)?),
+            #[cfg(feature = "documents")]
             Format::Pst => pst::open(self, place, content),
             Format::Mbox => mbox::open(self, place, content),
+            #[cfg(not(feature = "documents"))]
+            Format::SevenZip | Format::Pdf | Format::Compound | Format::Pst => {
+                Err(SkipCause::Unsupported("it was built without the feature `documents`"))
+            }
             Format::Mail => {
                 mime::open(self, place, &content.bytes(self)?);
                 Ok(())

@@ -29,14 +29,13 @@ pub struct Browser {
 
 impl Browser {
     /// An installed browser: Chromium or Chrome, or what `KEYSPILL_BROWSER` names. CI must have one.
-    #[expect(clippy::print_stderr, reason = "whoever runs the tests must know")]
     pub fn start() -> Option<Self> {
         let named = std::env::var_os("KEYSPILL_BROWSER").filter(|name| !name.is_empty()).map(PathBuf::from);
         let path = std::env::var_os("PATH").unwrap_or_default();
         let in_path = || std::env::split_paths(&path).flat_map(|dir| NAMES.map(|name| dir.join(name)));
         let Some(program) = named.or_else(|| in_path().find(|file| file.is_file())) else {
             assert!(std::env::var_os("CI").is_none(), "CI needs a browser: none of {NAMES:?} is in PATH");
-            eprintln!("skipped: no browser is installed");
+            super::skipped("no browser is installed");
             return None;
         };
         let profile = tempfile::tempdir().expect("a directory");

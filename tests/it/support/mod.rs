@@ -30,6 +30,14 @@ pub fn report_schema() -> serde_json::Value {
     schema
 }
 
+/// Says that something was not tried, and how often so far: the last of these lines has the count. It is written past the
+/// test harness, which shows nothing of what a passing test prints.
+pub fn skipped(why: &str) {
+    static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+    _ = writeln!(std::io::stderr(), "\nskipped {count} so far: {why}");
+}
+
 /// Limits for scanning a hostile file: address space and stack in KiB, time in seconds.
 pub const MEMORY: u32 = 1 << 20;
 pub const STACK: u32 = 1 << 10;
