@@ -602,7 +602,7 @@ struct Stats {
 impl Summary {
     fn new(report: &Report, options: &Options) -> Self {
         let severities = [Severity::Error, Severity::Warning, Severity::Note];
-        let [documented, placeholder, inline, allowlist, baseline] = suppressed_by_reason(report).map(|(n, _)| n);
+        let [documented, placeholder, inline, allowlist, baseline] = suppressed_by_reason(report);
         Self {
             complete: report.coverage.failures().next().is_none(),
             config: report.config.iter().map(|path| path.to_text().into_owned()).collect(),

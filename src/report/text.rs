@@ -1,8 +1,8 @@
 //! The report for people: one diagnostic per credential, worst first, then a summary of what was scanned.
 
 use super::wording::{
-    can_be_revoked, chronicle, commands, correspondence, first_sentence, headline, plural, remarks, remedy, root_steps,
-    secret_noun, skipped_in_words, suppressed_by_reason, with_thousands,
+    can_be_revoked, chronicle, commands, correspondence, extent, first_sentence, headline, plural, remarks, remedy,
+    root_steps, secret_noun, skipped_in_words, suppressed_in_words, with_thousands,
 };
 use super::{Options, Report};
 use crate::finding::Finding;
@@ -320,31 +320,14 @@ fn summary(out: &mut dyn Write, report: &Report, credentials: &[Vec<&Finding>], 
     if places > credentials.len() {
         write!(out, " in {}", plural(places, "place"))?;
     }
-    let suppressed: Vec<_> = suppressed_by_reason(report)
-        .into_iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, reason)| if reason.starts_with('a') { format!("{n} {reason}") } else { plural(n, reason) })
-        .collect();
+    let suppressed = suppressed_in_words(report);
     if !suppressed.is_empty() {
         let hint = if options.show_suppressed { "" } else { "; --show-suppressed lists them" };
         write!(out, "; not counted: {}{hint}", suppressed.join(", "))?;
     }
     writeln!(out)?;
     let coverage = &report.coverage;
-    let files = plural(usize::try_from(coverage.files).unwrap_or(usize::MAX), "file");
-    write!(out, "scanned {files}, {}", bytesize::ByteSize(coverage.bytes))?;
-    if coverage.inner_blobs > 0 {
-        let parts = plural(usize::try_from(coverage.inner_blobs).unwrap_or(usize::MAX), "part");
-        write!(out, "; in archives, documents and mail: {parts}, {}", bytesize::ByteSize(coverage.inner_bytes))?;
-    }
-    if coverage.objects > 0 {
-        let count = |n: u64, noun| plural(usize::try_from(n).unwrap_or(usize::MAX), noun);
-        let (commits, objects) = (count(coverage.commits, "commit"), count(coverage.objects, "object"));
-        write!(out, "; in history: {commits}, {objects}, {}", bytesize::ByteSize(coverage.object_bytes))?;
-    }
-    if coverage.objects == 0 && coverage.commits > 0 {
-        write!(out, "; from {}", plural(usize::try_from(coverage.commits).unwrap_or(usize::MAX), "commit"))?;
-    }
+    write!(out, "scanned {}", extent(coverage))?;
     if let Some(elapsed) = options.stats {
         write!(out, " in {:.3} s", elapsed.as_secs_f64())?;
     }

@@ -8,6 +8,7 @@ use crate::finding::object::ObjectKind;
 use crate::finding::{Finding, Suppression};
 use crate::rule::{Finder, Matcher};
 use crate::text::sanitize::one_line;
+use bytesize::ByteSize;
 
 /// What was found, as the title of a diagnostic, without a full stop.
 pub fn headline(finding: &Finding) -> String {
@@ -360,24 +361,49 @@ fn is_temporary(finding: &Finding) -> bool {
     matches!(finding.rule.matcher, Matcher::Finder(Finder::TemporaryKey))
 }
 
+/// What was scanned: `3 files, 1.2 KiB; in history: 2 commits, 4 objects, 1.0 KiB`.
+pub fn extent(coverage: &Coverage) -> String {
+    let count = |n: u64, noun| plural(usize::try_from(n).unwrap_or(usize::MAX), noun);
+    let mut words = format!("{}, {}", count(coverage.files, "file"), ByteSize(coverage.bytes));
+    if coverage.inner_blobs > 0 {
+        let parts = count(coverage.inner_blobs, "part");
+        words += &format!("; in archives, documents and mail: {parts}, {}", ByteSize(coverage.inner_bytes));
+    }
+    if coverage.objects > 0 {
+        let (commits, objects) = (count(coverage.commits, "commit"), count(coverage.objects, "object"));
+        words += &format!("; in history: {commits}, {objects}, {}", ByteSize(coverage.object_bytes));
+    } else if coverage.commits > 0 {
+        words += &format!("; from {}", count(coverage.commits, "commit"));
+    }
+    words
+}
+
+/// The findings that do not count, in words and by reason: `6 documented examples`, `2 allowed inline`.
+pub fn suppressed_in_words(report: &Report) -> Vec<String> {
+    let [examples, placeholders, inline, configured, accepted] = suppressed_by_reason(report);
+    let words = [
+        (examples, plural(examples, "documented example")),
+        (placeholders, plural(placeholders, "placeholder")),
+        (inline, format!("{} allowed inline", with_thousands(inline))),
+        (configured, format!("{} allowed by the configuration", with_thousands(configured))),
+        (accepted, format!("{} accepted", with_thousands(accepted))),
+    ];
+    words.into_iter().filter(|(n, _)| *n > 0).map(|(_, words)| words).collect()
+}
+
 /// The number of findings that do not count, by reason: AWS's examples, placeholders, inline comments, configuration,
 /// baseline.
-pub fn suppressed_by_reason(report: &Report) -> [(usize, &'static str); 5] {
+pub fn suppressed_by_reason(report: &Report) -> [usize; 5] {
     use crate::finding::Dummy;
     let count = |wanted: fn(&Suppression) -> bool| {
-        report
-            .suppressed
-            .iter()
-            .filter_map(|finding| finding.suppression.as_ref())
-            .filter(|reason| wanted(reason))
-            .count()
+        report.suppressed().filter_map(|finding| finding.suppression.as_ref()).filter(|reason| wanted(reason)).count()
     };
     [
-        (count(|reason| *reason == Suppression::Dummy(Dummy::Documented)), "documented example"),
-        (count(|reason| *reason == Suppression::Dummy(Dummy::Placeholder)), "placeholder"),
-        (count(|reason| matches!(reason, Suppression::Inline { .. })), "allowed inline"),
-        (count(|reason| matches!(reason, Suppression::Allowlist { .. })), "allowed by the configuration"),
-        (count(|reason| matches!(reason, Suppression::Baseline { .. })), "accepted"),
+        count(|reason| *reason == Suppression::Dummy(Dummy::Documented)),
+        count(|reason| *reason == Suppression::Dummy(Dummy::Placeholder)),
+        count(|reason| matches!(reason, Suppression::Inline { .. })),
+        count(|reason| matches!(reason, Suppression::Allowlist { .. })),
+        count(|reason| matches!(reason, Suppression::Baseline { .. })),
     ]
 }
 

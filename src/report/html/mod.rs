@@ -3,8 +3,8 @@
 //! The template escapes every value, and the page's content security policy allows only its one script.
 
 use super::wording::{
-    chronicle, correspondence, date, first_sentence, headline, is_command, remarks, remedy, skipped_in_words, steps,
-    suppressed_by_reason,
+    chronicle, correspondence, date, extent, first_sentence, headline, is_command, remarks, remedy, skipped_in_words,
+    steps, suppressed_in_words,
 };
 use super::{Options, Report, worst_first};
 use crate::finding::{BlobPath, Finding};
@@ -42,12 +42,10 @@ struct Page<'a> {
     is_complete: bool,
     counts: Vec<(&'static str, usize)>,
     credential_count: usize,
-    files: u64,
-    size: String,
-    commits: u64,
-    objects: u64,
+    /// What was read, in words.
+    extent: String,
     policy: Vec<String>,
-    suppressed: Vec<(usize, &'static str)>,
+    suppressed: Vec<String>,
     failures: Vec<(String, String)>,
     skipped: Vec<String>,
     /// The paths that were asked for.
@@ -190,12 +188,9 @@ fn page<'a>(
         is_complete: coverage.failures().next().is_none(),
         counts: words.map(|(word, severity)| (word, report.count(severity))).to_vec(),
         credential_count: credentials.len(),
-        files: coverage.files,
-        size: bytesize::ByteSize(coverage.bytes).to_string(),
-        commits: coverage.commits,
-        objects: coverage.objects,
+        extent: extent(coverage),
         policy: report.config.iter().chain(&report.baseline).map(text).collect(),
-        suppressed: suppressed_by_reason(report).into_iter().filter(|(n, _)| *n > 0).collect(),
+        suppressed: suppressed_in_words(report),
         failures: coverage.failures().map(|skip| (text(&skip.path), one_line(&skip.cause.to_string()))).collect(),
         skipped: skipped_in_words(coverage),
         scanned: options.scanned.iter().map(|path| one_line(path)).collect(),
