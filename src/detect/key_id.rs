@@ -3,7 +3,7 @@
 use super::decode::escape;
 use super::dummy;
 use crate::finding::Dummy;
-use crate::text::alphabet::{ID_LEN, is_base64};
+use crate::text::alphabet::{ID_LEN, PREFIXES, is_base64};
 use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -32,9 +32,23 @@ pub fn judge(text: &[u8], start: usize) -> Option<IdKind> {
     }
 }
 
-/// Finds an id from before 2009 next to the secret at `secret`: 20 characters that can be recognised only by their
-/// name. AWS's documentation of that time has the example `022QF06E7MXBSH9DHM02`.
-pub fn legacy_near(text: &[u8], secret: &Range<usize>) -> Option<(Range<usize>, String)> {
+/// True for an id from before 2009, as AWS's documentation of that time has them (`022QF06E7MXBSH9DHM02`). Those that were
+/// met began with 0 or 1, and nothing else distinguishes them from the ids of other stores.
+pub fn is_legacy(id: &[u8]) -> bool {
+    id.len() == ID_LEN && matches!(id[0], b'0' | b'1') && is_of_a_store(id)
+}
+
+/// True if 20 characters are mixed enough to be the id of a store that speaks S3's protocol, and not of AWS's form.
+fn is_of_a_store(id: &[u8]) -> bool {
+    let count = |is: fn(&u8) -> bool| id.iter().filter(|b| is(b)).count();
+    let is_mixed = count(u8::is_ascii_digit) >= 2 && count(u8::is_ascii_uppercase) >= 4;
+    let is_of_today = PREFIXES.iter().any(|prefix| id.starts_with(prefix.as_bytes()));
+    is_mixed && !is_of_today && dummy::entropy(id) >= MIN_ENTROPY
+}
+
+/// Finds the id beside the secret at `secret` that is not of AWS's form today: 20 characters that can be recognised only
+/// by their name.
+pub fn other_near(text: &[u8], secret: &Range<usize>) -> Option<(Range<usize>, String)> {
     static NAMED: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
             r#"(?-u)(?i:access_?-?key(?:_?-?id)?)["']?\s*(?:=>|[=:,])\s*["']?([0-9A-Z]{20})(?:[^0-9A-Za-z+/=_-]|$)"#,
@@ -48,14 +62,10 @@ pub fn legacy_near(text: &[u8], secret: &Range<usize>) -> Option<(Range<usize>, 
     let start = above.map_or(from, |newline| from + newline + 1);
     let after = &text[secret.end..text.len().min(secret.end + REACH)];
     let end = memchr::memchr_iter(b'\n', after).nth(LINES).unwrap_or(after.len());
-    let found = NAMED.captures(&text[start..secret.end + end])?.get(1)?;
-    let id = found.as_bytes();
-    let count = |is: fn(&u8) -> bool| id.iter().filter(|b| is(b)).count();
-    let is_mixed = count(u8::is_ascii_digit) >= 3 && count(u8::is_ascii_uppercase) >= 6;
-    let is_of_today = id[0] == b'A' && id[1..4].iter().all(u8::is_ascii_uppercase);
-    let is_random = dummy::entropy(id) >= MIN_ENTROPY;
-    (is_mixed && is_random && !is_of_today)
-        .then(|| (found.start() + start..found.end() + start, String::from_utf8_lossy(id).into_owned()))
+    let around = &text[start..secret.end + end];
+    let found = NAMED.captures(around)?.get(1)?.range();
+    let id = &around[found.clone()];
+    is_of_a_store(id).then(|| (found.start + start..found.end + start, String::from_utf8_lossy(id).into_owned()))
 }
 
 /// Classifies an id split by a soft line break; also returns the id and its range.

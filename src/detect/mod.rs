@@ -16,8 +16,10 @@ pub mod key_id;
 pub mod observe;
 mod pair;
 pub mod prefilter;
+mod request;
 mod secret;
 mod token;
+pub mod vendor;
 
 use crate::credential::AccountId;
 use crate::finding::{Dummy, Encoding};
@@ -25,13 +27,15 @@ use crate::rule::{Finder, Matcher, Rule, RuleSet, Severity};
 use crate::text::report_heads;
 use crate::text::wide::Wide;
 use comment::Comment;
+use context::Context;
 use decode::wide::WideText;
 use prefilter::{Hits, Prefilter, Shared};
 use secrecy::SecretString;
 use std::ops::Range;
 use std::sync::Arc;
 pub use token::MAX_TOKENS;
-use token::{Tokenizer, Tokens};
+use token::{SecretKey, Tokenizer, Tokens};
+use vendor::Whose;
 
 /// Something that was found, before any decision on what to do about it.
 #[derive(Debug, Clone)]
@@ -50,9 +54,28 @@ pub struct Candidate {
     pub account: Option<AccountId>,
     /// What was observed, as a sentence, if this is not a key; `id` then is who or what it is about.
     pub note: Option<String>,
+    /// Whose key it is, if it is another vendor's and the text tells whose.
+    pub vendor: Option<&'static str>,
+    /// When it stops working, in seconds since 1970, if the text tells.
+    pub expires: Option<i64>,
 }
 
 impl Candidate {
+    /// A candidate that is nothing yet but of a rule.
+    fn new(rule: Arc<Rule>) -> Self {
+        Self {
+            severity: rule.severity,
+            rule,
+            id: None,
+            secret: None,
+            dummy: None,
+            account: None,
+            note: None,
+            vendor: None,
+            expires: None,
+        }
+    }
+
     /// Raw bytes of the first part: the id if there is one.
     pub fn primary(&self) -> Range<usize> {
         self.spans().next().unwrap_or(0..0)
@@ -170,6 +193,7 @@ impl Detector {
             .filter(is_sure)
             .flat_map(Candidate::spans)
             .collect();
+        let id_starts: Vec<usize> = tokens.ids.iter().map(|id| id.part.span.start).collect();
         let pairing = pair::pair(blob, tokens);
         for (id, password) in pairing.smtp {
             covered.extend(id.as_ref().map(|id| id.part.span.clone()));
@@ -182,15 +206,7 @@ impl Detector {
             candidates.extend(self.candidate(finder, None, Some(id.part), Some(secret.part), dummy));
         }
         for secret in pairing.lone_secrets {
-            let legacy =
-                secret.part.encodings.is_empty().then(|| key_id::legacy_near(blob, &secret.part.span)).flatten();
-            if let Some((span, id)) = legacy.filter(|_| secret.context == context::Context::Strong) {
-                let dummy = dummy::in_legacy_id(&id).or(secret.dummy);
-                let id = Part { value: id, span, encodings: vec![] };
-                candidates.extend(self.candidate(Finder::AccessKeyPair, None, Some(id), Some(secret.part), dummy));
-                continue;
-            }
-            candidates.extend(self.candidate(Finder::SecretAccessKey, None, None, Some(secret.part), secret.dummy));
+            candidates.extend(self.lone_secret(blob, secret, &id_starts));
         }
         // An id that is part of something reported by a more specific rule, such as a signed URL, is not reported
         // twice.
@@ -223,7 +239,36 @@ impl Detector {
     ) -> Option<Candidate> {
         let rule = self.rules.of_finder(finder)?.clone();
         let severity = severity.unwrap_or(rule.severity);
-        Some(Candidate { severity, rule, id, secret, dummy, account: None, note: None })
+        Some(Candidate { severity, id, secret, dummy, ..Candidate::new(rule) })
+    }
+
+    /// A secret without an id of AWS's form: AWS's if the text says so or an id is near, else of who knows whom.
+    fn lone_secret(&self, blob: &[u8], secret: SecretKey, ids: &[usize]) -> Option<Candidate> {
+        let SecretKey { part, context, whose, dummy } = secret;
+        let is_plain = part.encodings.is_empty() && context == Context::Strong;
+        if let Some((span, id)) = is_plain.then(|| key_id::other_near(blob, &part.span)).flatten() {
+            let whose = match whose {
+                Whose::Other(_) => whose,
+                _ => vendor::of_id(blob, &span),
+            };
+            let is_of_aws = key_id::is_legacy(id.as_bytes()) && whose == Whose::Aws;
+            let finder = if is_of_aws { Finder::AccessKeyPair } else { Finder::S3CompatibleKey };
+            let dummy = dummy::in_other_id(&id).or(dummy);
+            let id = Part { value: id, span, encodings: vec![] };
+            let found = self.candidate(finder, None, Some(id), Some(part), dummy)?;
+            return Some(Candidate { vendor: whose.vendor(), ..found });
+        }
+        let after = ids.partition_point(|start| *start < part.span.start);
+        let nearest = [after.checked_sub(1), Some(after)].into_iter().flatten().filter_map(|n| ids.get(n));
+        let is_near_id = nearest.into_iter().any(|start| start.abs_diff(part.span.start) <= pair::FAR_BYTES);
+        match whose {
+            Whose::Unknown if !is_near_id => self.candidate(Finder::SecretKey40, None, None, Some(part), dummy),
+            Whose::Other(name) => {
+                let found = self.candidate(Finder::SecretKey40, None, None, Some(part), dummy)?;
+                Some(Candidate { vendor: Some(name), ..found })
+            }
+            _ => self.candidate(Finder::SecretAccessKey, None, None, Some(part), dummy),
+        }
     }
 }
 

@@ -22,7 +22,8 @@ const BESIDE: usize = 16;
 
 /// How far an id is searched for, if the secret is named as one (`.s3cfg` sorts its settings by name).
 const FAR_LINES: usize = 200;
-const FAR_BYTES: usize = 16 << 10;
+/// See [`FAR_LINES`].
+pub const FAR_BYTES: usize = 16 << 10;
 
 /// The result; every list is sorted by position.
 #[derive(Debug, Default)]

@@ -13,9 +13,10 @@ use super::decode::wide::WideText;
 use super::dummy;
 use super::key_id::{self, IdKind};
 use super::prefilter::{Hits, Mark, Prefilter};
-use super::{Candidate, Part, observe, secret};
+use super::vendor::{self, Whose};
+use super::{Candidate, Part, observe, request, secret};
 use crate::finding::{Dummy, Encoding};
-use crate::rule::{Matcher, Observer, RegexMatcher, Rule, RuleSet};
+use crate::rule::{Finder, Matcher, Observer, RegexMatcher, Rule, RuleSet, Severity};
 use crate::text::alphabet::ID_LEN;
 use crate::text::alphabet::SECRET_LEN;
 use secrecy::{ExposeSecret, SecretString};
@@ -55,6 +56,8 @@ pub struct KeyId {
 pub struct SecretKey {
     pub part: Part<SecretString>,
     pub context: Context,
+    /// Whose it is, if it is named as a secret.
+    pub whose: Whose,
     pub dummy: Option<Dummy>,
 }
 
@@ -268,13 +271,12 @@ impl<'a> Tokenizer<'a> {
                 return;
             }
             self.tokens.matches.push(Candidate {
-                rule: rule.clone(),
                 severity: seen.severity.unwrap_or(rule.severity),
                 id: Some(layered.part(seen.subject, seen.span)),
-                secret: None,
                 dummy: seen.account.filter(|account| account.is_example()).map(|_| Dummy::Documented),
                 account: seen.account,
                 note: Some(seen.note),
+                ..Candidate::new(rule.clone())
             });
         }
     }
@@ -393,9 +395,11 @@ impl<'a> Tokenizer<'a> {
         }
         let value = String::from_utf8_lossy(value).into_owned();
         let dummy = dummy::in_secret(&value);
+        // What only AWS is spoken of next to is AWS's.
+        let whose = if context == Context::Strong { vendor::of_secret(layered.text, &span) } else { Whose::Aws };
         let mut part = layered.part(SecretString::from(value), span);
         part.encodings.extend(encoding);
-        self.tokens.secrets.push(SecretKey { part, context, dummy });
+        self.tokens.secrets.push(SecretKey { part, context, whose, dummy });
     }
 
     fn read_smtp_password(&mut self, layered: &Layered, run: Range<usize>) {
@@ -436,14 +440,21 @@ impl<'a> Tokenizer<'a> {
             let is_example = texts().any(|text| memchr::memmem::find(text, b"EXAMPLE").is_some());
             let in_id = id.filter(|id| id.len() == ID_LEN).and_then(|id| dummy::in_key_id(id.as_bytes()));
             let text = |found: &regex::bytes::Match| String::from_utf8_lossy(found.as_bytes()).into_owned();
+            let request = matcher.is_signed_request.then_some(id).flatten();
+            let request = request.map(|id| request::judge(layered.text, &id.range()));
+            let is_of_others = request.is_some_and(|request| !request.is_of_aws);
+            let of_others = || self.rules.of_finder(Finder::S3CompatibleKey);
+            let Some(rule) = (if is_of_others { of_others() } else { Some(rule) }) else { continue };
+            let expires = request.and_then(|request| request.expires);
+            let has_expired = expires.zip(self.now).is_some_and(|(expires, now)| expires < now);
             self.tokens.matches.push(Candidate {
-                rule: rule.clone(),
-                severity: rule.severity,
+                severity: if has_expired { Severity::Note } else { rule.severity },
                 id: id.map(|found| layered.part(text(&found), found.range())),
                 secret: secret.map(|found| layered.part(SecretString::from(text(&found)), found.range())),
                 dummy: in_id.or(is_example.then_some(Dummy::Documented)),
-                account: None,
-                note: None,
+                vendor: request.and_then(|request| request.vendor),
+                expires,
+                ..Candidate::new(rule.clone())
             });
         }
     }

@@ -40,6 +40,8 @@ pub struct Owner {
 /// The strength of a sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Strength {
+    /// It may be.
+    Faint,
     /// Someone called it that.
     Weak,
     /// It looks the way only a root user's key does.

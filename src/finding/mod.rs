@@ -90,6 +90,10 @@ pub struct Key {
     pub secret_fingerprint: Option<Fingerprint>,
     /// The id that belongs to a secret, if it was found elsewhere.
     pub link: Option<Arc<Link>>,
+    /// Whose it is, if it is another vendor's than AWS and the text tells whose.
+    pub vendor: Option<&'static str>,
+    /// When it stops working, in seconds since 1970, if the text tells.
+    pub expires: Option<i64>,
     /// The proof that id and secret belong together, as a sentence.
     pub proof: Option<Arc<str>>,
     /// What judgements are made from.
@@ -240,9 +244,14 @@ impl Finding {
             && self.secret().is_none()
     }
 
-    /// True if it is a secret access key alone, whose id is not known.
+    /// True if it is of a key that is not AWS's, or not known to be.
+    pub fn is_of_others(&self) -> bool {
+        matches!(self.rule.matcher, Matcher::Finder(finder) if finder.is_of_others()) && self.link().is_none()
+    }
+
+    /// True if it is a secret alone, whose id is not known.
     pub fn is_lone_secret(&self) -> bool {
-        matches!(self.rule.matcher, Matcher::Finder(Finder::SecretAccessKey))
+        matches!(self.rule.matcher, Matcher::Finder(Finder::SecretAccessKey | Finder::SecretKey40))
             && self.id().is_none()
             && self.link().is_none()
     }

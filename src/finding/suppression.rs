@@ -42,7 +42,7 @@ impl Dummy {
     /// In a report: "this is …".
     pub fn describe(self) -> &'static str {
         match self {
-            Self::Documented => "an example from AWS documentation",
+            Self::Documented => "a documented example",
             Self::Placeholder => "a placeholder",
         }
     }

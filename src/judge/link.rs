@@ -8,7 +8,7 @@ use crate::credential::signature::{self, SignedRequest};
 use crate::finding::evidence::Link;
 use crate::finding::location::Location;
 use crate::finding::{BlobPath, Finding};
-use crate::rule::{Finder, Matcher};
+use crate::rule::{Finder, Matcher, RuleSet};
 use foldhash::{HashMap, HashSet};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,6 +82,16 @@ pub fn link(findings: &mut [Box<Finding>], suppressed: &mut [Box<Finding>]) {
         let commit = finding.history.as_ref()?.introduced.listed.first()?;
         Some((commit.oid.to_string().into_bytes(), String::new()))
     });
+}
+
+/// Makes a secret of whom nothing was known one of AWS's, now that its id is. True if it was such a secret.
+pub fn adopt(finding: &mut Finding, rules: &RuleSet) -> bool {
+    let is_unknown = matches!(finding.rule.matcher, Matcher::Finder(Finder::SecretKey40));
+    let rule = rules.of_finder(Finder::SecretAccessKey).filter(|_| is_unknown && finding.link().is_some());
+    let Some(rule) = rule else { return false };
+    finding.rule = rule.clone();
+    finding.severity = rule.severity;
+    true
 }
 
 fn directory(finding: &Finding) -> Vec<u8> {
@@ -190,7 +200,7 @@ fn derive(findings: &mut [Box<Finding>], clues: &Clues) {
 /// Links secrets that appear next to their id elsewhere.
 fn link_same_secret(findings: &mut [Box<Finding>]) {
     let mut ids: HashMap<Fingerprint, (String, Place)> = HashMap::default();
-    for finding in findings.iter() {
+    for finding in findings.iter().filter(|finding| !finding.is_of_others()) {
         if let (Some(id), Some(print)) = (finding.id(), finding.secret_fingerprint()) {
             ids.entry(print).or_insert_with(|| (id.text.to_string(), (finding.path.clone(), finding.location)));
         }
@@ -205,6 +215,11 @@ fn link_same_secret(findings: &mut [Box<Finding>]) {
     }
 }
 
+/// True for a secret that may belong to any id: none is known, and it is not said to be another vendor's.
+fn is_of_unknown_id(finding: &Finding) -> bool {
+    finding.is_lone_secret() && finding.key().is_some_and(|key| key.vendor.is_none())
+}
+
 /// Links lone ids and secrets with the same grouping key, if there is one of each.
 fn link_by(findings: &mut [Box<Finding>], how: &str, key: impl Fn(&Finding) -> Option<(Vec<u8>, String)>) {
     let of_secret = findings.iter().filter(|finding| finding.secret_fingerprint().is_some());
@@ -215,7 +230,7 @@ fn link_by(findings: &mut [Box<Finding>], how: &str, key: impl Fn(&Finding) -> O
         let is_long_term = finding.id().is_some_and(|id| id.text.starts_with("AKIA"));
         let is_lone_id =
             finding.is_lone_id() && is_long_term && finding.id().is_some_and(|id| !with_secret.contains(&*id.text));
-        if !is_lone_id && !finding.is_lone_secret() {
+        if !is_lone_id && !is_of_unknown_id(finding) {
             continue;
         }
         let Some(key) = key(finding) else { continue };
@@ -225,7 +240,7 @@ fn link_by(findings: &mut [Box<Finding>], how: &str, key: impl Fn(&Finding) -> O
             None => secrets.extend(finding.secret_fingerprint()),
         }
     }
-    for finding in findings.iter_mut().filter(|finding| finding.is_lone_secret()) {
+    for finding in findings.iter_mut().filter(|finding| is_of_unknown_id(finding)) {
         let group = key(finding).and_then(|key| groups.get(&key));
         let Some((ids, _)) = group.filter(|(ids, secrets)| ids.len() == 1 && secrets.len() == 1) else { continue };
         if let Some((id, place)) = ids.first_key_value() {

@@ -30,7 +30,9 @@ struct Assessment<'a> {
 
 /// Judges all keys of `findings`, which must be in report order and free of suppressed ones.
 pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, config: &Config) -> Vec<Finding> {
-    let keys = Credential::all(findings);
+    let mut keys = Credential::all(findings);
+    // The judgements are about AWS's keys.
+    keys.retain(|key| !key.occurrences.iter().all(|finding| finding.is_of_others()));
     let known = root::RootFacts::new(findings);
     let verdicts = keys.par_iter().flat_map_iter(|key| {
         let root = root::judge(key, &known);

@@ -54,6 +54,10 @@ pub(super) fn judge<'a>(key: &Credential<'a>, known: &RootFacts) -> Option<Asses
     let used = account.and_then(|account| known.used.get(&account));
     reasons.extend(used.map(|place| format!("Use of its account's root user was found at {place}.")));
     let strongest = if with_key.is_some() { strongest.max(Strength::Strong) } else { strongest };
-    let grade = if strongest >= Strength::Strong { Grade::Critical } else { Grade::Medium };
+    let grade = match strongest {
+        Strength::Proof | Strength::Strong => Grade::Critical,
+        Strength::Weak => Grade::Medium,
+        Strength::Faint => Grade::Low,
+    };
     Some(Assessment { finder: Finder::RootKey, grade, reasons, findings: telling })
 }

@@ -206,6 +206,10 @@ struct FindingRecord<'a> {
     partner: Option<PartnerRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     proof: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
     excerpts: Vec<ExcerptRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     suppression: Option<SuppressionRecord<'a>>,
@@ -239,6 +243,8 @@ impl<'a> FindingRecord<'a> {
             }),
             partner: finding.link().map(|link| PartnerRecord { id: &link.id, reason: &link.reason }),
             proof: finding.proof(),
+            vendor: finding.key().and_then(|key| key.vendor),
+            expires: finding.key().and_then(|key| key.expires).map(moment),
             excerpts: excerpts.collect(),
             suppression: finding.suppression.as_deref().map(SuppressionRecord::new),
             judgement: finding.judgement().map(JudgementRecord::new),

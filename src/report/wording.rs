@@ -6,7 +6,7 @@ use crate::finding::history::{Commit, Exposure, History};
 use crate::finding::message::{Medium, Message, Party};
 use crate::finding::object::ObjectKind;
 use crate::finding::{Finding, Suppression};
-use crate::rule::{Finder, Matcher};
+use crate::rule::{Finder, Matcher, Severity};
 use crate::text::sanitize::one_line;
 use bytesize::ByteSize;
 
@@ -34,6 +34,14 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
     let mut remarks: Vec<String> = finding.observation().map(str::to_owned).into_iter().collect();
     remarks.extend(finding.proof().map(str::to_owned));
     remarks.extend(finding.link().map(|partner| partner.reason.clone()));
+    let key = finding.key();
+    remarks.extend(key.and_then(|key| key.vendor).map(|name| format!("The text around it speaks of {name}.")));
+    if let Some(expires) = key.and_then(|key| key.expires) {
+        remarks.push(match finding.severity {
+            Severity::Note => format!("The link has expired: it worked until {}.", moment(expires)),
+            _ => format!("The link works until {}.", moment(expires)),
+        });
+    }
     if finding.is_canary {
         let text = "The account belongs to a canary token service: this key was planted as a tripwire. Do not try it: \
                     using it raises an alarm.";
@@ -352,6 +360,7 @@ pub fn first_sentence(text: &str) -> &str {
 pub fn secret_noun(finding: &Finding) -> &'static str {
     match finding.rule.matcher {
         Matcher::Finder(Finder::AccessKeyPair | Finder::SecretAccessKey | Finder::TemporaryKey) => "secret access key",
+        Matcher::Finder(Finder::S3CompatibleKey | Finder::SecretKey40) => "secret key",
         Matcher::Finder(Finder::SesSmtpPassword) => "SMTP password",
         _ => "secret",
     }

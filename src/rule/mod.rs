@@ -68,6 +68,8 @@ pub enum Matcher {
 pub struct RegexMatcher {
     /// Minimum Shannon entropy of the reported text, in bits per byte.
     pub min_entropy: f64,
+    /// True if matches are requests that were signed with a key.
+    pub is_signed_request: bool,
     source: String,
     path_source: Option<String>,
     regex: OnceLock<Regex>,
@@ -237,9 +239,13 @@ enum Trust {
 }
 
 fn resolve(written: syntax::RuleSyntax, trust: Trust) -> Result<Rule, String> {
+    if written.signed_request && trust == Trust::User {
+        return Err("`signed-request` is reserved for built-in rules".into());
+    }
     let matcher = match (written.regex, written.finder) {
         (Some(source), None) => Matcher::Regex(RegexMatcher {
             min_entropy: written.min_entropy,
+            is_signed_request: written.signed_request,
             source,
             path_source: written.path,
             regex: OnceLock::new(),

@@ -50,6 +50,9 @@ pub struct RuleSyntax {
     /// Minimum Shannon entropy of the reported text, in bits per byte.
     #[serde(default)]
     pub min_entropy: f64,
+    /// True if what the regex finds are requests signed with a key: they expire, and may be for other stores than AWS's.
+    #[serde(default)]
+    pub signed_request: bool,
     /// One of keyspill's own matchers, instead of a regex; only for built-in rules.
     pub finder: Option<Finder>,
     /// Texts in which the rule must match.
@@ -76,6 +79,11 @@ pub enum Finder {
     SecretAccessKey,
     /// A temporary key id, with its secret or alone.
     TemporaryKey,
+    /// A key, or its id, of a store that speaks S3's protocol and is not AWS's.
+    S3CompatibleKey,
+    /// A secret of 40 characters that nothing says to be AWS's.
+    #[serde(rename = "secret-key-40")]
+    SecretKey40,
     /// An SES SMTP password.
     SesSmtpPassword,
     /// An inline `allow` comment without effect.
@@ -134,6 +142,7 @@ impl Finder {
     pub fn is_of_findings(self) -> bool {
         match self {
             Self::AccessKeyPair | Self::AccessKeyId | Self::SecretAccessKey => false,
+            Self::S3CompatibleKey | Self::SecretKey40 => false,
             Self::TemporaryKey | Self::SesSmtpPassword => false,
             Self::UnusedAllow | Self::RootKey | Self::EmailedKey => true,
             Self::SharedKey | Self::CopiedKey | Self::ForeignKey => true,
@@ -144,7 +153,12 @@ impl Finder {
 
     /// True if a finding may hold a secret access key.
     pub fn is_of_secret(self) -> bool {
-        matches!(self, Self::AccessKeyPair | Self::SecretAccessKey | Self::TemporaryKey)
+        matches!(self, Self::AccessKeyPair | Self::SecretAccessKey | Self::TemporaryKey | Self::SecretKey40)
+    }
+
+    /// True if it finds keys that are not AWS's, or not known to be.
+    pub fn is_of_others(self) -> bool {
+        matches!(self, Self::S3CompatibleKey | Self::SecretKey40)
     }
 
     /// The observer that finds it, if it is not a key.

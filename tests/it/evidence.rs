@@ -112,15 +112,17 @@ fn an_answer_of_get_caller_identity_is_a_sign_for_keys_of_its_account() {
 }
 
 #[test]
-fn an_id_from_before_iam_is_a_root_users() {
+fn an_id_from_before_iam_may_be_a_root_users() {
     let id = ["1Q8WE04TYM", "2ZB7KXNC62"].concat();
     let sandbox = Sandbox::new();
     sandbox.write("old.properties", &format!("AWSAccessKeyId={id}\nAWSSecretKey={{{{secret}}}}\n"));
     sandbox.write("example.properties", "AWSAccessKeyId=022QF06E7MXBSH9DHM02\nAWSSecretKey={{secret b}}\n");
     sandbox.write("lone.properties", &format!("AWSAccessKeyId={id}\n"));
     let report = sandbox.json(&["."]);
+    let rules: Vec<_> = rules_in(&report, "old.properties").into_iter().map(|(rule, _)| rule).collect();
+    assert_eq!(rules, ["aws-access-key-pair", "aws-root-key"]);
     assert_eq!(findings_in(&report, "old.properties")[0]["id"]["value"], id.as_str());
-    assert_eq!(with(&report, "aws-root-key")[0]["judgement"]["grade"], "critical");
+    assert_eq!(with(&report, "aws-root-key")[0]["judgement"]["grade"], "low");
     assert_eq!(rules_in(&report, "example.properties"), [], "an example of AWS's");
     assert_eq!(rules_in(&report, "lone.properties"), [], "nothing distinguishes it from other words");
 }

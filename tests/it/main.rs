@@ -23,3 +23,4 @@ mod reports;
 mod rules;
 mod shapes;
 mod walk;
+mod whose;

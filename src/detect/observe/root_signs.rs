@@ -47,7 +47,7 @@ pub fn signs(path: &[u8], text: &[u8], spans: &[Range<usize>]) -> Vec<Vec<RootSi
             }
         }
         if !is_long_term_prefix(&text[span.start..]) {
-            signs.push(sign(Strength::Strong, "Its id predates IAM, when only the account itself had keys."));
+            signs.push(sign(Strength::Faint, "Its id may predate IAM, when only the account itself had keys."));
         }
         let account = std::str::from_utf8(&text[span.clone()]).ok().and_then(|id| Account::from_id(id).known());
         if account.is_some_and(|account| identities.contains(&account)) {

@@ -21,24 +21,27 @@ pub fn gather(blob: &Blob, detection: &Detection, findings: &mut [Finding]) {
         let at = finding.location.byte_offset;
         at..at + finding.location.byte_length as usize
     };
-    let mut keys: Vec<(Range<usize>, bool, &mut Key)> = findings
+    let mut keys: Vec<(Range<usize>, bool, bool, &mut Key)> = findings
         .iter_mut()
         .filter(|finding| is_plain(finding))
         .filter_map(|finding| {
             let is_lone = finding.is_lone_id() || finding.is_lone_secret();
-            Some((span(finding), is_lone, finding.key_mut()?))
+            let is_of_aws = !finding.is_of_others();
+            Some((span(finding), is_lone, is_of_aws, finding.key_mut()?))
         })
-        .filter(|(_, _, key)| key.id.is_some() || key.secret_fingerprint.is_some())
+        .filter(|(.., key)| key.id.is_some() || key.secret_fingerprint.is_some())
         .collect();
     keys.sort_by_key(|(span, ..)| span.start);
     let spans: Vec<_> = keys.iter().map(|(span, ..)| span.clone()).collect();
-    for ((span, is_lone, key), owner) in keys.iter_mut().zip(owner::owners(blob.bytes, &spans)) {
+    for ((span, is_lone, _, key), owner) in keys.iter_mut().zip(owner::owners(blob.bytes, &spans)) {
         key.evidence.owner = owner.map(Arc::new);
         if *is_lone {
             key.evidence.label = Some(context::qualifier(blob.bytes, span.start).into());
         }
     }
-    keys.retain(|(.., key)| key.id.as_ref().is_some_and(|id| alphabet::is_long_term(&id.text)));
+    keys.retain(|(.., is_of_aws, key)| {
+        *is_of_aws && key.id.as_ref().is_some_and(|id| alphabet::is_long_term(&id.text))
+    });
     let spans: Vec<_> = keys.iter().map(|(span, ..)| span.clone()).collect();
     let signs = root_signs::signs(blob.path.innermost(), blob.bytes, &spans);
     for ((.., key), signs) in keys.into_iter().zip(signs) {

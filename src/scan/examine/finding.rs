@@ -5,6 +5,7 @@ use crate::credential::{Account, AccountId, Fingerprint, account};
 use crate::detect::{Candidate, Detection, Part};
 use crate::finding::location::Locations;
 use crate::finding::{BlobPath, Finding, Key, Kind, Suppression, Value};
+use crate::rule::{Finder, Matcher};
 use crate::text::mask;
 use secrecy::{ExposeSecret, SecretString};
 use std::borrow::Cow;
@@ -59,6 +60,8 @@ fn kind(candidate: &Candidate, locations: &Locations, shows_secrets: bool) -> Ki
         id: candidate.id.as_ref().and_then(|part| id(part.value.clone())),
         secret,
         secret_fingerprint: candidate.secret.as_ref().map(print),
+        vendor: candidate.vendor,
+        expires: candidate.expires,
         ..Key::default()
     }))
 }
@@ -74,6 +77,9 @@ fn value<T>(part: &Part<T>, locations: &Locations, text: Cow<'static, str>) -> V
 }
 
 fn account_of(candidate: &Candidate) -> Option<AccountId> {
+    if matches!(candidate.rule.matcher, Matcher::Finder(Finder::S3CompatibleKey)) {
+        return None;
+    }
     let of_id = candidate.id.as_ref().and_then(|part| Account::from_id(&part.value).known());
     let of_secret = |part: &Part<SecretString>| account::in_token(part.value.expose_secret());
     candidate.account.or(of_id).or_else(|| candidate.secret.as_ref().and_then(of_secret))

@@ -1,0 +1,83 @@
+//! Whose key is it: AWS's, another vendor's, or nobody knows.
+
+use crate::support::{Sandbox, expand, findings_in};
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::Value;
+
+/// The rules of the findings in a file.
+fn rules_in(report: &Value, path: &str) -> Vec<String> {
+    findings_in(report, path).iter().map(|finding| finding["rule"].as_str().expect("a rule").to_owned()).collect()
+}
+
+#[test]
+fn keys_of_others_are_never_called_aws_s() {
+    let id = |first: char| format!("{first}{}", ["Q8WE04TYM", "2ZB7KXNC62"].concat());
+    let sandbox = Sandbox::new();
+    let pair = |first, before: &str| format!("{before}access_key: {}\nsecret_key: {{{{secret}}}}\n", id(first));
+    sandbox.write("zero.yml", &pair('0', ""));
+    sandbox.write("minio.yml", &pair('1', "endpoint: https://minio.example.com\n"));
+    sandbox.write("spaces.yml", &pair('X', "aws:\n  host: nyc3.digitaloceanspaces.com\n"));
+    sandbox.write("copy/root_key.yml", &pair('X', "# the root account key\n"));
+    sandbox.write("rootkey.csv", &format!("AWSAccessKeyId={}\nAWSSecretKey={{{{secret}}}}\n", id('B')));
+    sandbox.write("duo.env", "DUO_SECRET_KEY={{secret}}\n");
+    sandbox.write("bare.env", "SECRET_KEY={{secret}}\n");
+    let url = format!("https://b.s3.amazonaws.com/k?AWSAccessKeyId={}&Expires=1735689600&Signature=x\n", id('X'));
+    sandbox.write("link.txt", &url);
+    let report = sandbox.json(&[".", "--now", "2024-01-01"]);
+    let expected = [
+        ("zero.yml", "s3-compatible-key", None),
+        ("minio.yml", "s3-compatible-key", Some("MinIO")),
+        ("spaces.yml", "s3-compatible-key", Some("DigitalOcean Spaces")),
+        ("copy/root_key.yml", "s3-compatible-key", None),
+        ("rootkey.csv", "s3-compatible-key", None),
+        ("duo.env", "secret-key-40", Some("Duo")),
+        ("bare.env", "secret-key-40", None),
+        ("link.txt", "s3-compatible-key", None),
+    ];
+    for (file, rule, vendor) in expected {
+        assert_eq!(rules_in(&report, file), [rule], "{file}");
+        let finding = &findings_in(&report, file)[0];
+        assert_eq!(finding["vendor"].as_str(), vendor, "{file}");
+        assert_eq!(
+            (&finding["severity"], &finding["account"]),
+            (&"warning".into(), &serde_json::Value::Null),
+            "{file}"
+        );
+    }
+    assert_eq!(report["findings"].as_array().map(Vec::len), Some(expected.len()), "nothing is judged");
+}
+
+#[test]
+fn a_bare_secret_is_aws_s_once_its_id_is_known() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a/app.env", "PAYMENTS_SECRET_KEY={{secret}}\n");
+    sandbox.write("a/ids.env", "PAYMENTS_ACCESS_KEY_ID={{akia}}\n");
+    sandbox.write("b/duo.env", "DUO_SECRET_KEY={{secret b}}\n");
+    sandbox.write("b/ids.env", "DUO_ACCESS_KEY_ID={{akia b}}\n");
+    let report = sandbox.json(&["."]);
+    assert_eq!(rules_in(&report, "a/app.env"), ["aws-secret-access-key"]);
+    assert_eq!(findings_in(&report, "a/app.env")[0]["severity"], "error");
+    assert_eq!(rules_in(&report, "b/duo.env"), ["secret-key-40"], "it is said to be another vendor's");
+}
+
+#[test]
+fn links_that_have_expired_are_notes() {
+    let sandbox = Sandbox::new();
+    let link = "https://b.s3.amazonaws.com/k?X-Amz-Credential={{akia}}%2F20260102%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Date=20260102T000000Z&X-Amz-Expires=300";
+    sandbox.write("link.txt", link);
+    // As code hosts link to pictures: in the payload of a token.
+    let token = BASE64URL_NOPAD.encode(expand(&format!(r#"{{"path":"{link}"}}"#)).text.as_bytes());
+    sandbox.write("picture.md", &format!("![](https://images.example.com/1.png?jwt=eyJhbGciOiJIUzI1NiJ9.{token}.x)\n"));
+    for (now, severity) in [("2026-01-02T00:04:00Z", "warning"), ("2026-01-02T00:06:00Z", "note")] {
+        let report = sandbox.json(&[".", "--now", now]);
+        for file in ["link.txt", "picture.md"] {
+            let found = findings_in(&report, file);
+            let summary: Vec<_> = found.iter().map(|one| (&one["rule"], &one["severity"], &one["expires"])).collect();
+            assert_eq!(
+                summary,
+                [(&"aws-presigned-url".into(), &severity.into(), &"2026-01-02T00:05:00Z".into())],
+                "{file} {now}"
+            );
+        }
+    }
+}
