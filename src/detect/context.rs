@@ -1,7 +1,9 @@
 //! Does the text around a value call it an AWS secret?
 
+use super::vendor::Whose;
 use crate::text::alphabet::SECRET_LEN;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// How far before a value words are searched for, in bytes: on its own line, and on the line above.
 const REACH: usize = 120;
@@ -39,18 +41,29 @@ pub fn around(text: &[u8], span: &Range<usize>) -> Context {
     }
 }
 
-/// The [`qualifier`] of each of the values that start at `starts`.
-pub fn qualifiers(blob: &[u8], starts: impl Iterator<Item = usize>) -> Vec<String> {
-    // In a file of keys the same names recur.
-    let mut last: (&[u8], String) = (b"", String::new());
-    let qualifier = |start| {
-        let name = name_before(blob, start);
-        if name != last.0 {
-            last = (name, without_common_words(name));
-        }
-        last.1.clone()
-    };
-    starts.map(qualifier).collect()
+/// What a value is called, by the text before it on its line.
+#[derive(Clone, Debug, Default)]
+pub struct Name {
+    /// What the name says besides "AWS secret access key id": `prod` for `PROD_AWS_ACCESS_KEY_ID=`.
+    pub qualifier: Arc<str>,
+    /// True if it has the word "key".
+    pub says_key: bool,
+    /// True if it has the word "secret".
+    pub says_secret: bool,
+}
+
+impl Name {
+    /// The name of the value that starts at `start`.
+    pub fn before(text: &[u8], start: usize) -> Self {
+        let name = name_before(text, start);
+        let has = |word: &[u8]| name.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+        Self { qualifier: without_common_words(name).into(), says_key: has(b"key"), says_secret: has(b"secret") }
+    }
+
+    /// True for `secret = …`: it says nothing else.
+    pub fn is_secret_alone(&self) -> bool {
+        self.says_secret && self.qualifier.is_empty()
+    }
 }
 
 /// What a value's name says besides "AWS secret access key id": `prod` for `PROD_AWS_ACCESS_KEY_ID=`.
@@ -59,16 +72,46 @@ pub fn qualifier(blob: &[u8], start: usize) -> String {
 }
 
 /// The text before a value on its line.
-fn name_before(blob: &[u8], start: usize) -> &[u8] {
+pub fn name_before(blob: &[u8], start: usize) -> &[u8] {
     let from = start.saturating_sub(80);
     let line = memchr::memrchr(b'\n', &blob[from..start]).map_or(from, |newline| from + newline + 1);
     &blob[line..start]
 }
 
+/// Whose the value is, if it is in the column of secrets of a table with a header: far below it, nothing else tells.
+pub fn column(text: &[u8], span: &Range<usize>) -> Option<Whose> {
+    const MAX_HEADER: usize = 4096;
+    const MAX_ROW: usize = 4096;
+    let header = &text[..text.len().min(MAX_HEADER)];
+    let header = &header[..memchr::memchr(b'\n', header)?];
+    // Most files have no such header.
+    memchr::memmem::find(header, b"ecret").or_else(|| memchr::memmem::find(header, b"ECRET"))?;
+    let from = span.start.saturating_sub(MAX_ROW);
+    let row = &text[memchr::memrchr(b'\n', &text[from..span.start]).map(|newline| from + newline + 1)?..span.start];
+    [b',', b';', b'\t', b'|'].into_iter().find_map(|delimiter| {
+        let name = header.split(|b| *b == delimiter).nth(cells(row, delimiter))?.to_ascii_lowercase();
+        let has = |word: &str| memchr::memmem::find(&name, word.as_bytes()).is_some();
+        let is_only_cell = name.len() == header.len();
+        (!is_only_cell && has("secret") && (has("key") || has("access")))
+            .then(|| if has("access") || has("aws") { Whose::Aws } else { Whose::Unknown })
+    })
+}
+
+/// The number of delimiters in a part of a row, without those in quotes.
+fn cells(row: &[u8], delimiter: u8) -> usize {
+    let mut is_quoted = false;
+    row.iter()
+        .filter(|b| {
+            is_quoted ^= **b == b'"';
+            **b == delimiter && !is_quoted
+        })
+        .count()
+}
+
 fn without_common_words(name: &[u8]) -> String {
-    const COMMON: [&str; 14] = [
+    const COMMON: [&str; 20] = [
         "access", "secret", "key", "id", "aws", "amazon", "s3", "value", "name", "password", "user", "export", "set",
-        "env",
+        "env", "const", "let", "var", "static", "string", "final",
     ];
     let mut letters: String =
         name.iter().filter(|b| b.is_ascii_alphanumeric()).map(|b| char::from(b.to_ascii_lowercase())).collect();

@@ -68,6 +68,19 @@ pub fn other_near(text: &[u8], secret: &Range<usize>) -> Option<(Range<usize>, S
     is_of_a_store(id).then(|| (found.start + start..found.end + start, String::from_utf8_lossy(id).into_owned()))
 }
 
+/// True if an id of AWS's form is side by side with the value at `span`, as two arguments or cells are.
+pub fn is_beside(text: &[u8], span: &Range<usize>) -> bool {
+    const GAP: usize = 8;
+    let is_gap = |b: &u8| !b.is_ascii_alphanumeric() && *b != b'\n';
+    let before = text[..span.start].iter().rev().take(GAP).take_while(|b| is_gap(b)).count();
+    let after = text[span.end..].iter().take(GAP).take_while(|b| is_gap(b)).count();
+    let starts = [(span.start - before).checked_sub(ID_LEN), Some(span.end + after)];
+    starts.into_iter().flatten().any(|at| {
+        text.get(at..).is_some_and(|id| PREFIXES.iter().any(|prefix| id.starts_with(prefix.as_bytes())))
+            && judge(text, at) == Some(IdKind::Real)
+    })
+}
+
 /// Classifies an id split by a soft line break; also returns the id and its range.
 pub fn judge_folded(text: &[u8], start: usize) -> Option<(IdKind, Vec<u8>, std::ops::Range<usize>)> {
     let (id, span) = escape::unfold(text, start, ID_LEN)?;

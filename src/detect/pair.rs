@@ -4,7 +4,7 @@
 //! further away a secret must be named as one.
 
 use super::comment::Comment;
-use super::context::{Context, qualifiers};
+use super::context::Context;
 use super::token::{KeyId, SecretKey, SmtpPassword, Tokens};
 use memchr::memchr_iter;
 use secrecy::ExposeSecret;
@@ -41,7 +41,7 @@ pub fn pair(blob: &[u8], tokens: Tokens) -> Pairing {
     let ids = Placed::of(blob, ids, |id| &id.part.span);
     let secrets = Placed::of(blob, secrets, |secret| &secret.part.span);
     let smtp_passwords = Placed::of(blob, smtp_passwords, |password| &password.part.span);
-    let partners = assign(blob, &ids, &secrets);
+    let partners = assign(&ids, &secrets);
     let smtp = smtp_passwords.into_iter().filter_map(|password| {
         let near = near(&ids, &password);
         let nearest = near.min_by_key(|id| id.start.abs_diff(password.start)).map(|id| id.token.clone());
@@ -132,20 +132,21 @@ enum Match {
 }
 
 /// The index of each secret's id. Best pairs first, each token once.
-fn assign(blob: &[u8], ids: &[Placed<KeyId>], secrets: &[Placed<SecretKey>]) -> Vec<Option<usize>> {
+fn assign(ids: &[Placed<KeyId>], secrets: &[Placed<SecretKey>]) -> Vec<Option<usize>> {
     let mut partners = vec![None; secrets.len()];
     let Some(first_id) = ids.first() else { return partners };
     // A file of pairs uses one order throughout; the first token shows which.
     let secret_first = secrets.first().is_some_and(|secret| secret.start < first_id.start);
-    let of_ids = qualifiers(blob, ids.iter().map(|id| id.start));
-    let of_secrets = qualifiers(blob, secrets.iter().map(|secret| secret.start));
     let mut taken = vec![false; ids.len()];
     // Near pairs come first; only what remains has to look further away.
     for reach in [Reach::Near, Reach::Far] {
         let mut edges = Vec::new();
-        let left = secrets.iter().enumerate().filter(|(s, secret)| {
-            partners[*s].is_none() && (reach == Reach::Near || secret.token.context == Context::Strong)
-        });
+        let is_named =
+            |secret: &Placed<SecretKey>| secret.token.context == Context::Strong || secret.token.name.says_secret;
+        let left = secrets
+            .iter()
+            .enumerate()
+            .filter(|(s, secret)| partners[*s].is_none() && (reach == Reach::Near || is_named(secret)));
         for (s, secret) in left {
             let bytes = if reach == Reach::Near { NEAR_BYTES } else { FAR_BYTES };
             for (i, id) in within(ids, secret, bytes).filter(|(i, _)| !taken[*i]) {
@@ -155,10 +156,16 @@ fn assign(blob: &[u8], ids: &[Placed<KeyId>], secrets: &[Placed<SecretKey>]) -> 
                 if !in_reach || id.token.dummy.is_some() != secret.token.dummy.is_some() {
                     continue;
                 }
+                // `KEY = …` and, further down, `SECRET = …`: the rest of the names must be the same.
+                let is_told = secret.token.context == Context::Strong
+                    || id.token.name.says_key && id.token.name.qualifier == secret.token.name.qualifier;
+                if reach == Reach::Far && !is_told {
+                    continue;
+                }
                 let cost = Cost {
                     apart: distance.lines > 0 || distance.bytes > BESIDE,
                     unnamed: secret.token.context == Context::None,
-                    qualifiers: compare(&of_ids[i], &of_secrets[s]),
+                    qualifiers: compare(&id.token.name.qualifier, &secret.token.name.qualifier),
                     lines: distance.lines,
                     against_order: (secret.start < id.start) != secret_first,
                     bytes: distance.bytes,

@@ -49,8 +49,10 @@ pub fn stands_alone(text: &[u8], span: &Range<usize>, after_escape: bool) -> boo
     let beyond = text.get(span.end + 1).copied();
     // `==` ends base64, so what comes next is not a value either.
     let after_padding = text[..span.start].ends_with(b"==");
-    let left_ends =
-        !after_padding && left.is_none_or(|b| !matches!(b, b'-' | b'_' | b'.' | b'~' | b'$' | b'\\' | b'%'));
+    // A shell's default: `${NAME:-value}`.
+    let is_default = || text[..span.start].ends_with(b":-");
+    let left_ends = !after_padding
+        && left.is_none_or(|b| !matches!(b, b'-' | b'_' | b'.' | b'~' | b'$' | b'\\' | b'%') || is_default());
     let right_ends = match right {
         Some(b'-' | b'_' | b'~' | b'(' | b'$') => false,
         Some(b'=') => false,

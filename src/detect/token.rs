@@ -1,7 +1,7 @@
 //! From bytes to tokens: key ids, secrets, passwords, regex matches and comments, each traced to its raw bytes.
 
 use super::comment::Comment;
-use super::context::{self, Context};
+use super::context::{self, Context, Name};
 use super::decode::Decoded;
 use super::decode::array::ArrayText;
 use super::decode::base64::Base64Text;
@@ -21,6 +21,7 @@ use crate::text::alphabet::ID_LEN;
 use crate::text::alphabet::SECRET_LEN;
 use secrecy::{ExposeSecret, SecretString};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -48,6 +49,7 @@ const ID_ESCAPE_REACH: usize = 600;
 #[derive(Debug, Clone)]
 pub struct KeyId {
     pub part: Part<String>,
+    pub name: Name,
     pub dummy: Option<Dummy>,
 }
 
@@ -55,6 +57,7 @@ pub struct KeyId {
 #[derive(Debug, Clone)]
 pub struct SecretKey {
     pub part: Part<SecretString>,
+    pub name: Name,
     pub context: Context,
     /// Whose it is, if it is named as a secret.
     pub whose: Whose,
@@ -106,6 +109,8 @@ pub struct Tokenizer<'a> {
     prefilter: &'a Prefilter,
     path: Option<&'a [u8]>,
     tokens: Tokens,
+    /// The name last read: in a file of keys the same names recur.
+    last_name: (Vec<u8>, Name),
     /// Bytes of compressed text that have been unpacked.
     unpacked: usize,
     /// The current time in seconds since 1970, if ages are computed up to now.
@@ -118,9 +123,19 @@ struct Layered<'a> {
     layers: &'a [&'a dyn Decoded],
     /// The text of the file, without these decoded.
     file: &'a [u8],
+    /// True if it is about AWS's signatures; known once it was asked.
+    is_about_signatures: OnceCell<bool>,
 }
 
-impl Layered<'_> {
+impl<'a> Layered<'a> {
+    fn new(text: &'a [u8], layers: &'a [&'a dyn Decoded], file: &'a [u8]) -> Self {
+        Self { text, layers, file, is_about_signatures: OnceCell::new() }
+    }
+
+    fn is_about_signatures(&self) -> bool {
+        *self.is_about_signatures.get_or_init(|| memchr::memmem::find(self.text, b"AWS4").is_some())
+    }
+
     fn part<T>(&self, value: T, span: Range<usize>) -> Part<T> {
         let encodings = self.layers.iter().map(|layer| layer.encoding()).collect();
         Part { value, span: self.raw(span), encodings }
@@ -133,17 +148,17 @@ impl Layered<'_> {
 
 impl<'a> Tokenizer<'a> {
     pub fn new(rules: &'a RuleSet, prefilter: &'a Prefilter, path: Option<&'a [u8]>, now: Option<i64>) -> Self {
-        Self { rules, prefilter, path, tokens: Tokens::default(), unpacked: 0, now }
+        Self { rules, prefilter, path, tokens: Tokens::default(), last_name: Default::default(), unpacked: 0, now }
     }
 
     /// Reads text as it is, in which the prefilter has found `hits`.
     pub fn read(&mut self, text: &[u8], hits: &Hits) {
-        self.read_hits(&Layered { text, layers: &[], file: text }, hits);
+        self.read_hits(&Layered::new(text, &[], text), hits);
     }
 
     /// Reads decoded text; spans are those of the raw bytes.
     pub fn read_decoded(&mut self, decoded: &dyn Decoded) {
-        self.read_layered(&Layered { text: decoded.text(), layers: &[decoded], file: decoded.text() });
+        self.read_layered(&Layered::new(decoded.text(), &[decoded], decoded.text()));
     }
 
     /// The tokens, sorted and each once.
@@ -294,9 +309,10 @@ impl<'a> Tokenizer<'a> {
             IdKind::Dummy(dummy) => Some(dummy),
         };
         let is_folded = span.len() > ID_LEN;
+        let name = self.name(layered.text, span.start);
         let mut part = layered.part(String::from_utf8_lossy(&value).into_owned(), span);
         part.encodings.extend(is_folded.then_some(Encoding::Escaped));
-        self.tokens.ids.push(KeyId { part, dummy });
+        self.tokens.ids.push(KeyId { part, name, dummy });
         true
     }
 
@@ -386,8 +402,12 @@ impl<'a> Tokenizer<'a> {
         if encoding.is_some() && !secret::is_plausible(value, Context::Strong) {
             return;
         }
-        let context = context::around(layered.text, &span);
-        if !secret::is_plausible(value, context) || secret::in_block(layered.text, &span) {
+        let (context, whose) = self.context(layered, &span);
+        let is_plausible = |context| secret::is_plausible(value, context);
+        // What stands side by side with an id needs to look less random.
+        let is_like_one =
+            is_plausible(context) || is_plausible(Context::Strong) && key_id::is_beside(layered.text, &span);
+        if !is_like_one || secret::in_block(layered.text, &span) {
             return;
         }
         if !self.tokens.has_room() {
@@ -395,11 +415,35 @@ impl<'a> Tokenizer<'a> {
         }
         let value = String::from_utf8_lossy(value).into_owned();
         let dummy = dummy::in_secret(&value);
-        // What only AWS is spoken of next to is AWS's.
-        let whose = if context == Context::Strong { vendor::of_secret(layered.text, &span) } else { Whose::Aws };
+        let name = self.name(layered.text, span.start);
         let mut part = layered.part(SecretString::from(value), span);
         part.encodings.extend(encoding);
-        self.tokens.secrets.push(SecretKey { part, context, whose, dummy });
+        self.tokens.secrets.push(SecretKey { part, name, context, whose, dummy });
+    }
+
+    /// What the text around a value calls it, and whose it is by that.
+    fn context(&self, layered: &Layered, span: &Range<usize>) -> (Context, Whose) {
+        let text = layered.text;
+        match context::around(text, span) {
+            Context::Strong => (Context::Strong, vendor::of_secret(text, span)),
+            // The column of a table, or a plain name in a text about AWS's signatures, is as good as a name.
+            weaker => match context::column(text, span) {
+                Some(whose) => (Context::Strong, whose),
+                None if Name::before(text, span.start).is_secret_alone() && layered.is_about_signatures() => {
+                    (Context::Strong, Whose::Aws)
+                }
+                None => (weaker, Whose::Aws),
+            },
+        }
+    }
+
+    /// The name of the value that starts at `start`.
+    fn name(&mut self, text: &[u8], start: usize) -> Name {
+        let before = context::name_before(text, start);
+        if before != self.last_name.0 {
+            self.last_name = (before.to_vec(), Name::before(text, start));
+        }
+        self.last_name.1.clone()
     }
 
     fn read_smtp_password(&mut self, layered: &Layered, run: Range<usize>) {
@@ -467,7 +511,7 @@ impl<'a> Tokenizer<'a> {
             return;
         }
         let layers: Vec<&dyn Decoded> = layered.layers.iter().copied().chain([inner]).collect();
-        self.read_layered(&Layered { text: inner.text(), layers: &layers, file: layered.file });
+        self.read_layered(&Layered::new(inner.text(), &layers, layered.file));
     }
 }
 

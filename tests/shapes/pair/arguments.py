@@ -1,0 +1,1 @@
+conn = connect('{{akia}}', '{{secret}}')

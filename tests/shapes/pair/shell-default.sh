@@ -1,0 +1,2 @@
+export AWS_ACCESS_KEY_ID="${AWS_ACCESS_KEY_ID:-{{akia}}}"
+export AWS_SECRET_ACCESS_KEY="${AWS_SECRET_ACCESS_KEY:-{{secret}}}"

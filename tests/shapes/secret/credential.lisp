@@ -1,0 +1,2 @@
+(defcredential aws
+  "{{secret}}")
