@@ -189,7 +189,7 @@ impl Words {
             secret,
             key: has("key"),
             // Checked only where the rest does not decide.
-            other: aws && !secret && names_another_thing(&lower),
+            other: aws && !secret && (names_another_thing(&lower) || is_assigned_to_no_key(&lower)),
         }
     }
 
@@ -202,27 +202,47 @@ impl Words {
     }
 }
 
+/// True if the text ends in an assignment to a name that does not speak of keys: `ReceiptHandle=`, `content hash value=`.
+fn is_assigned_to_no_key(lower: &[u8]) -> bool {
+    const KEYS: [&str; 9] = ["key", "secret", "cred", "pass", "pwd", "access", "aws", "amazon", "s3"];
+    let has =
+        |text: &[u8], words: &[&str]| words.iter().any(|word| memchr::memmem::find(text, word.as_bytes()).is_some());
+    let opens = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'`' | b'>' | b'(' | b'[');
+    let end = lower.iter().rposition(|b| !opens(b)).map_or(0, |last| last + 1);
+    let Some((sign @ (b'=' | b':'), before)) = lower[..end].split_last() else { return false };
+    let ends_phrase = |b: &u8| matches!(b, b',' | b';' | b'{' | b'}' | b'&' | b'?' | b'=' | b':' | b'<' | b'>');
+    let phrase = before.rsplit(ends_phrase).find(|phrase| says_something(phrase)).unwrap_or_default().trim_ascii();
+    let name = phrase.rsplit(u8::is_ascii_whitespace).next().unwrap_or_default();
+    match sign {
+        b'=' if says_something(name) => !has(name, &KEYS),
+        b'=' => has(phrase, &OTHERS),
+        _ => !has(phrase, &KEYS),
+    }
+}
+
+/// Names of what may look like a secret but is not one.
+const OTHERS: [&str; 17] = [
+    "apikey",
+    "token",
+    "hash",
+    "sha1",
+    "sha256",
+    "md5",
+    "digest",
+    "checksum",
+    "signature",
+    "fingerprint",
+    "integrity",
+    "etag",
+    "nonce",
+    "commit",
+    "revision",
+    "version",
+    "customerkey",
+];
+
 /// True if the last name in the text belongs to something that may look like a secret but is not one.
 fn names_another_thing(lower: &[u8]) -> bool {
-    const OTHERS: [&str; 17] = [
-        "apikey",
-        "token",
-        "hash",
-        "sha1",
-        "sha256",
-        "md5",
-        "digest",
-        "checksum",
-        "signature",
-        "fingerprint",
-        "integrity",
-        "etag",
-        "nonce",
-        "commit",
-        "revision",
-        "version",
-        "customerkey",
-    ];
     let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     let end = lower.iter().rposition(u8::is_ascii_alphanumeric).map_or(0, |last| last + 1);
     let start = lower[..end].iter().rposition(|b| !is_name(b)).map_or(0, |before| before + 1);
@@ -284,6 +304,9 @@ mod tests {
             "s3 = {{secret}}",
             "myAwsCreds={{secret}}",
             "AWS creds:\n{{secret}}",
+            "\"aws\": {\"value\": \"{{secret}}\"",
+            "aws pass={{secret}}",
+            "AWS (prod): {{secret}}",
         ] {
             assert_eq!(context(template), Context::Weak, "{template}");
         }
@@ -294,6 +317,9 @@ mod tests {
         for template in [
             "access_token={{secret}}",
             "aws apigateway get-usage-plan-key --key-id {{secret}}",
+            "aws sqs delete-message ReceiptHandle={{secret}}",
+            "aws content hash value={{secret}}",
+            "\"aws\": {\"Location\": \"{{secret}}\"",
             "aws apigateway update-api-key --api-key {{secret}}",
             "myAwsToken={{secret}}",
             "AWS_SSE_CUSTOMER_KEY={{secret}}",

@@ -54,7 +54,7 @@ pub fn in_key_id(id: &[u8]) -> Option<Dummy> {
 }
 
 /// Pairs that documentation shows or that everyone is told to use: the id, and how the secret begins. AWS's from before
-/// 2009 (S3's and SimpleDB's developer guides), MinIO's public server, Ceph's object gateway, MinIO's client.
+/// 2009 (S3's developer guide), then those of `play.min.io`, of Ceph's object gateway and of the client `mc`.
 const DOCUMENTED: [(&str, &str); 8] = [
     ("022QF06E7MXBSH9DHM02", "kWcrlUX5JEDG"),
     ("0PN5J17HBGZHT7JJ3X82", "uV3F3YluFJax"),

@@ -72,12 +72,38 @@ pub fn is_plausible(value: &[u8], context: Context) -> bool {
     }
     match context {
         // A name that says "secret key" outweighs much: only what cannot be random is rejected.
-        Context::Strong => shape.changes >= 11 && shape.slashes <= 6 && entropy(value) >= 4.0 && word_count(value) < 3,
-        // Class changes lose 6e-5, slashes 4e-4, no digit 1e-3, entropy 1e-4, words 2e-4.
+        Context::Strong => {
+            shape.changes >= 11
+                && shape.slashes <= 6
+                && entropy(value) >= 4.0
+                && word_count(value) < 3
+                && lower_parts(value) < 2
+                && !is_camel_case(value)
+        }
+        // Class changes lose 6e-5, slashes 4e-4, no digit 1e-3, entropy 1e-4, words 2e-4, parts of a path 7e-4.
         Context::Weak | Context::None => {
-            shape.digit && shape.changes >= 13 && shape.slashes <= 4 && entropy(value) >= 4.25 && word_count(value) < 2
+            shape.digit
+                && shape.changes >= 13
+                && shape.slashes <= 4
+                && entropy(value) >= 4.25
+                && word_count(value) < 2
+                && lower_parts(value) == 0
         }
     }
+}
+
+/// The number of parts between slashes that are five and more lower-case letters: directories. One in 1,400 random
+/// secrets has such a part, one in three million two.
+fn lower_parts(value: &[u8]) -> usize {
+    let is_word = |part: &&[u8]| part.len() >= 5 && part.iter().all(u8::is_ascii_lowercase);
+    if memchr::memchr(b'/', value).is_none() { 0 } else { value.split(|b| *b == b'/').filter(is_word).count() }
+}
+
+/// True for words in camel case: letters only, and a third of them capitals at most. One in 4,000 random secrets has only
+/// letters, and one in 50 of these so few capitals.
+fn is_camel_case(value: &[u8]) -> bool {
+    let capitals = value.iter().filter(|b| b.is_ascii_uppercase()).count();
+    value.iter().all(u8::is_ascii_alphabetic) && capitals <= SECRET_LEN / 3
 }
 
 /// True if `run` is a line of a block of base64 (PEM, MIME): it fills its line, and so does a run above or below that
@@ -208,7 +234,8 @@ mod tests {
         };
         let (strong, none) = (lost(Context::Strong), lost(Context::None));
         assert!(strong <= 2, "{strong} of {count} random secrets are lost in spite of a strong context");
-        assert!(none <= 60, "{none} of {count} random secrets are lost without context");
+        // Those made here always have a slash; of all random ones 0.3 % are lost.
+        assert!(none <= 100, "{none} of {count} random secrets are lost without context");
     }
 
     #[test]
@@ -222,9 +249,15 @@ mod tests {
             "AmazonEC2ContainerServiceforEC2RoleTest1",
             "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
             "node/modules/lodash/fp/Array2/isObject33",
+            "b/drivers/media/platform/bcm2835/Kconfig",
+            "com/AmazonS3/latest/API/RESTBucketPUTacl",
+            "ThisSequenceIsExactlyTheRightLengthToUse",
         ] {
             assert_eq!(text.len(), 40, "{text}");
             assert!(!is_plausible(text.as_bytes(), Context::None), "{text}");
+        }
+        for text in ["b/drivers/media/platform/bcm2835/Kconfig", "ThisSequenceIsExactlyTheRightLengthToUse"] {
+            assert!(!is_plausible(text.as_bytes(), Context::Strong), "{text}");
         }
     }
 

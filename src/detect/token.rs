@@ -402,7 +402,7 @@ impl<'a> Tokenizer<'a> {
         if encoding.is_some() && !secret::is_plausible(value, Context::Strong) {
             return;
         }
-        let (context, whose) = self.context(layered, &span);
+        let (context, whose) = Self::context_of(layered, &span);
         let is_plausible = |context| secret::is_plausible(value, context);
         // What stands side by side with an id needs to look less random.
         let is_like_one =
@@ -422,7 +422,7 @@ impl<'a> Tokenizer<'a> {
     }
 
     /// What the text around a value calls it, and whose it is by that.
-    fn context(&self, layered: &Layered, span: &Range<usize>) -> (Context, Whose) {
+    fn context_of(layered: &Layered, span: &Range<usize>) -> (Context, Whose) {
         let text = layered.text;
         match context::around(text, span) {
             Context::Strong => (Context::Strong, vendor::of_secret(text, span)),
