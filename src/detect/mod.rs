@@ -54,6 +54,8 @@ pub struct Candidate {
     pub account: Option<AccountId>,
     /// What was observed, as a sentence, if this is not a key; `id` then is who or what it is about.
     pub note: Option<String>,
+    /// The profile that an observation is about.
+    pub profile: Option<String>,
     /// Whose key it is, if it is another vendor's and the text tells whose.
     pub vendor: Option<&'static str>,
     /// When it stops working, in seconds since 1970, if the text tells.
@@ -71,6 +73,7 @@ impl Candidate {
             dummy: None,
             account: None,
             note: None,
+            profile: None,
             vendor: None,
             expires: None,
         }

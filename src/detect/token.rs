@@ -291,6 +291,7 @@ impl<'a> Tokenizer<'a> {
                 dummy: seen.account.filter(|account| account.is_example()).map(|_| Dummy::Documented),
                 account: seen.account,
                 note: Some(seen.note),
+                profile: seen.profile,
                 ..Candidate::new(rule.clone())
             });
         }

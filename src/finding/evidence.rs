@@ -21,6 +21,8 @@ pub struct Evidence {
     pub clear: Option<SecretString>,
     /// The repository that the file is in.
     pub repository: Option<Arc<str>>,
+    /// The same for all clones and worktrees of a repository; set if the key is in several.
+    pub origin: Option<Arc<str>>,
     /// The permissions of the file, if it is one in which tools keep keys.
     pub file_mode: Option<u32>,
 }

@@ -93,6 +93,10 @@ pub struct Commit {
     pub author: Person,
     /// Who committed it.
     pub committer: Person,
+    /// Who else wrote it, by `Co-authored-by:` in its message; the time is not known.
+    pub co_authors: Vec<Person>,
+    /// True if it only joins branches.
+    pub is_merge: bool,
     /// First line of the message.
     pub subject: String,
 }

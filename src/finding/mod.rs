@@ -69,6 +69,8 @@ pub enum Kind {
     Observation {
         /// Who or what it is about.
         subject: Value,
+        /// The profile it is about.
+        profile: Option<Box<str>>,
         /// What was seen, as a sentence.
         sentence: Box<str>,
     },
@@ -236,6 +238,11 @@ impl Finding {
         let key = self.key()?;
         let own = key.id.as_ref().filter(|id| id.text.len() == ID_LEN).map(|id| &*id.text);
         own.or_else(|| key.link.as_ref().map(|link| link.id.as_str()))
+    }
+
+    /// The directory of its file, without a slash at the end.
+    pub fn directory(&self) -> &[u8] {
+        self.path.file().rsplitn(2, |&b| b == b'/').nth(1).unwrap_or_default()
     }
 
     /// True if it is of the id of a key alone.

@@ -16,6 +16,7 @@ pub mod guard;
 pub mod history;
 pub mod index;
 pub mod loose;
+pub mod mailmap;
 pub mod map;
 pub mod object;
 pub mod odb;

@@ -110,6 +110,16 @@ pub fn subject(object: &[u8]) -> &[u8] {
     message[start..].split(|&b| b == b'\n').next().unwrap_or_default()
 }
 
+/// The people in `Co-authored-by:` lines of a commit's message, in order.
+pub fn co_authors(commit: &[u8]) -> impl Iterator<Item = Person<'_>> {
+    const TRAILER: &[u8] = b"co-authored-by:";
+    let message = memchr::memmem::find(commit, b"\n\n").map_or(&b""[..], |at| &commit[at + 2..]);
+    let lines = message.split(|&b| b == b'\n');
+    let trailers =
+        lines.filter(|line| line.get(..TRAILER.len()).is_some_and(|start| start.eq_ignore_ascii_case(TRAILER)));
+    trailers.map(|line| Person::read(&line[TRAILER.len()..]))
+}
+
 /// Name, address and time from an `author` or `committer` line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Person<'a> {

@@ -4,6 +4,7 @@
 
 use super::error::GitError;
 use super::guard;
+use super::mailmap::{self, Mailmap};
 use crate::environment::Environment;
 use crate::file;
 use crate::finding::object::Oid;
@@ -17,6 +18,9 @@ const MAX_ALTERNATES: usize = 5;
 
 /// Maximum size of git's text files that are read as a whole, in bytes. The largest is the list of shallow commits.
 const MAX_TEXT: u64 = 64 << 20;
+
+/// The first commit is searched for along the first parents of at most so many commits.
+const MAX_FIRST_PARENTS: usize = 200_000;
 
 /// An open repository.
 pub struct Repository {
@@ -295,6 +299,40 @@ impl Repository {
             Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(vec![]),
             Err(error) => Err(GitError::libgit2("history cannot be read", error)),
         }
+    }
+
+    /// Who is who, by the `.mailmap` of the working tree, or of HEAD in a bare repository. As with git, one that cannot be
+    /// read is none.
+    pub fn mailmap(&self) -> Mailmap {
+        let text = match self.inner.workdir() {
+            Some(dir) => file::read(&dir.join(".mailmap"), mailmap::MAX_BYTES).ok(),
+            None => self.mailmap_at_head(),
+        };
+        text.map(|text| Mailmap::read(&text)).unwrap_or_default()
+    }
+
+    fn mailmap_at_head(&self) -> Option<Vec<u8>> {
+        self.check_reading().ok()?;
+        let oid = self.inner.revparse_single("HEAD:.mailmap").ok()?.id();
+        let (size, _) = self.inner.odb().ok()?.read_header(oid).ok()?;
+        if size as u64 > mailmap::MAX_BYTES {
+            return None;
+        }
+        Some(self.inner.find_blob(oid).ok()?.content().to_vec())
+    }
+
+    /// The first commit of the history of HEAD: clones and worktrees of one repository have the same.
+    pub fn first_commit(&self) -> Option<Oid> {
+        self.check_reading().ok()?;
+        let mut commit = self.inner.head().ok()?.peel_to_commit().ok()?;
+        for _ in 0..MAX_FIRST_PARENTS {
+            match commit.parent(0) {
+                Ok(parent) => commit = parent,
+                Err(_) if commit.parent_count() == 0 => return Some(commit.id().into()),
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     /// Detached heads of linked worktrees; the others are branches.

@@ -68,7 +68,7 @@ pub fn link(findings: &mut [Box<Finding>], suppressed: &mut [Box<Finding>]) {
     link_same_secret(findings);
     link_by(findings, "same profile", |finding| {
         let owner = finding.owner().filter(|owner| owner.is_profile)?;
-        Some((directory(finding), owner.name.clone()))
+        Some((finding.directory().to_vec(), owner.name.clone()))
     });
     link_by(findings, "same file history", |finding| {
         finding.history.as_ref()?;
@@ -76,7 +76,10 @@ pub fn link(findings: &mut [Box<Finding>], suppressed: &mut [Box<Finding>]) {
     });
     link_by(findings, "same name, in the same directory", |finding| {
         // Names that say nothing specific, such as AWS_ACCESS_KEY_ID, are everywhere.
-        Some((directory(finding), finding.evidence()?.label.as_deref().filter(|label| label.len() > 2)?.to_owned()))
+        Some((
+            finding.directory().to_vec(),
+            finding.evidence()?.label.as_deref().filter(|label| label.len() > 2)?.to_owned(),
+        ))
     });
     link_by(findings, "introduced in the same commit", |finding| {
         let commit = finding.history.as_ref()?.introduced.listed.first()?;
@@ -92,11 +95,6 @@ pub fn adopt(finding: &mut Finding, rules: &RuleSet) -> bool {
     finding.rule = rule.clone();
     finding.severity = rule.severity;
     true
-}
-
-fn directory(finding: &Finding) -> Vec<u8> {
-    let path = finding.path.file();
-    path.rsplitn(2, |&b| b == b'/').nth(1).unwrap_or_default().to_vec()
 }
 
 fn place_text((path, location): &Place) -> String {

@@ -6,8 +6,8 @@
 use super::Assessment;
 use super::inventory::Credential;
 use crate::credential::AccountId;
-use crate::finding::Finding;
 use crate::finding::evidence::Strength;
+use crate::finding::{Finding, Kind};
 use crate::rule::{Finder, Grade, Matcher};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,9 @@ pub(super) struct RootFacts {
     with_key: BTreeMap<AccountId, String>,
     /// Accounts whose root user was seen in use, and where.
     used: BTreeMap<AccountId, String>,
+    /// Profiles, by directory and name, that use the root user's MFA device: of which account, and where it says so. The
+    /// CLI keeps the settings of a profile in one file (`config`) and its key in another beside it (`credentials`).
+    devices: BTreeMap<(Vec<u8>, String), (AccountId, String)>,
 }
 
 impl RootFacts {
@@ -32,6 +35,10 @@ impl RootFacts {
                 _ => continue,
             };
             let place = || format!("{}:{}", finding.path.to_text(), finding.location.start_line);
+            if let Kind::Observation { profile: Some(profile), .. } = &finding.kind {
+                let key = (finding.directory().to_vec(), profile.to_string());
+                known.devices.entry(key).or_insert_with(|| (account, place()));
+            }
             list.entry(account).or_insert_with(place);
         }
         known
@@ -42,11 +49,19 @@ impl RootFacts {
 pub(super) fn judge<'a>(key: &Credential<'a>, known: &RootFacts) -> Option<Assessment<'a>> {
     let signs = |finding: &'a Finding| finding.evidence().map_or(&[][..], |found| &found.root_signs);
     let strength = |finding: &&'a Finding| signs(finding).first().map(|sign| sign.strength);
-    let mut telling: Vec<&Finding> = key.occurrences.iter().copied().filter(|one| !signs(one).is_empty()).collect();
+    let device = |finding: &Finding| {
+        let owner = finding.owner().filter(|owner| owner.is_profile)?;
+        let (account, place) = known.devices.get(&(finding.directory().to_vec(), owner.name.clone()))?;
+        finding.account.is_none_or(|own| own == *account).then_some(place)
+    };
+    let is_telling = |finding: &&'a Finding| !signs(finding).is_empty() || device(finding).is_some();
+    let mut telling: Vec<&Finding> = key.occurrences.iter().copied().filter(is_telling).collect();
     telling.sort_by_key(|finding| std::cmp::Reverse(strength(finding)));
-    let strongest = telling.first().and_then(strength)?;
+    let place = telling.iter().find_map(|finding| device(finding));
+    let strongest = telling.first().and_then(strength).max(place.map(|_| Strength::Strong))?;
     let signs: BTreeSet<_> = telling.iter().flat_map(|finding| signs(finding)).collect();
     let mut reasons: Vec<String> = signs.into_iter().rev().map(|sign| sign.reason.clone().into_owned()).collect();
+    reasons.extend(place.map(|place| format!("Its profile uses the root user's MFA device, by {place}.")));
     let account = key.occurrences.iter().find_map(|finding| finding.account);
     // A name counts for more if the root user of the account is known to have a key.
     let with_key = account.and_then(|account| known.with_key.get(&account));

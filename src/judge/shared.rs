@@ -4,31 +4,20 @@ use super::inventory::Credential;
 use super::{Assessment, list};
 use crate::config::Config;
 use crate::finding::Finding;
-use crate::finding::history::Person;
+use crate::finding::history::{Commit, Person};
 use crate::finding::message::Medium;
+use crate::finding::object::Oid;
 use crate::rule::{Finder, Grade};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 pub(super) fn judge<'a>(key: &Credential<'a>, config: &Config) -> Vec<Assessment<'a>> {
-    let mut repositories: BTreeMap<Arc<str>, BTreeSet<&[u8]>> = BTreeMap::new();
-    for finding in key.occurrences.iter().filter(|finding| finding.secret().is_some()) {
-        let is_now = finding.history.as_ref().is_none_or(|history| !history.is_past());
-        if let Some(repository) = finding.evidence().and_then(|found| found.repository.clone()) {
-            let files = repositories.entry(repository).or_default();
-            if is_now {
-                files.insert(finding.path.file());
-            }
-        }
-    }
-    [outside(key, config), inside(key, config, &repositories), copied(key, &repositories)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [outside(key, config), inside(key, config), copied(key)].into_iter().flatten().collect()
 }
 
 /// In a conversation with outsiders, or committed by one.
 fn outside<'a>(key: &Credential<'a>, config: &Config) -> Option<Assessment<'a>> {
+    let removals = removals(key);
     let mut reasons = Vec::new();
     let mut findings: Vec<&Finding> = Vec::new();
     for finding in &key.occurrences {
@@ -39,7 +28,7 @@ fn outside<'a>(key: &Credential<'a>, config: &Config) -> Option<Assessment<'a>> 
             !config.org_domains.is_empty() && party.address.contains('@') && !config.is_inside(&party.address)
         };
         let stranger = chat.and_then(|message| message.from.iter().chain(&message.to).find(from_outside));
-        let committer = strangers(finding, config).into_iter().next();
+        let committer = strangers(finding, config, &removals).into_iter().next();
         let reason = if let Some(channel) = channel {
             format!("It is in {}, which is shared with other organisations.", channel.name)
         } else if let Some(guest) = guest.or(stranger) {
@@ -59,44 +48,85 @@ fn outside<'a>(key: &Credential<'a>, config: &Config) -> Option<Assessment<'a>> 
 }
 
 /// People outside the organisation who introduced a finding.
-fn strangers<'a>(finding: &'a Finding, config: &Config) -> Vec<&'a Person> {
+fn strangers<'a>(finding: &'a Finding, config: &Config, removals: &BTreeSet<Oid>) -> Vec<&'a Person> {
     if config.org_domains.is_empty() {
         return vec![];
     }
-    let people = authors(finding).filter(|person| person.email.contains('@'));
-    people.filter(|person| !config.is_inside(&person.email) && !is_a_machine(&person.email)).collect()
+    let commits = introductions(finding, removals);
+    let people = commits.flat_map(|commit| [&commit.author, &commit.committer].into_iter().chain(&commit.co_authors));
+    people.filter(|person| !config.is_inside(&person.email) && !is_nobody(person)).collect()
 }
 
-/// True for the private addresses that code hosts assign: they do not show where a person belongs.
-fn is_a_machine(address: &str) -> bool {
-    address.ends_with("noreply.github.com") || address.ends_with("noreply.gitlab.com")
+/// The commits that took the key from some place.
+fn removals(key: &Credential) -> BTreeSet<Oid> {
+    let histories = key.occurrences.iter().filter_map(|finding| finding.history.as_deref());
+    histories.flat_map(|history| &history.removed.listed).map(|commit| commit.oid).collect()
 }
 
-fn authors(finding: &Finding) -> impl Iterator<Item = &Person> {
-    let history = finding.history.as_deref();
-    let commits = history.into_iter().flat_map(|history| &history.introduced.listed);
-    commits.flat_map(|commit| [&commit.author, &commit.committer])
+/// The commits that brought a finding in: not those that move it, join branches, or undo a removal.
+fn introductions<'a>(finding: &'a Finding, removals: &BTreeSet<Oid>) -> impl Iterator<Item = &'a Commit> {
+    let commits = finding.history.iter().flat_map(|history| &history.introduced.listed).map(|commit| &**commit);
+    commits.filter(|commit| {
+        !commit.is_merge && !commit.subject.starts_with("Revert \"") && !removals.contains(&commit.oid)
+    })
+}
+
+/// True for programs and for addresses that do not show where a person belongs: those that code hosts assign, and names
+/// of machines.
+fn is_nobody(person: &Person) -> bool {
+    let address = person.email.to_ascii_lowercase();
+    let name = person.name.to_ascii_lowercase();
+    let Some((local, domain)) = address.rsplit_once('@') else { return true };
+    let is_machine = !domain.contains('.')
+        || [".local", ".localdomain", ".internal", ".lan", ".home", ".test", ".invalid"]
+            .iter()
+            .any(|end| domain.ends_with(end));
+    is_machine || is_assigned(local, domain) || is_bot(&name, local)
+}
+
+fn is_bot(name: &str, address: &str) -> bool {
+    const BOTS: [&str; 6] = ["[bot]", "dependabot", "renovate", "greenkeeper", "github-actions", "web-flow"];
+    BOTS.iter().any(|bot| name.contains(bot) || address.contains(bot))
+}
+
+/// True for an address that a code host assigns: `12345+ann@users.noreply.github.com`.
+fn is_assigned(local: &str, domain: &str) -> bool {
+    domain.contains("noreply") || ["noreply", "no-reply", "donotreply"].contains(&local)
+}
+
+/// Mail addresses of those who brought the key in, each person once: an address that a code host assigned is of the person
+/// of the same name.
+fn people(key: &Credential) -> Vec<String> {
+    let removals = removals(key);
+    let findings = key.occurrences.iter().filter(|finding| finding.secret().is_some());
+    let commits = findings.flat_map(|finding| introductions(finding, &removals));
+    let all: Vec<(String, String)> = commits
+        .flat_map(|commit| std::iter::once(&commit.author).chain(&commit.co_authors))
+        .map(|person| (person.name.to_lowercase(), person.email.to_lowercase()))
+        .filter(|(name, email)| !email.is_empty() && !is_bot(name, email))
+        .collect();
+    let is_assigned = |email: &str| email.rsplit_once('@').is_some_and(|(local, domain)| is_assigned(local, domain));
+    let known: HashSet<&str> = all.iter().filter(|(_, email)| !is_assigned(email)).map(|(name, _)| &**name).collect();
+    let own = all.iter().filter(|(name, email)| !is_assigned(email) || !known.contains(&**name));
+    own.map(|(_, email)| email.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// In several repositories, introduced by several authors, or used by several profiles or users.
-fn inside<'a>(
-    key: &Credential<'a>,
-    config: &Config,
-    repositories: &BTreeMap<Arc<str>, BTreeSet<&[u8]>>,
-) -> Option<Assessment<'a>> {
+fn inside<'a>(key: &Credential<'a>, config: &Config) -> Option<Assessment<'a>> {
     if !key.has_secret() {
         return None;
     }
     let is_trusted = |name: &str| config.trusted_repos.iter().any(|part| name.contains(part.as_str()));
-    let names: Vec<String> = repositories.keys().filter(|name| !is_trusted(name)).map(ToString::to_string).collect();
     let of_secret = || key.occurrences.iter().filter(|finding| finding.secret().is_some());
-    let people: BTreeSet<String> = of_secret()
-        .filter_map(|finding| finding.history.as_deref())
-        .flat_map(|history| &history.introduced.listed)
-        .map(|commit| commit.author.email.to_ascii_lowercase())
-        .filter(|email| !email.is_empty())
-        .collect();
-    let people: Vec<String> = people.into_iter().collect();
+    // Clones and worktrees of one repository are one.
+    let mut repositories: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
+    for evidence in of_secret().filter_map(|finding| finding.evidence()) {
+        let Some(name) = evidence.repository.clone().filter(|name| !is_trusted(name)) else { continue };
+        repositories.entry(evidence.origin.clone().unwrap_or_else(|| name.clone())).or_insert(name);
+    }
+    let mut names: Vec<String> = repositories.values().map(ToString::to_string).collect();
+    names.sort();
+    let people = people(key);
     let mut reasons = Vec::new();
     if names.len() > 1 {
         reasons.push(format!("It is in {} repositories: {}.", names.len(), list(&names, 3)));
@@ -118,12 +148,19 @@ fn inside<'a>(
     (!reasons.is_empty()).then_some(Assessment { finder: Finder::SharedKey, grade, reasons, findings })
 }
 
-/// In several files of one repository.
-fn copied<'a>(key: &Credential<'a>, repositories: &BTreeMap<Arc<str>, BTreeSet<&[u8]>>) -> Option<Assessment<'a>> {
-    let (name, files) =
-        repositories.iter().max_by_key(|(_, files)| files.len()).filter(|(_, files)| files.len() > 1)?;
+/// In several files of one repository, or of what was scanned outside of one.
+fn copied<'a>(key: &Credential<'a>) -> Option<Assessment<'a>> {
+    let mut places: BTreeMap<Option<&str>, BTreeSet<&[u8]>> = BTreeMap::new();
+    for finding in key.occurrences.iter().filter(|finding| finding.secret().is_some()) {
+        if finding.history.as_ref().is_none_or(|history| !history.is_past()) {
+            let repository = finding.evidence().and_then(|found| found.repository.as_deref());
+            places.entry(repository).or_default().insert(finding.path.file());
+        }
+    }
+    let (name, files) = places.iter().max_by_key(|(_, files)| files.len()).filter(|(_, files)| files.len() > 1)?;
     let shown: Vec<String> = files.iter().map(|file| String::from_utf8_lossy(file).into_owned()).collect();
-    let reasons = vec![format!("It is in {} files of {name}: {}.", files.len(), list(&shown, 3))];
+    let of_name = name.map_or_else(String::new, |name| format!(" of {name}"));
+    let reasons = vec![format!("It is in {} files{of_name}: {}.", files.len(), list(&shown, 3))];
     let findings =
         key.occurrences.iter().filter(|finding| finding.secret().is_some() && files.contains(finding.path.file()));
     Some(Assessment { finder: Finder::CopiedKey, grade: Grade::Low, reasons, findings: findings.copied().collect() })

@@ -14,6 +14,7 @@ use crate::finding::object::Oid;
 use crate::git::changes::{Change, Changes, TreeReader};
 use crate::git::error::GitError;
 use crate::git::index::Index;
+use crate::git::mailmap::Mailmap;
 use crate::git::object::{MAX_COMMIT, Mode};
 use crate::git::odb::Odb;
 use crate::git::range::{Selected, Selection};
@@ -91,7 +92,8 @@ impl ChangeScan<'_> {
         self.collected.commits.fetch_add(selected.commits.len() as u64, Ordering::Relaxed);
         let trees = TreeReader::new(&odb);
         let shallow = repository.shallow_commits();
-        let ledger = Ledger { scan: self, odb: &odb, trees: &trees, known: Mutex::default() };
+        let people = repository.mailmap();
+        let ledger = Ledger { scan: self, odb: &odb, trees: &trees, people, known: Mutex::default() };
         let news = ledger.all_news(&selected.commits, &shallow)?;
         let tips = selected.tips.iter().map(|tip| odb.tree_of(*tip)).collect::<Result<Vec<_>, _>>()?;
         let head = repository.head()?;
@@ -259,6 +261,7 @@ struct Ledger<'a> {
     scan: &'a ChangeScan<'a>,
     odb: &'a Odb,
     trees: &'a TreeReader<'a>,
+    people: Mailmap,
     /// The items of the blobs examined so far.
     known: Mutex<HashMap<Oid, Lookup>>,
 }
@@ -423,6 +426,7 @@ impl Ledger<'_> {
             Arc::new(commit::read(
                 commit.oid,
                 &hidden(self.scan.examiner.detector(), text, self.scan.scan.show_secrets),
+                &self.people,
                 self.scan.scan.show_secrets,
             ))
         };

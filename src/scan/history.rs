@@ -24,6 +24,7 @@ use crate::git::attribute::trees::Trees;
 use crate::git::attribute::{self, ItemId, MAX_REFS, Presence, RefTip, Wanted};
 use crate::git::history::{History as Objects, Inspector, Object, Outline};
 use crate::git::index::Index;
+use crate::git::mailmap::Mailmap;
 use crate::git::odb::{Node, Odb};
 use crate::git::pack::delta::Copied;
 use crate::git::repository::{Ref, Repository};
@@ -102,6 +103,7 @@ impl HistoryScan<'_> {
             tags: &outline.tags,
             scan: self.scan,
             detector: self.examiner.detector(),
+            people: repository.mailmap(),
             commits: Mutex::default(),
         };
         self.findings(builder.occurrences(&held, attribution.presences), &items, &odb)
@@ -364,6 +366,7 @@ struct HistoryBuilder<'a> {
     tags: &'a BTreeMap<Oid, Oid>,
     scan: &'a Scan,
     detector: &'a Detector,
+    people: Mailmap,
     commits: Mutex<HashMap<CommitId, Arc<Commit>>>,
 }
 
@@ -468,7 +471,7 @@ impl HistoryBuilder<'_> {
         // It was read before, so it can be read again.
         let text = self.odb.read(&oid, self.scan.limit.of_objects()).map(|(_, text)| text).unwrap_or_default();
         let text = hidden(self.detector, text, self.scan.show_secrets);
-        let commit = Arc::new(commit::read(oid, &text, self.scan.show_secrets));
+        let commit = Arc::new(commit::read(oid, &text, &self.people, self.scan.show_secrets));
         self.commits.lock().unwrap_or_else(PoisonError::into_inner).insert(id, commit.clone());
         commit
     }

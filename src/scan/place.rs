@@ -4,8 +4,8 @@ use crate::environment::Environment;
 use crate::file::repository_root;
 use crate::finding::path::to_path;
 use crate::finding::{BlobPath, Finding};
-use crate::git::repository::Facts;
-use std::collections::HashMap;
+use crate::git::repository::{Facts, Repository};
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +16,7 @@ const KEPT_IN: [&str; 7] =
 /// Notes at each key the repository that it is in and, of a file in which tools keep keys, who may read it.
 pub fn note_places(findings: &mut [Box<Finding>], scanned: &[(BlobPath, Facts)], environment: &Environment) {
     let lookup = RepositoryLookup { scanned, environment, known: Mutex::default() };
-    for finding in findings {
+    for finding in findings.iter_mut() {
         let path = finding.path.clone();
         let Some(key) = finding.key_mut() else { continue };
         key.evidence.repository = lookup.repository(&path);
@@ -24,6 +24,34 @@ pub fn note_places(findings: &mut [Box<Finding>], scanned: &[(BlobPath, Facts)],
         let is_kept = path.inside().is_empty() && KEPT_IN.iter().any(|name| file.ends_with(name));
         key.evidence.file_mode = is_kept.then(|| mode(&path)).flatten();
     }
+    note_origins(findings, environment);
+}
+
+/// Notes where repositories that hold the same key come from.
+fn note_origins(findings: &mut [Box<Finding>], environment: &Environment) {
+    let mut repositories: HashMap<String, BTreeSet<Arc<str>>> = HashMap::new();
+    let of_secret = |finding: &Finding| {
+        let repository = finding.evidence()?.repository.clone()?;
+        finding.secret().map(|_| (finding.credential().into_owned(), repository))
+    };
+    for (key, repository) in findings.iter().filter_map(|finding| of_secret(finding)) {
+        repositories.entry(key).or_default().insert(repository);
+    }
+    repositories.retain(|_, names| names.len() > 1);
+    let mut origins: HashMap<Arc<str>, Option<Arc<str>>> = HashMap::new();
+    for finding in findings.iter_mut().filter(|_| !repositories.is_empty()) {
+        let Some((_, name)) = of_secret(finding).filter(|(key, _)| repositories.contains_key(key)) else { continue };
+        let origin = origins.entry(name.clone()).or_insert_with(|| origin(&name, environment));
+        if let Some(key) = finding.key_mut() {
+            key.evidence.origin.clone_from(origin);
+        }
+    }
+}
+
+/// The first commit of the repository in a directory.
+fn origin(directory: &str, environment: &Environment) -> Option<Arc<str>> {
+    let repository = Repository::open(Path::new(directory), environment).ok()?;
+    Some(repository.first_commit()?.to_string().into())
 }
 
 /// Finds the repository of a file.

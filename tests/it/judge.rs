@@ -143,7 +143,7 @@ fn the_worst_of_several_mails_counts() {
     assert_eq!(found.len(), 1, "one for each key: {found:?}");
     assert!(found[0].0 == "critical" && found[0].2.contains("It is in 3 mail messages."), "{found:?}");
     let finding =
-        report["findings"].as_array().expect("findings").iter().find(|finding| !finding["judgement"].is_null());
+        report["findings"].as_array().expect("findings").iter().find(|finding| finding["rule"] == "aws-emailed-key");
     assert_eq!(finding.expect("it")["path"], "1.eml", "the path is that of the worst mail");
 }
 
@@ -227,6 +227,118 @@ fn a_key_in_several_files_of_a_repository_is_copied() {
     let found = judgements(&sandbox.json(&["."]), "aws-copied-key");
     assert_eq!((found[0].0.as_str(), found[0].1.as_str()), ("low", "note"));
     assert!(found[0].2.contains("2 files of .: a.env, b.env"), "{found:?}");
+}
+
+#[test]
+fn a_key_in_several_files_outside_a_repository_is_copied_too() {
+    let sandbox = Sandbox::new();
+    sandbox.write_bytes("a.env", key().as_bytes());
+    sandbox.write_bytes("sub/b.env", key().as_bytes());
+    let found = judgements(&sandbox.json(&["."]), "aws-copied-key");
+    assert_eq!(found[0].2, "It is in 2 files: a.env, sub/b.env.");
+}
+
+/// Commits what is there as some person, with a committer.
+fn commit_as(sandbox: &Sandbox, author: &str, committer: &str, message: &str) {
+    sandbox.git(&["add", "--all", "."]);
+    let (name, email) = committer.split_once(" <").expect("NAME <EMAIL>");
+    let [name, email] =
+        [format!("GIT_COMMITTER_NAME={name}"), format!("GIT_COMMITTER_EMAIL={}", email.trim_end_matches('>'))];
+    let (author_name, author_email) = author.split_once(" <").expect("NAME <EMAIL>");
+    let author_email = author_email.trim_end_matches('>');
+    let status = std::process::Command::new("env")
+        .args([&name, &email, &format!("GIT_AUTHOR_NAME={author_name}"), &format!("GIT_AUTHOR_EMAIL={author_email}")])
+        .args(["git", "commit", "-q", "-m", message])
+        .current_dir(sandbox.path())
+        .status();
+    assert!(status.expect("git is installed").success());
+}
+
+#[test]
+fn only_who_brings_a_key_in_shares_it() {
+    const ANN: &str = "Ann <ann@corp.example>";
+    let of = |steps: &dyn Fn(&Sandbox)| {
+        let sandbox = Sandbox::new();
+        sandbox.init();
+        sandbox.write_bytes("keyspill.toml", ORG.as_bytes());
+        sandbox.write_bytes("a.env", key().as_bytes());
+        commit_as(&sandbox, ANN, "GitHub <noreply@github.com>", "Add");
+        steps(&sandbox);
+        judgements(&sandbox.json(&["--history", "."]), "aws-shared-key")
+    };
+    let silent: [(&str, &dyn Fn(&Sandbox)); 6] = [
+        ("a squash merge on a code host", &|_| {}),
+        ("a move", &|sandbox| {
+            sandbox.git(&["mv", "a.env", "b.env"]);
+            commit_as(sandbox, "Eve <eve@other.example>", "Eve <eve@other.example>", "Move");
+        }),
+        ("a revert of the removal", &|sandbox| {
+            sandbox.git(&["rm", "-q", "a.env"]);
+            commit_as(sandbox, ANN, ANN, "Remove");
+            sandbox.write_bytes("a.env", key().as_bytes());
+            commit_as(sandbox, "Eve <eve@other.example>", ANN, "Revert \"Remove\"");
+        }),
+        ("one person by .mailmap", &|sandbox| {
+            sandbox.write_bytes(".mailmap", b"Ann <ann@corp.example> <ann@old.example>\n");
+            sandbox.write_bytes("b.env", key().as_bytes());
+            commit_as(sandbox, "Ann <ann@old.example>", ANN, "Again");
+        }),
+        ("one person in capitals, and behind an assigned address", &|sandbox| {
+            sandbox.write_bytes("b.env", key().as_bytes());
+            commit_as(sandbox, "Ann <ANN@Corp.Example>", ANN, "Again");
+            sandbox.write_bytes("c.env", key().as_bytes());
+            commit_as(sandbox, "Ann <1+ann@users.noreply.github.com>", ANN, "And again");
+        }),
+        ("bots and machines", &|sandbox| {
+            sandbox.write_bytes("b.env", key().as_bytes());
+            commit_as(sandbox, "dependabot[bot] <support@github.com>", "root <root@build.internal>", "Again");
+        }),
+    ];
+    for (what, steps) in silent {
+        assert_eq!(of(steps), [], "{what}");
+    }
+    let found = of(&|sandbox| {
+        sandbox.write_bytes("b.env", key().as_bytes());
+        commit_as(sandbox, ANN, ANN, "Again\n\nCo-authored-by: Eve <eve@other.example>");
+    });
+    assert!(found.iter().any(|one| one.2.contains("by 2 authors: ann@corp.example, eve@other.example")), "{found:?}");
+    assert!(found.iter().any(|one| one.2.contains("Eve <eve@other.example>, who is outside")), "{found:?}");
+}
+
+#[test]
+fn clones_of_a_repository_are_one() {
+    let sandbox = Sandbox::new();
+    sandbox.git(&["init", "-q", "one"]);
+    sandbox.write_bytes("one/a.env", key().as_bytes());
+    sandbox.git(&["-C", "one", "add", "."]);
+    sandbox.git(&["-C", "one", "commit", "-q", "-m", "Add"]);
+    sandbox.git(&["clone", "-q", "one", "two"]);
+    sandbox.git(&["-C", "one", "worktree", "add", "-q", "../three"]);
+    assert_eq!(judgements(&sandbox.json(&["."]), "aws-shared-key"), []);
+    sandbox.git(&["init", "-q", "other"]);
+    sandbox.write_bytes("other/a.env", key().as_bytes());
+    sandbox.git(&["-C", "other", "add", "."]);
+    sandbox.git(&["-C", "other", "commit", "-q", "-m", "Another"]);
+    let found = judgements(&sandbox.json(&["."]), "aws-shared-key");
+    assert_eq!(found[0].2, "It is in 2 repositories: one, other.");
+}
+
+#[test]
+fn a_profile_with_the_root_users_device_in_the_file_beside_it() {
+    let sandbox = Sandbox::new();
+    let device =
+        |account: &str| format!("[profile boss]\nmfa_serial = arn:aws:iam::{account}:mfa/root-account-mfa-device\n");
+    sandbox.write(".aws/credentials", "[boss]\naws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\n");
+    sandbox.write(".aws/config", &device("111122223333"));
+    let own = sandbox.json(&["."])["findings"][0]["account"].as_str().map(str::to_owned);
+    let found = |account: &str| {
+        sandbox.write(".aws/config", &device(account));
+        judgements(&sandbox.json(&["."]), "aws-root-key")
+    };
+    let account = own.unwrap_or_else(|| "111122223333".into());
+    assert_eq!(found(&account)[0].0, "critical");
+    assert!(found(&account)[0].2.contains("by .aws/config:2"), "{:?}", found(&account));
+    assert_eq!(found("444455556666"), [], "it is of another account");
 }
 
 #[test]

@@ -108,7 +108,15 @@ impl User<'_> {
         let account = arn.split(':').nth(4).and_then(|digits| AccountId::new(digits.parse().ok()?));
         let mut note = |finder, note: String| {
             let subject = arn.to_owned();
-            seen.push(Observation { finder, subject, span: span.clone(), severity: None, account, note });
+            seen.push(Observation {
+                finder,
+                subject,
+                span: span.clone(),
+                severity: None,
+                account,
+                profile: None,
+                note,
+            });
         };
         let keys = self.active_keys();
         if self.is_root() {

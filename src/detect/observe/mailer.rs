@@ -620,5 +620,13 @@ fn observation(sender: &str, span: Range<usize>, sent: &Sent) -> Observation {
         Sent::Named(name) => (name.as_str(), Severity::Warning, format!("It sends {name}.")),
     };
     let subject = format!("{sender}: {what}");
-    Observation { finder: Finder::MailsKey, subject, span, severity: Some(severity), account: None, note }
+    Observation {
+        finder: Finder::MailsKey,
+        subject,
+        span,
+        severity: Some(severity),
+        account: None,
+        profile: None,
+        note,
+    }
 }

@@ -24,6 +24,8 @@ pub struct Observation {
     pub severity: Option<Severity>,
     /// The account it is about.
     pub account: Option<AccountId>,
+    /// The profile it is about.
+    pub profile: Option<String>,
     /// What was observed, as a sentence.
     pub note: String,
 }

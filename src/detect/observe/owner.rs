@@ -23,7 +23,7 @@ pub fn owners(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<Owner>> {
 }
 
 /// A name with anything that may be a secret hidden.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     hide_long_words(name.trim()).chars().take(MAX_LENGTH).collect()
 }
 

@@ -31,7 +31,7 @@ pub(super) fn observe(text: &[u8]) -> Vec<Observation> {
 }
 
 fn usage(subject: String, span: Range<usize>, account: Option<AccountId>, note: String) -> Observation {
-    Observation { finder: Finder::RootUsage, subject, span, severity: None, account, note }
+    Observation { finder: Finder::RootUsage, subject, span, severity: None, account, profile: None, note }
 }
 
 fn account_of(digits: &str) -> Option<AccountId> {
@@ -170,9 +170,10 @@ fn profiles(text: &[u8]) -> Vec<Observation> {
         if account.is_none() {
             continue;
         }
-        let name = section.map_or_else(String::new, |section| format!(" {}", section.name()));
+        let profile = section.map(|section| super::owner::shown(&section.name()));
+        let name = profile.as_ref().map_or_else(String::new, |name| format!(" {name}"));
         let note = format!("The profile{name} uses the root user's MFA device, so its calls are the root user's.");
-        seen.push(usage(subject(account), serial.range(), account, note));
+        seen.push(Observation { profile, ..usage(subject(account), serial.range(), account, note) });
     }
     seen
 }

@@ -48,7 +48,8 @@ fn kind(candidate: &Candidate, locations: &Locations, shows_secrets: bool) -> Ki
         let subject = candidate.id.as_ref().map(|part| mask::hide_long_words(&part.value)).unwrap_or_default();
         let nobody = || Value { text: "".into(), location: locations.of(&candidate.primary()), encodings: [].into() };
         let subject = id(subject).unwrap_or_else(nobody);
-        return Kind::Observation { subject, sentence: mask::hide_long_words(note).into() };
+        let profile = candidate.profile.as_deref().map(Into::into);
+        return Kind::Observation { subject, profile, sentence: mask::hide_long_words(note).into() };
     }
     let secret = candidate.secret.as_ref().map(|part| {
         let clear = part.value.expose_secret();
