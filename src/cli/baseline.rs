@@ -89,7 +89,12 @@ pub struct EntryArgs {
 }
 
 fn parse_day(text: &str) -> Result<jiff::civil::Date, String> {
-    text.parse().map_err(|_| "expected a date such as 2026-12-31".into())
+    let day: jiff::civil::Date = text.parse().map_err(|_| "expected a date such as 2026-12-31")?;
+    let today = jiff::Timestamp::from_second(super::now()).unwrap_or_default().to_string();
+    if day.to_string().as_str() < today.split('T').next().unwrap_or_default() {
+        return Err("the day is over: the entry would accept nothing".into());
+    }
+    Ok(day)
 }
 
 impl Command {
@@ -162,10 +167,20 @@ impl EntryArgs {
     }
 }
 
-/// A place as typed: a path, and a line if it ends with one.
+/// A place as typed: a path, and a line if it ends with one, and maybe a column.
 fn place_of(typed: &str) -> (&str, Option<u32>) {
-    let split = typed.rsplit_once(':').and_then(|(path, line)| Some((path, line.parse().ok()?)));
-    split.map_or((typed, None), |(path, line)| (path, Some(line)))
+    let split = |typed: &'_ str| {
+        let (path, number) = typed.rsplit_once(':')?;
+        Some((path.len(), number.parse().ok()?))
+    };
+    match split(typed) {
+        // Brief reports have a column, too.
+        Some((end, number)) => match split(&typed[..end]) {
+            Some((start, line)) => (&typed[..start], Some(line)),
+            None => (&typed[..end], Some(number)),
+        },
+        None => (typed, None),
+    }
 }
 
 fn add(typed: &[String], entry: &EntryArgs) -> anyhow::Result<Verdict> {
@@ -200,8 +215,10 @@ fn is_at(finding: &Finding, path: &BlobPath, line: Option<u32>) -> bool {
     let lines = |location: &Location| location.start_line..=location.end_line;
     let places =
         finding.values().map(|value| &value.location).chain([&finding.location]).chain(finding.outer.as_deref());
-    finding.path.to_text() == path.to_text()
-        && line.is_none_or(|line| places.into_iter().any(|place| lines(place).contains(&line)))
+    let is_there = finding.path.to_text() == path.to_text();
+    // A whole container, with all that is in it.
+    let is_inside = line.is_none() && path.inside().is_empty() && finding.path.file() == path.file();
+    (is_there || is_inside) && line.is_none_or(|line| places.into_iter().any(|place| lines(place).contains(&line)))
 }
 
 /// Adds entries and writes the file. Entries of the same findings are replaced, so that one that has expired is renewed.
@@ -212,8 +229,13 @@ fn accept(baseline: &mut Baseline, new: Vec<Entry>) -> anyhow::Result<()> {
     for Entry { path, rule, .. } in &new {
         output::stdout(&format!("accepted {}\n", one_line(&hide_long_words(&format!("{path}  {rule}")))))?;
     }
+    let has_reasons = new.iter().all(|entry| !entry.reason.is_empty());
     baseline.entries.extend(new);
     write(baseline)?;
+    if !has_reasons {
+        output::warning("an entry without a reason says little to whoever reads it later: repeat this with --reason");
+    }
+    output::stdout(&format!("`git add {}`, so that hooks and CI use it\n", baseline.file.display()))?;
     Ok(())
 }
 

@@ -14,7 +14,7 @@ pub enum Command {
         /// The file [default: keyspill.toml here or in a parent directory, up to the repository root].
         file: Option<PathBuf>,
     },
-    /// Print the effective configuration: keyspill.toml merged with the files it includes.
+    /// Print the effective configuration: keyspill.toml merged with the files it includes and the user's own.
     Show {
         /// The file [default: keyspill.toml here or in a parent directory, up to the repository root].
         file: Option<PathBuf>,
@@ -28,16 +28,30 @@ impl Command {
             Self::Check { file } => (file, false),
             Self::Show { file } => (file, true),
         };
-        let Some(file) = file.or_else(|| Config::find(Path::new("."), super::environment::environment())) else {
-            output::stdout("no keyspill.toml here or in a parent directory, up to the repository root\n")?;
-            return Ok(Verdict::Clean);
+        let rules = RuleSet::built_in();
+        let environment = super::environment::environment();
+        // A file that is named is looked at alone.
+        let config = match &file {
+            Some(file) => Config::read(file, &rules)?,
+            None => {
+                let user = Config::read_user(&rules, environment)?;
+                match Config::find(Path::new("."), environment) {
+                    Some(found) => user.with_found(&found, &rules)?,
+                    None => user,
+                }
+            }
         };
-        let config = Config::read(&file, &RuleSet::built_in())?;
+        if config.files.is_empty() {
+            output::stdout("no keyspill.toml here, in a parent directory up to the repository root, or of the user\n")?;
+            return Ok(Verdict::Clean);
+        }
         if show {
             output::stdout(&crate::text::mask::hide_long_words(&config.to_toml()))?;
             return Ok(Verdict::Clean);
         }
-        output::stdout(&format!("{}: valid\n", file.display()))?;
+        for file in &config.files {
+            output::stdout(&format!("{}: valid\n", file.display()))?;
+        }
         Ok(Verdict::Clean)
     }
 }

@@ -3,7 +3,7 @@
 use super::environment::environment;
 use super::output::{self, ColourChoice};
 use super::progress;
-use super::session::Obeyed;
+use super::session::{Obeyed, Refused, recorded};
 use crate::config::Config;
 use crate::detect::Detector;
 use crate::policy::baseline::Baseline;
@@ -70,7 +70,7 @@ pub struct Args {
 
     /// Skip files larger than this, such as 10MB or 512KiB [default: 1GiB].
     ///
-    /// A file over the default limit makes the scan incomplete (exit code 2); a file over a limit you set does not.
+    /// Without this, larger files are read in pieces, and only what cannot be (some archives) makes the scan incomplete.
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Input")]
     max_file_size: Option<u64>,
 
@@ -252,32 +252,40 @@ impl Args {
                 .build_global()
                 .context("cannot start threads")?;
         }
-        let (rules, rules_complete) = self.load_rules();
-        let (config, config_complete) = self.load_config(&rules);
-        let (baseline, baseline_complete) = self.load_baseline(&config);
-        let complete = rules_complete && config_complete && baseline_complete;
+        let mut refused = Vec::new();
+        let rules = self.load_rules(&mut refused);
+        let config = self.load_config(&rules, &mut refused);
+        let baseline = self.load_baseline(&config, &mut refused);
         let usual = Some(config.fail_on.unwrap_or(Severity::Warning));
         let fail_on = self.fail_on.map_or(usual, FailOn::threshold);
         let detector = Detector::new(Arc::new(rules)).at(self.moment());
         let progress = Progress::default();
         log_settings(&config, baseline.as_ref(), detector.rules(), fail_on);
-        let scan = self.scan(config, baseline);
+        let scan = Scan { refused: recorded(refused), ..self.scan(config, baseline) };
         output::info(&format!("scanning {} ({:?})", list(&scan.roots), scan.scope));
         let report = progress::shown(&progress, !self.quiet, || scan.run(&detector, &progress));
         print_failures(&report, &targets);
+        if scan.scope == Scope::Tree && !self.quiet {
+            for root in scan.roots.iter().filter(|root| is_bare_repository(root)) {
+                output::warning(&format!(
+                    "{}: a repository without a working tree: its compressed objects say nothing; use --history",
+                    root.display()
+                ));
+            }
+        }
         if scan.scope == Scope::Tree
             && report.coverage.files == 0
             && !self.quiet
             && report.coverage.failures().next().is_none()
         {
-            output::warning("nothing was scanned: the given paths contain no files, or only files that git ignores");
+            output::warning("nothing was scanned: the given paths contain no files, or only ones that are left out");
         }
         let elapsed = started.elapsed();
         let coverage = &report.coverage;
         let (files, objects) = (coverage.files, coverage.objects);
         output::info(&format!("{files} files and {objects} objects in {:.3} s", elapsed.as_secs_f64()));
         let options = self.options(fail_on, self.stats.then_some(elapsed))?;
-        let complete = self.write_all(&report, &options, &targets) && complete;
+        let complete = self.write_all(&report, &options, &targets);
         let verdict = report.verdict(fail_on);
         // The process is about to end; freeing a million findings one by one takes as long as writing them.
         std::mem::forget(report);
@@ -301,8 +309,8 @@ impl Args {
             limits: self.limits(),
             threads: self.threads(),
             show_secrets: self.show_secrets,
-            outputs: self.output.clone(),
             environment: Arc::new(environment().clone()),
+            refused: vec![],
             now: self.moment(),
         }
     }
@@ -362,55 +370,44 @@ impl Args {
         }
     }
 
-    /// The configuration that was given or found; false if it could not be read.
-    fn load_config(&self, rules: &RuleSet) -> (Config, bool) {
+    /// The configuration that was given or found.
+    fn load_config(&self, rules: &RuleSet, refused: &mut Vec<Refused>) -> Config {
         let first = self.roots().into_iter().next().unwrap_or_else(|| PathBuf::from("."));
         let config = match &self.config {
-            Some(file) => Config::read_user(rules, environment())
-                .and_then(|user| user.with(file, rules))
-                .map_err(|error| error.to_string()),
+            Some(file) => {
+                Config::read_user(rules, environment()).and_then(|user| user.with(file, rules)).map_err(Refused::from)
+            }
             None => self.obeyed().config(&first, rules),
         };
-        match config {
-            Ok(config) => (config, true),
-            Err(error) => {
-                output::error(&error);
-                (Config::default(), false)
-            }
-        }
+        config.unwrap_or_else(|error| {
+            refused.push(error);
+            Config::default()
+        })
     }
 
-    /// The baseline that was given or found; false if it could not be read.
-    fn load_baseline(&self, config: &Config) -> (Option<Baseline>, bool) {
+    /// The baseline that was given or found.
+    fn load_baseline(&self, config: &Config, refused: &mut Vec<Refused>) -> Option<Baseline> {
         if self.no_baseline {
-            return (None, true);
+            return None;
         }
         let first = self.roots().into_iter().next().unwrap_or_else(|| PathBuf::from("."));
-        let found = match self.obeyed() {
+        let found = || match self.obeyed() {
             Obeyed::Nothing => config.baseline.clone(),
             obeyed => config.find_baseline(&first, environment()).and_then(|file| obeyed.file(file)),
         };
-        let Some(file) = self.baseline.clone().or(found) else { return (None, true) };
-        match Baseline::read(&file) {
-            Ok(baseline) => (Some(baseline), true),
-            Err(error) => {
-                output::error(&error.to_string());
-                (None, false)
-            }
-        }
+        let file = self.baseline.clone().or_else(found)?;
+        Baseline::read(&file).map_err(|error| refused.push(error.into())).ok()
     }
 
-    /// The built-in rules and those of all files that could be loaded; false if one could not.
-    fn load_rules(&self) -> (RuleSet, bool) {
+    /// The built-in rules and those of all files that could be loaded.
+    fn load_rules(&self, refused: &mut Vec<Refused>) -> RuleSet {
         let mut rules = RuleSet::built_in();
-        let mut complete = true;
         for file in &self.rules {
             if let Err(error) = rules.add(file) {
-                output::error(&error.to_string());
-                complete = false;
+                refused.push(error.into());
             }
         }
-        (rules, complete)
+        rules
     }
 
     /// What reports show.
@@ -480,11 +477,24 @@ impl Args {
         if targets.is_empty() {
             targets.push(Target { format: Format::Text, output: None });
         }
+        for target in &mut targets {
+            target.output.take_if(|output| output == Path::new("-"));
+        }
+        let mut files: Vec<_> = targets.iter().filter_map(|target| target.output.as_ref()).collect();
+        files.sort();
+        if let Some(twice) = files.windows(2).find(|pair| pair[0] == pair[1]) {
+            bail!("--output {} is given twice: each report needs a file of its own", twice[0].display());
+        }
         if targets.iter().filter(|target| target.output.is_none()).count() > 1 {
             bail!("only one --format can go to standard output: give each of the others an --output");
         }
         Ok(targets)
     }
+}
+
+/// True for a directory that git would use as a bare repository, or for `.git` itself.
+fn is_bare_repository(dir: &Path) -> bool {
+    dir.join("HEAD").is_file() && dir.join("objects").is_dir() && dir.join("refs").is_dir()
 }
 
 /// Logs the settings that are in effect.

@@ -3,12 +3,12 @@
 use super::environment::environment;
 use super::output;
 use super::progress;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::detect::Detector;
 use crate::git::staged::is_staged;
-use crate::policy::baseline::Baseline;
+use crate::policy::baseline::{Baseline, BaselineError};
 use crate::report::{Report, Verdict};
-use crate::rule::{RuleSet, Severity};
+use crate::rule::{RuleFileError, RuleSet, Severity};
 use crate::scan::{Limits, Progress, Scan, Scope};
 use crate::source::SizeLimit;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,39 @@ pub struct Session {
     /// The minimum severity that blocks a commit or push.
     pub fail_on: Severity,
     now: i64,
-    is_complete: bool,
+    refused: Vec<Refused>,
+}
+
+/// A file of settings that cannot be used. The scan goes on without it, and is incomplete.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl From<ConfigError> for Refused {
+    fn from(error: ConfigError) -> Self {
+        Self { problem: error.problem(), file: error.file }
+    }
+}
+
+impl From<BaselineError> for Refused {
+    fn from(error: BaselineError) -> Self {
+        Self { problem: error.problem(), file: error.file }
+    }
+}
+
+impl From<RuleFileError> for Refused {
+    fn from(error: RuleFileError) -> Self {
+        Self { problem: error.problem(), file: error.file }
+    }
+}
+
+/// As a scan records them.
+pub fn recorded(refused: Vec<Refused>) -> Vec<(PathBuf, String)> {
+    refused.into_iter().map(|Refused { file, problem }| (file, problem)).collect()
 }
 
 /// Which policy files of a repository (configuration and baseline) are obeyed.
@@ -56,15 +88,18 @@ impl Obeyed {
     /// The configuration for a scan of `path`, if there is one and it is obeyed.
     ///
     /// # Errors
-    /// A message with the file name, if the file cannot be read or includes one that is not obeyed.
-    pub fn config(self, path: &Path, rules: &RuleSet) -> Result<Config, String> {
-        let user = Config::read_user(rules, environment()).map_err(|error| error.to_string())?;
+    /// If the file cannot be read or includes one that is not obeyed.
+    pub fn config(self, path: &Path, rules: &RuleSet) -> Result<Config, Refused> {
+        let user = Config::read_user(rules, environment())?;
         let Some(file) = Config::find(path, environment()).and_then(|file| self.file(file)) else { return Ok(user) };
-        let config = user.with_found(&file, rules).map_err(|error| error.to_string())?;
+        let config = user.with_found(&file, rules)?;
         let is_refused = |file: &&PathBuf| self == Self::Staged && !is_staged(file, environment());
-        let refused = config.included().find(is_refused).map(|file| file.display().to_string());
+        let refused = config.included().find(is_refused).cloned();
         match refused {
-            Some(file) => Err(format!("{file} is included, but its current content is not staged; `git add` it")),
+            Some(file) => {
+                let problem = "it is included, but its current content is not staged; `git add` it".to_owned();
+                Err(Refused { file, problem })
+            }
             None => Ok(config),
         }
     }
@@ -72,28 +107,23 @@ impl Obeyed {
 
 impl Session {
     /// Loads the configuration of the repository or directory at `root` and, if `reads_baseline`, its baseline, as far
-    /// as these files are obeyed. A file that cannot be read is reported and makes every verdict
-    /// [`Verdict::Incomplete`].
+    /// as these files are obeyed. A file that cannot be read makes every scan incomplete.
     pub fn load(root: &Path, obeyed: Obeyed, reads_baseline: bool) -> Self {
         let rules = RuleSet::built_in();
-        let mut is_complete = true;
-        let mut refused = |error: String| {
-            output::error(&error);
-            is_complete = false;
-        };
+        let mut refused = Vec::new();
         let config = obeyed.config(root, &rules).unwrap_or_else(|error| {
-            refused(error);
+            refused.push(error);
             Config::default()
         });
         let file =
             config.find_baseline(root, environment()).filter(|_| reads_baseline).and_then(|file| obeyed.file(file));
         let baseline = file.map(|file| Baseline::read(&file)).transpose().unwrap_or_else(|error| {
-            refused(error.to_string());
+            refused.push(error.into());
             None
         });
         let now = super::now();
         let fail_on = config.fail_on.unwrap_or(Severity::Warning);
-        Self { detector: Detector::new(Arc::new(rules)).at(now), config, baseline, fail_on, now, is_complete }
+        Self { detector: Detector::new(Arc::new(rules)).at(now), config, baseline, fail_on, now, refused }
     }
 
     /// Replaces the accepted findings.
@@ -116,8 +146,8 @@ impl Session {
             limits: Limits::default(),
             threads: 0,
             show_secrets: false,
-            outputs: vec![],
             environment: Arc::new(environment().clone()),
+            refused: recorded(self.refused.clone()),
             now: self.now,
         }
     }
@@ -135,6 +165,6 @@ impl Session {
 
     /// The verdict on a report.
     pub fn verdict(&self, report: &Report) -> Verdict {
-        if self.is_complete { report.verdict(Some(self.fail_on)) } else { Verdict::Incomplete }
+        report.verdict(Some(self.fail_on))
     }
 }

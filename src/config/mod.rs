@@ -38,6 +38,8 @@ pub struct Config {
     pending: Vec<PathBuf>,
     /// The user's own file among them.
     user_file: Option<PathBuf>,
+    /// True while the user's own file is read: its patterns are about all that is scanned.
+    patterns_apply_anywhere: bool,
     /// The directory that it is limited to, if it was found rather than given.
     pub home: Option<PathBuf>,
     /// Mail domains of the organisation, in lower case.
@@ -84,6 +86,13 @@ pub struct ConfigError {
     problem: ConfigProblem,
 }
 
+impl ConfigError {
+    /// What is wrong with the file.
+    pub fn problem(&self) -> String {
+        self.problem.to_string()
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 enum ConfigProblem {
     #[error("cannot be read: {}", describe(.0))]
@@ -120,8 +129,8 @@ impl Config {
     pub fn read_user(rules: &RuleSet, environment: &Environment) -> Result<Self, ConfigError> {
         let file = environment.config_home().map(|dir| dir.join("keyspill").join(FILE_NAME));
         let Some(file) = file.filter(|file| file.symlink_metadata().is_ok()) else { return Ok(Self::default()) };
-        let config = Self::read(&file, rules)?;
-        Ok(Self { user_file: Some(file), ..config })
+        let config = Self { patterns_apply_anywhere: true, ..Self::default() }.with(&file, rules)?;
+        Ok(Self { user_file: Some(file), patterns_apply_anywhere: false, ..config })
     }
 
     /// The same, with the settings of a file added.
@@ -185,6 +194,8 @@ impl Config {
         // Patterns are relative to the directory of the file as named, even if it is a link.
         let here = if dir.as_os_str().is_empty() { Path::new(".") } else { &dir };
         let absolute_dir = here.canonicalize().map_err(|error| refused(error.into()))?;
+        let top = absolute_dir.ancestors().last().filter(|_| self.patterns_apply_anywhere);
+        let absolute_dir = top.unwrap_or(&absolute_dir).to_owned();
         for include in &written.include {
             let path = dir.join(include);
             let failed = |error| {

@@ -72,7 +72,8 @@ impl Repository {
             return Err(GitError::MissingPath);
         }
         know_extensions();
-        let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+        let parent = || path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let dir = if path.is_dir() { path } else { parent() };
         guard::before_open(dir, environment)?;
         // The settings of a submodule that is no longer used name a working tree that no longer exists.
         let is_of_submodule = dir.components().any(|part| part.as_os_str() == "modules") && is_git_dir(dir);

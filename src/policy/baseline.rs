@@ -55,8 +55,16 @@ pub struct Entry {
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", hide_long_words(&file.display().to_string()))]
 pub struct BaselineError {
-    file: PathBuf,
+    /// The file.
+    pub file: PathBuf,
     problem: BaselineProblem,
+}
+
+impl BaselineError {
+    /// What is wrong with the file.
+    pub fn problem(&self) -> String {
+        self.problem.to_string()
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

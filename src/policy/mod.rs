@@ -79,15 +79,18 @@ impl Policy<'_> {
         for skip in skips.iter_mut().filter(|skip| skip.cause.is_failure()) {
             let file = self.places.of(&skip.path);
             let entries = self.config.unscanned.iter().enumerate();
-            let accepts = |(_, entry): &(usize, &Unscanned)| entry.paths.contain(&file, false);
+            let is_dir = file.is_dir();
+            let accepts = |(_, entry): &(usize, &Unscanned)| entry.paths.contain(&file, is_dir);
             let Some((number, entry)) = entries.clone().find(accepts) else { continue };
             used.unscanned.insert(number);
-            if !entry.is_expired(self.now) {
-                let reason = mask::hide_long_words(&entry.reason);
-                let by = format!("{}:{}: {reason}", entry.file.display(), entry.line);
-                let cause = std::mem::replace(&mut skip.cause, SkipCause::Internal);
-                skip.cause = SkipCause::Accepted(Box::new(cause), by);
-            }
+            let cause = Box::new(std::mem::replace(&mut skip.cause, SkipCause::Internal));
+            let place = format!("{}:{}", entry.file.display(), entry.line);
+            skip.cause = if entry.is_expired(self.now) {
+                let day = entry.expires.map(|day| day.to_string()).unwrap_or_default();
+                SkipCause::AcceptedOnce(cause, format!("{place} until {day}"))
+            } else {
+                SkipCause::Accepted(cause, format!("{place}: {}", mask::hide_long_words(&entry.reason)))
+            };
         }
     }
 

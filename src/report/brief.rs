@@ -28,6 +28,7 @@ fn line(finding: &Finding, remark: &str, out: &mut dyn Write) -> io::Result<()> 
     let place = finding.outer.as_deref().unwrap_or(location);
     let (path, line, column) = (one_line(&path.to_text()), place.start_line, place.start_column);
     let reasons = finding.judgement().into_iter().flat_map(|judgement| &judgement.reasons);
-    let message = std::iter::once(headline(finding)).chain(reasons.cloned()).collect::<Vec<_>>().join(": ");
+    let reasons = reasons.map(String::as_str).collect::<Vec<_>>().join(" ");
+    let message = if reasons.is_empty() { headline(finding) } else { format!("{}: {reasons}", headline(finding)) };
     writeln!(out, "{path}:{line}:{column}: {severity} {}: {}{remark}", rule.id, one_line(&message))
 }

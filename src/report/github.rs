@@ -4,6 +4,7 @@
 //! ten of each level for a step, so the worst come first.
 
 use super::uri::UriBase;
+use super::wording::plural;
 use super::wording::{first_sentence, headline, remarks, remedy};
 use super::{Report, worst_first};
 use crate::finding::Finding;
@@ -48,7 +49,14 @@ pub fn write(report: &Report, base: &UriBase, out: &mut dyn Write) -> io::Result
     let counts = [Severity::Error, Severity::Warning, Severity::Note].map(|severity| report.count(severity));
     let [errors, warnings, notes] = counts;
     let files = report.coverage.files;
-    writeln!(out, "keyspill: {errors} errors, {warnings} warnings, {notes} notes in {files} files")
+    writeln!(
+        out,
+        "keyspill: {}, {}, {} in {}",
+        plural(errors, "error"),
+        plural(warnings, "warning"),
+        plural(notes, "note"),
+        plural(usize::try_from(files).unwrap_or(usize::MAX), "file")
+    )
 }
 
 fn text(finding: &Finding, has_line: bool) -> String {

@@ -106,9 +106,11 @@ pub fn write(report: &Report, action: HookAction, fail_on: Severity, command: &s
         }
         let doubt = if is_key { "If it is not a key" } else { "If it is intentional" };
         _ = writeln!(out, "{doubt}: {}", way_to_allow(first, action));
-        if !action.way_round().is_empty() {
-            _ = writeln!(out, "To bypass the hook once: {}", action.way_round());
-        }
+    } else {
+        out.push_str("Mend or remove what cannot be scanned, or accept it with [[unscanned]] in keyspill.toml.\n");
+    }
+    if !action.way_round().is_empty() {
+        _ = writeln!(out, "To bypass the hook once: {}", action.way_round());
     }
     out
 }
@@ -129,7 +131,9 @@ fn way_to_allow(finding: &Finding, action: HookAction) -> String {
         return format!("end line {line} with a comment `{marker} REASON`.");
     }
     let place = one_line(&format!("{path}:{}", finding.location.start_line));
-    format!("keyspill baseline add {} --reason REASON", shlex::try_quote(&place).unwrap_or_default())
+    let place = shlex::try_quote(&place).unwrap_or_default().into_owned();
+    // Places are relative to the top directory, where the hook runs.
+    format!("keyspill baseline add {place} --reason REASON (in the top directory; then `git add` the baseline)")
 }
 
 /// Formats in which a line cannot end with a comment.

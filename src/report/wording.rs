@@ -324,6 +324,7 @@ pub fn skipped_noun(cause: &'static str, is_one: bool) -> &'static str {
         "not-fetched" => ("partial clone", "partial clones"),
         "shallow" => ("shallow clone's earlier commits", "shallow clones' earlier commits"),
         "no-submodule" => ("submodule that was never fetched", "submodules that were never fetched"),
+        "settings" => ("file of settings that cannot be used", "files of settings that cannot be used"),
         "own-report" => ("report of keyspill", "reports of keyspill"),
         "excluded" => ("path excluded by the configuration", "paths excluded by the configuration"),
         "accepted" => ("path accepted as not scannable", "paths accepted as not scannable"),

@@ -146,6 +146,13 @@ pub struct RuleFileError {
     problem: RuleProblem,
 }
 
+impl RuleFileError {
+    /// What is wrong with the file.
+    pub fn problem(&self) -> String {
+        self.problem.to_string()
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 enum RuleProblem {
     #[error("cannot be read: {}", file::describe(.0))]

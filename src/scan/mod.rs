@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::detect::Detector;
 use crate::environment::Environment;
 use crate::finding::BlobPath;
+use crate::git::error::GitError;
 pub use crate::git::history::Progress;
 pub use crate::git::range::{Pushed, Selection};
 use crate::git::repository::Repository;
@@ -64,8 +65,8 @@ pub struct Scan {
     pub threads: usize,
     /// Do not mask secrets in findings.
     pub show_secrets: bool,
-    /// Files that reports will be written to: they are not scanned.
-    pub outputs: Vec<PathBuf>,
+    /// Files of settings that could not be used, and why.
+    pub refused: Vec<(PathBuf, String)>,
     /// The process that it runs for.
     pub environment: Arc<Environment>,
     /// The current time in seconds since 1970: exposure that has not ended is counted up to then.
@@ -88,8 +89,8 @@ impl Default for Scan {
             limits: Limits::default(),
             threads: 0,
             show_secrets: false,
-            outputs: vec![],
             environment: Arc::default(),
+            refused: vec![],
             now: 0,
         }
     }
@@ -144,6 +145,9 @@ impl Scan {
                 self.scan_changes(*whole_files, Some(selection), &examiner, &collected);
             }
         }
+        for (file, problem) in &self.refused {
+            collected.skip(BlobPath::new(file), SkipCause::Settings(problem.clone()));
+        }
         collected.into_report(detector, self)
     }
 
@@ -173,22 +177,22 @@ impl Scan {
             archives: self.archives,
             threads: self.threads,
             exclude: self.config.exclude.clone(),
-            outputs: self.outputs.iter().filter_map(|file| file.canonicalize().ok()).collect(),
             environment: self.environment.clone(),
         };
         tree.walk(&|item| take(item, examiner, collected));
     }
 
     fn scan_history(&self, with_tree: bool, with_submodules: bool, examiner: &Examiner, collected: &Collected) {
-        let repositories = self.open_repositories(with_submodules, collected);
-        if with_tree {
-            let trees: Vec<_> = repositories
-                .iter()
-                .filter(|(repository, _)| repository.work_dir().is_some())
-                .map(|(_, path)| path.clone())
-                .collect();
-            self.scan_tree(&trees, examiner, collected);
-        }
+        let (repositories, others) = self.open_repositories(with_submodules, collected);
+        // A mailbox or an export has no history, and is audited with what has one.
+        let (files, dirs): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|(path, error)| is_a_file(path) && matches!(error, GitError::NotARepository));
+        let worktrees = repositories.iter().filter(|(repository, _)| repository.work_dir().is_some());
+        let worktrees = worktrees.map(|(_, path)| path.clone());
+        let in_none = dirs.iter().map(|(path, _)| path.clone()).filter(|path| path.is_dir());
+        let trees = worktrees.chain(in_none).filter(|_| with_tree).chain(files.into_iter().map(|(path, _)| path));
+        self.scan_tree(&trees.collect::<Vec<_>>(), examiner, collected);
+        skip_all(dirs, collected);
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
         for (repository, prefix) in &repositories {
@@ -212,7 +216,9 @@ impl Scan {
 
     /// Scans what some commits change, or what is staged.
     fn scan_changes(&self, whole_files: bool, commits: Option<&Selection>, examiner: &Examiner, collected: &Collected) {
-        for (repository, prefix) in &self.open_repositories(false, collected) {
+        let (repositories, others) = self.open_repositories(false, collected);
+        skip_all(others, collected);
+        for (repository, prefix) in &repositories {
             let scan = ChangeScan { prefix, examiner, scan: self, collected, whole_files };
             let found = match commits {
                 Some(selection) => scan.commits(repository, selection),
@@ -225,16 +231,21 @@ impl Scan {
         }
     }
 
-    /// The repositories that contain the roots, and the prefix of their paths.
-    fn open_repositories(&self, with_submodules: bool, collected: &Collected) -> Vec<(Repository, PathBuf)> {
-        let mut repositories = Vec::new();
+    /// The repositories that contain the roots, each with the prefix of its paths; and the roots for which none can be
+    /// opened, with the reason.
+    fn open_repositories(
+        &self,
+        with_submodules: bool,
+        collected: &Collected,
+    ) -> (Repositories, Vec<(PathBuf, GitError)>) {
+        let (mut repositories, mut others) = (Vec::new(), Vec::new());
         let mut open: Vec<PathBuf> = self.roots.iter().rev().cloned().collect();
         let mut seen = BTreeSet::new();
         while let Some(path) = open.pop() {
             let repository = match Repository::open(&path, &self.environment) {
                 Ok(repository) => repository,
                 Err(error) => {
-                    collected.skip(BlobPath::new(&path), SkipCause::NoRepository(error.to_words()));
+                    others.push((path, error));
                     continue;
                 }
             };
@@ -255,8 +266,22 @@ impl Scan {
             let prefix = shown_path(&top, &path, &self.environment);
             repositories.push((repository, prefix));
         }
-        repositories
+        (repositories, others)
     }
+}
+
+/// Open repositories, each with the prefix of its paths.
+type Repositories = Vec<(Repository, PathBuf)>;
+
+fn skip_all(paths: Vec<(PathBuf, GitError)>, collected: &Collected) {
+    for (path, error) in paths {
+        collected.skip(BlobPath::new(&path), SkipCause::NoRepository(error.to_words()));
+    }
+}
+
+/// True if a path is there and is no directory: a file, or a pipe that was named.
+fn is_a_file(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| !metadata.is_dir())
 }
 
 /// Examines an item from a source.

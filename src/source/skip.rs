@@ -85,25 +85,32 @@ pub enum SkipCause {
     NoSubmodule,
     /// A report of keyspill: key ids in it are not found again, secrets are.
     OwnReport,
-    /// A file that this scan writes a report to.
-    Output,
+    /// Settings that could not be read, so that the scan went without them: the problem.
+    Settings(String),
     /// The configuration excludes it.
     Excluded,
     /// The configuration accepts that it cannot be scanned: the cause, and by which entry.
     Accepted(Box<SkipCause>, String),
+    /// The same, but the entry has expired.
+    AcceptedOnce(Box<SkipCause>, String),
 }
 
 impl SkipCause {
     /// True if it makes the scan incomplete in a way that the user did not request.
     pub fn is_failure(&self) -> bool {
         match self {
+            Self::AcceptedOnce(cause, _) => cause.is_failure(),
             Self::Missing | Self::Unreadable(_) | Self::Internal | Self::TooMany => true,
-            Self::NoRepository(_) | Self::NoCommits(_) | Self::MoreUnreadable(_) | Self::TooManyPaths => true,
+            Self::Settings(_)
+            | Self::NoRepository(_)
+            | Self::NoCommits(_)
+            | Self::MoreUnreadable(_)
+            | Self::TooManyPaths => true,
             Self::Damaged(_) | Self::PartsLost(..) | Self::Unsupported(_) => true,
             Self::TooLarge { is_chosen, .. } | Self::OverLimit { is_chosen, .. } => !is_chosen,
             Self::MoreEntries { is_failure, .. } => *is_failure,
             Self::Encrypted | Self::NoText(_) | Self::NotOpened => false,
-            Self::OwnReport | Self::Output | Self::Excluded | Self::Accepted(..) => false,
+            Self::OwnReport | Self::Excluded | Self::Accepted(..) => false,
             Self::GitIgnored | Self::Symlink | Self::Special => false,
             Self::NotFetched(_) | Self::Shallow | Self::NoSubmodule | Self::TrackingUnknown(_) => false,
         }
@@ -140,9 +147,11 @@ impl SkipCause {
             Self::NotFetched(_) => "not-fetched",
             Self::Shallow => "shallow",
             Self::NoSubmodule => "no-submodule",
-            Self::OwnReport | Self::Output => "own-report",
+            Self::OwnReport => "own-report",
+            Self::Settings(_) => "settings",
             Self::Excluded => "excluded",
             Self::Accepted(..) => "accepted",
+            Self::AcceptedOnce(cause, _) => cause.word(),
         }
     }
 }
@@ -180,9 +189,10 @@ impl fmt::Display for SkipCause {
             }
             Self::NoSubmodule => f.write_str("a submodule that was never fetched; run `git submodule update --init`"),
             Self::OwnReport => f.write_str("a report of keyspill; the key ids in it are not reported again"),
-            Self::Output => f.write_str("not scanned: this scan writes its report to it"),
+            Self::Settings(words) => f.write_str(words),
             Self::Excluded => f.write_str("excluded by the configuration"),
             Self::Accepted(cause, by) => write!(f, "{cause} (accepted by {by})"),
+            Self::AcceptedOnce(cause, by) => write!(f, "{cause} (it was accepted by {by})"),
             Self::Damaged(words) => write!(f, "damaged ({words}); the readable parts were scanned"),
             Self::PartsLost(count, parts) => {
                 write!(f, "damaged: {count} of its {parts} cannot be read; the others were scanned")

@@ -26,8 +26,6 @@ pub struct Tree {
     pub threads: usize,
     /// Paths that the configuration excludes, named or not.
     pub exclude: Vec<Paths>,
-    /// Files that the scan writes its reports to, absolute.
-    pub outputs: Vec<PathBuf>,
     /// The process, whose user may ignore files of all repositories.
     pub environment: Arc<Environment>,
 }
@@ -72,7 +70,7 @@ impl Tree {
             match given.canonicalize() {
                 Ok(absolute) => {
                     let is_dir = absolute.is_dir();
-                    if let Some(cause) = left_out(&absolute, is_dir, &self.exclude, &self.outputs) {
+                    if let Some(cause) = left_out(&absolute, is_dir, &self.exclude) {
                         sink(Item::Skip(Skip { path: BlobPath::new(given), cause }));
                     } else if seen.insert(absolute.clone()) {
                         roots.push(Root { given: given.clone(), absolute, is_dir });
@@ -132,8 +130,8 @@ impl Tree {
             .filter(|git| git.ignores(&root.absolute, true) == Ignored::No);
         let (given, absolute) = (root.given.clone(), root.absolute.clone());
         let named = named.clone();
-        let (exclude, outputs) = (self.exclude.clone(), self.outputs.clone());
-        let takes_all = ignores.is_none() && named.len() == 1 && exclude.is_empty() && outputs.is_empty();
+        let exclude = self.exclude.clone();
+        let takes_all = ignores.is_none() && named.len() == 1 && exclude.is_empty();
         move |entry| {
             if entry.depth() == 0 {
                 return true;
@@ -150,7 +148,7 @@ impl Tree {
                 return false;
             }
             let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
-            if let Some(cause) = left_out(&path, is_dir, &exclude, &outputs) {
+            if let Some(cause) = left_out(&path, is_dir, &exclude) {
                 _ = met.send(Met::LeftOut(entry.path().to_owned(), cause));
                 return false;
             }
@@ -170,11 +168,8 @@ impl Tree {
     }
 }
 
-/// Why a path, given as absolute, is not scanned, if the configuration or this scan itself says so.
-fn left_out(path: &Path, is_dir: bool, exclude: &[Paths], outputs: &[PathBuf]) -> Option<SkipCause> {
-    if outputs.iter().any(|output| output == path) {
-        return Some(SkipCause::Output);
-    }
+/// Why a path, given as absolute, is not scanned, if the configuration says so.
+fn left_out(path: &Path, is_dir: bool, exclude: &[Paths]) -> Option<SkipCause> {
     exclude.iter().any(|paths| paths.contain(path, is_dir)).then_some(SkipCause::Excluded)
 }
 

@@ -4,7 +4,7 @@
 const REACH: usize = 600;
 
 /// True if a file begins as keyspill's reports do: text, brief lines and GitHub's annotations say nothing of their own and
-/// begin with a finding.
+/// begin with a finding, and so does what a hook prints.
 pub fn is_report(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(REACH)];
     let has = |text: &str| memchr::memmem::find(head, text.as_bytes()).is_some();
@@ -21,6 +21,20 @@ pub fn is_report(bytes: &[u8]) -> bool {
         // Text and GitHub's annotations.
         || ["error", "warning", "note"].iter().any(|level| starts(&format!("{level}[aws-")))
         || ["error", "warning", "notice"].iter().any(|level| starts(&format!("::{level} file=")) && has("title=aws-"))
+        || starts("keyspill stopped the ")
+        || is_brief(head)
+}
+
+/// `src/app.py:2:19: error aws-access-key-pair: …`.
+fn is_brief(head: &[u8]) -> bool {
+    let line = head.split(|&b| b == b'\n').next().unwrap_or_default();
+    let levels =
+        [" error aws-", " warning aws-", " note aws-"].map(|level| memchr::memmem::find(line, level.as_bytes()));
+    levels.into_iter().flatten().any(|at| {
+        let mut place = line[..at].strip_suffix(b":").unwrap_or_default().rsplit(|&b| b == b':');
+        let mut is_number = || place.next().is_some_and(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit));
+        is_number() && is_number()
+    })
 }
 
 #[cfg(test)]
@@ -29,9 +43,16 @@ mod tests {
 
     #[test]
     fn other_files_are_not_reports() {
-        for text in
-            ["", "{\"name\": \"keyspill\"}", "rule,severity\n", "error: aws-", "<html>", "{\"schemaVersion\": 2}"]
-        {
+        for text in [
+            "",
+            "{\"name\": \"keyspill\"}",
+            "rule,severity\n",
+            "error: aws-",
+            "<html>",
+            "{\"schemaVersion\": 2}",
+            "a: error aws-",
+            "a:1:x: error aws-",
+        ] {
             assert!(!is_report(text.as_bytes()), "{text}");
         }
     }

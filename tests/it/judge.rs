@@ -266,7 +266,8 @@ fn only_who_brings_a_key_in_shares_it() {
         steps(&sandbox);
         judgements(&sandbox.json(&["--history", "."]), "aws-shared-key")
     };
-    let silent: [(&str, &dyn Fn(&Sandbox)); 6] = [
+    type Steps<'a> = &'a dyn Fn(&Sandbox);
+    let silent: [(&str, Steps); 6] = [
         ("a squash merge on a code host", &|_| {}),
         ("a move", &|sandbox| {
             sandbox.git(&["mv", "a.env", "b.env"]);

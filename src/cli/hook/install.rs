@@ -313,8 +313,8 @@ pub fn status(required: Option<Vec<Kind>>) -> anyhow::Result<Verdict> {
         output::stdout(&format!("hooks of this repository are in {}\n", own.display()))?;
     }
     Ok(match (works, missing) {
-        (false, _) => Verdict::Incomplete,
-        (true, true) => Verdict::Findings,
+        (_, true) => Verdict::Findings,
+        (false, false) => Verdict::Incomplete,
         (true, false) => Verdict::Clean,
     })
 }

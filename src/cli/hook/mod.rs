@@ -11,7 +11,7 @@ use std::ffi::OsString;
 pub enum Command {
     /// Install hooks in the current repository.
     ///
-    /// An existing hook is kept and runs first. Without options, the pre-commit hook is installed.
+    /// An existing hook is kept and runs first. Without options, pre-commit and pre-merge-commit are installed.
     Install {
         #[command(flatten)]
         kinds: Kinds,

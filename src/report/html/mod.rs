@@ -72,6 +72,8 @@ struct Card<'a> {
     more_places: usize,
     /// Each step, and whether it is a command.
     steps: Vec<(String, bool)>,
+    /// True if a step has a place for the name of the user.
+    names_user: bool,
     /// What to do if there are no steps.
     advice: String,
     /// Folded, as there are many.
@@ -255,6 +257,7 @@ fn card<'a>(key: &Credential<'a>, anchors: &HashMap<String, String>, is_folded: 
         excerpt: excerpt.collect(),
         places: key.occurrences.iter().take(MAX_PLACES).map(place).collect(),
         more_places: key.occurrences.len().saturating_sub(MAX_PLACES),
+        names_user: steps(worst, is_root).iter().any(|step| step.contains("--user-name USER")),
         steps: steps(worst, is_root).into_iter().map(|step| (step.clone(), is_command(&step))).collect(),
         advice: one_line(first_sentence(&remedy(worst))),
         is_folded,
