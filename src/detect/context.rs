@@ -1,7 +1,7 @@
 //! Does the text around a value call it an AWS secret?
 
 use super::vendor::Whose;
-use crate::text::alphabet::SECRET_LEN;
+use crate::text::alphabet::{ID_LEN, SECRET_LEN};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -75,7 +75,15 @@ pub fn qualifier(blob: &[u8], start: usize) -> String {
 pub fn name_before(blob: &[u8], start: usize) -> &[u8] {
     let from = start.saturating_sub(80);
     let line = memchr::memrchr(b'\n', &blob[from..start]).map_or(from, |newline| from + newline + 1);
-    &blob[line..start]
+    let before = &blob[line..start];
+    // A value before it on the same line has a name of its own.
+    let is_of_value = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    let runs = before.chunk_by(|a, b| is_of_value(*a) == is_of_value(*b)).scan(0, |end, run| {
+        *end += run.len();
+        Some((*end, run.len() >= ID_LEN && run.iter().any(u8::is_ascii_digit)))
+    });
+    let cut = runs.filter(|(_, is_value)| *is_value).map(|(end, _)| end).last().unwrap_or(0);
+    &before[cut..]
 }
 
 /// Whose the value is, if it is in the column of secrets of a table with a header: far below it, nothing else tells.

@@ -60,6 +60,8 @@ pub struct Candidate {
     pub vendor: Option<&'static str>,
     /// When it stops working, in seconds since 1970, if the text tells.
     pub expires: Option<i64>,
+    /// True if the secret may as well belong to another id nearby.
+    pub is_doubtful: bool,
 }
 
 impl Candidate {
@@ -76,6 +78,7 @@ impl Candidate {
             profile: None,
             vendor: None,
             expires: None,
+            is_doubtful: false,
         }
     }
 
@@ -203,10 +206,11 @@ impl Detector {
             let id = id.map(|id| id.part);
             candidates.extend(self.candidate(Finder::SesSmtpPassword, None, id, Some(password.part), None));
         }
-        for (id, secret) in pairing.pairs {
+        for pair::Pair { id, secret, is_doubtful } in pairing.pairs {
             let dummy = id.dummy.and(secret.dummy);
             let finder = if id.part.value.starts_with("ASIA") { Finder::TemporaryKey } else { Finder::AccessKeyPair };
-            candidates.extend(self.candidate(finder, None, Some(id.part), Some(secret.part), dummy));
+            let found = self.candidate(finder, None, Some(id.part), Some(secret.part), dummy);
+            candidates.extend(found.map(|found| Candidate { is_doubtful, ..found }));
         }
         for secret in pairing.lone_secrets {
             candidates.extend(self.lone_secret(blob, secret, &id_starts));

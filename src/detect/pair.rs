@@ -28,11 +28,20 @@ pub const FAR_BYTES: usize = 16 << 10;
 /// The result; every list is sorted by position.
 #[derive(Debug, Default)]
 pub struct Pairing {
-    pub pairs: Vec<(KeyId, SecretKey)>,
+    pub pairs: Vec<Pair>,
     pub smtp: Vec<(Option<KeyId>, SmtpPassword)>,
     pub lone_ids: Vec<KeyId>,
     pub lone_secrets: Vec<SecretKey>,
     pub comments: Vec<Comment>,
+}
+
+/// An id and its secret.
+#[derive(Debug)]
+pub struct Pair {
+    pub id: KeyId,
+    pub secret: SecretKey,
+    /// True if another of the tokens may be the partner as well.
+    pub is_doubtful: bool,
 }
 
 /// Pairs the tokens of `blob`.
@@ -41,7 +50,11 @@ pub fn pair(blob: &[u8], tokens: Tokens) -> Pairing {
     let ids = Placed::of(blob, ids, |id| &id.part.span);
     let secrets = Placed::of(blob, secrets, |secret| &secret.part.span);
     let smtp_passwords = Placed::of(blob, smtp_passwords, |password| &password.part.span);
-    let partners = assign(&ids, &secrets);
+    let secret_first = ids.first().zip(secrets.first()).is_some_and(|(id, secret)| secret.start < id.start);
+    let matching = Matching { ids: &ids, secrets: &secrets, secret_first };
+    let Partners { of_secrets: partners, .. } = matching.partners();
+    let doubtful: Vec<bool> =
+        partners.iter().enumerate().map(|(s, id)| id.is_some_and(|i| matching.is_doubtful(i, s))).collect();
     let smtp = smtp_passwords.into_iter().filter_map(|password| {
         let near = near(&ids, &password);
         let nearest = near.min_by_key(|id| id.start.abs_diff(password.start)).map(|id| id.token.clone());
@@ -62,9 +75,11 @@ pub fn pair(blob: &[u8], tokens: Tokens) -> Pairing {
     let is_reported: Vec<bool> =
         secrets.iter().zip(&partners).map(|(secret, partner)| partner.is_some() || is_reported(secret)).collect();
     let mut ids: Vec<_> = ids.into_iter().map(|id| Some(id.token)).collect();
-    for ((secret, partner), is_reported) in secrets.into_iter().zip(partners).zip(is_reported) {
+    for (((secret, partner), is_doubtful), is_reported) in
+        secrets.into_iter().zip(partners).zip(doubtful).zip(is_reported)
+    {
         match partner.and_then(|id| ids[id].take()) {
-            Some(id) => out.pairs.push((id, secret.token)),
+            Some(id) => out.pairs.push(Pair { id, secret: secret.token, is_doubtful }),
             None if is_reported => out.lone_secrets.push(secret.token),
             None => {}
         }
@@ -131,63 +146,155 @@ enum Match {
     Different,
 }
 
-/// The index of each secret's id. Best pairs first, each token once.
-fn assign(ids: &[Placed<KeyId>], secrets: &[Placed<SecretKey>]) -> Vec<Option<usize>> {
-    let mut partners = vec![None; secrets.len()];
-    let Some(first_id) = ids.first() else { return partners };
-    // A file of pairs uses one order throughout; the first token shows which.
-    let secret_first = secrets.first().is_some_and(|secret| secret.start < first_id.start);
-    let mut taken = vec![false; ids.len()];
-    // Near pairs come first; only what remains has to look further away.
-    for reach in [Reach::Near, Reach::Far] {
+impl Cost {
+    /// The cost as a number, to compare sums; and without the last distinction, which says little.
+    fn weight(self) -> (u64, u64) {
+        let flags = u64::from(self.apart) << 6 | u64::from(self.unnamed) << 4 | (self.qualifiers as u64) << 2;
+        let most = flags << 32 | (self.lines.min(255) as u64) << 24 | u64::from(self.against_order) << 23;
+        (most + self.bytes.min(FAR_BYTES) as u64, most)
+    }
+}
+
+/// Which tokens belong together.
+#[derive(Default)]
+struct Partners {
+    /// The index of each secret's id.
+    of_secrets: Vec<Option<usize>>,
+    /// The index of each id's secret.
+    of_ids: Vec<Option<usize>>,
+}
+
+impl Partners {
+    fn join(&mut self, i: usize, s: usize) {
+        self.of_ids[i] = Some(s);
+        self.of_secrets[s] = Some(i);
+    }
+}
+
+/// The tokens of one blob, to be matched.
+struct Matching<'a> {
+    ids: &'a [Placed<KeyId>],
+    secrets: &'a [Placed<SecretKey>],
+    /// A file of pairs uses one order throughout; the first token shows which.
+    secret_first: bool,
+}
+
+impl Matching<'_> {
+    /// Each token has at most one partner. Near pairs come first; only what remains has to look further away.
+    fn partners(&self) -> Partners {
+        let mut partners = Partners { of_secrets: vec![None; self.secrets.len()], of_ids: vec![None; self.ids.len()] };
+        for reach in [Reach::Near, Reach::Far] {
+            self.take_best(reach, &mut partners);
+        }
+        while self.improve(&mut partners) {}
+        partners
+    }
+
+    /// Best pairs first.
+    fn take_best(&self, reach: Reach, partners: &mut Partners) {
         let mut edges = Vec::new();
-        let is_named =
-            |secret: &Placed<SecretKey>| secret.token.context == Context::Strong || secret.token.name.says_secret;
-        let left = secrets
-            .iter()
-            .enumerate()
-            .filter(|(s, secret)| partners[*s].is_none() && (reach == Reach::Near || is_named(secret)));
-        for (s, secret) in left {
-            let bytes = if reach == Reach::Near { NEAR_BYTES } else { FAR_BYTES };
-            for (i, id) in within(ids, secret, bytes).filter(|(i, _)| !taken[*i]) {
-                let distance = Distance::between(id, secret);
-                let is_near = distance.is_near();
-                let in_reach = is_near == (reach == Reach::Near) && (is_near || distance.lines <= FAR_LINES);
-                if !in_reach || id.token.dummy.is_some() != secret.token.dummy.is_some() {
-                    continue;
-                }
-                // `KEY = …` and, further down, `SECRET = …`: the rest of the names must be the same.
-                let is_told = secret.token.context == Context::Strong
-                    || id.token.name.says_key && id.token.name.qualifier == secret.token.name.qualifier;
-                if reach == Reach::Far && !is_told {
-                    continue;
-                }
-                let cost = Cost {
-                    apart: distance.lines > 0 || distance.bytes > BESIDE,
-                    unnamed: secret.token.context == Context::None,
-                    qualifiers: compare(&id.token.name.qualifier, &secret.token.name.qualifier),
-                    lines: distance.lines,
-                    against_order: (secret.start < id.start) != secret_first,
-                    bytes: distance.bytes,
-                };
-                edges.push((cost, i, s));
-            }
+        for s in (0..self.secrets.len()).filter(|s| partners.of_secrets[*s].is_none()) {
+            let ids = within(self.ids, &self.secrets[s], reach.bytes()).filter(|(i, _)| partners.of_ids[*i].is_none());
+            edges.extend(ids.filter_map(|(i, _)| Some((self.cost(i, s, reach)?, i, s))));
         }
         edges.sort_unstable();
         for (_, i, s) in edges {
-            if partners[s].is_none() && !taken[i] {
-                partners[s] = Some(i);
-                taken[i] = true;
+            if partners.of_secrets[s].is_none() && partners.of_ids[i].is_none() {
+                partners.join(i, s);
             }
         }
     }
-    partners
+
+    /// How badly an id and a secret match; `None` if not at all.
+    fn cost(&self, i: usize, s: usize, reach: Reach) -> Option<Cost> {
+        let (id, secret) = (&self.ids[i], &self.secrets[s]);
+        let distance = Distance::between(id, secret);
+        let is_near = distance.is_near();
+        let in_reach = is_near == (reach == Reach::Near) && (is_near || distance.lines <= FAR_LINES);
+        if !in_reach || id.token.dummy.is_some() != secret.token.dummy.is_some() {
+            return None;
+        }
+        let (name, own_name) = (&id.token.name, &secret.token.name);
+        // `KEY = …` and, further down, `SECRET = …`: the rest of the names must be the same.
+        let is_told = secret.token.context == Context::Strong
+            || own_name.says_secret && name.says_key && name.qualifier == own_name.qualifier;
+        if reach == Reach::Far && !is_told {
+            return None;
+        }
+        // A label between a secret and an id begins something new: `secret: S1 key id: A2`.
+        let is_begun = distance.lines == 0 && secret.start < id.start && name.says_key;
+        let qualifiers = compare(&name.qualifier, &own_name.qualifier);
+        Some(Cost {
+            apart: distance.lines > 0 || distance.bytes > BESIDE || is_begun || qualifiers == Match::Different,
+            unnamed: secret.token.context == Context::None,
+            qualifiers,
+            lines: distance.lines,
+            against_order: (secret.start < id.start) != self.secret_first,
+            bytes: distance.bytes,
+        })
+    }
+
+    /// Exchanges partners where two pairs are better together than they are now, and finds partners for two that have
+    /// none at the price of one exchange. True if anything was exchanged.
+    fn improve(&self, partners: &mut Partners) -> bool {
+        let weight = |i, s| self.cost(i, s, Reach::Near).map(|cost| cost.weight().0);
+        let mut is_changed = false;
+        for s in 0..self.secrets.len() {
+            let Some(i) = partners.of_secrets[s] else { continue };
+            let Some(now) = weight(i, s) else { continue };
+            for (other, _) in within(self.ids, &self.secrets[s], NEAR_BYTES).filter(|(other, _)| *other != i) {
+                let Some(cross) = weight(other, s) else { continue };
+                match partners.of_ids[other] {
+                    Some(its) => {
+                        let is_better = weight(i, its)
+                            .zip(weight(other, its))
+                            .is_some_and(|(back, its_now)| cross + back < now + its_now);
+                        if is_better {
+                            partners.join(other, s);
+                            partners.join(i, its);
+                            is_changed = true;
+                            break;
+                        }
+                    }
+                    None => {
+                        let mut free = within(self.secrets, &self.ids[i], NEAR_BYTES)
+                            .filter(|(free, _)| partners.of_secrets[*free].is_none());
+                        if let Some((free, _)) = free.find(|(free, _)| weight(i, *free).is_some()) {
+                            partners.join(other, s);
+                            partners.join(i, free);
+                            is_changed = true;
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        is_changed
+    }
+
+    /// True if another id or secret would have been about as good a partner.
+    fn is_doubtful(&self, i: usize, s: usize) -> bool {
+        let weight = |i, s| self.cost(i, s, Reach::Near).map(|cost| cost.weight().1);
+        let Some(own) = weight(i, s) else { return false };
+        let ids = within(self.ids, &self.secrets[s], NEAR_BYTES).map(|(other, _)| (other, s));
+        let secrets = within(self.secrets, &self.ids[i], NEAR_BYTES).map(|(other, _)| (i, other));
+        ids.chain(secrets).any(|other| other != (i, s) && weight(other.0, other.1).is_some_and(|other| other <= own))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reach {
     Near,
     Far,
+}
+
+impl Reach {
+    fn bytes(self) -> usize {
+        match self {
+            Self::Near => NEAR_BYTES,
+            Self::Far => FAR_BYTES,
+        }
+    }
 }
 
 fn compare(a: &str, b: &str) -> Match {
@@ -253,6 +360,26 @@ mod tests {
         assert_pairs("{{akia a}},{{secret a}}\n{{akia b}},{{secret b}}\n", &[("a", "a"), ("b", "b")]);
         let one_line = r#"[{"id":"{{akia a}}","s":"{{secret a}}"},{"id":"{{akia b}}","s":"{{secret b}}"}]"#;
         assert_pairs(one_line, &[("a", "a"), ("b", "b")]);
+    }
+
+    #[test]
+    fn labels_outweigh_distance() {
+        let line = "Access key ID: {{akia a}}, and the secret access key is {{secret a}} Access key ID: {{akia b}}, and the secret access key is {{secret b}}\n";
+        assert_pairs(line, &[("a", "a"), ("b", "b")]);
+        let flat = r#"{"id_a":"{{akia a}}","id_b":"{{akia b}}","secret_a":"{{secret a}}","secret_b":"{{secret b}}"}"#;
+        assert_pairs(flat, &[("a", "a"), ("b", "b")]);
+        let flat = r#"{"key1":"{{akia a}}","secret1":"{{secret a}}","key2":"{{akia b}}","secret2":"{{secret b}}"}"#;
+        assert_pairs(flat, &[("a", "a"), ("b", "b")]);
+    }
+
+    #[test]
+    fn two_that_are_left_are_found_by_an_exchange() {
+        // The nearest two are of different keys.
+        let far = "x".repeat(1900);
+        assert_pairs(
+            &format!("{{{{akia a}}}} {far} {{{{secret a}}}} {{{{akia b}}}} {far} {{{{secret b}}}}"),
+            &[("a", "a"), ("b", "b")],
+        );
     }
 
     #[test]

@@ -96,6 +96,8 @@ pub struct Key {
     pub vendor: Option<&'static str>,
     /// When it stops working, in seconds since 1970, if the text tells.
     pub expires: Option<i64>,
+    /// True if id and secret probably belong together, but another id or secret is about as near.
+    pub is_doubtful: bool,
     /// The proof that id and secret belong together, as a sentence.
     pub proof: Option<Arc<str>>,
     /// What judgements are made from.

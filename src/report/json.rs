@@ -206,6 +206,9 @@ struct FindingRecord<'a> {
     partner: Option<PartnerRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     proof: Option<&'a str>,
+    /// Id and secret only probably belong together.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    doubtful: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     vendor: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -243,6 +246,7 @@ impl<'a> FindingRecord<'a> {
             }),
             partner: finding.link().map(|link| PartnerRecord { id: &link.id, reason: &link.reason }),
             proof: finding.proof(),
+            doubtful: finding.key().is_some_and(|key| key.is_doubtful && key.proof.is_none()),
             vendor: finding.key().and_then(|key| key.vendor),
             expires: finding.key().and_then(|key| key.expires).map(moment),
             excerpts: excerpts.collect(),

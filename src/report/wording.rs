@@ -35,6 +35,9 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
     remarks.extend(finding.proof().map(str::to_owned));
     remarks.extend(finding.link().map(|partner| partner.reason.clone()));
     let key = finding.key();
+    if key.is_some_and(|key| key.is_doubtful && key.proof.is_none()) {
+        remarks.push("They probably belong together; other ids or secrets are about as near.".to_owned());
+    }
     remarks.extend(key.and_then(|key| key.vendor).map(|name| format!("The text around it speaks of {name}.")));
     if let Some(expires) = key.and_then(|key| key.expires) {
         remarks.push(match finding.severity {

@@ -63,6 +63,7 @@ fn kind(candidate: &Candidate, locations: &Locations, shows_secrets: bool) -> Ki
         secret_fingerprint: candidate.secret.as_ref().map(print),
         vendor: candidate.vendor,
         expires: candidate.expires,
+        is_doubtful: candidate.is_doubtful,
         ..Key::default()
     }))
 }
