@@ -21,7 +21,7 @@ mod secret;
 mod token;
 pub mod vendor;
 
-use crate::credential::AccountId;
+use crate::credential::{AccountId, Fingerprint};
 use crate::finding::{Dummy, Encoding};
 use crate::rule::{Finder, Matcher, Rule, RuleSet, Severity};
 use crate::text::report_heads;
@@ -29,10 +29,12 @@ use crate::text::wide::Wide;
 use comment::Comment;
 use context::Context;
 use decode::wide::WideText;
+use foldhash::HashSet;
 use prefilter::{Hits, Prefilter, Shared};
 use secrecy::SecretString;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 pub use token::MAX_TOKENS;
 use token::{SecretKey, Tokenizer, Tokens};
 use vendor::Whose;
@@ -124,14 +126,60 @@ pub struct Detection {
 #[derive(Debug)]
 pub struct Detector {
     rules: Arc<RuleSet>,
-    prefilter: Prefilter,
+    prefilter: Arc<Prefilter>,
     now: Option<i64>,
+    /// Secrets that are found wherever they stand, without a word about them.
+    known: HashSet<Fingerprint>,
+    passed_over: PassedOver,
 }
+
+/// What looks like a secret and was not reported, as nothing says that it is one.
+#[derive(Debug, Default)]
+struct PassedOver {
+    fingerprints: Mutex<HashSet<Fingerprint>>,
+    /// True if there are more than are kept.
+    is_cut: AtomicBool,
+}
+
+/// The maximum number of values passed over that are kept: some fifty megabytes.
+const MAX_PASSED_OVER: usize = 1_000_000;
 
 impl Detector {
     /// A detector for these rules.
     pub fn new(rules: Arc<RuleSet>) -> Self {
-        Self { prefilter: Prefilter::new(&rules), rules, now: None }
+        Self {
+            prefilter: Arc::new(Prefilter::new(&rules)),
+            rules,
+            now: None,
+            known: HashSet::default(),
+            passed_over: PassedOver::default(),
+        }
+    }
+
+    /// The same, which also finds the secrets in `known` wherever they stand, if any of them may have been passed over.
+    pub fn knowing(&self, known: HashSet<Fingerprint>) -> Option<Self> {
+        let passed_over = self.passed_over.fingerprints.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_cut = self.passed_over.is_cut.load(Ordering::Relaxed);
+        let is_needed = is_cut && !known.is_empty() || known.iter().any(|print| passed_over.contains(print));
+        is_needed.then(|| Self {
+            rules: self.rules.clone(),
+            prefilter: self.prefilter.clone(),
+            now: self.now,
+            known,
+            passed_over: PassedOver::default(),
+        })
+    }
+
+    fn pass_over(&self, secrets: &[Fingerprint]) {
+        if secrets.is_empty() || !self.known.is_empty() {
+            return;
+        }
+        let mut passed_over = self.passed_over.fingerprints.lock().unwrap_or_else(PoisonError::into_inner);
+        if passed_over.len() < MAX_PASSED_OVER {
+            passed_over.extend(secrets);
+        } else {
+            self.passed_over.is_cut.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The same, computing ages up to `now`, in seconds since 1970. Without it, only a text's own date is used.
@@ -200,7 +248,8 @@ impl Detector {
             .flat_map(Candidate::spans)
             .collect();
         let id_starts: Vec<usize> = tokens.ids.iter().map(|id| id.part.span.start).collect();
-        let pairing = pair::pair(blob, tokens);
+        let pairing = pair::pair(blob, tokens, &self.known);
+        self.pass_over(&pairing.passed_over);
         for (id, password) in pairing.smtp {
             covered.extend(id.as_ref().map(|id| id.part.span.clone()));
             let id = id.map(|id| id.part);

@@ -6,6 +6,7 @@
 use super::comment::Comment;
 use super::context::Context;
 use super::token::{KeyId, SecretKey, SmtpPassword, Tokens};
+use crate::credential::Fingerprint;
 use memchr::memchr_iter;
 use secrecy::ExposeSecret;
 use std::cell::LazyCell;
@@ -25,6 +26,9 @@ const FAR_LINES: usize = 200;
 /// See [`FAR_LINES`].
 pub const FAR_BYTES: usize = 16 << 10;
 
+/// How often all pairs are looked at for better ones.
+const MAX_ROUNDS: usize = 8;
+
 /// The result; every list is sorted by position.
 #[derive(Debug, Default)]
 pub struct Pairing {
@@ -33,6 +37,8 @@ pub struct Pairing {
     pub lone_ids: Vec<KeyId>,
     pub lone_secrets: Vec<SecretKey>,
     pub comments: Vec<Comment>,
+    /// What looks like a secret and is not reported.
+    pub passed_over: Vec<Fingerprint>,
 }
 
 /// An id and its secret.
@@ -44,8 +50,8 @@ pub struct Pair {
     pub is_doubtful: bool,
 }
 
-/// Pairs the tokens of `blob`.
-pub fn pair(blob: &[u8], tokens: Tokens) -> Pairing {
+/// Pairs the tokens of `blob`. The secrets in `known` are reported in any case.
+pub fn pair(blob: &[u8], tokens: Tokens, known: &foldhash::HashSet<Fingerprint>) -> Pairing {
     let Tokens { ids, secrets, smtp_passwords, comments, .. } = tokens;
     let ids = Placed::of(blob, ids, |id| &id.part.span);
     let secrets = Placed::of(blob, secrets, |secret| &secret.part.span);
@@ -71,6 +77,7 @@ pub fn pair(blob: &[u8], tokens: Tokens) -> Pairing {
         secret.token.context > Context::None
             || paired.contains(secret.token.part.value.expose_secret())
             || near(&ids, secret).any(|id| id.token.dummy.is_some())
+            || !known.is_empty() && known.contains(&print(&secret.token))
     };
     let is_reported: Vec<bool> =
         secrets.iter().zip(&partners).map(|(secret, partner)| partner.is_some() || is_reported(secret)).collect();
@@ -81,11 +88,16 @@ pub fn pair(blob: &[u8], tokens: Tokens) -> Pairing {
         match partner.and_then(|id| ids[id].take()) {
             Some(id) => out.pairs.push(Pair { id, secret: secret.token, is_doubtful }),
             None if is_reported => out.lone_secrets.push(secret.token),
+            None if secret.token.dummy.is_none() => out.passed_over.push(print(&secret.token)),
             None => {}
         }
     }
     out.lone_ids = ids.into_iter().flatten().collect();
     out
+}
+
+fn print(secret: &SecretKey) -> Fingerprint {
+    Fingerprint::new(None, Some(secret.part.value.expose_secret()))
 }
 
 /// A token and its place in the blob.
@@ -186,7 +198,12 @@ impl Matching<'_> {
         for reach in [Reach::Near, Reach::Far] {
             self.take_best(reach, &mut partners);
         }
-        while self.improve(&mut partners) {}
+        // Each exchange makes the whole better; some rounds are enough for all that is written by people.
+        for _ in 0..MAX_ROUNDS {
+            if !self.improve(&mut partners) {
+                break;
+            }
+        }
         partners
     }
 

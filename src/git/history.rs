@@ -122,6 +122,15 @@ pub struct Progress {
     pub commits: AtomicU64,
 }
 
+impl Progress {
+    /// Begins again.
+    pub fn reset(&self) {
+        for count in [&self.total, &self.objects, &self.bytes, &self.hits, &self.total_commits, &self.commits] {
+            count.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
 /// One thread's part of [`Progress`].
 pub(super) struct Counter<'a> {
     progress: &'a Progress,

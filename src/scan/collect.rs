@@ -3,6 +3,7 @@
 use super::examine::Examined;
 use super::hide::hidden_name;
 use super::{Scan, place};
+use crate::credential::Fingerprint;
 use crate::detect::Detector;
 use crate::finding::{BlobPath, Finding};
 use crate::git::history::Progress;
@@ -10,6 +11,7 @@ use crate::git::repository::Facts;
 use crate::judge::{self, link};
 use crate::policy::{Policy, Used};
 use crate::report::{Coverage, Report};
+use crate::rule::{Finder, Matcher};
 use crate::source::pieces::Piece;
 use crate::source::{Skip, SkipCause};
 use crate::text::alphabet::SECRET_LEN;
@@ -79,6 +81,17 @@ impl<'a> Collected<'a> {
             let found: Vec<_> = found.into_iter().map(Box::new).collect();
             self.findings.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
         }
+    }
+
+    /// The fingerprints of all secrets of AWS's that were found.
+    pub fn secrets(&self) -> foldhash::HashSet<Fingerprint> {
+        let findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_aws = findings.iter().filter(|finding| {
+            let is_of_secret = |finder: Finder| finder.is_of_secret() && !finder.is_of_others();
+            finding.suppression.is_none()
+                && matches!(finding.rule.matcher, Matcher::Finder(finder) if is_of_secret(finder))
+        });
+        of_aws.filter_map(|finding| finding.secret_fingerprint()).collect()
     }
 
     pub fn skip(&self, path: BlobPath, cause: SkipCause) {

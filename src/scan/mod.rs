@@ -125,6 +125,25 @@ pub enum Scope {
 impl Scan {
     /// Runs the scan. Problems with single files are recorded in the report's skips, and the rest is still scanned.
     pub fn run(&self, detector: &Detector, progress: &Progress) -> Report {
+        let collected = self.collect(detector, progress);
+        // A secret that is known from one place counts wherever it stands: people send the id and the secret separately.
+        match self.can_be_repeated().then(|| detector.knowing(collected.secrets())).flatten() {
+            Some(knowing) => {
+                progress.reset();
+                self.collect(&knowing, progress).into_report(&knowing, self)
+            }
+            None => collected.into_report(detector, self),
+        }
+    }
+
+    /// True if all that is scanned can be read again: it is no pipe.
+    fn can_be_repeated(&self) -> bool {
+        let is_stable =
+            |root: &PathBuf| root.metadata().map_or(true, |metadata| metadata.is_file() || metadata.is_dir());
+        self.stdin.is_none() && self.roots.iter().all(is_stable)
+    }
+
+    fn collect<'a>(&self, detector: &Detector, progress: &'a Progress) -> Collected<'a> {
         let collected = Collected::new(progress);
         let examiner = Examiner::new(detector, self.show_secrets, self.limits, self.limit, self.archives);
         if let Some(name) = &self.stdin {
@@ -148,7 +167,7 @@ impl Scan {
         for (file, problem) in &self.refused {
             collected.skip(BlobPath::new(file), SkipCause::Settings(problem.clone()));
         }
-        collected.into_report(detector, self)
+        collected
     }
 
     /// The policy in force.

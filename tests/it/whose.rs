@@ -81,3 +81,24 @@ fn links_that_have_expired_are_notes() {
         }
     }
 }
+
+#[test]
+fn a_known_secret_counts_wherever_it_stands() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write("chat.txt", "ann: here you are\nann: {{secret}}\nbob: thanks\n");
+    sandbox.write("other.txt", "ann: {{secret b}}\n");
+    assert_eq!(sandbox.json(&["."])["findings"], Value::Array(vec![]), "nothing says what they are");
+    sandbox.commit(1, "Chats");
+    sandbox.write("app.env", "AWS_ACCESS_KEY_ID={{akia}}\nAWS_SECRET_ACCESS_KEY={{secret}}\n");
+    sandbox.commit(2, "App");
+    for args in [&["."][..], &["--history"], &["--range", "HEAD"]] {
+        let report = sandbox.json(args);
+        assert_eq!(rules_in(&report, "chat.txt"), ["aws-secret-access-key"], "{args:?}");
+        assert_eq!(rules_in(&report, "other.txt"), [""; 0], "{args:?}");
+        let id = &findings_in(&report, "app.env")[0]["id"]["value"];
+        assert_eq!(&findings_in(&report, "chat.txt")[0]["partner"]["id"], id, "{args:?}");
+        assert_eq!(report["summary"]["complete"], true);
+    }
+    assert_eq!(sandbox.json(&["."])["summary"]["files"], 3, "each is counted once");
+}
