@@ -41,7 +41,7 @@ pub fn is_legacy(id: &[u8]) -> bool {
 /// True if 20 characters are mixed enough to be the id of a store that speaks S3's protocol, and not of AWS's form.
 fn is_of_a_store(id: &[u8]) -> bool {
     let count = |is: fn(&u8) -> bool| id.iter().filter(|b| is(b)).count();
-    let is_mixed = count(u8::is_ascii_digit) >= 2 && count(u8::is_ascii_uppercase) >= 4;
+    let is_mixed = count(u8::is_ascii_digit) >= 1 && count(u8::is_ascii_uppercase) >= 4;
     let is_of_today = PREFIXES.iter().any(|prefix| id.starts_with(prefix.as_bytes()));
     is_mixed && !is_of_today && dummy::entropy(id) >= MIN_ENTROPY
 }
@@ -51,21 +51,37 @@ fn is_of_a_store(id: &[u8]) -> bool {
 pub fn other_near(text: &[u8], secret: &Range<usize>) -> Option<(Range<usize>, String)> {
     static NAMED: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-            r#"(?-u)(?i:access_?-?key(?:_?-?id)?)["']?\s*(?:=>|[=:,])\s*["']?([0-9A-Z]{20})(?:[^0-9A-Za-z+/=_-]|$)"#,
+            r#"(?-u)(?i:access_?-?key(?:_?-?id)?)["']?\s*(?:=>|[=:,>])\s*["']?([0-9A-Z]{20})(?:[^0-9A-Za-z+/=_-]|$)"#,
         )
         .expect("a valid regex")
     });
-    const LINES: usize = 3;
-    const REACH: usize = 300;
+    const LINES: usize = 5;
+    const REACH: usize = 2048;
     let from = secret.start.saturating_sub(REACH);
     let above = memchr::memrchr_iter(b'\n', &text[from..secret.start]).nth(LINES);
     let start = above.map_or(from, |newline| from + newline + 1);
     let after = &text[secret.end..text.len().min(secret.end + REACH)];
     let end = memchr::memchr_iter(b'\n', after).nth(LINES).unwrap_or(after.len());
     let around = &text[start..secret.end + end];
-    let found = NAMED.captures(around)?.get(1)?.range();
+    let at = secret.start - start;
+    let named = || {
+        let ids = NAMED.captures_iter(around).filter_map(|found| Some(found.get(1)?.range()));
+        ids.min_by_key(|id| id.start.abs_diff(at))
+    };
+    let found = beside(&text[start..], at).or_else(named)?;
     let id = &around[found.clone()];
     is_of_a_store(id).then(|| (found.start + start..found.end + start, String::from_utf8_lossy(id).into_owned()))
+}
+
+/// The word of the length of an id right before a value, as in `ID SECRET` and `"ID", "SECRET"`.
+fn beside(text: &[u8], value: usize) -> Option<Range<usize>> {
+    const GAP: usize = 8;
+    let gap = text[..value].iter().rev().take(GAP).take_while(|b| !b.is_ascii_alphanumeric()).count();
+    let end = value - gap;
+    let start = end.checked_sub(ID_LEN).filter(|_| gap > 0)?;
+    let is_id = text[start..end].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    let is_alone = !text[..start].last().is_some_and(u8::is_ascii_alphanumeric);
+    (is_id && is_alone).then_some(start..end)
 }
 
 /// True if an id of AWS's form is side by side with the value at `span`, as two arguments or cells are.

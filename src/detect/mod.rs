@@ -301,7 +301,7 @@ impl Detector {
     /// A secret without an id of AWS's form: AWS's if the text says so or an id is near, else of who knows whom.
     fn lone_secret(&self, blob: &[u8], secret: SecretKey, ids: &[usize]) -> Option<Candidate> {
         let SecretKey { part, context, whose, dummy, .. } = secret;
-        let is_plain = part.encodings.is_empty() && context == Context::Strong;
+        let is_plain = part.encodings.is_empty() && (context == Context::Strong || !self.known.is_empty());
         if let Some((span, id)) = is_plain.then(|| key_id::other_near(blob, &part.span)).flatten() {
             let whose = match whose {
                 Whose::Other(_) => whose,

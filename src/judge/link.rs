@@ -87,14 +87,29 @@ pub fn link(findings: &mut [Box<Finding>], suppressed: &mut [Box<Finding>]) {
     });
 }
 
-/// Makes a secret of whom nothing was known one of AWS's, now that its id is. True if it was such a secret.
-pub fn adopt(finding: &mut Finding, rules: &RuleSet) -> bool {
-    let is_unknown = matches!(finding.rule.matcher, Matcher::Finder(Finder::SecretKey40));
-    let rule = rules.of_finder(Finder::SecretAccessKey).filter(|_| is_unknown && finding.link().is_some());
-    let Some(rule) = rule else { return false };
-    finding.rule = rule.clone();
-    finding.severity = rule.severity;
-    true
+/// Gives lone secrets to those whose they are, now that it is known from elsewhere: to AWS if their id is known, to another
+/// store if they stand beside one of its ids. `regrade` is told of each.
+pub fn adopt(findings: &mut [Box<Finding>], rules: &RuleSet, mut regrade: impl FnMut(&mut Finding)) {
+    let is_of = |finding: &Finding, finder| matches!(finding.rule.matcher, Matcher::Finder(own) if own == finder);
+    let of_stores = findings.iter().filter(|finding| is_of(finding, Finder::S3CompatibleKey));
+    let of_stores: HashMap<Fingerprint, Option<&'static str>> =
+        of_stores.filter_map(|finding| Some((finding.secret_fingerprint()?, finding.key()?.vendor))).collect();
+    for finding in findings.iter_mut() {
+        let (is_lone, is_linked) = (finding.is_lone_secret(), finding.link().is_some());
+        let vendor = finding.secret_fingerprint().filter(|_| is_lone).and_then(|print| of_stores.get(&print));
+        let finder = match vendor {
+            Some(_) => Finder::S3CompatibleKey,
+            None if is_linked && is_of(finding, Finder::SecretKey40) => Finder::SecretAccessKey,
+            None => continue,
+        };
+        let Some(rule) = rules.of_finder(finder) else { continue };
+        finding.rule = rule.clone();
+        finding.severity = rule.severity;
+        if let (Some(Some(vendor)), Some(key)) = (vendor, finding.key_mut()) {
+            key.vendor = Some(vendor);
+        }
+        regrade(finding);
+    }
 }
 
 fn place_text((path, location): &Place) -> String {

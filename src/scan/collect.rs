@@ -159,11 +159,7 @@ fn decide(
     let mut unused = policy.accept(findings, detector.rules());
     let mut suppressed: Findings = findings.extract_if(.., |finding| finding.suppression.is_some()).collect();
     link::link(findings, &mut suppressed);
-    for finding in findings.iter_mut() {
-        if link::adopt(finding, detector.rules()) {
-            policy.grade(finding);
-        }
-    }
+    link::adopt(findings, detector.rules(), |finding| policy.grade(finding));
     place::note_places(findings, repositories, &scan.environment);
     let judgements = judge::judge(findings, detector.rules(), policy.config);
     let mut judgements: Findings = judgements.into_iter().map(Box::new).collect();

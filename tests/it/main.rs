@@ -16,6 +16,7 @@ mod hooks;
 mod hostile;
 mod judge;
 mod library;
+mod mail;
 mod mutations;
 mod page;
 mod policy;

@@ -19,8 +19,8 @@ fn keys_of_others_are_never_called_aws_s() {
     sandbox.write("spaces.yml", &pair('X', "aws:\n  host: nyc3.digitaloceanspaces.com\n"));
     sandbox.write("copy/root_key.yml", &pair('X', "# the root account key\n"));
     sandbox.write("rootkey.csv", &format!("AWSAccessKeyId={}\nAWSSecretKey={{{{secret}}}}\n", id('B')));
-    sandbox.write("duo.env", "DUO_SECRET_KEY={{secret}}\n");
-    sandbox.write("bare.env", "SECRET_KEY={{secret}}\n");
+    sandbox.write("duo.env", "DUO_SECRET_KEY={{secret d}}\n");
+    sandbox.write("bare.env", "SECRET_KEY={{secret e}}\n");
     let url = format!("https://b.s3.amazonaws.com/k?AWSAccessKeyId={}&Expires=1735689600&Signature=x\n", id('X'));
     sandbox.write("link.txt", &url);
     let report = sandbox.json(&[".", "--now", "2024-01-01"]);
@@ -45,6 +45,22 @@ fn keys_of_others_are_never_called_aws_s() {
         );
     }
     assert_eq!(report["findings"].as_array().map(Vec::len), Some(expected.len()), "nothing is judged");
+}
+
+#[test]
+fn a_secret_that_stands_beside_another_store_s_id_is_that_store_s_everywhere() {
+    let sandbox = Sandbox::new();
+    let id = ["Y4RJU1RNFG", "K48LGO9I2S"].concat();
+    let answer = format!("<AccessKeyId>{id}</AccessKeyId>\n<SecretAccessKey>{{{{secret}}}}</SecretAccessKey>\n");
+    sandbox.write("answer.xml", &answer);
+    sandbox
+        .write("prompt.txt", &format!("access_key_id> {id}\nsecret_access_key> {{{{secret}}}}\nregion> us-east-1\n"));
+    sandbox.write("command.sh", &format!("mc config host add mine http://192.168.1.106:9000 {id} {{{{secret}}}}\n"));
+    sandbox.write("setting.env", "AWS_SECRET_ACCESS_KEY={{secret}}\n");
+    let report = sandbox.json(&["."]);
+    for file in ["answer.xml", "prompt.txt", "command.sh", "setting.env"] {
+        assert_eq!(rules_in(&report, file), ["s3-compatible-key"], "{file}");
+    }
 }
 
 #[test]

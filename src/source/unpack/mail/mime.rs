@@ -11,7 +11,9 @@ use mail_parser::parsers::MessageStream;
 use mail_parser::{
     Address, ContentType, Encoding, HeaderName, HeaderValue, MessageParser, MessagePart, MimeHeaders, PartType,
 };
+use regex::bytes::Regex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 /// Fields of which every message has at least one.
 const TELLING: [&str; 8] =
@@ -55,9 +57,15 @@ pub(crate) enum Recognition {
     Open,
 }
 
-/// A message without any byte order mark and empty lines before its fields.
+/// A message without any byte order mark and empty lines before its fields, and without the length that Apple Mail puts
+/// before it (`.emlx`: a number on a line of its own; a property list follows the message, which is scanned as its end).
 pub(crate) fn without_prefix(mut message: &[u8]) -> &[u8] {
     message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
+    let digits = message.iter().take(12).take_while(|b| b.is_ascii_digit()).count();
+    let blanks = message[digits..].iter().take(12).take_while(|b| matches!(b, b' ' | b'\r')).count();
+    if digits > 0 && message[digits + blanks..].starts_with(b"\n") {
+        message = &message[digits + blanks + 1..];
+    }
     while let [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] = message {
         message = rest;
     }
@@ -96,11 +104,24 @@ pub(crate) fn recognize(head: &[u8]) -> Recognition {
             (Some(name), [first, _]) if name != first => known[1] = name,
             _ => {}
         }
-        if !known[1].is_empty() && has_telling {
+        // `from:` and `to:` alone may be anything: a route, a range of dates.
+        let is_of_mail = || !known.iter().all(|name| ["from", "to", "date"].contains(name)) || has_address(head);
+        if !known[1].is_empty() && has_telling && is_of_mail() {
             return Recognition::Message;
         }
     }
     Recognition::Open
+}
+
+/// True if the fields at the start of a text have a mail address.
+fn has_address(head: &[u8]) -> bool {
+    let fields = head.split(|&b| b == b'\n').take_while(|line| !line.trim_ascii().is_empty()).take(50);
+    fields.into_iter().any(|line| {
+        let at = memchr::memchr(b'@', line).filter(|at| *at > 0);
+        at.is_some_and(|at| {
+            line[at - 1].is_ascii_alphanumeric() && line.get(at + 1).is_some_and(u8::is_ascii_alphanumeric)
+        })
+    })
 }
 
 /// Emits the parts of a message.
@@ -172,6 +193,8 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) 
             }
             PartType::Text(text) | PartType::Html(text) => {
                 let (place, text) = (place.within(name("body").as_bytes()), text.as_bytes());
+                let joined = joined(part, text);
+                let text = joined.as_deref().unwrap_or(text);
                 // An attached text may be a message or a table; a body is only text.
                 if part.attachment_name().is_some() {
                     let bytes =
@@ -196,6 +219,33 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) 
             }
         }
     }
+}
+
+/// The text as its reader sees it, if what wrote it broke words in two: marks for spelling and line breaks within a word
+/// in HTML, flowed lines whose blanks are deleted (RFC 3676, `DelSp`), folded lines of calendars (RFC 5545, 3.1).
+fn joined(part: &MessagePart, text: &[u8]) -> Option<Vec<u8>> {
+    let kind = part.content_type();
+    let is_subtype =
+        |wanted: &str| kind.and_then(ContentType::subtype).is_some_and(|own| own.eq_ignore_ascii_case(wanted));
+    let has = |words: &[u8]| memchr::memmem::find(text, words).is_some();
+    if matches!(part.body, PartType::Html(_)) && (has(b"SpellE") || has(b"GramE") || has(b"<wbr")) {
+        static MARKS: LazyLock<Regex> = LazyLock::new(|| {
+            Regex::new(r#"(?-u)<span class="?(?:SpellE|GramE)"?>([^<]*)</span>|<wbr ?/?>"#).expect("a valid regex")
+        });
+        return Some(MARKS.replace_all(text, &b"$1"[..]).into_owned());
+    }
+    let is_set = |name: &str, wanted: &str| {
+        kind.and_then(|kind| kind.attribute(name)).is_some_and(|value| value.eq_ignore_ascii_case(wanted))
+    };
+    if is_set("format", "flowed") && is_set("delsp", "yes") {
+        static FLOWED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?-u) \r?\n").expect("a valid regex"));
+        return Some(FLOWED.replace_all(text, &b""[..]).into_owned());
+    }
+    if is_subtype("calendar") {
+        static FOLDED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?-u)\r?\n[ \t]").expect("a valid regex"));
+        return Some(FOLDED.replace_all(text, &b""[..]).into_owned());
+    }
+    None
 }
 
 /// Emits the encoded parts of messages that are quoted in a text: a bounce message quotes the original, and after a
@@ -296,23 +346,53 @@ pub(super) fn read(parsed: &mail_parser::Message) -> Message {
         _ => String::new(),
     };
     let raw = |name: &str| parsed.header_raw(name).map(|value| value.trim().to_owned()).unwrap_or_default();
-    let all = |name: HeaderName| {
+    let all = |name: HeaderName| -> Vec<Party> {
         let values = parsed.header_values(name).filter_map(HeaderValue::as_address);
         values.flat_map(|address| parties(Some(address))).collect()
     };
+    let (to, cc, mut bcc) = (all(HeaderName::To), all(HeaderName::Cc), all(HeaderName::Bcc));
+    if to.is_empty() && cc.is_empty() && bcc.is_empty() {
+        // The copy of somebody to whom it was sent blind says only where it was delivered.
+        bcc = delivered_to(&raw);
+    }
+    let written = parsed
+        .date()
+        .map(mail_parser::DateTime::to_rfc3339)
+        .filter(|_| parsed.date().is_some_and(|date| date.is_valid()));
     Message {
         from: all(HeaderName::From),
         sender: parties(parsed.sender()),
         reply_to: parties(parsed.reply_to()),
-        to: all(HeaderName::To),
-        cc: all(HeaderName::Cc),
-        bcc: all(HeaderName::Bcc),
+        to,
+        cc,
+        bcc,
         list_id: Some(text(parsed.list_id())).filter(|id| !id.is_empty()).unwrap_or_else(|| raw("List-Id")),
-        date: parsed.date().map(mail_parser::DateTime::to_rfc3339).unwrap_or_default(),
+        date: written.unwrap_or_else(|| raw("Date").chars().take(MAX_DATE).collect()),
         subject: parsed.subject().unwrap_or_default().to_owned(),
         id: parsed.message_id().unwrap_or_default().to_owned(),
         ..Message::new(Medium::Mail)
     }
+}
+
+/// Maximum length of a date that is shown as it is written, in characters.
+const MAX_DATE: usize = 60;
+
+/// Where a message was delivered, by the fields that mail servers add.
+fn delivered_to(raw: &dyn Fn(&str) -> String) -> Vec<Party> {
+    let named = ["Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To", "X-Delivered-To"].map(raw);
+    let received = raw("Received");
+    // `by mx.example.com for <bob@example.com>; Thu, 1 Jan 2026 …`
+    let of_received = received.split_whitespace().skip_while(|word| *word != "for").nth(1);
+    let of_received = of_received.map(|word| word.trim_end_matches(';'));
+    let addresses = named.iter().map(String::as_str).chain(of_received);
+    let clean = |address: &str| address.trim().trim_matches(['<', '>']).to_owned();
+    let mut all: Vec<String> = addresses
+        .map(clean)
+        .filter(|address| address.contains('@') && !address.contains(char::is_whitespace))
+        .collect();
+    all.sort();
+    all.dedup();
+    all.into_iter().map(|address| Party { name: String::new(), address }).collect()
 }
 
 fn parties(address: Option<&Address>) -> Vec<Party> {
