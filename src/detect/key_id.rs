@@ -2,6 +2,7 @@
 
 use super::decode::escape;
 use super::dummy;
+use super::vendor::Whose;
 use crate::finding::Dummy;
 use crate::text::alphabet::{ID_LEN, PREFIXES, is_base64};
 use regex::bytes::Regex;
@@ -41,20 +42,46 @@ pub fn is_legacy(id: &[u8]) -> bool {
 /// True if 20 characters are mixed enough to be the id of a store that speaks S3's protocol, and not of AWS's form.
 fn is_of_a_store(id: &[u8]) -> bool {
     let count = |is: fn(&u8) -> bool| id.iter().filter(|b| is(b)).count();
-    let is_mixed = count(u8::is_ascii_digit) >= 1 && count(u8::is_ascii_uppercase) >= 4;
+    let is_spelled = id.len() == ID_LEN && id.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    let is_mixed = is_spelled && count(u8::is_ascii_digit) >= 1 && count(u8::is_ascii_uppercase) >= 4;
     let is_of_today = PREFIXES.iter().any(|prefix| id.starts_with(prefix.as_bytes()));
     is_mixed && !is_of_today && dummy::entropy(id) >= MIN_ENTROPY
 }
 
-/// Finds the id beside the secret at `secret` that is not of AWS's form today: 20 characters that can be recognised only
-/// by their name.
+/// An id beside a secret that AWS has not made: 20 characters that can be recognised only by their name or place.
 pub fn other_near(text: &[u8], secret: &Range<usize>) -> Option<(Range<usize>, String)> {
-    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(
-            r#"(?-u)(?i:access_?-?key(?:_?-?id)?)["']?\s*(?:=>|[=:,>])\s*["']?([0-9A-Z]{20})(?:[^0-9A-Za-z+/=_-]|$)"#,
-        )
-        .expect("a valid regex")
-    });
+    let around = around(text, secret);
+    let at = secret.start - around.start;
+    let found = beside(&text[around.clone()], at).or_else(|| named_near(text, secret, &around))?;
+    let id = &text[around.start + found.start..around.start + found.end];
+    let span = around.start + found.start..around.start + found.end;
+    is_of_a_store(id).then(|| (span, String::from_utf8_lossy(id).into_owned()))
+}
+
+/// Whose the access key beside a secret is, if one is written there that is not of AWS's form.
+pub fn other_owner(text: &[u8], secret: &Range<usize>) -> Option<Whose> {
+    /// How the ids of some vendors begin, each with its shortest length.
+    const PREFIXES_OF_OTHERS: [(&[u8], usize, &str); 4] = [
+        (b"LTAI", 16, "Alibaba Cloud"),
+        (b"AKID", 36, "Tencent Cloud"),
+        (b"GOOG", 20, "Google Cloud Storage"),
+        (b"DO00", 20, "DigitalOcean Spaces"),
+    ];
+    let around = around(text, secret);
+    let found = named_near(text, secret, &around)?;
+    let id = &text[around.start + found.start..around.start + found.end];
+    let vendor = PREFIXES_OF_OTHERS.iter().find(|(start, least, _)| id.starts_with(start) && id.len() >= *least);
+    let count = |is: fn(&u8) -> bool| id.iter().filter(|b| is(b)).count();
+    let is_random = count(u8::is_ascii_digit) >= 2 && count(u8::is_ascii_alphabetic) >= 4 && dummy::entropy(id) >= 3.0;
+    let is_of_aws = PREFIXES.iter().any(|prefix| id.starts_with(prefix.as_bytes())) || is_legacy(id);
+    match vendor {
+        Some((.., name)) => Some(Whose::Other(name)),
+        None => (is_random && !is_of_aws).then_some(Whose::Unknown),
+    }
+}
+
+/// The few lines around a secret in which its id stands.
+fn around(text: &[u8], secret: &Range<usize>) -> Range<usize> {
     const LINES: usize = 5;
     const REACH: usize = 2048;
     let from = secret.start.saturating_sub(REACH);
@@ -62,15 +89,22 @@ pub fn other_near(text: &[u8], secret: &Range<usize>) -> Option<(Range<usize>, S
     let start = above.map_or(from, |newline| from + newline + 1);
     let after = &text[secret.end..text.len().min(secret.end + REACH)];
     let end = memchr::memchr_iter(b'\n', after).nth(LINES).unwrap_or(after.len());
-    let around = &text[start..secret.end + end];
-    let at = secret.start - start;
-    let named = || {
-        let ids = NAMED.captures_iter(around).filter_map(|found| Some(found.get(1)?.range()));
-        ids.min_by_key(|id| id.start.abs_diff(at))
-    };
-    let found = beside(&text[start..], at).or_else(named)?;
-    let id = &around[found.clone()];
-    is_of_a_store(id).then(|| (found.start + start..found.end + start, String::from_utf8_lossy(id).into_owned()))
+    start..secret.end + end
+}
+
+/// The value nearest to a secret, in a range of the text, that is called an access key; its place is that in the range.
+fn named_near(text: &[u8], secret: &Range<usize>, around: &Range<usize>) -> Option<Range<usize>> {
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r#"(?-u)(?i:access_?-?key(?:_?-?id)?)["']?\s*(?:=>|[=:,>])\s*["']?([0-9A-Za-z]{16,64})(?:[^0-9A-Za-z+/=_-]|$)"#,
+        )
+        .expect("a valid regex")
+    });
+    let at = secret.start - around.start;
+    let values = NAMED.captures_iter(&text[around.clone()]).filter_map(|found| Some(found.get(1)?.range()));
+    // `secret_access_key` is called so, too.
+    let values = values.filter(|value| value.start != at);
+    values.min_by_key(|value| value.start.abs_diff(at))
 }
 
 /// The word of the length of an id right before a value, as in `ID SECRET` and `"ID", "SECRET"`.

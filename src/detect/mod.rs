@@ -317,6 +317,10 @@ impl Detector {
         let after = ids.partition_point(|start| *start < part.span.start);
         let nearest = [after.checked_sub(1), Some(after)].into_iter().flatten().filter_map(|n| ids.get(n));
         let is_near_id = nearest.into_iter().any(|start| start.abs_diff(part.span.start) <= pair::FAR_BYTES);
+        let whose = match whose {
+            Whose::Aws if is_plain && !is_near_id => key_id::other_owner(blob, &part.span).unwrap_or(whose),
+            _ => whose,
+        };
         match whose {
             Whose::Unknown if !is_near_id => self.candidate(Finder::SecretKey40, None, None, Some(part), dummy),
             Whose::Other(name) => {

@@ -23,7 +23,12 @@ fn keys_of_others_are_never_called_aws_s() {
     sandbox.write("bare.env", "SECRET_KEY={{secret e}}\n");
     let url = format!("https://b.s3.amazonaws.com/k?AWSAccessKeyId={}&Expires=1735689600&Signature=x\n", id('X'));
     sandbox.write("link.txt", &url);
+    let other = |id: &str, secret: &str| format!("s3:\n  accessKey: {id}\n  secretKey: {{{{secret {secret}}}}}\n");
+    sandbox.write("mixed.yml", &other("u4ccRswj62HV3Ifwima7", "f"));
+    sandbox.write("alibaba.yml", &other(&["LTAI5tBx7K", "m2Qp9ZsW4r"].concat(), "g"));
+    sandbox.write("variable.yml", &other("theAccessKeyOfTheBucket", "h"));
     let report = sandbox.json(&[".", "--now", "2024-01-01"]);
+    assert_eq!(rules_in(&report, "variable.yml"), ["aws-secret-access-key"]);
     let expected = [
         ("zero.yml", "s3-compatible-key", None),
         ("minio.yml", "s3-compatible-key", Some("MinIO")),
@@ -32,6 +37,8 @@ fn keys_of_others_are_never_called_aws_s() {
         ("rootkey.csv", "s3-compatible-key", None),
         ("duo.env", "secret-key-40", Some("Duo")),
         ("bare.env", "secret-key-40", None),
+        ("mixed.yml", "secret-key-40", None),
+        ("alibaba.yml", "secret-key-40", Some("Alibaba Cloud")),
         ("link.txt", "s3-compatible-key", None),
     ];
     for (file, rule, vendor) in expected {
@@ -44,7 +51,7 @@ fn keys_of_others_are_never_called_aws_s() {
             "{file}"
         );
     }
-    assert_eq!(report["findings"].as_array().map(Vec::len), Some(expected.len()), "nothing is judged");
+    assert_eq!(report["findings"].as_array().map(Vec::len), Some(expected.len() + 1), "nothing is judged");
 }
 
 #[test]
