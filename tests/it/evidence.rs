@@ -314,3 +314,77 @@ fn reports_with_observations_keep_their_schemas() {
     let one = sandbox.run(&["scan", ".", "-j", "1"]).stdout;
     assert_eq!(one, sandbox.run(&["scan", ".", "-j", "7"]).stdout);
 }
+
+#[test]
+fn records_of_the_root_user_are_told_in_the_forms_that_tools_write() {
+    let id = expand("{{akia}}").text;
+    let record = |kind: &str| {
+        format!(
+            r#"{{"eventVersion":"1.08","userIdentity":{{"type":"{kind}","accountId":"111122223333","accessKeyId":"{id}"}},"eventTime":"2026-01-02T03:04:05Z","eventSource":"s3.amazonaws.com","eventName":"ListBuckets"}}"#
+        )
+    };
+    let quoted = |text: &str| serde_json::to_string(text).expect("text");
+    let forms: [(&str, &dyn Fn(&str) -> String); 6] = [
+        ("lookup-events", &|kind| {
+            format!(
+                r#"{{"Events":[{{"EventName":"ListBuckets","AccessKeyId":"{id}","CloudTrailEvent":{}}}]}}"#,
+                quoted(&record(kind))
+            )
+        }),
+        ("CloudWatch Logs", &|kind| format!(r#"{{"events":[{{"timestamp":1,"message":{}}}]}}"#, quoted(&record(kind)))),
+        ("Athena", &|kind| {
+            format!(
+                "useridentity,eventname\n\"{{type={kind}, principalid=1, accountid=111122223333, accesskeyid={id}, username=null, invokedby=null}}\",ListBuckets\n"
+            )
+        }),
+        ("Elastic", &|kind| {
+            format!(
+                r#"{{"aws":{{"cloudtrail":{{"user_identity":{{"type":"{kind}","access_key_id":"{id}"}}}}}},"event":{{"action":"ListBuckets"}}}}"#
+            )
+        }),
+        ("GuardDuty", &|kind| {
+            format!(
+                r#"{{"Type":"Recon:IAMUser/MaliciousIPCaller","Resource":{{"AccessKeyDetails":{{"AccessKeyId":"{id}","UserType":"{kind}"}}}}}}"#
+            )
+        }),
+        ("Security Hub", &|kind| {
+            format!(
+                r#"{{"Resources":[{{"Type":"AwsIamAccessKey","Id":"AWS::IAM::AccessKey:{id}","Details":{{"AwsIamAccessKey":{{"PrincipalType":"{kind}"}}}}}}]}}"#
+            )
+        }),
+    ];
+    for (what, form) in forms {
+        for (kind, expected) in [("Root", 1), ("IAMUser", 0)] {
+            let sandbox = Sandbox::new();
+            let name = if what == "Athena" { "out.csv" } else { "out.json" };
+            sandbox.write_bytes(name, form(kind).as_bytes());
+            let report = sandbox.json(&["."]);
+            let judged = with(&report, "aws-root-key");
+            assert_eq!(judged.len(), expected, "{what}, {kind}: {report}");
+            assert!(judged.iter().all(|one| one["judgement"]["grade"] == "critical"), "{what}: {judged:?}");
+        }
+    }
+}
+
+#[test]
+fn names_and_comments_about_other_root_users_are_no_sign() {
+    let pair = "access_key_id: {{akia}}\n    secret_access_key: {{secret}}\n";
+    for (text, expected) in [
+        (format!("aws:\n  root:\n    {pair}"), 1),
+        (format!("[corp-root]\naws_access_key_id = {{{{akia}}}}\naws_secret_access_key = {{{{secret}}}}\n"), 1),
+        (format!("# the root account key\n{{{{akia}}}} {{{{secret}}}}\n"), 1),
+        (format!("aws:\n  rootless:\n    {pair}"), 0),
+        (format!("root:\n  other: 1\naws:\n  prod:\n    {pair}"), 0),
+        ("# this is NOT the root account\n{{akia}} {{secret}}\n".into(), 0),
+        ("# never use a root key, use this\n{{akia}} {{secret}}\n".into(), 0),
+        ("# the mysql root user\n{{akia}} {{secret}}\n".into(), 0),
+        ("USER root\nENV AWS_ACCESS_KEY_ID={{akia}}\nENV AWS_SECRET_ACCESS_KEY={{secret}}\n".into(), 0),
+        ("mysql -u root\n{{akia}} {{secret}}\n".into(), 0),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("a.conf", &text);
+        let judged = with(&sandbox.json(&["."]), "aws-root-key");
+        assert_eq!(judged.len(), expected, "{text}: {judged:?}");
+        assert!(judged.iter().all(|one| one["judgement"]["grade"] == "medium"), "{text}");
+    }
+}

@@ -30,12 +30,13 @@ const DAY: i64 = 24 * 60 * 60;
 pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
     // Only a whole file, or a wrapped table: documentation contains tables, too.
     let table = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
-    if !table.starts_with(START) {
-        return vec![];
+    if !table.starts_with(START) && !table.starts_with(&with_semicolons(START)) {
+        return account_summary(text);
     }
     let start = text.len() - table.len();
     let made = (!std::ptr::eq(around.file, text)).then(|| time_of_making(around.file)).flatten();
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(table);
+    let delimiter = table.get(4).copied().unwrap_or(b',');
+    let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(table);
     let Ok(header) = reader.byte_headers() else { return vec![] };
     let columns = header.iter().enumerate().map(|(n, name)| (name.trim_ascii().to_ascii_lowercase(), n)).collect();
     let mut seen = Vec::new();
@@ -50,6 +51,41 @@ pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
         }
     }
     seen
+}
+
+/// The start of a table as spreadsheets save it where the comma is a decimal one.
+fn with_semicolons(start: &[u8; 27]) -> [u8; 27] {
+    start.map(|b| if b == b',' { b';' } else { b })
+}
+
+/// The answer of `aws iam get-account-summary`, which counts the root user's keys and names no account
+/// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html>).
+fn account_summary(text: &[u8]) -> Vec<Observation> {
+    const NAME: &[u8] = b"AccountAccessKeysPresent";
+    let places = memchr::memmem::find_iter(text, NAME).take(super::MAX_COUNT);
+    let counts = places.filter_map(|at| {
+        let end = at + NAME.len();
+        let after = &text[end..text.len().min(end + 12)];
+        let blanks = after.iter().take_while(|b| matches!(b, b'"' | b'\'' | b':' | b' ' | b'\t' | b'|')).count();
+        let count = *after.get(blanks).filter(|_| blanks > 0)?;
+        // Only in an answer as a whole, not in a check that names it.
+        let is_number = after.get(blanks + 1).is_none_or(|b| !b.is_ascii_alphanumeric());
+        let has_others = memchr::memmem::find(text, b"AccountMFAEnabled").is_some();
+        (matches!(count, b'1' | b'2') && is_number && has_others).then_some((at..end, count - b'0'))
+    });
+    let tell = |(span, count): (Range<usize>, u8)| Observation {
+        finder: Finder::ReportRootActiveKey,
+        subject: "the root user".to_owned(),
+        span,
+        severity: None,
+        account: None,
+        profile: None,
+        note: format!(
+            "The account summary counts {count} access key{} of the root user.",
+            if count == 1 { "" } else { "s" }
+        ),
+    };
+    counts.map(tell).collect()
 }
 
 /// When the report was generated according to the CLI's JSON, in seconds since 1970.

@@ -42,7 +42,7 @@ pub fn signs(path: &[u8], text: &[u8], spans: &[Range<usize>]) -> Vec<Vec<RootSi
             if has(section.body, b":mfa/root-account-mfa-device") {
                 signs.push(sign(Strength::Strong, "Its profile uses the root user's MFA device."));
             }
-            if section.name().eq_ignore_ascii_case("root") {
+            if is_root_name(&section.name()) {
                 signs.push(sign(Strength::Weak, "Its profile is named root."));
             }
         }
@@ -55,6 +55,12 @@ pub fn signs(path: &[u8], text: &[u8], spans: &[Range<usize>]) -> Vec<Vec<RootSi
                 Strength::Strong,
                 "The same file shows the root user of its account as the caller identity.",
             ));
+        }
+        if in_row(text, span) {
+            signs.push(sign(Strength::Proof, "CloudTrail recorded that the root user called AWS with it."));
+        }
+        if is_below_root(text, span) {
+            signs.push(sign(Strength::Weak, "It is set below the name root."));
         }
         if is_called_root(text, span) {
             signs.push(sign(Strength::Weak, "The text around it calls it a root user's key."));
@@ -81,14 +87,38 @@ fn recorded(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<RootSign>> {
     let mut signs = vec![None; spans.len()];
     json::around(text, &offsets, &mut |number, around| {
         let id = &ids[number];
-        let sign = |around: &&Around| cloud_trail(&around.object, id).or_else(|| guard_duty(&around.object, id));
+        let sign = |around: &&Around| {
+            let object = &around.object;
+            in_record(object, id).or_else(|| in_text(object, &around.key, id))
+        };
         signs[number] = around.iter().find_map(sign);
     });
     signs
 }
 
+fn in_record(record: &Map<String, Value>, id: &str) -> Option<RootSign> {
+    cloud_trail(record, id).or_else(|| guard_duty(record, id)).or_else(|| security_hub(record, id))
+}
+
+/// A record in a text, as `lookup-events` (`CloudTrailEvent`) and `CloudWatch` Logs (`message`) write it.
+fn in_text(object: &Map<String, Value>, key: &str, id: &str) -> Option<RootSign> {
+    /// The names of fields with such a text; `lookup-events` also has the id beside it.
+    const TEXTS: [&str; 3] = ["CloudTrailEvent", "message", "@message"];
+    let names = TEXTS.iter().copied().chain([key]);
+    let texts = names.filter_map(|name| object.get(name)?.as_str()).filter(|text| text.starts_with('{'));
+    texts.filter(|text| text.len() <= json::MAX_OBJECT).find_map(|text| {
+        let record: Map<String, Value> = serde_json::from_str(text).ok()?;
+        in_record(&record, id)
+    })
+}
+
+/// A field by the name that AWS gives it, or by that of the Elastic Common Schema.
+fn field<'a>(object: &'a Map<String, Value>, names: [&str; 2]) -> Option<&'a Value> {
+    names.into_iter().find_map(|name| object.get(name))
+}
+
 fn cloud_trail(record: &Map<String, Value>, id: &str) -> Option<RootSign> {
-    let identity = record.get("userIdentity")?.as_object()?;
+    let identity = field(record, ["userIdentity", "user_identity"])?.as_object()?;
     let is_root = identity.get("type")? == "Root";
     // A service acting for the account also shows as root.
     let is_service =
@@ -96,7 +126,7 @@ fn cloud_trail(record: &Map<String, Value>, id: &str) -> Option<RootSign> {
     if !is_root || is_service {
         return None;
     }
-    if identity.get("accessKeyId").is_some_and(|key| key == id) {
+    if field(identity, ["accessKeyId", "access_key_id"]).is_some_and(|key| key == id) {
         return Some(sign(Strength::Proof, "CloudTrail recorded that the root user called AWS with it."));
     }
     let made = record.get("responseElements")?.get("accessKey")?.get("accessKeyId")?;
@@ -111,8 +141,33 @@ fn guard_duty(finding: &Map<String, Value>, id: &str) -> Option<RootSign> {
     let resource = finding.get("resource").or_else(|| finding.get("Resource"))?;
     let details = resource.get("accessKeyDetails").or_else(|| resource.get("AccessKeyDetails"))?;
     let key = details.get("accessKeyId").or_else(|| details.get("AccessKeyId"))?;
-    (kind.contains("RootCredentialUsage") && key == id)
+    let is_root = details.get("userType").or_else(|| details.get("UserType")).is_some_and(|kind| kind == "Root");
+    ((kind.contains("RootCredentialUsage") || is_root) && key == id)
         .then(|| sign(Strength::Proof, "GuardDuty reported that it was used with the root user's credentials."))
+}
+
+/// A resource in a finding of Security Hub
+/// ([`AwsIamAccessKey`](https://docs.aws.amazon.com/securityhub/latest/userguide/asff-resourcedetails-awsiam.html)).
+fn security_hub(resource: &Map<String, Value>, id: &str) -> Option<RootSign> {
+    let name = resource.get("Id")?.as_str()?;
+    let details = resource.get("Details")?.get("AwsIamAccessKey")?;
+    let own = details.get("AccessKeyId").and_then(Value::as_str).or_else(|| name.rsplit(':').next())?;
+    (details.get("PrincipalType")? == "Root" && own == id)
+        .then(|| sign(Strength::Proof, "Security Hub lists it as a key of the root user."))
+}
+
+/// A row of `CloudTrail` Lake or of a table that Athena reads: `{type=Root, …, accesskeyid=AKIA…, …}`.
+fn in_row(text: &[u8], span: &Range<usize>) -> bool {
+    const REACH: usize = 1000;
+    let before = &text[span.start.saturating_sub(REACH)..span.start];
+    let identity = &before[memchr::memrchr(b'{', before).map_or(before.len(), |brace| brace + 1)..];
+    let lower = identity.to_ascii_lowercase();
+    let is_service = || {
+        let after = &text[span.end..text.len().min(span.end + REACH)];
+        let rest = after.split(|&b| b == b'}').next().unwrap_or_default().to_ascii_lowercase();
+        memchr::memmem::find(&rest, b"invokedby=").is_some_and(|at| !rest[at + 10..].starts_with(b"null"))
+    };
+    lower.starts_with(b"type=root,") && lower.ends_with(b"accesskeyid=") && !is_service()
 }
 
 /// True if a name such as `AWS_ROOT_ACCESS_KEY_ID` or `rootAccessKey` precedes it, or a nearby comment mentions the
@@ -144,5 +199,62 @@ fn is_called_root(text: &[u8], span: &Range<usize>) -> bool {
     if NAME.is_match(before) {
         return true;
     }
-    COMMENT.is_match(around)
+    COMMENT.find_iter(around).any(|comment| is_of_aws(around, &comment.range()))
+}
+
+/// True unless a comment denies that a key is the root user's, or is about the root user of something else.
+fn is_of_aws(text: &[u8], comment: &Range<usize>) -> bool {
+    const DENIALS: [&str; 8] = ["not ", "n't ", "never ", "no ", "non-", "instead of ", "rather than ", "without "];
+    const OTHERS: [&str; 14] = [
+        "mysql",
+        "mariadb",
+        "postgres",
+        "mongo",
+        "redis",
+        "sql",
+        "linux",
+        "unix",
+        "docker",
+        "container",
+        "sudo",
+        "ssh",
+        "minio",
+        "database",
+    ];
+    let end = memchr::memchr(b'\n', &text[comment.end..]).map_or(text.len(), |newline| comment.end + newline);
+    let line = text[comment.start..end].to_ascii_lowercase();
+    let root = memchr::memmem::rfind(&line[..comment.len()], b"root").unwrap_or(0);
+    let has =
+        |part: &[u8], words: &[&str]| words.iter().any(|word| memchr::memmem::find(part, word.as_bytes()).is_some());
+    !has(&line[root.saturating_sub(30)..root], &DENIALS) && !has(&line, &OTHERS)
+}
+
+/// True for `root`, `corp-root`, `root_2024`: the word by itself.
+fn is_root_name(name: &str) -> bool {
+    name.to_ascii_lowercase().split(|c: char| !c.is_ascii_alphabetic()).any(|word| word == "root")
+}
+
+/// True for the id in `aws: root: access_key_id: AKIA…` as YAML writes it: lines above are less and less indented.
+fn is_below_root(text: &[u8], span: &Range<usize>) -> bool {
+    const REACH: usize = 1000;
+    let from = span.start.saturating_sub(REACH);
+    let mut lines = text[from..span.start].rsplit(|&b| b == b'\n');
+    let indent = |line: &[u8]| line.iter().take_while(|b| **b == b' ').count();
+    let own = lines.next().unwrap_or_default();
+    let mut depth = indent(own);
+    let is_set = own.trim_ascii_end().ends_with(b":") || own.trim_ascii_end().ends_with(b": \"");
+    for line in lines.filter(|line| !line.trim_ascii().is_empty()) {
+        let key = line.trim_ascii();
+        if !is_set || depth == 0 {
+            break;
+        }
+        if indent(line) < depth {
+            depth = indent(line);
+            let name = key.strip_suffix(b":").unwrap_or_default();
+            if name.eq_ignore_ascii_case(b"root") || name.eq_ignore_ascii_case(b"root_account") {
+                return true;
+            }
+        }
+    }
+    false
 }

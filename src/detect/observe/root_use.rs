@@ -123,10 +123,16 @@ pub fn identities(text: &[u8]) -> Vec<AccountId> {
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>.
 fn answers(text: &[u8]) -> Vec<Observation> {
-    static JSON: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#"(?s-u)"UserId":\s*"(?<user>[0-9]{12})",\s*"Account":\s*"(?<account>[0-9]{12})",\s*"Arn":\s*"(?<arn>arn:aws[a-z-]*:iam::(?<owner>[0-9]{12}):root)""#)
-            .expect("a valid regex")
+    // In JSON, YAML and tables, whatever the order: `"UserId": "…"`, `UserId: '…'`, `|  UserId |  …  |`.
+    static ARN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"(?-u)\bArn["' |:]{1,20}(arn:aws[a-z-]*:iam::([0-9]{12}):root)\b"#).expect("a valid regex")
     });
+    static USER: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"(?-u)\bUserId["' |:]{1,20}([0-9]{12})\b"#).expect("a valid regex"));
+    static ACCOUNT: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"(?-u)\bAccount["' |:]{1,20}([0-9]{12})\b"#).expect("a valid regex"));
+    /// How far from the ARN the other two are, in bytes.
+    const REACH: usize = 300;
     static TEXT: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"(?m-u)^(?<account>[0-9]{12})\t(?<arn>arn:aws[a-z-]*:iam::(?<owner>[0-9]{12}):root)\t(?<user>[0-9]{12})\r?$")
             .expect("a valid regex")
@@ -135,14 +141,22 @@ fn answers(text: &[u8]) -> Vec<Observation> {
         return vec![];
     }
     let mut seen = Vec::new();
-    for captures in JSON.captures_iter(text).chain(TEXT.captures_iter(text)).take(super::MAX_COUNT) {
-        let digits = |name| std::str::from_utf8(&captures[name]).unwrap_or_default();
-        let account = account_of(digits("account"));
-        if account.is_some() && digits("account") == digits("user") && digits("account") == digits("owner") {
+    let mut tell = |account: &[u8], user: &[u8], owner: &[u8], span: Range<usize>| {
+        let known = std::str::from_utf8(account).ok().and_then(account_of);
+        if known.is_some() && account == user && account == owner {
             let note = "The caller identity was the root user.".to_owned();
-            let span = captures.name("arn").map_or(0..0, |arn| arn.range());
-            seen.push(usage(subject(account), span, account, note));
+            seen.push(usage(subject(known), span, known, note));
         }
+    };
+    for captures in TEXT.captures_iter(text).take(super::MAX_COUNT) {
+        let span = captures.name("arn").map_or(0..0, |arn| arn.range());
+        tell(&captures["account"], &captures["user"], &captures["owner"], span);
+    }
+    for arn in ARN.captures_iter(text).take(super::MAX_COUNT) {
+        let span = arn.get(1).map_or(0..0, |arn| arn.range());
+        let around = &text[span.start.saturating_sub(REACH)..text.len().min(span.end + REACH)];
+        let field = |name: &Regex| name.captures(around).map(|found| found[1].to_vec()).unwrap_or_default();
+        tell(&field(&ACCOUNT), &field(&USER), &arn[2], span);
     }
     seen
 }
@@ -259,8 +273,20 @@ mod tests {
         assert_eq!(notes("$ aws\n111122223333\tarn:aws:iam::111122223333:root\t111122223333\n").len(), 1);
         assert_eq!(notes(&json("AKIAIOSFODNN7EXAMPLE", "000000000000")), [""; 0]);
         assert_eq!(notes(&json(NO_ACCOUNT, NO_ACCOUNT)), [""; 0]);
-        let policy = r#"{"Principal":{"AWS":"arn:aws:iam::111122223333:root"}}"#;
-        assert_eq!(notes(policy), [""; 0]);
+        for other in [
+            "Account: '111122223333'\nArn: arn:aws:iam::111122223333:root\nUserId: '111122223333'\n",
+            "|  Account  |  111122223333  |\n|  Arn  |  arn:aws:iam::111122223333:root  |\n|  UserId  |  111122223333  |\n",
+            r#"{"Arn": "arn:aws:iam::111122223333:root", "UserId": "111122223333", "Account": "111122223333"}"#,
+        ] {
+            assert_eq!(notes(other).len(), 1, "{other}");
+        }
+        for silent in [
+            r#"{"Principal":{"AWS":"arn:aws:iam::111122223333:root"}}"#,
+            r#"{"Arn": "arn:aws:iam::111122223333:root", "UserId": "AIDAI", "Account": "111122223333"}"#,
+            r#"{"Arn": "arn:aws:iam::111122223333:root", "UserId": "444455556666", "Account": "111122223333"}"#,
+        ] {
+            assert_eq!(notes(silent), [""; 0], "{silent}");
+        }
     }
 
     #[test]
