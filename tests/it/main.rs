@@ -5,6 +5,7 @@ mod support;
 
 mod architecture;
 mod changes;
+mod chat;
 mod ci;
 mod clean;
 mod containers;

@@ -4,7 +4,17 @@ use crate::finding::message::{Channel, Medium, Message, Party};
 use crate::text::json::Around;
 use serde_json::{Map, Value};
 
-const AUTHORS: [&str; 14] = [
+const AUTHORS: [&str; 24] = [
+    "u",
+    "sender_name",
+    "senderName",
+    "sender_full_name",
+    "personEmail",
+    "memberCreator",
+    "sys_created_by",
+    "from_email",
+    "sender_email",
+    "posted_by",
     "from",
     "author",
     "user",
@@ -20,10 +30,36 @@ const AUTHORS: [&str; 14] = [
     "author_id",
     "userId",
 ];
-const RECIPIENTS: [&str; 5] = ["to", "recipient", "recipients", "assignee", "cc"];
-const CHANNELS: [&str; 9] =
-    ["channel", "channel_name", "channelIdentity", "room", "conversation", "project", "space", "guild", "chatId"];
-const TIMES: [&str; 12] = [
+const RECIPIENTS: [&str; 8] =
+    ["to", "recipient", "recipients", "assignee", "cc", "to_emails", "toPersonEmail", "participants"];
+const CHANNELS: [&str; 15] = [
+    "display_recipient",
+    "stream",
+    "room_name",
+    "roomId",
+    "rid",
+    "board",
+    "channel",
+    "channel_name",
+    "channelIdentity",
+    "room",
+    "conversation",
+    "project",
+    "space",
+    "guild",
+    "chatId",
+];
+const TIMES: [&str; 22] = [
+    "create_at",
+    "created_date",
+    "origin_server_ts",
+    "timestamp_ms",
+    "date_sent",
+    "sentDateTime",
+    "sys_created_on",
+    "created_on",
+    "date_created",
+    "dateCreated",
     "ts",
     "timestamp",
     "created",
@@ -38,7 +74,14 @@ const TIMES: [&str; 12] = [
     "when",
 ];
 const TITLES: [&str; 4] = ["subject", "summary", "title", "topic"];
-const TEXTS: [&str; 17] = [
+const TEXTS: [&str; 24] = [
+    "msg",
+    "raw",
+    "note",
+    "notes",
+    "body_text",
+    "description_text",
+    "formatted_body",
     "text",
     "body",
     "content",
@@ -58,21 +101,30 @@ const TEXTS: [&str; 17] = [
     "renderedBody",
 ];
 /// Fields that only tickets and pages have.
-const OF_TICKETS: [&str; 11] = [
+const OF_TICKETS: [&str; 10] = [
     "summary",
     "issuetype",
     "ticket_id",
     "status",
     "priority",
     "reporter",
-    "creator",
     "submitter",
     "resolution",
     "requester",
     "space",
 ];
-const NAMES: [&str; 8] =
-    ["displayName", "display_name", "real_name", "name", "nickname", "username", "login", "global_name"];
+const NAMES: [&str; 10] = [
+    "fullName",
+    "full_name",
+    "displayName",
+    "display_name",
+    "real_name",
+    "name",
+    "nickname",
+    "username",
+    "login",
+    "global_name",
+];
 const ADDRESSES: [&str; 6] = ["emailAddress", "email", "mail", "userPrincipalName", "address", "id"];
 
 /// The message around a place: the innermost object that has an author and a time, if the place is in its text.
@@ -87,9 +139,15 @@ pub(super) fn message(around: &[&Around]) -> Option<Message> {
     let any = |names: &[&str]| outwards().find_map(|object| first(object, names).cloned());
     let own = &around[at].object;
     let is_ticket = outwards().any(|object| OF_TICKETS.iter().any(|name| object.contains_key(*name)));
-    let channel = any(&CHANNELS).map(|value| Channel { name: label(&value), is_external: false });
+    // A conversation is named beside its messages.
+    let conversation = || {
+        let around = outwards().find(|object| object.contains_key("messages"))?;
+        first(around, &["name", "title"]).cloned()
+    };
+    let channel = any(&CHANNELS).or_else(conversation);
+    let channel = channel.map(|value| Channel { name: label(&value), is_external: false });
     Some(Message {
-        from: first(own, &AUTHORS).map(parties).unwrap_or_default(),
+        from: authors(own),
         to: any(&RECIPIENTS).as_ref().map(parties).unwrap_or_default(),
         date: first(own, &TIMES).map(moment).unwrap_or_default(),
         subject: any(&TITLES).map(|value| label(&value)).unwrap_or_default(),
@@ -97,6 +155,18 @@ pub(super) fn message(around: &[&Around]) -> Option<Message> {
         channel: channel.filter(|channel| !channel.name.is_empty()),
         ..Message::new(if is_ticket { Medium::Ticket } else { Medium::Chat })
     })
+}
+
+/// Who wrote a message. Some services have the name and the address in fields of their own.
+fn authors(message: &Map<String, Value>) -> Vec<Party> {
+    let mut authors = first(message, &AUTHORS).map(parties).unwrap_or_default();
+    let address = first(message, &["sender_email", "personEmail", "from_email"]).map(scalar).unwrap_or_default();
+    if let [author] = authors.as_mut_slice()
+        && author.address.is_empty()
+    {
+        author.address = address;
+    }
+    authors
 }
 
 fn first<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Option<&'a Value> {
@@ -137,6 +207,8 @@ fn label(value: &Value) -> String {
 
 fn scalar(value: &Value) -> String {
     match value {
+        // As databases write times.
+        Value::Object(object) => object.get("$date").map(scalar).unwrap_or_default(),
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         _ => String::new(),
