@@ -358,7 +358,7 @@ pub(super) fn read(parsed: &mail_parser::Message) -> Message {
     let written = parsed
         .date()
         .map(mail_parser::DateTime::to_rfc3339)
-        .filter(|_| parsed.date().is_some_and(|date| date.is_valid()));
+        .filter(|_| parsed.date().is_some_and(mail_parser::DateTime::is_valid));
     Message {
         from: all(HeaderName::From),
         sender: parties(parsed.sender()),
