@@ -324,7 +324,8 @@ fn records_of_the_root_user_are_told_in_the_forms_that_tools_write() {
         )
     };
     let quoted = |text: &str| serde_json::to_string(text).expect("text");
-    let forms: [(&str, &dyn Fn(&str) -> String); 6] = [
+    type Form<'a> = &'a dyn Fn(&str) -> String;
+    let forms: [(&str, Form); 6] = [
         ("lookup-events", &|kind| {
             format!(
                 r#"{{"Events":[{{"EventName":"ListBuckets","AccessKeyId":"{id}","CloudTrailEvent":{}}}]}}"#,
@@ -371,8 +372,8 @@ fn names_and_comments_about_other_root_users_are_no_sign() {
     let pair = "access_key_id: {{akia}}\n    secret_access_key: {{secret}}\n";
     for (text, expected) in [
         (format!("aws:\n  root:\n    {pair}"), 1),
-        (format!("[corp-root]\naws_access_key_id = {{{{akia}}}}\naws_secret_access_key = {{{{secret}}}}\n"), 1),
-        (format!("# the root account key\n{{{{akia}}}} {{{{secret}}}}\n"), 1),
+        ("[corp-root]\naws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\n".into(), 1),
+        ("# the root account key\n{{akia}} {{secret}}\n".into(), 1),
         (format!("aws:\n  rootless:\n    {pair}"), 0),
         (format!("root:\n  other: 1\naws:\n  prod:\n    {pair}"), 0),
         ("# this is NOT the root account\n{{akia}} {{secret}}\n".into(), 0),
