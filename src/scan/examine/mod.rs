@@ -142,7 +142,7 @@ impl<'a> Examiner<'a> {
         let mut outer = outer.into_examined(&blob.path);
         let all = match Format::from_blob(blob.bytes) {
             None => {
-                if let Some(cause) = Format::problem_by_name(blob.path.innermost(), blob.bytes) {
+                if let Some(cause) = Format::problem(blob.path.innermost(), blob.bytes) {
                     outer.skips.push(Skip { path: blob.path.clone(), cause });
                 }
                 // As for most blobs.

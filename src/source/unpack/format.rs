@@ -78,8 +78,13 @@ impl Format {
             .or_else(|| is_zip_after_something(blob).then_some(Self::Zip))
     }
 
-    /// The problem with a blob of no known format whose name suggests a known one: its start is damaged.
-    pub fn problem_by_name(name: &[u8], blob: &[u8]) -> Option<SkipCause> {
+    /// The problem with a blob of no known format: its name suggests a known one, so that its start must be damaged; or it
+    /// is a container that is not opened.
+    pub fn problem(name: &[u8], blob: &[u8]) -> Option<SkipCause> {
+        Self::problem_by_name(name, blob).or_else(|| not_opened(blob).map(SkipCause::NoText))
+    }
+
+    fn problem_by_name(name: &[u8], blob: &[u8]) -> Option<SkipCause> {
         let dot = memchr::memrchr(b'.', name)?;
         let extension = std::str::from_utf8(&name[dot + 1..]).ok().filter(|extension| extension.len() <= 7)?;
         match extension.to_ascii_lowercase().as_str() {
@@ -122,6 +127,30 @@ pub(super) fn is_binary(blob: &[u8]) -> bool {
     let head = &blob[..blob.len().min(HEAD)];
     let is_cut = |error: &std::str::Utf8Error| error.error_len().is_none();
     head.contains(&0) || std::str::from_utf8(head).is_err_and(|error| !is_cut(&error))
+}
+
+/// What a container of another format is, by its first bytes: compressed or packed, so that keys in it are not seen.
+fn not_opened(blob: &[u8]) -> Option<&'static str> {
+    const FORMATS: [(&[u8], &str); 16] = [
+        (b"!<arch>\ndebian", "a Debian package is not opened"),
+        (b"\xed\xab\xee\xdb", "an RPM package is not opened"),
+        (b"PAR1", "a Parquet table is not opened"),
+        (b"Obj\x01", "an Avro file is not opened"),
+        (b"ORC", "an ORC table is not opened"),
+        (b"ARROW1\0\0", "an Arrow table is not opened"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file is not opened"),
+        (b"hsqs", "a SquashFS image is not opened"),
+        (b"LZIP", "an lzip file is not opened"),
+        (b"\x1f\x9d", "a compress file is not opened"),
+        (b"\x5d\0\0\x80\0", "an LZMA file is not opened"),
+        (b"\x04\x22\x4d\x18", "an LZ4 file is not opened"),
+        (b"Rar!\x1a\x07", "a RAR archive is not opened"),
+        (b"MSCF\0\0\0\0", "a cabinet is not opened"),
+        (b"xar!", "a xar archive is not opened"),
+        (b"\xff\x06\0\0sNaPpY", "a Snappy file is not opened"),
+    ];
+    let words = FORMATS.iter().find(|(start, _)| blob.starts_with(start))?.1;
+    is_binary(blob).then_some(words)
 }
 
 fn first_line(head: &[u8]) -> &[u8] {

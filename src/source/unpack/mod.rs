@@ -250,7 +250,7 @@ impl<'a> Unpacker<'a> {
             Some(format) if self.opens(format) => return self.open(format, place, Content::Bytes(bytes)),
             Some(_) => self.skip(&place.path, SkipCause::NotOpened),
             None => {
-                if let Some(cause) = Format::problem_by_name(place.path.innermost(), bytes) {
+                if let Some(cause) = Format::problem(place.path.innermost(), bytes) {
                     self.skip(&place.path, cause);
                 }
             }
