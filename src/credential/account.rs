@@ -54,7 +54,8 @@ pub enum Account {
 impl Account {
     /// Reads an id: a 4-letter prefix and at least 9 characters of base32.
     pub fn from_id(id: &str) -> Self {
-        let Some(digits) = id.as_bytes().get(4..13) else { return Self::Untold };
+        // Ids from before IAM have no prefix, and those of other stores none of AWS's.
+        let Some(digits) = id.as_bytes().get(4..13).filter(|_| id.starts_with('A')) else { return Self::Untold };
         let decoded = digits.iter().try_fold(0u64, |bits, &b| {
             let value = match b {
                 b'A'..=b'Z' => b - b'A',

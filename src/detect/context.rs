@@ -96,7 +96,8 @@ pub fn column(text: &[u8], span: &Range<usize>) -> Option<Whose> {
     memchr::memmem::find(header, b"ecret").or_else(|| memchr::memmem::find(header, b"ECRET"))?;
     let from = span.start.saturating_sub(MAX_ROW);
     let row = &text[memchr::memrchr(b'\n', &text[from..span.start]).map(|newline| from + newline + 1)?..span.start];
-    [b',', b';', b'\t', b'|'].into_iter().find_map(|delimiter| {
+    let delimiters = [b',', b';', b'\t', b'|'].into_iter().filter(|delimiter| header.contains(delimiter));
+    delimiters.into_iter().find_map(|delimiter| {
         let name = header.split(|b| *b == delimiter).nth(cells(row, delimiter))?.to_ascii_lowercase();
         let has = |word: &str| memchr::memmem::find(&name, word.as_bytes()).is_some();
         let is_only_cell = name.len() == header.len();

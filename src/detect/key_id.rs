@@ -1,8 +1,9 @@
 //! Access key ids: decides whether text is a real id, a made-up one, or part of something else.
 
+use super::context::Name;
 use super::decode::escape;
 use super::dummy;
-use super::vendor::Whose;
+use super::vendor::{self, Whose};
 use crate::finding::Dummy;
 use crate::text::alphabet::{ID_LEN, PREFIXES, is_base64};
 use regex::bytes::Regex;
@@ -52,7 +53,15 @@ fn is_of_a_store(id: &[u8]) -> bool {
 pub fn other_near(text: &[u8], secret: &Range<usize>) -> Option<(Range<usize>, String)> {
     let around = around(text, secret);
     let at = secret.start - around.start;
-    let found = beside(&text[around.clone()], at).or_else(|| named_near(text, secret, &around))?;
+    let is_for_a_store = |id: &Range<usize>| {
+        let span = around.start + id.start..around.start + id.end;
+        let line = &text[around.start..span.start];
+        let line = &line[memchr::memrchr(b'\n', line).map_or(0, |newline| newline + 1)..];
+        memchr::memmem::find(line, b"://").is_some() || vendor::of_id(text, &span).vendor().is_some()
+    };
+    // A word that nothing calls an id may be another secret, which must not be shown.
+    let beside = beside(&text[around.clone()], at).filter(is_for_a_store);
+    let found = beside.or_else(|| named_near(text, secret, &around))?;
     let id = &text[around.start + found.start..around.start + found.end];
     let span = around.start + found.start..around.start + found.end;
     is_of_a_store(id).then(|| (span, String::from_utf8_lossy(id).into_owned()))
@@ -69,6 +78,11 @@ pub fn other_owner(text: &[u8], secret: &Range<usize>) -> Option<Whose> {
     ];
     let around = around(text, secret);
     let found = named_near(text, secret, &around)?;
+    let qualifier = |at| Name::before(text, at).qualifier;
+    // Another service's key may stand beside it.
+    if qualifier(around.start + found.start) != qualifier(secret.start) {
+        return None;
+    }
     let id = &text[around.start + found.start..around.start + found.end];
     let vendor = PREFIXES_OF_OTHERS.iter().find(|(start, least, _)| id.starts_with(start) && id.len() >= *least);
     let count = |is: fn(&u8) -> bool| id.iter().filter(|b| is(b)).count();
@@ -101,9 +115,14 @@ fn named_near(text: &[u8], secret: &Range<usize>, around: &Range<usize>) -> Opti
         .expect("a valid regex")
     });
     let at = secret.start - around.start;
-    let values = NAMED.captures_iter(&text[around.clone()]).filter_map(|found| Some(found.get(1)?.range()));
+    let text = &text[around.clone()];
+    let is_secret = |name: usize| {
+        let before = text[name.saturating_sub(8)..name].to_ascii_lowercase();
+        memchr::memmem::find(&before, b"secret").is_some()
+    };
     // `secret_access_key` is called so, too.
-    let values = values.filter(|value| value.start != at);
+    let ids = NAMED.captures_iter(text).filter(|found| found.get(0).is_some_and(|whole| !is_secret(whole.start())));
+    let values = ids.filter_map(|found| Some(found.get(1)?.range()));
     values.min_by_key(|value| value.start.abs_diff(at))
 }
 

@@ -26,6 +26,9 @@ const FAR_LINES: usize = 200;
 /// See [`FAR_LINES`].
 pub const FAR_BYTES: usize = 16 << 10;
 
+/// The maximum number of ids that are considered for one secret: the best ones.
+const MAX_EDGES: usize = 64;
+
 /// How often all pairs are looked at for better ones.
 const MAX_ROUNDS: usize = 8;
 
@@ -212,7 +215,10 @@ impl Matching<'_> {
         let mut edges = Vec::new();
         for s in (0..self.secrets.len()).filter(|s| partners.of_secrets[*s].is_none()) {
             let ids = within(self.ids, &self.secrets[s], reach.bytes()).filter(|(i, _)| partners.of_ids[*i].is_none());
-            edges.extend(ids.filter_map(|(i, _)| Some((self.cost(i, s, reach)?, i, s))));
+            let mut own: Vec<_> = ids.filter_map(|(i, _)| Some((self.cost(i, s, reach)?, i, s))).collect();
+            own.sort_unstable();
+            own.truncate(MAX_EDGES);
+            edges.extend(own);
         }
         edges.sort_unstable();
         for (_, i, s) in edges {

@@ -34,10 +34,13 @@ pub fn judge(text: &[u8], id: &Range<usize>) -> SignedRequest {
 
 fn url_around<'a>(text: &'a [u8], id: &Range<usize>) -> &'a [u8] {
     let ends_url =
-        |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'<' | b'>' | b'`' | b')' | b']' | b'}');
+        |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'<' | b'>' | b'`' | b')' | b']' | b'}' | b'|');
     let (from, to) = (id.start.saturating_sub(REACH), text.len().min(id.end + REACH));
     let start = text[from..id.start].iter().rposition(ends_url).map_or(from, |before| from + before + 1);
     let end = text[id.end..to].iter().position(ends_url).map_or(to, |length| id.end + length);
+    // Links may stand side by side in a row.
+    let start = memchr::memmem::rfind(&text[start..id.start], b"://").map_or(start, |scheme| start + scheme);
+    let end = memchr::memmem::find(&text[id.end..end], b"://").map_or(end, |next| id.end + next);
     &text[start..end]
 }
 
@@ -97,6 +100,8 @@ mod tests {
         let v2 = "https://b.s3.amazonaws.com/k?AWSAccessKeyId={{akia}}&Expires=1735689600&Signature=x%3D";
         assert_eq!(of(v2).expires, Some(1_735_689_600));
         assert_eq!(of(&format!("{v4} X-Amz-Expires=1")).expires, told.expires);
+        let other = "https://b.s3.amazonaws.com/o?X-Amz-Date=20250101T000000Z&X-Amz-Expires=1,";
+        assert_eq!(of(&format!("{other}{v4},{other}")).expires, told.expires);
     }
 
     #[test]

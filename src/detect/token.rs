@@ -87,11 +87,15 @@ pub struct Tokens {
 impl Tokens {
     /// True if another token may be added; if not, records that one was left out.
     fn has_room(&mut self) -> bool {
-        let count =
-            self.ids.len() + self.secrets.len() + self.smtp_passwords.len() + self.matches.len() + self.comments.len();
-        let has_room = count < MAX_TOKENS;
+        let has_room = !self.is_full();
         self.is_cut |= !has_room;
         has_room
+    }
+
+    fn is_full(&self) -> bool {
+        let count =
+            self.ids.len() + self.secrets.len() + self.smtp_passwords.len() + self.matches.len() + self.comments.len();
+        count >= MAX_TOKENS
     }
 
     pub fn is_empty(&self) -> bool {
@@ -401,6 +405,11 @@ impl<'a> Tokenizer<'a> {
 
     fn push_secret(&mut self, layered: &Layered, span: Range<usize>, value: &[u8], encoding: Option<Encoding>) {
         if encoding.is_some() && !secret::is_plausible(value, Context::Strong) {
+            return;
+        }
+        // To look at the words around a value costs the most.
+        if self.tokens.is_full() {
+            self.tokens.is_cut = true;
             return;
         }
         let (context, whose) = Self::context_of(layered, &span);

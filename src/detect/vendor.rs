@@ -220,29 +220,40 @@ fn stands_alone(text: &[u8], word: &Range<usize>) -> bool {
 /// Whose secret stands at `span` of `text`: its own line tells first, then the nearest word before it, then what follows.
 pub fn of_secret(text: &[u8], span: &Range<usize>) -> Whose {
     let window = Window::around(text, span);
-    if let Some(store) = window.endpoint() {
+    let words = |part| WORDS.of(part).map(|(_, word)| word).collect::<Vec<_>>();
+    let name = words(own_name(window.own));
+    let says_aws = name.contains(&Word::Aws);
+    if let Some(store) = window.endpoint(says_aws) {
         return store;
     }
-    let words = |part| WORDS.of(part).map(|(_, word)| word).collect::<Vec<_>>();
+    // Its own name tells first: of a store, of AWS (`GITLAB_AWS_SECRET_ACCESS_KEY`), of anybody else.
+    let store = name.iter().find(|word| matches!(word, Word::Store(_)));
+    let aws = says_aws.then_some(&Word::Aws);
+    if let Some(word) = store.or(aws).or_else(|| name.iter().rev().find(|word| !matches!(word, Word::Weak))) {
+        return word.whose().unwrap_or(Whose::Unknown);
+    }
     let (own, before, after) = (words(window.own), words(window.before), words(window.after));
-    let named = own.iter().rev().find_map(|word| match word {
-        Word::Store(name) | Word::Vendor(name) => Some(Whose::Other(name)),
-        Word::Nobody => Some(Whose::Unknown),
-        Word::Aws | Word::Weak => None,
-    });
-    let named = named.or_else(|| own.contains(&Word::Aws).then_some(Whose::Aws));
-    let nearest = || before.iter().rev().find_map(|word| word.whose());
+    let nearest = own.iter().rev().chain(before.iter().rev()).find_map(|word| word.whose());
     let next = || after.iter().filter(|word| !matches!(word, Word::Vendor(_))).find_map(|word| word.whose());
-    named.or_else(nearest).or_else(next).unwrap_or_else(|| {
+    nearest.or_else(next).unwrap_or_else(|| {
         let is_weak = [&own, &before, &after].into_iter().any(|words| words.contains(&Word::Weak));
         if is_weak || is_named_as_aws_does(window.own) { Whose::Aws } else { Whose::Unknown }
     })
 }
 
+/// The name that a value is given, at the end of the text before it: `aws_secret_access_key` in
+/// `Session(id, aws_secret_access_key="`.
+fn own_name(before: &[u8]) -> &[u8] {
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    let end = before.iter().rposition(is_name).map_or(0, |last| last + 1);
+    let start = before[..end].iter().rposition(|b| !is_name(b)).map_or(0, |other| other + 1);
+    &before[start..end]
+}
+
 /// Whose store the id at `span` of `text` is for, if its surroundings say so.
 pub fn of_id(text: &[u8], span: &Range<usize>) -> Whose {
     let window = Window::around(text, span);
-    if let Some(store) = window.endpoint() {
+    if let Some(store) = window.endpoint(false) {
         return store;
     }
     let words = || [window.own, window.before, window.after].into_iter().flat_map(|part| WORDS.of(part));
@@ -284,11 +295,17 @@ impl<'a> Window<'a> {
         Self { own: &text[line..span.start], before: &text[start..line], after: &text[span.end..end] }
     }
 
-    /// Whose the store is, if an address of one is set.
-    fn endpoint(&self) -> Option<Whose> {
+    /// Whose the store is, if an address of one is set. For a value that `says_aws`, only if the setting could be its own:
+    /// `endpoint_url = https://play.min.io`, not `MINIO_URL = https://play.min.io`.
+    fn endpoint(&self, says_aws: bool) -> Option<Whose> {
+        let is_its_own = |part: &[u8], at: usize| {
+            let line = &part[..host_span(part, at).start];
+            let line = &line[memchr::memrchr(b'\n', line).map_or(0, |newline| newline + 1)..];
+            !says_aws || !WORDS.of(line).any(|(_, word)| matches!(word, Word::Store(_)))
+        };
         [self.own, self.before, self.after].into_iter().find_map(|part| {
             WORDS.of(part).find_map(|(at, word)| match word {
-                Word::Store(name) if is_in_address(part, at) => Some(Whose::Other(name)),
+                Word::Store(name) if is_in_address(part, at) && is_its_own(part, at) => Some(Whose::Other(name)),
                 _ => None,
             })
         })
@@ -349,6 +366,14 @@ mod tests {
             "duo_key = 1\naws_secret_key = {{secret}}",
             "github.com/x\naws:\n  secret_key = {{secret}}",
             "endpoint: https://s3.amazonaws.com\nsecret_key = {{secret}}",
+            "s = boto3.Session(aws_access_key_id=x, aws_secret_access_key=\"{{secret}}\")",
+            "s = Session(aws_secret_access_key=\"{{secret}}\")",
+            "GITLAB_AWS_SECRET_ACCESS_KEY={{secret}}",
+            "AWS_SESSION_SECRET_ACCESS_KEY={{secret}}",
+            "docker run -e SLACK_TOKEN=x -e AWS_SECRET_ACCESS_KEY={{secret}} img",
+            "JWT_SECRET=abc; AWS_SECRET_ACCESS_KEY={{secret}}",
+            "The GitHub secret AWS_SECRET_ACCESS_KEY is {{secret}}",
+            "MINIO_URL=http://minio.local:9000\nAWS_SECRET_ACCESS_KEY={{secret}}",
         ] {
             assert_whose(template, Whose::Aws);
         }

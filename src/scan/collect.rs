@@ -83,6 +83,26 @@ impl<'a> Collected<'a> {
         }
     }
 
+    /// Adds what was collected elsewhere.
+    pub fn absorb(&mut self, other: Self) {
+        for (own, other) in [
+            (&mut self.files, other.files),
+            (&mut self.bytes, other.bytes),
+            (&mut self.inner_blobs, other.inner_blobs),
+            (&mut self.inner_bytes, other.inner_bytes),
+            (&mut self.commits, other.commits),
+        ] {
+            *own.get_mut() += other.into_inner();
+        }
+        fn append<T>(own: &mut Mutex<Vec<T>>, other: Mutex<Vec<T>>) {
+            let other = other.into_inner().unwrap_or_else(PoisonError::into_inner);
+            own.get_mut().unwrap_or_else(PoisonError::into_inner).extend(other);
+        }
+        append(&mut self.findings, other.findings);
+        append(&mut self.skips, other.skips);
+        append(&mut self.repositories, other.repositories);
+    }
+
     /// The fingerprints of all secrets of AWS's that were found.
     pub fn secrets(&self) -> foldhash::HashSet<Fingerprint> {
         let findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);

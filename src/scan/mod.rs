@@ -125,22 +125,31 @@ pub enum Scope {
 impl Scan {
     /// Runs the scan. Problems with single files are recorded in the report's skips, and the rest is still scanned.
     pub fn run(&self, detector: &Detector, progress: &Progress) -> Report {
-        let collected = self.collect(detector, progress);
-        // A secret that is known from one place counts wherever it stands: people send the id and the secret separately.
-        match self.can_be_repeated().then(|| detector.knowing(collected.secrets())).flatten() {
-            Some(knowing) => {
-                progress.reset();
-                self.collect(&knowing, progress).into_report(&knowing, self)
-            }
-            None => collected.into_report(detector, self),
-        }
-    }
-
-    /// True if all that is scanned can be read again: it is no pipe.
-    fn can_be_repeated(&self) -> bool {
+        // Pipes can be read only once.
         let is_stable =
             |root: &PathBuf| root.metadata().map_or(true, |metadata| metadata.is_file() || metadata.is_dir());
-        self.stdin.is_none() && self.roots.iter().all(is_stable)
+        let (roots, pipes): (Vec<_>, Vec<_>) = self.roots.iter().cloned().partition(is_stable);
+        let read_once = (self.stdin.is_some() || !pipes.is_empty()).then(|| {
+            let scan = Self { roots: pipes, texts: vec![], refused: vec![], scope: Scope::Tree, ..self.clone() };
+            scan.collect(detector, progress)
+        });
+        let rest = Self { roots, stdin: None, ..self.clone() };
+        let collected = rest.collect(detector, progress);
+        // A secret that is known from one place counts wherever it stands: people send the id and the secret separately.
+        let mut known = collected.secrets();
+        known.extend(read_once.iter().flat_map(Collected::secrets));
+        let knowing = detector.knowing(known);
+        let mut collected = match &knowing {
+            Some(knowing) => {
+                progress.reset();
+                rest.collect(knowing, progress)
+            }
+            None => collected,
+        };
+        if let Some(other) = read_once {
+            collected.absorb(other);
+        }
+        collected.into_report(knowing.as_ref().unwrap_or(detector), self)
     }
 
     fn collect<'a>(&self, detector: &Detector, progress: &'a Progress) -> Collected<'a> {

@@ -125,3 +125,41 @@ fn a_known_secret_counts_wherever_it_stands() {
     }
     assert_eq!(sandbox.json(&["."])["summary"]["files"], 3, "each is counted once");
 }
+
+#[test]
+fn a_pipe_does_not_keep_files_from_a_second_look() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.env", "AWS_SECRET_ACCESS_KEY={{secret}}\n");
+    sandbox.write("n.txt", "note {{secret}}\n");
+    let note = expand("note {{secret b}}\nAWS_ACCESS_KEY_ID={{akia}}\n").text;
+    let run = sandbox.run_with_input(&["scan", ".", "-", "-f", "json", "--stdin-path", "piped.txt"], note.as_bytes());
+    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!(rules_in(&report, "n.txt"), ["aws-secret-access-key"], "{}", run.stdout);
+    assert_eq!(rules_in(&report, "piped.txt"), ["aws-access-key-pair"], "{}", run.stdout);
+    assert_eq!(report["summary"]["files"], 3);
+}
+
+#[test]
+fn secrets_of_aws_are_not_demoted_by_what_stands_beside_them() {
+    for text in [
+        "DEV_AWS_SECRET_ACCESS_KEY={{base62:40 a}}\nPROD_AWS_SECRET_ACCESS_KEY={{base62:40 b}}\n",
+        "UNSPLASH_ACCESS_KEY=h3Kd92mfLq0ZxT7bVn4Yc8Wp\nAWS_SECRET_ACCESS_KEY={{secret}}\n",
+        "GITHUB_TOKEN=x AWS_SECRET_ACCESS_KEY={{secret}}\n",
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("a.env", text);
+        let rules = rules_in(&sandbox.json(&["."]), "a.env");
+        assert!(!rules.is_empty() && rules.iter().all(|rule| rule == "aws-secret-access-key"), "{text}: {rules:?}");
+    }
+}
+
+#[test]
+fn what_nothing_calls_an_id_is_not_shown() {
+    let sandbox = Sandbox::new();
+    let seed = ["JBSWY3DPEH", "PK3PXPAB7D"].concat();
+    sandbox.write("users.csv", &format!("user,totp,aws secret access key\nann,{seed},{{{{secret}}}}\n"));
+    let run = sandbox.run(&["scan", ".", "-f", "json"]);
+    assert!(!run.stdout.contains(&seed), "{}", run.stdout);
+    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!(rules_in(&report, "users.csv"), ["aws-secret-access-key"]);
+}

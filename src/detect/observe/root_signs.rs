@@ -32,10 +32,11 @@ pub fn signs(path: &[u8], text: &[u8], spans: &[Range<usize>]) -> Vec<Vec<RootSi
     let identities = root_use::identities(text);
     for ((span, signs), record) in spans.iter().zip(&mut all).zip(records) {
         signs.extend(record);
-        if is_csv && name.strip_prefix(b"attachment ").unwrap_or(&name).starts_with(b"rootkey") {
+        if is_csv && is_rootkey(name.strip_prefix(b"attachment ").unwrap_or(&name)) {
             signs.push(sign(Strength::Strong, "Its file is named as the console names a root user's key file."));
         }
-        if is_csv && text[..span.start].ends_with(b"AWSAccessKeyId=") {
+        let line = &text[memchr::memrchr(b'\n', &text[..span.start]).map_or(0, |newline| newline + 1)..span.start];
+        if is_csv && line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) == b"AWSAccessKeyId=" {
             signs.push(sign(Strength::Strong, "It has the format that the console uses only for a root user's key."));
         }
         if let Some(section) = ini::section(text, span.start) {
@@ -70,6 +71,13 @@ pub fn signs(path: &[u8], text: &[u8], spans: &[Range<usize>]) -> Vec<Vec<RootSi
         signs.reverse();
     }
     all
+}
+
+/// True for the names that the console and browsers give the file: `rootkey.csv`, `rootkey (1).csv`.
+fn is_rootkey(name: &[u8]) -> bool {
+    let rest = name.strip_prefix(b"rootkey").and_then(|rest| rest.strip_suffix(b".csv"));
+    let is_number = |b: &u8| b.is_ascii_digit() || matches!(b, b' ' | b'(' | b')' | b'-' | b'_');
+    rest.is_some_and(|rest| rest.strip_prefix(b"s").unwrap_or(rest).iter().all(is_number))
 }
 
 fn is_long_term_prefix(id: &[u8]) -> bool {

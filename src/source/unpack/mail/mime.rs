@@ -12,6 +12,7 @@ use mail_parser::{
     Address, ContentType, Encoding, HeaderName, HeaderValue, MessageParser, MessagePart, MimeHeaders, PartType,
 };
 use regex::bytes::Regex;
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
@@ -83,6 +84,7 @@ pub(crate) fn recognize(head: &[u8]) -> Recognition {
         return Recognition::Other;
     }
     let (mut known, mut has_telling) = ([""; 2], false);
+    let has_address = LazyCell::new(|| has_address(head));
     for line in head.split_inclusive(|&b| b == b'\n') {
         match line.first() {
             // A continuation of the previous field.
@@ -105,7 +107,7 @@ pub(crate) fn recognize(head: &[u8]) -> Recognition {
             _ => {}
         }
         // `from:` and `to:` alone may be anything: a route, a range of dates.
-        let is_of_mail = || !known.iter().all(|name| ["from", "to", "date"].contains(name)) || has_address(head);
+        let is_of_mail = || !known.iter().all(|name| ["from", "to", "date"].contains(name)) || *has_address;
         if !known[1].is_empty() && has_telling && is_of_mail() {
             return Recognition::Message;
         }
