@@ -62,16 +62,20 @@ fn with_semicolons(start: &[u8; 27]) -> [u8; 27] {
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html>).
 fn account_summary(text: &[u8]) -> Vec<Observation> {
     const NAME: &[u8] = b"AccountAccessKeysPresent";
+    // Only an answer as a whole: documentation and checks have parts of one.
+    let opens = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'{' | b'"');
+    let start = text.iter().position(|b| !opens(b)).unwrap_or(text.len());
+    if !text[start..].starts_with(b"SummaryMap") {
+        return vec![];
+    }
     let places = memchr::memmem::find_iter(text, NAME).take(super::MAX_COUNT);
     let counts = places.filter_map(|at| {
         let end = at + NAME.len();
         let after = &text[end..text.len().min(end + 12)];
         let blanks = after.iter().take_while(|b| matches!(b, b'"' | b'\'' | b':' | b' ' | b'\t' | b'|')).count();
         let count = *after.get(blanks).filter(|_| blanks > 0)?;
-        // Only in an answer as a whole, not in a check that names it.
         let is_number = after.get(blanks + 1).is_none_or(|b| !b.is_ascii_alphanumeric());
-        let has_others = memchr::memmem::find(text, b"AccountMFAEnabled").is_some();
-        (matches!(count, b'1' | b'2') && is_number && has_others).then_some((at..end, count - b'0'))
+        (matches!(count, b'1' | b'2') && is_number).then_some((at..end, count - b'0'))
     });
     let tell = |(span, count): (Range<usize>, u8)| Observation {
         finder: Finder::ReportRootActiveKey,
