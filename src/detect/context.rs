@@ -66,11 +66,6 @@ impl Name {
     }
 }
 
-/// What a value's name says besides "AWS secret access key id": `prod` for `PROD_AWS_ACCESS_KEY_ID=`.
-pub fn qualifier(blob: &[u8], start: usize) -> String {
-    without_common_words(name_before(blob, start))
-}
-
 /// The text before a value on its line.
 pub fn name_before(blob: &[u8], start: usize) -> &[u8] {
     let from = start.saturating_sub(80);

@@ -52,18 +52,15 @@ fn is_of_a_store(id: &[u8]) -> bool {
 /// An id beside a secret that AWS has not made: 20 characters that can be recognised only by their name or place.
 pub fn other_near(text: &[u8], secret: &Range<usize>) -> Option<(Range<usize>, String)> {
     let around = around(text, secret);
-    let at = secret.start - around.start;
     let is_for_a_store = |id: &Range<usize>| {
-        let span = around.start + id.start..around.start + id.end;
-        let line = &text[around.start..span.start];
+        let line = &text[around.start..id.start];
         let line = &line[memchr::memrchr(b'\n', line).map_or(0, |newline| newline + 1)..];
-        memchr::memmem::find(line, b"://").is_some() || vendor::of_id(text, &span).vendor().is_some()
+        memchr::memmem::find(line, b"://").is_some() || vendor::of_id(text, id).vendor().is_some()
     };
     // A word that nothing calls an id may be another secret, which must not be shown.
-    let beside = beside(&text[around.clone()], at).filter(is_for_a_store);
-    let found = beside.or_else(|| named_near(text, secret, &around))?;
-    let id = &text[around.start + found.start..around.start + found.end];
-    let span = around.start + found.start..around.start + found.end;
+    let beside = beside(text, secret.start).filter(|id| id.start >= around.start && is_for_a_store(id));
+    let span = beside.or_else(|| named_near(text, secret, &around))?;
+    let id = &text[span.clone()];
     is_of_a_store(id).then(|| (span, String::from_utf8_lossy(id).into_owned()))
 }
 
@@ -76,14 +73,13 @@ pub fn other_owner(text: &[u8], secret: &Range<usize>) -> Option<Whose> {
         (b"GOOG", 20, "Google Cloud Storage"),
         (b"DO00", 20, "DigitalOcean Spaces"),
     ];
-    let around = around(text, secret);
-    let found = named_near(text, secret, &around)?;
+    let span = named_near(text, secret, &around(text, secret))?;
     let qualifier = |at| Name::before(text, at).qualifier;
     // Another service's key may stand beside it.
-    if qualifier(around.start + found.start) != qualifier(secret.start) {
+    if qualifier(span.start) != qualifier(secret.start) {
         return None;
     }
-    let id = &text[around.start + found.start..around.start + found.end];
+    let id = &text[span];
     let vendor = PREFIXES_OF_OTHERS.iter().find(|(start, least, _)| id.starts_with(start) && id.len() >= *least);
     let count = |is: fn(&u8) -> bool| id.iter().filter(|b| is(b)).count();
     let is_random = count(u8::is_ascii_digit) >= 2 && count(u8::is_ascii_alphabetic) >= 4 && dummy::entropy(id) >= 3.0;
@@ -106,7 +102,7 @@ fn around(text: &[u8], secret: &Range<usize>) -> Range<usize> {
     start..secret.end + end
 }
 
-/// The value nearest to a secret, in a range of the text, that is called an access key; its place is that in the range.
+/// The value nearest to a secret, in a range of the text, that is called an access key.
 fn named_near(text: &[u8], secret: &Range<usize>, around: &Range<usize>) -> Option<Range<usize>> {
     static NAMED: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
@@ -114,7 +110,6 @@ fn named_near(text: &[u8], secret: &Range<usize>, around: &Range<usize>) -> Opti
         )
         .expect("a valid regex")
     });
-    let at = secret.start - around.start;
     let text = &text[around.clone()];
     let is_secret = |name: usize| {
         let before = text[name.saturating_sub(8)..name].to_ascii_lowercase();
@@ -123,7 +118,8 @@ fn named_near(text: &[u8], secret: &Range<usize>, around: &Range<usize>) -> Opti
     // `secret_access_key` is called so, too.
     let ids = NAMED.captures_iter(text).filter(|found| found.get(0).is_some_and(|whole| !is_secret(whole.start())));
     let values = ids.filter_map(|found| Some(found.get(1)?.range()));
-    values.min_by_key(|value| value.start.abs_diff(at))
+    let values = values.map(|value| around.start + value.start..around.start + value.end);
+    values.min_by_key(|value| value.start.abs_diff(secret.start))
 }
 
 /// The word of the length of an id right before a value, as in `ID SECRET` and `"ID", "SECRET"`.

@@ -31,7 +31,7 @@ use context::Context;
 use decode::wide::WideText;
 use foldhash::HashSet;
 use prefilter::{Hits, Prefilter, Shared};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -301,11 +301,8 @@ impl Detector {
     /// A secret without an id of AWS's form: AWS's if the text says so or an id is near, else of who knows whom.
     fn lone_secret(&self, blob: &[u8], secret: SecretKey, ids: &[usize]) -> Option<Candidate> {
         let SecretKey { part, context, whose, dummy, .. } = secret;
-        let is_known = || {
-            let print = || Fingerprint::new(None, Some(part.value.expose_secret()));
-            !self.known.is_empty() && self.known.contains(&print())
-        };
-        let is_plain = part.encodings.is_empty() && (context == Context::Strong || is_known());
+        let is_named = context == Context::Strong || !self.known.is_empty() && self.known.contains(&pair::print(&part));
+        let is_plain = part.encodings.is_empty() && is_named;
         if let Some((span, id)) = is_plain.then(|| key_id::other_near(blob, &part.span)).flatten() {
             let whose = match whose {
                 Whose::Other(_) => whose,

@@ -3,12 +3,13 @@
 //! Nearly all real pairs are within five lines of each other. There the best candidate is taken, in either order;
 //! further away a secret must be named as one.
 
+use super::Part;
 use super::comment::Comment;
 use super::context::Context;
 use super::token::{KeyId, SecretKey, SmtpPassword, Tokens};
 use crate::credential::Fingerprint;
 use memchr::memchr_iter;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -80,7 +81,7 @@ pub fn pair(blob: &[u8], tokens: Tokens, known: &foldhash::HashSet<Fingerprint>)
         secret.token.context > Context::None
             || paired.contains(secret.token.part.value.expose_secret())
             || near(&ids, secret).any(|id| id.token.dummy.is_some())
-            || !known.is_empty() && known.contains(&print(&secret.token))
+            || !known.is_empty() && known.contains(&print(&secret.token.part))
     };
     let is_reported: Vec<bool> =
         secrets.iter().zip(&partners).map(|(secret, partner)| partner.is_some() || is_reported(secret)).collect();
@@ -91,7 +92,7 @@ pub fn pair(blob: &[u8], tokens: Tokens, known: &foldhash::HashSet<Fingerprint>)
         match partner.and_then(|id| ids[id].take()) {
             Some(id) => out.pairs.push(Pair { id, secret: secret.token, is_doubtful }),
             None if is_reported => out.lone_secrets.push(secret.token),
-            None if secret.token.dummy.is_none() => out.passed_over.push(print(&secret.token)),
+            None if secret.token.dummy.is_none() => out.passed_over.push(print(&secret.token.part)),
             None => {}
         }
     }
@@ -99,8 +100,9 @@ pub fn pair(blob: &[u8], tokens: Tokens, known: &foldhash::HashSet<Fingerprint>)
     out
 }
 
-fn print(secret: &SecretKey) -> Fingerprint {
-    Fingerprint::new(None, Some(secret.part.value.expose_secret()))
+/// The fingerprint of a secret alone.
+pub fn print(secret: &Part<SecretString>) -> Fingerprint {
+    Fingerprint::new(None, Some(secret.value.expose_secret()))
 }
 
 /// A token and its place in the blob.

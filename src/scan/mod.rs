@@ -33,6 +33,7 @@ use hide::{hidden, hidden_name, hidden_text};
 use history::HistoryScan;
 use place::shown_path;
 pub use scanner::{Scanner, ScannerBuilder};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -133,7 +134,10 @@ impl Scan {
             let scan = Self { roots: pipes, texts: vec![], refused: vec![], scope: Scope::Tree, ..self.clone() };
             scan.collect(detector, progress)
         });
-        let rest = Self { roots, stdin: None, ..self.clone() };
+        let rest = match read_once {
+            Some(_) => Cow::Owned(Self { roots, stdin: None, ..self.clone() }),
+            None => Cow::Borrowed(self),
+        };
         let collected = rest.collect(detector, progress);
         // A secret that is known from one place counts wherever it stands: people send the id and the secret separately.
         let mut known = collected.secrets();

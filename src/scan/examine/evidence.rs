@@ -36,7 +36,7 @@ pub fn gather(blob: &Blob, detection: &Detection, findings: &mut [Finding]) {
     for ((span, is_lone, _, key), owner) in keys.iter_mut().zip(owner::owners(blob.bytes, &spans)) {
         key.evidence.owner = owner.map(Arc::new);
         if *is_lone {
-            key.evidence.label = Some(context::qualifier(blob.bytes, span.start).into());
+            key.evidence.label = Some((*context::Name::before(blob.bytes, span.start).qualifier).into());
         }
     }
     keys.retain(|(.., is_of_aws, key)| {
