@@ -17,7 +17,6 @@ pub(crate) fn guarded<T>(parse: impl FnOnce() -> T) -> Option<T> {
 }
 
 /// True while such a parser runs on this thread: for a hook that reports panics.
-#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the command prints panics"))]
 pub fn is_running() -> bool {
     IS_RUNNING.get()
 }

@@ -79,6 +79,9 @@ pub mod internals {
     pub mod detect {
         pub use crate::detect::*;
     }
+    pub mod foreign {
+        pub use crate::foreign::is_running;
+    }
     pub mod git {
         pub use crate::git::*;
     }

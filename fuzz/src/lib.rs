@@ -1,6 +1,7 @@
 //! Code that the targets share.
 
 use keyspill::internals::detect::Detector;
+use keyspill::internals::foreign;
 use keyspill::internals::rule::RuleSet;
 use keyspill::internals::scan::examine::{Examined, Examiner};
 use keyspill::internals::scan::{Limit, Limits};
@@ -11,7 +12,7 @@ use keyspill::{
     internals::source::{Blob, SizeLimit, SkipCause},
 };
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Once};
 
 /// All built-in rules.
 pub static DETECTOR: LazyLock<Detector> = LazyLock::new(|| Detector::new(Arc::new(RuleSet::built_in())));
@@ -35,7 +36,21 @@ fn path() -> BlobPath {
     BlobPath::new(Path::new("fuzz"))
 }
 
+/// A third-party parser may panic where keyspill expects it to and goes on; the fuzzer's own hook would end the process.
+fn allow_expected_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let abort = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !foreign::is_running() {
+                abort(panic);
+            }
+        }));
+    });
+}
+
 fn examiner() -> Examiner<'static> {
+    allow_expected_panics();
     let most = |most| Limit { most, is_chosen: false };
     let limits = Limits { bytes: most(MAX_UNPACKED), entries: most(1000), ..Limits::default() };
     Examiner::new(&DETECTOR, false, limits, SizeLimit { bytes: 8 << 20, is_chosen: false }, true)
