@@ -1,6 +1,7 @@
 //! The meaning of character codes in fonts (ISO 32000-2, 9.6 to 9.10).
 
 use super::lexer::{Lexer, Token, memmem};
+use super::metrics::standard_width;
 use super::page::{Reader, address};
 use super::{MAX_CODES, MAX_FONTS, MAX_SPACES, MAX_UNITS, Unread};
 use lopdf::{Dictionary, Object, Stream};
@@ -129,10 +130,38 @@ enum Codes {
 pub(super) struct Font {
     cmap: Option<Rc<CMap>>,
     codes: Codes,
-    /// The first one-byte code with a width, and the widths from there on, in thousandths.
-    widths: Option<(u8, Vec<f64>)>,
+    widths: Widths,
     /// Unknown codes that were shown, by their last byte.
     unknown: RefCell<[bool; 256]>,
+}
+
+/// Widths of characters, in thousandths of an em.
+enum Widths {
+    /// Of the codes from the first one on; all others.
+    Listed(u32, Vec<f32>, f64),
+    /// Of ranges of codes, sorted; all others.
+    Ranges(Vec<(u32, u32, f32)>, f64),
+    /// The font of this name is one that readers have.
+    Standard(Vec<u8>),
+}
+
+impl Widths {
+    fn of(&self, code: u32, char: Option<char>) -> f64 {
+        match self {
+            Self::Listed(first, widths, other) => {
+                let listed = code.checked_sub(*first).and_then(|index| widths.get(index as usize));
+                listed.map_or(*other, |width| f64::from(*width))
+            }
+            Self::Ranges(ranges, other) => {
+                let after = ranges.partition_point(|(from, ..)| *from <= code);
+                let range = after.checked_sub(1).and_then(|index| ranges.get(index));
+                range.filter(|(_, to, _)| *to >= code).map_or(*other, |(.., width)| f64::from(*width))
+            }
+            Self::Standard(name) => {
+                char.and_then(|char| standard_width(name, char)).map_or(UNKNOWN_WIDTH, f64::from)
+            }
+        }
+    }
 }
 
 /// From this number of codes without a known character on, they are considered text.
@@ -141,9 +170,10 @@ const MAX_SYMBOLS: usize = 8;
 pub(super) const UNKNOWN_WIDTH: f64 = 720.0;
 
 impl Font {
-    /// Appends text; returns its width, in thousandths.
-    pub fn decode(&self, bytes: &[u8], text: &mut String) -> f64 {
-        let (mut width, mut rest) = (0.0, bytes);
+    /// Passes each character: its text, its width in thousandths of an em, and whether it is the one-byte code of a space.
+    pub fn decode(&self, bytes: &[u8], glyph: &mut dyn FnMut(&str, f64, bool)) {
+        let mut text = String::new();
+        let mut rest = bytes;
         while let Some(&first) = rest.first() {
             let by_space = || self.cmap.as_ref().and_then(|cmap| cmap.length(rest));
             let length = match &self.codes {
@@ -154,10 +184,11 @@ impl Font {
             let (code, after) = rest.split_at(length.min(rest.len()));
             rest = after;
             let number = code.iter().fold(0, |number: u32, byte| number << 8 | u32::from(*byte));
+            text.clear();
             let is_known = self.cmap.as_ref().is_some_and(|cmap| {
-                cmap.push(code.len(), number, text)
+                cmap.push(code.len(), number, &mut text)
                     // Some programs write the codes of a simple font with two bytes here.
-                    || matches!(self.codes, Codes::Bytes(_)) && cmap.push(2, number, text)
+                    || matches!(self.codes, Codes::Bytes(_)) && cmap.push(2, number, &mut text)
             });
             let char = match &self.codes {
                 Codes::Bytes(chars) => chars[usize::from(first)],
@@ -171,15 +202,8 @@ impl Font {
                 let guess = char::from_u32(number).filter(char::is_ascii_graphic);
                 text.push(char.or(guess).unwrap_or(char::REPLACEMENT_CHARACTER));
             }
-            width += match &self.widths {
-                Some((from, widths)) => {
-                    first.checked_sub(*from).and_then(|index| widths.get(usize::from(index))).copied()
-                }
-                None => None,
-            }
-            .unwrap_or(UNKNOWN_WIDTH);
+            glyph(&text, self.widths.of(number, text.chars().next()), code == b" ");
         }
-        width
     }
 
     /// True if it shows text that cannot be read. A few unnamed symbols are not text.
@@ -226,17 +250,61 @@ impl<'d> Reader<'d, '_> {
         } else {
             Codes::Bytes(self.chars(dict, encoding))
         };
-        let widths = (|| {
-            let from = u8::try_from(self.get(dict, b"FirstChar")?.as_i64().ok()?).ok()?;
-            let widths = self.get(dict, b"Widths")?.as_array().ok()?;
-            // Glyphs drawn by content streams have a scale of their own.
-            let is_drawn = dict.has(b"FontMatrix");
-            let width = |width| f64::from(self.deref(width).and_then(|width| width.as_float().ok()).unwrap_or(0.0));
-            (!is_drawn).then(|| (from, widths.iter().take(256).map(width).collect()))
-        })();
+        let widths = if is_composite { self.ranges(dict) } else { self.widths(dict) };
         let font = Rc::new(Font { cmap, codes, widths, unknown: RefCell::new([false; 256]) });
         self.fonts.insert(address(dict), font.clone());
         Some(font)
+    }
+
+    /// The widths of a simple font.
+    fn widths(&self, font: &'d Dictionary) -> Widths {
+        let number = |dict, key: &[u8]| self.get(dict, key).and_then(|number| number.as_float().ok());
+        let list = self.get(font, b"Widths").and_then(|list| list.as_array().ok());
+        let Some(list) = list else {
+            let name = self.get(font, b"BaseFont").and_then(|name| name.as_name().ok()).unwrap_or_default();
+            return Widths::Standard(name.to_vec());
+        };
+        // Characters drawn by content streams have a scale of their own.
+        let scale = self.get(font, b"FontMatrix").and_then(|matrix| matrix.as_array().ok()?.first()?.as_float().ok());
+        let scale = scale.map_or(1.0, |scale| scale * 1000.0);
+        let width = |width| self.deref(width).and_then(|width| width.as_float().ok()).unwrap_or(0.0) * scale;
+        let missing = self.dict(font, b"FontDescriptor").and_then(|font| number(font, b"MissingWidth")).unwrap_or(0.0);
+        let first = number(font, b"FirstChar").unwrap_or(0.0).clamp(0.0, 255.0) as u32;
+        Widths::Listed(first, list.iter().take(256).map(width).collect(), f64::from(missing))
+    }
+
+    /// The widths of a composite font, by code: nearly all such fonts number their glyphs by code.
+    fn ranges(&mut self, font: &'d Dictionary) -> Widths {
+        let descendant = self.get(font, b"DescendantFonts").and_then(|list| list.as_array().ok()?.first());
+        let descendant = descendant.and_then(|font| self.deref(font)?.as_dict().ok());
+        let Some(descendant) = descendant else { return Widths::Ranges(Vec::new(), 1000.0) };
+        let float = |object: &'d Object| self.deref(object).and_then(|number| number.as_float().ok());
+        let other = self.get(descendant, b"DW").and_then(|width| width.as_float().ok()).unwrap_or(1000.0);
+        let list = self.get(descendant, b"W").and_then(|list| list.as_array().ok());
+        let mut items = list.into_iter().flatten();
+        let mut ranges = Vec::new();
+        let most = MAX_CODES.0.min(MAX_CODES.1.saturating_sub(self.codes));
+        while let (Some(from), Some(next)) = (items.next().and_then(float), items.next()) {
+            let from = from as u32;
+            match self.deref(next) {
+                Some(Object::Array(widths)) => {
+                    let codes = from..=u32::from(u16::MAX);
+                    ranges.extend(codes.zip(widths).map(|(code, width)| (code, code, float(width).unwrap_or(other))));
+                }
+                Some(to) => {
+                    let width = items.next().and_then(float).unwrap_or(other);
+                    ranges.push((from, to.as_float().unwrap_or(0.0) as u32, width));
+                }
+                None => break,
+            }
+            if ranges.len() > most {
+                self.purse.unread.insert(Unread::Font);
+                break;
+            }
+        }
+        self.codes += ranges.len();
+        ranges.sort_by_key(|(from, ..)| *from);
+        Widths::Ranges(ranges, f64::from(other))
     }
 
     fn cmap(&mut self, stream: &'d Stream) -> Option<Rc<CMap>> {

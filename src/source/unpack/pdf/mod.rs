@@ -9,12 +9,16 @@
 //!            other: all strings, embedded files, other streams ┘
 //! ```
 
+mod content;
 mod filter;
 mod font;
+mod layout;
 mod lexer;
 mod load;
+mod metrics;
 mod other;
 mod page;
+mod sheet;
 
 use super::{Content, Format, Place, Unpacker, zip};
 use crate::source::SkipCause;

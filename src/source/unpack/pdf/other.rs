@@ -3,7 +3,8 @@
 
 use super::font::text_string;
 use super::load::DEFERRED;
-use super::page::{Out, Pen, Reader, address, flush, is_form};
+use super::content::Pen;
+use super::page::{Out, Reader, address, is_form};
 use super::{EMBEDDED, Unread};
 use lopdf::{Dictionary, Object, Stream};
 use std::collections::HashSet;
@@ -120,7 +121,6 @@ impl<'d> Reader<'d, '_> {
                 let mut out = Out { name: format!("drawing of object {}", id.0), ..Out::default() };
                 let mut pen = Pen::new();
                 self.content(stream, self.dict(dict, b"Resources"), &mut pen, &mut out);
-                flush(&mut pen, &mut out);
                 self.hand_over(&mut out, true);
                 continue;
             }
