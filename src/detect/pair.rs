@@ -11,7 +11,7 @@ use crate::credential::Fingerprint;
 use memchr::memchr_iter;
 use secrecy::{ExposeSecret, SecretString};
 use std::cell::LazyCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 
 /// An id and a secret this close need no further evidence: in lines, and in bytes (a minified file is one line).
@@ -32,6 +32,9 @@ const MAX_EDGES: usize = 64;
 
 /// How often all pairs are looked at for better ones.
 const MAX_ROUNDS: usize = 8;
+
+/// The maximum number of ids that are looked at to complete pairs.
+const MAX_STEPS: usize = 100_000;
 
 /// The result; every list is sorted by position.
 #[derive(Debug, Default)]
@@ -151,8 +154,8 @@ struct Cost {
     apart: bool,
     unnamed: bool,
     qualifiers: Match,
-    lines: usize,
-    against_order: bool,
+    /// In half lines. The unusual order is as bad as one and a half.
+    distance: usize,
     bytes: usize,
 }
 
@@ -167,7 +170,7 @@ impl Cost {
     /// The cost as a number, to compare sums; and without the last distinction, which says little.
     fn weight(self) -> (u64, u64) {
         let flags = u64::from(self.apart) << 6 | u64::from(self.unnamed) << 4 | (self.qualifiers as u64) << 2;
-        let most = flags << 32 | (self.lines.min(255) as u64) << 24 | u64::from(self.against_order) << 23;
+        let most = flags << 32 | (self.distance.min(511) as u64) << 23;
         (most + self.bytes.min(FAR_BYTES) as u64, most)
     }
 }
@@ -209,7 +212,56 @@ impl Matching<'_> {
                 break;
             }
         }
+        self.complete(&mut partners);
         partners
+    }
+
+    /// Finds partners for ids that have none, at the price of any number of exchanges: in `A1 … S1 A2 … S2`, the
+    /// nearest secret and id are of different keys.
+    fn complete(&self, partners: &mut Partners) {
+        let mut steps = 0;
+        for first in 0..self.ids.len() {
+            let has_near = || within(self.secrets, &self.ids[first], NEAR_BYTES).next().is_some();
+            if partners.of_ids[first].is_some() || !has_near() {
+                continue;
+            }
+            // Breadth first; each secret with the id that asks for it.
+            let mut asked_by: HashMap<usize, usize> = HashMap::new();
+            let mut ids = VecDeque::from([first]);
+            let mut free = None;
+            while let Some(i) = ids.pop_front() {
+                steps += 1;
+                if steps > MAX_STEPS {
+                    return;
+                }
+                let near = within(self.secrets, &self.ids[i], NEAR_BYTES).map(|(s, _)| s);
+                let mut near: Vec<_> = near
+                    .filter_map(|s| Some((self.cost(i, s, Reach::Near)?, s)))
+                    .filter(|(cost, _)| !cost.unnamed)
+                    .collect();
+                near.sort_unstable();
+                for (_, s) in near {
+                    if asked_by.contains_key(&s) {
+                        continue;
+                    }
+                    asked_by.insert(s, i);
+                    match partners.of_secrets[s] {
+                        Some(owner) => ids.push_back(owner),
+                        None => free = free.or(Some(s)),
+                    }
+                }
+                if free.is_some() {
+                    break;
+                }
+            }
+            // From the free secret back to the first id, each id takes what it asked for.
+            let mut next = free;
+            while let Some(s) = next {
+                let Some(&i) = asked_by.get(&s) else { break };
+                next = if i == first { None } else { partners.of_ids[i] };
+                partners.join(i, s);
+            }
+        }
     }
 
     /// Best pairs first.
@@ -253,8 +305,7 @@ impl Matching<'_> {
             apart: distance.lines > 0 || distance.bytes > BESIDE || is_begun || qualifiers == Match::Different,
             unnamed: secret.token.context == Context::None,
             qualifiers,
-            lines: distance.lines,
-            against_order: (secret.start < id.start) != self.secret_first,
+            distance: distance.lines * 2 + if (secret.start < id.start) == self.secret_first { 0 } else { 3 },
             bytes: distance.bytes,
         })
     }
@@ -395,6 +446,24 @@ mod tests {
         assert_pairs(flat, &[("a", "a"), ("b", "b")]);
         let flat = r#"{"key1":"{{akia a}}","secret1":"{{secret a}}","key2":"{{akia b}}","secret2":"{{secret b}}"}"#;
         assert_pairs(flat, &[("a", "a"), ("b", "b")]);
+    }
+
+    #[test]
+    fn no_key_is_left_out_for_a_nearer_one() {
+        let sentence = |key| {
+            format!(
+                "We use the access key {{{{akia {key}}}}} with the\nsecret access key\n{{{{secret {key}}}}} and nothing else.\n"
+            )
+        };
+        let sentences = ["a", "b", "c"].map(sentence).concat();
+        assert_pairs(&sentences, &[("a", "a"), ("b", "b"), ("c", "c")]);
+        let cut = sentences.rsplit_once("{{secret").expect("a secret").0;
+        assert_pairs(cut, &[("a", "a"), ("b", "b")]);
+        let far = "x".repeat(900);
+        let chain = format!(
+            "{{{{akia a}}}} {far} secret {{{{secret a}}}} {{{{akia b}}}} {far} secret {{{{secret b}}}} {{{{akia c}}}} {far} secret {{{{secret c}}}}"
+        );
+        assert_pairs(&chain, &[("a", "a"), ("b", "b"), ("c", "c")]);
     }
 
     #[test]

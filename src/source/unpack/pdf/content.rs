@@ -130,11 +130,14 @@ impl Pen {
                     width = 0.0;
                 }
                 let length = thousandths / 1000.0 * unit;
+                let advance = length + state.scale * (state.char_space + if is_space { state.word_space } else { 0.0 });
+                // Ghostscript writes kerning as a narrow space.
+                let text = if is_space && (advance / unit) < MAX_GAP.0 { "" } else { text };
                 let natural = (x + length - start) / unit;
                 width = if natural.is_finite() { natural.max(width) } else { width };
                 sheet.extend(text, width);
                 unfolded += text.len();
-                x += length + state.scale * (state.char_space + if is_space { state.word_space } else { 0.0 });
+                x += advance;
                 end = Some(start + width * unit);
             };
             let length = bytes.len();

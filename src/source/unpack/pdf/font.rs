@@ -95,6 +95,9 @@ impl CMap {
         let after = self.codes.partition_point(|(other, from, ..)| (*other, *from) <= (length, code));
         let found = self.codes[..after].iter().rev().take(4).find(|(other, _, to, _)| *other == length && *to >= code);
         let Some((_, from, _, units)) = found else { return false };
+        // Ghostscript writes the letters of ligatures with their bytes exchanged.
+        let is_swapped = units.len() > 1 && units.iter().all(|unit| unit & 255 == 0);
+        let units: Vec<u16> = units.iter().map(|unit| if is_swapped { unit.swap_bytes() } else { *unit }).collect();
         let Some((last, start)) = units.split_last() else { return false };
         let last = last.wrapping_add((code - from) as u16);
         let before = text.len();
@@ -135,6 +138,31 @@ pub(super) struct Font {
     unknown: RefCell<[bool; 256]>,
 }
 
+/// Spells out ligatures, which keys are not written with but drawn with, and leaves out what has no width. `None` if there
+/// is nothing to change.
+fn without_ligatures(text: &str) -> Option<String> {
+    let plain = |char| match char {
+        'ﬀ' => Some("ff"),
+        'ﬁ' => Some("fi"),
+        'ﬂ' => Some("fl"),
+        'ﬃ' => Some("ffi"),
+        'ﬄ' => Some("ffl"),
+        'ﬅ' | 'ﬆ' => Some("st"),
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' => Some(""),
+        _ => None,
+    };
+    text.chars().any(|char| plain(char).is_some()).then(|| {
+        let mut spelled = String::new();
+        for char in text.chars() {
+            match plain(char) {
+                Some(plain) => spelled.push_str(plain),
+                None => spelled.push(char),
+            }
+        }
+        spelled
+    })
+}
+
 /// Widths of characters, in thousandths of an em.
 enum Widths {
     /// Of the codes from the first one on; all others.
@@ -158,7 +186,7 @@ impl Widths {
                 range.filter(|(_, to, _)| *to >= code).map_or(*other, |(.., width)| f64::from(*width))
             }
             Self::Standard(name) => {
-                char.and_then(|char| standard_width(name, char)).map_or(UNKNOWN_WIDTH, f64::from)
+                char.map_or(0.0, |char| standard_width(name, char).map_or(UNKNOWN_WIDTH, f64::from))
             }
         }
     }
@@ -200,9 +228,13 @@ impl Font {
                     self.unknown.borrow_mut()[(number & 255) as usize] = true;
                 }
                 let guess = char::from_u32(number).filter(char::is_ascii_graphic);
-                text.push(char.or(guess).unwrap_or(char::REPLACEMENT_CHARACTER));
+                // Some programs write UTF-16 where one byte is one code.
+                if code != [0] {
+                    text.push(char.or(guess).unwrap_or(char::REPLACEMENT_CHARACTER));
+                }
             }
-            glyph(&text, self.widths.of(number, text.chars().next()), code == b" ");
+            let plain = without_ligatures(&text);
+            glyph(plain.as_deref().unwrap_or(&text), self.widths.of(number, text.chars().next()), code == b" ");
         }
     }
 
@@ -398,7 +430,15 @@ impl<'d> Reader<'d, '_> {
             .filter(|hex| hex.len() == 4)
             .or_else(|| plain.strip_prefix(b"u").filter(|hex| (4..=6).contains(&hex.len())));
         let hex = hex.and_then(|hex| u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        let char = hex.and_then(char::from_u32).or_else(|| {
+        let ligature = match plain {
+            b"ff" | b"f_f" => Some('ﬀ'),
+            b"ffi" | b"f_f_i" => Some('ﬃ'),
+            b"ffl" | b"f_f_l" => Some('ﬄ'),
+            b"f_i" => Some('ﬁ'),
+            b"f_l" => Some('ﬂ'),
+            _ => None,
+        };
+        let char = hex.and_then(char::from_u32).or(ligature).or_else(|| {
             // An unknown name makes `lopdf` fall back to a table that has nothing at 0.
             let mut dict = Dictionary::new();
             dict.set("Differences", vec![Object::Integer(0), Object::Name(plain.to_vec())]);

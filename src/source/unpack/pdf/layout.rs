@@ -11,15 +11,17 @@ use super::sheet::{Run, Sheet};
 
 /// Baselines that differ by less than this are one line, in ems of the smaller text.
 const SAME_LINE: f64 = 0.4;
+/// The same for text that stands beside other text.
+const OVERLAP: f64 = 0.8;
 /// From this gap on, in ems, there is a space between two runs: less than the narrowest space of justified text, more
 /// than any kerning.
 const SPACE: f64 = 0.15;
 /// From this gap on, in ems, there are two cells.
 const CELL: f64 = 1.0;
-/// The same where other text was shown between the two, as in a table whose cells have several lines.
-const NARROW_CELL: f64 = 0.3;
-/// From this distance between baselines on, in ems, there is an empty line between two lines.
-const PARAGRAPH: f64 = 2.0;
+/// From this distance between baselines on, in ems, there is an empty line between two lines, unless it is usual.
+const PARAGRAPH: f64 = 1.6;
+/// The maximum distance between baselines of a cell, in ems.
+const MAX_LEADING: f64 = 2.6;
 /// Running text in columns has at least this number of lines, with this number of characters in most of them.
 const COLUMN: (usize, usize) = (4, 25);
 /// The maximum number of columns side by side.
@@ -117,22 +119,26 @@ fn lines(mut runs: Vec<Placed>) -> Vec<Line> {
 
 fn cells(line: &[Placed]) -> Vec<Cell> {
     let space = space(line);
+    let wide = if is_justified(line) { f64::INFINITY } else { CELL.max(space) };
     let mut cells: Vec<Cell> = Vec::new();
-    let mut before: Option<&Placed> = None;
+    let mut before: Option<(&Placed, usize)> = None;
     for run in line {
         // Bold by drawing it twice.
-        let is_again =
-            |before: &Placed| before.text == run.text && (run.from - before.from).abs() < SPACE * run.size;
-        if before.is_some_and(is_again) {
+        let is_again = |before: &Placed| before.text == run.text && (run.from - before.from).abs() < SPACE * run.size;
+        if let Some((before, order)) = &mut before
+            && is_again(before)
+        {
+            *order = run.order;
             continue;
         }
-        let is_blank = run.text.trim().is_empty();
-        let size = before.map_or(run.size, |before| before.size.min(run.size));
-        let is_next = before.is_some_and(|before| before.order + 1 == run.order);
-        before = Some(run);
-        let least = space.max(if is_next { CELL } else { NARROW_CELL });
+        let size = before.map_or(run.size, |(before, _)| before.size.min(run.size));
+        // Where other text was shown between the two, they are from different cells, as in a table whose cells have
+        // several lines.
+        let is_next = before.is_some_and(|(_, order)| order + 1 == run.order);
+        before = Some((run, run.order));
         if let Some(cell) = cells.last_mut()
-            && run.from - cell.to < least * size
+            && is_next
+            && run.from - cell.to < wide * size
         {
             let is_apart = cell.text.ends_with(char::is_whitespace) || run.text.starts_with(char::is_whitespace);
             if run.from - cell.to > space * size && !is_apart {
@@ -141,7 +147,7 @@ fn cells(line: &[Placed]) -> Vec<Cell> {
             cell.text.push_str(run.text);
             cell.to = cell.to.max(run.to);
             cell.order = (cell.order.0.min(run.order), cell.order.1.max(run.order));
-        } else if !is_blank {
+        } else if !run.text.trim().is_empty() {
             cells.push(Cell { from: run.from, to: run.to, text: run.text.to_owned(), order: (run.order, run.order) });
         }
     }
@@ -149,6 +155,14 @@ fn cells(line: &[Placed]) -> Vec<Cell> {
         cell.text.truncate(cell.text.trim_end().len());
     }
     cells
+}
+
+/// True if the words of a line are equally far apart, however far.
+fn is_justified(line: &[Placed]) -> bool {
+    let gap = |(one, other): (&Placed, &Placed)| (other.from - one.to) / one.size.min(other.size);
+    let gaps: Vec<_> = line.iter().zip(line.iter().skip(1)).map(gap).filter(|gap| *gap > SPACE).collect();
+    let most = gaps.iter().copied().fold(0.0, f64::max);
+    gaps.len() >= 4 && gaps.iter().all(|gap| *gap > 0.8 * most)
 }
 
 /// From which gap on there is a space, in ems. Where nearly all characters stand alone, the text is letter-spaced, and
@@ -210,6 +224,10 @@ fn narrowed(line: &Line, gap: Option<(f64, f64)>) -> Option<(f64, f64)> {
         return gaps.max_by(|one, other| (one.1 - one.0).total_cmp(&(other.1 - other.0)));
     };
     let (mut from, mut to) = (from, to);
+    // Text may be too wide for its column. What starts where the second column does is in the second one all the same.
+    if line.cells.iter().any(|cell| (cell.from - to).abs() < CELL / 2.0 * line.size) {
+        return Some((from.min(to - CELL * line.size), to));
+    }
     for cell in &line.cells {
         // A cell that reaches into the gap stands on the side where it has more of its width.
         match cell.from + cell.to < from + to {
@@ -220,7 +238,8 @@ fn narrowed(line: &Line, gap: Option<(f64, f64)>) -> Option<(f64, f64)> {
     (to - from > CELL / 2.0 * line.size).then_some((from, to))
 }
 
-/// Where the columns on both sides of a gap part, if they are columns of running text.
+/// Where the columns on both sides of a gap part, if they are columns: running text that was shown a column at a time,
+/// or the same labels side by side.
 fn column_at(band: &[Line], (from, to): (f64, f64)) -> Option<f64> {
     let at = f64::midpoint(from, to);
     let mut orders = [(usize::MAX, 0); 2];
@@ -236,7 +255,21 @@ fn column_at(band: &[Line], (from, to): (f64, f64)) -> Option<f64> {
         lengths.sort_unstable();
         lengths.len() >= COLUMN.0 && lengths[lengths.len() / 2] >= COLUMN.1
     });
-    (is_shown_apart && is_running_text).then_some(at)
+    (is_shown_apart && is_running_text || has_labels_twice(band, at)).then_some(at)
+}
+
+/// True if most lines have the same label on both sides of a place: `ID: …   ID: …`.
+fn has_labels_twice(band: &[Line], at: f64) -> bool {
+    let label = |cell: &Cell| cell.text.find([':', '=']).map(|end| cell.text[..end].to_owned());
+    let (mut all, mut same) = (0, 0);
+    for line in band {
+        let right = line.cells.partition_point(|cell| cell.from < at);
+        if let (Some(one), Some(other)) = (line.cells.first().filter(|_| right > 0), line.cells.get(right)) {
+            all += 1;
+            same += usize::from(label(one).is_some_and(|one| label(other) == Some(one)));
+        }
+    }
+    same >= 2 && same * 2 >= all
 }
 
 /// What stands before and after a place.
@@ -274,7 +307,26 @@ fn join(mut lines: Vec<Line>) -> Vec<Line> {
         gather(&mut lines, first, last);
     }
     lines.retain(|line| !line.cells.is_empty());
-    lines
+    level(lines)
+}
+
+/// Puts lines together that overlap and stand beside each other, as the field of a form and its label.
+fn level(lines: Vec<Line>) -> Vec<Line> {
+    let mut level: Vec<Line> = Vec::new();
+    for line in lines {
+        match level.last_mut() {
+            Some(above)
+                if above.height - line.height < OVERLAP * above.size.min(line.size)
+                    && above.cells.len() + line.cells.len() <= MAX_CELLS
+                    && line.cells.iter().all(|cell| overlapping(&above.cells, cell).is_none()) =>
+            {
+                above.cells.extend(line.cells);
+                above.cells.sort_by(|one, other| one.from.total_cmp(&other.from));
+            }
+            _ => level.push(line),
+        }
+    }
+    level
 }
 
 /// Characters of key ids and secrets.
@@ -308,8 +360,9 @@ fn pieces(lines: &[Line], (index, cell): (usize, usize), may_go_on: bool) -> Opt
     let head = start.strip_suffix('-').unwrap_or(start);
     let length = head.bytes().rev().take_while(|byte| is_key(*byte)).count();
     let mut key = head.get(head.len() - length..)?.to_owned();
-    // A few letters could be the end of any word.
-    if !(1..40).contains(&length) || length < 3 && length < start.len() || is_whole(&key) {
+    // A few letters could be the end of any word, or a word.
+    let is_word = length < 8 && key.bytes().all(|byte| byte.is_ascii_lowercase());
+    if !(1..40).contains(&length) || length < 3 && length < start.len() || is_word || is_whole(&key) {
         return None;
     }
     let is_alone = length == start.len() && !key.starts_with("AKIA") && !key.starts_with("ASIA");
@@ -322,7 +375,8 @@ fn pieces(lines: &[Line], (index, cell): (usize, usize), may_go_on: bool) -> Opt
         let distance = lines[place.0].height - lines[line].height;
         // The lines of a cell are equally far apart, and often closer than the rows of the table.
         let expected = *leading.get_or_insert(distance);
-        if (distance - expected).abs() > 0.1 * expected || is_alone && !may_go_on && goes_on(lines, (index, cell), expected)
+        if (distance - expected).abs() > 0.1 * expected
+            || is_alone && !may_go_on && goes_on(lines, (index, cell), expected)
         {
             return None;
         }
@@ -348,7 +402,8 @@ fn goes_on(lines: &[Line], place: (usize, usize), leading: f64) -> bool {
     neighbour(lines, place, before.iter().rev()).is_some_and(|(line, cell)| {
         let above = &before[before.len() - 1 - line];
         let distance = above.height - lines[place.0].height;
-        (distance - leading).abs() <= 0.1 * leading && above.cells[cell].text.bytes().all(is_key)
+        let text = &above.cells[cell].text;
+        (distance - leading).abs() <= 0.1 * leading && !text.is_empty() && text.bytes().all(is_key)
     })
 }
 
@@ -361,7 +416,7 @@ fn neighbour<'a>(
     let own = lines.get(line)?;
     let cell = own.cells.get(cell)?;
     let near = others.into_iter().enumerate().take(4);
-    let mut near = near.take_while(|(_, other)| (own.height - other.height).abs() < PARAGRAPH * own.size);
+    let mut near = near.take_while(|(_, other)| (own.height - other.height).abs() < MAX_LEADING * own.size);
     near.find_map(|(index, other)| Some((index, overlapping(&other.cells, cell)?)))
 }
 
@@ -415,9 +470,13 @@ fn gather(lines: &mut [Line], index: usize, last: usize) {
 }
 
 fn write(lines: &[Line], text: &mut String) {
+    let distances = lines.iter().zip(lines.iter().skip(1)).map(|(one, other)| (one.height - other.height) / one.size);
+    let mut usual: Vec<_> = distances.collect();
+    usual.sort_by(f64::total_cmp);
+    let usual = usual.get(usual.len() / 2).copied().unwrap_or_default();
     let mut above: Option<f64> = None;
     for line in lines {
-        if above.is_some_and(|height| height - line.height > PARAGRAPH * line.size) {
+        if above.is_some_and(|height| height - line.height > PARAGRAPH.max(1.4 * usual) * line.size) {
             text.push('\n');
         }
         above = Some(line.height);

@@ -81,6 +81,9 @@ mod tests {
         assert_eq!(width("Helvetica", 'A'), Some(667));
         assert_eq!(width("ABCDEF+Arial-BoldMT", '~'), Some(584));
         assert_eq!(width("TimesNewRomanPS-ItalicMT", ' '), Some(250));
-        assert_eq!((width("Courier-Bold", 'i'), width("Symbol", 'a'), width("Times-Roman", 'é')), (Some(600), None, None));
+        assert_eq!(
+            (width("Courier-Bold", 'i'), width("Symbol", 'a'), width("Times-Roman", 'é')),
+            (Some(600), None, None)
+        );
     }
 }

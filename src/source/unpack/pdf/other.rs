@@ -1,9 +1,9 @@
 //! The content of a document besides the text of its pages: annotations, form fields, other strings, embedded files,
 //! and streams that no page refers to.
 
+use super::content::Pen;
 use super::font::text_string;
 use super::load::DEFERRED;
-use super::content::Pen;
 use super::page::{Out, Reader, address, is_form};
 use super::{EMBEDDED, Unread};
 use lopdf::{Dictionary, Object, Stream};
@@ -54,6 +54,7 @@ impl<'d> Reader<'d, '_> {
                 for (key, value) in dict {
                     let kind = match &key[..] {
                         b"Contents" if is_signature => continue,
+                        b"V" | b"DV" if self.is_shown(dict, value) => continue,
                         key if LEFT_OUT.contains(&key) => continue,
                         b"V" | b"DV" | b"RV" | b"Opt" if is_field || is_annotation => 1,
                         b"T" | b"TU" | b"TM" if is_field => 1,
@@ -77,6 +78,13 @@ impl<'d> Reader<'d, '_> {
         for mut out in texts {
             self.hand_over(&mut out, true);
         }
+    }
+
+    /// True if a page shows this value of a field, beside its label: without that, ids and secrets are easily mixed up.
+    fn is_shown(&self, field: &'d Dictionary, value: &'d Object) -> bool {
+        let Some(shown) = self.shown.get(&address(field)) else { return false };
+        let value = self.deref(value).and_then(|value| value.as_str().ok()).map(text_string);
+        value.is_some_and(|value| shown.contains(&value.split_whitespace().collect::<String>()))
     }
 
     fn embedded(&mut self, specification: &'d Dictionary, files: &'d Dictionary) {

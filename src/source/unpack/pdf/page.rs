@@ -56,6 +56,8 @@ pub(super) struct Reader<'d, 'c> {
     /// Streams that were read or are of no interest.
     pub done: HashSet<usize>,
     pub pages: HashSet<usize>,
+    /// What is shown for annotations and fields, without blanks.
+    pub shown: HashMap<usize, Rc<str>>,
 }
 
 impl<'d, 'c> Reader<'d, 'c> {
@@ -75,6 +77,7 @@ impl<'d, 'c> Reader<'d, 'c> {
             used: Vec::new(),
             done: HashSet::new(),
             pages: HashSet::new(),
+            shown: HashMap::new(),
         }
     }
 
@@ -207,7 +210,12 @@ impl<'d, 'c> Reader<'d, 'c> {
     }
 
     /// The same, recorded as used.
-    pub(super) fn look_up(&mut self, resources: Option<&'d Dictionary>, kind: &'static [u8], name: &[u8]) -> Option<&'d Object> {
+    pub(super) fn look_up(
+        &mut self,
+        resources: Option<&'d Dictionary>,
+        kind: &'static [u8],
+        name: &[u8],
+    ) -> Option<&'d Object> {
         let (found, address) = self.resource(resources, kind, name);
         self.note([(kind, name.to_vec(), address)]);
         found
@@ -269,7 +277,8 @@ impl<'d, 'c> Reader<'d, 'c> {
         self.active.pop();
         let used = self.used.pop().flatten();
         let sheet = (out.pieces == pieces).then(|| out.sheet.since(start));
-        let sheet = sheet.filter(|sheet| sheet.length() <= REPEATED && self.kept + sheet.size() <= MAX_KEPT).map(Rc::new);
+        let sheet =
+            sheet.filter(|sheet| sheet.length() <= REPEATED && self.kept + sheet.size() <= MAX_KEPT).map(Rc::new);
         self.kept += sheet.as_ref().map_or(0, |sheet| sheet.size());
         let memos = self.memos.entry(key).or_default();
         if memos.len() < 16 {
@@ -279,13 +288,7 @@ impl<'d, 'c> Reader<'d, 'c> {
     }
 
     /// Adds what a form shows that is drawn in this state.
-    pub(super) fn form(
-        &mut self,
-        form: &'d Stream,
-        resources: Option<&'d Dictionary>,
-        state: &State,
-        out: &mut Out,
-    ) {
+    pub(super) fn form(&mut self, form: &'d Stream, resources: Option<&'d Dictionary>, state: &State, out: &mut Out) {
         if !is_form(form) {
             return;
         }
@@ -332,7 +335,13 @@ impl<'d, 'c> Reader<'d, 'c> {
             let (left, bottom) = self.matrix(&form.dict).apply(left, bottom);
             let mut state = Pen::new().state;
             state.ctm = Matrix::translation(x - left, y - bottom);
+            let start = out.sheet.mark();
             self.form(form, None, &state, out);
+            // The value of a field is that of the annotation or of its parent.
+            let shown: Rc<str> = out.sheet.since(start).letters().into();
+            for dict in [Some(annotation), self.dict(annotation, b"Parent")].into_iter().flatten() {
+                self.shown.entry(address(dict)).or_insert_with(|| shown.clone());
+            }
         }
     }
 

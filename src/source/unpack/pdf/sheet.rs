@@ -72,6 +72,11 @@ impl Sheet {
         self.length() + self.runs.len() * size_of::<Run>()
     }
 
+    /// Its text without blanks.
+    pub fn letters(&self) -> String {
+        self.text.split_whitespace().collect()
+    }
+
     pub fn text_of(&self, run: &Run) -> &str {
         self.text.get(run.text.0 as usize..run.text.1 as usize).unwrap_or_default()
     }
