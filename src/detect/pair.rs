@@ -206,13 +206,9 @@ impl Matching<'_> {
         for reach in [Reach::Near, Reach::Far] {
             self.take_best(reach, &mut partners);
         }
-        // Each exchange makes the whole better; some rounds are enough for all that is written by people.
-        for _ in 0..MAX_ROUNDS {
-            if !self.improve(&mut partners) {
-                break;
-            }
-        }
+        self.improve_all(&mut partners);
         self.complete(&mut partners);
+        self.improve_all(&mut partners);
         partners
     }
 
@@ -308,6 +304,15 @@ impl Matching<'_> {
             distance: distance.lines * 2 + if (secret.start < id.start) == self.secret_first { 0 } else { 3 },
             bytes: distance.bytes,
         })
+    }
+
+    /// Each exchange makes the whole better; some rounds are enough for all that is written by people.
+    fn improve_all(&self, partners: &mut Partners) {
+        for _ in 0..MAX_ROUNDS {
+            if !self.improve(partners) {
+                break;
+            }
+        }
     }
 
     /// Exchanges partners where two pairs are better together than they are now, and finds partners for two that have
@@ -460,9 +465,8 @@ mod tests {
         let cut = sentences.rsplit_once("{{secret").expect("a secret").0;
         assert_pairs(cut, &[("a", "a"), ("b", "b")]);
         let far = "x".repeat(900);
-        let chain = format!(
-            "{{{{akia a}}}} {far} secret {{{{secret a}}}} {{{{akia b}}}} {far} secret {{{{secret b}}}} {{{{akia c}}}} {far} secret {{{{secret c}}}}"
-        );
+        let chain =
+            ["a", "b", "c"].map(|key| format!("{{{{akia {key}}}}} {far} secret {{{{secret {key}}}}}\n")).concat();
         assert_pairs(&chain, &[("a", "a"), ("b", "b"), ("c", "c")]);
     }
 

@@ -20,6 +20,7 @@ mod library;
 mod mail;
 mod mutations;
 mod page;
+mod pdf;
 mod policy;
 mod reports;
 mod rules;

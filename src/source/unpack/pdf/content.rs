@@ -4,7 +4,7 @@ use super::Unread;
 use super::filter::Purse;
 use super::font::{Font, UNKNOWN_WIDTH, text_string};
 use super::lexer::{Lexer, Token};
-use super::page::{Out, Reader, address};
+use super::page::{Out, Reader, address, is_form};
 use super::sheet::{Matrix, Sheet};
 use lopdf::{Dictionary, Object};
 use std::rc::Rc;
@@ -47,10 +47,12 @@ pub(super) type Key = ([u64; 12], usize);
 impl State {
     /// What decides how a content stream that starts with this state is read.
     pub fn key(&self) -> Key {
-        let [a, b, c, d, e, f] = self.ctm.0;
-        let numbers =
-            [a, b, c, d, e, f, self.size, self.char_space, self.word_space, self.scale, self.leading, self.rise];
-        (numbers.map(f64::to_bits), self.font_id)
+        let mut numbers = [0; 12];
+        let own = [self.size, self.char_space, self.word_space, self.scale, self.leading, self.rise];
+        for (number, value) in numbers.iter_mut().zip(self.ctm.0.into_iter().chain(own)) {
+            *number = value.to_bits();
+        }
+        (numbers, self.font_id)
     }
 }
 
@@ -123,7 +125,7 @@ impl Pen {
             let mut glyph = |text: &str, thousandths: f64, is_space: bool| {
                 let gap = end.map(|end| (x - end) / unit);
                 if gap.is_none_or(|gap| gap > MAX_GAP.0 || gap < MAX_GAP.1) {
-                    let at = trm.apply(x / unit, 0.0);
+                    let at = trm.apply((x / unit, 0.0));
                     let is_placed = [at.0, at.1, em.0, em.1].iter().all(|number| number.is_finite());
                     sheet.start(if is_placed { at } else { (0.0, 0.0) }, if is_placed { em } else { (1.0, 0.0) });
                     start = x;
@@ -239,6 +241,7 @@ impl<'d> Reader<'d, '_> {
                     match word {
                         b"BI" => in_image = true,
                         b"ID" if in_image => {
+                            out.has_picture = true;
                             in_image = false;
                             has_image_end = has_image_end && lexer.skip_image();
                             if !has_image_end {
@@ -283,7 +286,8 @@ impl<'d> Reader<'d, '_> {
             b"Do" => {
                 let name = std::mem::take(&mut pen.name);
                 match self.look_up(resources, b"XObject", &name) {
-                    Some(Object::Stream(form)) => self.form(form, resources, &pen.state, out),
+                    Some(Object::Stream(form)) if is_form(form) => self.form(form, resources, &pen.state, out),
+                    Some(Object::Stream(_)) => out.has_picture = true,
                     _ => _ = self.purse.unread.insert(Unread::Object),
                 }
             }

@@ -96,7 +96,7 @@ impl CMap {
         let found = self.codes[..after].iter().rev().take(4).find(|(other, _, to, _)| *other == length && *to >= code);
         let Some((_, from, _, units)) = found else { return false };
         // Ghostscript writes the letters of ligatures with their bytes exchanged.
-        let is_swapped = units.len() > 1 && units.iter().all(|unit| unit & 255 == 0);
+        let is_swapped = units.len() > 1 && units.iter().all(|unit| unit.trailing_zeros() >= 8);
         let units: Vec<u16> = units.iter().map(|unit| if is_swapped { unit.swap_bytes() } else { *unit }).collect();
         let Some((last, start)) = units.split_last() else { return false };
         let last = last.wrapping_add((code - from) as u16);
@@ -229,7 +229,7 @@ impl Font {
                 }
                 let guess = char::from_u32(number).filter(char::is_ascii_graphic);
                 // Some programs write UTF-16 where one byte is one code.
-                if code != [0] {
+                if code != [0] || char.is_some() {
                     text.push(char.or(guess).unwrap_or(char::REPLACEMENT_CHARACTER));
                 }
             }

@@ -168,7 +168,7 @@ fn is_justified(line: &[Placed]) -> bool {
 /// From which gap on there is a space, in ems. Where nearly all characters stand alone, the text is letter-spaced, and
 /// the usual gap is none.
 fn space(line: &[Placed]) -> f64 {
-    let is_alone = |run: &Placed| run.text.chars().nth(1).is_none();
+    let is_alone = |run: &Placed| run.text.chars().nth(1).is_none() && run.text.chars().all(char::is_alphanumeric);
     if line.len() < 8 || line.iter().filter(|run| is_alone(run)).count() * 8 < line.len() * 7 {
         return SPACE;
     }
@@ -230,9 +230,10 @@ fn narrowed(line: &Line, gap: Option<(f64, f64)>) -> Option<(f64, f64)> {
     }
     for cell in &line.cells {
         // A cell that reaches into the gap stands on the side where it has more of its width.
-        match cell.from + cell.to < from + to {
-            true => from = from.max(cell.to),
-            false => to = to.min(cell.from),
+        if cell.from + cell.to < from + to {
+            from = from.max(cell.to);
+        } else {
+            to = to.min(cell.from);
         }
     }
     (to - from > CELL / 2.0 * line.size).then_some((from, to))
@@ -473,7 +474,7 @@ fn write(lines: &[Line], text: &mut String) {
     let distances = lines.iter().zip(lines.iter().skip(1)).map(|(one, other)| (one.height - other.height) / one.size);
     let mut usual: Vec<_> = distances.collect();
     usual.sort_by(f64::total_cmp);
-    let usual = usual.get(usual.len() / 2).copied().unwrap_or_default();
+    let usual = usual.get(usual.len().saturating_sub(1) / 2).copied().unwrap_or_default();
     let mut above: Option<f64> = None;
     for line in lines {
         if above.is_some_and(|height| height - line.height > PARAGRAPH.max(1.4 * usual) * line.size) {
@@ -489,4 +490,78 @@ fn write(lines: &[Line], text: &mut String) {
         text.push('\n');
     }
     text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Runs of text of this size, at x and y, half an em a character.
+    fn sheet(runs: &[(f64, f64, &str)], size: f64) -> Sheet {
+        let mut sheet = Sheet::default();
+        for (x, y, text) in runs {
+            sheet.start((*x, *y), (size, 0.0));
+            sheet.extend(text, text.len() as f64 / 2.0);
+        }
+        sheet
+    }
+
+    #[test]
+    fn lines_are_read_from_the_top() {
+        let runs = [(0.0, 10.0, "below"), (0.0, 30.0, "above"), (30.0, 30.0, "beside"), (0.0, 60.0, "first")];
+        assert_eq!(text(&sheet(&runs, 10.0)), "first\n\nabove beside\nbelow\n\n");
+    }
+
+    #[test]
+    fn a_gap_is_a_space_and_kerning_is_none() {
+        let runs = [(0.0, 0.0, "ab"), (10.4, 0.0, "cd"), (23.0, 0.0, "ef"), (60.0, 0.0, "gh")];
+        assert_eq!(text(&sheet(&runs, 10.0)), "abcd ef\tgh\n\n");
+    }
+
+    #[test]
+    fn columns_are_read_one_after_the_other_and_tables_line_by_line() {
+        let lines = |columns: &[(f64, &'static str)], count: usize| -> Vec<(f64, f64, &'static str)> {
+            columns.iter().flat_map(|(x, text)| (0..count).map(|n| (*x, -12.0 * n as f64, *text))).collect()
+        };
+        let columns =
+            lines(&[(0.0, "running text of the left column"), (200.0, "and of the one on the right side")], 5);
+        let read = text(&sheet(&columns, 10.0));
+        assert_eq!((read.matches('\t').count(), read.matches("column\n").count()), (0, 5), "{read}");
+        let labels = lines(&[(0.0, "label"), (200.0, "and what belongs to it, in the right column")], 5);
+        assert_eq!(text(&sheet(&labels, 10.0)).matches('\t').count(), 5);
+    }
+
+    #[test]
+    fn a_key_that_a_cell_cuts_is_made_whole_and_its_row_with_it() {
+        let runs = [
+            (0.0, 56.0, "user"),
+            (100.0, 56.0, "id"),
+            (100.0, 30.0, "AKIAQ3EGW2"),
+            (0.0, 24.0, "alice"),
+            (100.0, 18.0, "MNB5XTKPHC"),
+            (0.0, 0.0, "bob"),
+        ];
+        assert_eq!(text(&sheet(&runs, 10.0)), "user\tid\nalice\tAKIAQ3EGW2MNB5XTKPHC\nbob\n\n");
+    }
+
+    proptest! {
+        #[test]
+        fn no_character_is_lost(places in proptest::collection::vec((-50_i16..50, -50_i16..50, 0_u8..4), 0..60)) {
+            let mut sheet = Sheet::default();
+            let mut letters = Vec::new();
+            for (index, (x, y, turn)) in places.iter().enumerate() {
+                let em = [(10.0, 0.0), (0.0, 10.0), (-10.0, 0.0), (7.0, 7.0)][usize::from(*turn)];
+                sheet.start((f64::from(*x), f64::from(*y)), em);
+                // Each is different: what is shown twice in one place is read once.
+                let word = format!("w{index}x");
+                sheet.extend(&word, 1.5);
+                letters.extend(word.chars());
+            }
+            let mut read: Vec<_> = text(&sheet).chars().filter(|char| !char.is_whitespace()).collect();
+            letters.sort_unstable();
+            read.sort_unstable();
+            prop_assert_eq!(read, letters);
+        }
+    }
 }

@@ -72,6 +72,8 @@ enum Unread {
     Filter,
     /// There is text in a font that does not map its codes to characters.
     Font,
+    /// A page shows a picture and no text.
+    Picture,
     /// Forms are nested too deeply.
     Depth,
     /// A stream expands to more than [`MAX_PART`], or there are too many objects.
@@ -93,6 +95,7 @@ impl Unread {
             Self::Stream => "compressed data in it is damaged",
             Self::Filter => "data in it has an unsupported filter",
             Self::Font => "it has text in a font without a mapping to Unicode",
+            Self::Picture => "it has pages that are pictures, which are not read",
             Self::Depth => "drawings in it are nested too deeply",
             Self::TooLarge => "a part of it is too large",
             Self::Spent => "it expands to more than is allowed",

@@ -21,7 +21,10 @@ pub(super) struct Out {
     /// What is not yet in reading order.
     pub sheet: Sheet,
     pub text: String,
+    /// How often text was handed over.
     pub pieces: usize,
+    /// True if it shows a picture.
+    pub has_picture: bool,
 }
 
 /// A font or form that was looked up: its kind, name and address.
@@ -170,6 +173,9 @@ impl<'d, 'c> Reader<'d, 'c> {
         }
         self.annotations(page, &mut out);
         self.hand_over(&mut out, true);
+        if out.has_picture && out.pieces == 0 {
+            self.purse.unread.insert(Unread::Picture);
+        }
         if read < all {
             self.purse.unread.insert(Unread::Page);
         }
@@ -289,9 +295,6 @@ impl<'d, 'c> Reader<'d, 'c> {
 
     /// Adds what a form shows that is drawn in this state.
     pub(super) fn form(&mut self, form: &'d Stream, resources: Option<&'d Dictionary>, state: &State, out: &mut Out) {
-        if !is_form(form) {
-            return;
-        }
         if self.active.len() > MAX_DEPTH {
             self.purse.unread.insert(Unread::Depth);
             return;
@@ -329,10 +332,10 @@ impl<'d, 'c> Reader<'d, 'c> {
         for annotation in annotations {
             let Some(annotation) = self.deref(annotation).and_then(|object| object.as_dict().ok()) else { continue };
             let Some([x, y, ..]) = self.numbers::<4>(annotation, b"Rect") else { continue };
-            let Some(form) = self.appearance(annotation) else { continue };
+            let Some(form) = self.appearance(annotation).filter(|form| is_form(form)) else { continue };
             // ISO 32000-2, 12.5.5: its box, transformed, comes to lie in the rectangle.
             let [left, bottom, ..] = self.numbers::<4>(&form.dict, b"BBox").unwrap_or_default();
-            let (left, bottom) = self.matrix(&form.dict).apply(left, bottom);
+            let (left, bottom) = self.matrix(&form.dict).apply((left, bottom));
             let mut state = Pen::new().state;
             state.ctm = Matrix::translation(x - left, y - bottom);
             let start = out.sheet.mark();

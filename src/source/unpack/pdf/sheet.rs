@@ -13,22 +13,20 @@ impl Matrix {
 
     /// First this transformation, then `next`.
     pub fn then(self, next: Self) -> Self {
-        let [a, b, _, _, e, f] = self.0;
-        let [_, _, c, d, ..] = self.0;
-        let ((a, b), (c, d), (e, f)) = (next.turn(a, b), next.turn(c, d), next.apply(e, f));
-        Self([a, b, c, d, e, f])
+        let [across, up, at] = [(0, 1), (2, 3), (4, 5)].map(|(x, y)| (self.0[x], self.0[y]));
+        let (across, up, at) = (next.turn(across), next.turn(up), next.apply(at));
+        Self([across.0, across.1, up.0, up.1, at.0, at.1])
     }
 
     /// Where a point comes to lie.
-    pub fn apply(self, x: f64, y: f64) -> (f64, f64) {
-        let (turned_x, turned_y) = self.turn(x, y);
-        (turned_x + self.0[4], turned_y + self.0[5])
+    pub fn apply(self, point: (f64, f64)) -> (f64, f64) {
+        let turned = self.turn(point);
+        (turned.0 + self.0[4], turned.1 + self.0[5])
     }
 
     /// What becomes of a direction.
-    fn turn(self, x: f64, y: f64) -> (f64, f64) {
-        let [a, b, c, d, ..] = self.0;
-        (a * x + c * y, b * x + d * y)
+    fn turn(self, (x, y): (f64, f64)) -> (f64, f64) {
+        (self.0[0] * x + self.0[2] * y, self.0[1] * x + self.0[3] * y)
     }
 }
 
@@ -120,8 +118,8 @@ impl Sheet {
     /// Moves what was added since then.
     pub fn transform(&mut self, since: Mark, matrix: Matrix) {
         for run in self.runs.iter_mut().skip(since.runs) {
-            run.at = matrix.apply(run.at.0, run.at.1);
-            run.em = matrix.turn(run.em.0, run.em.1);
+            run.at = matrix.apply(run.at);
+            run.em = matrix.turn(run.em);
         }
     }
 }
