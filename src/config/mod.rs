@@ -249,7 +249,9 @@ impl Config {
 
     /// True if a mail address belongs to the organisation: its domain is one of [`Self::org_domains`] or a subdomain.
     pub fn is_inside(&self, address: &str) -> bool {
-        let Some((_, domain)) = address.rsplit_once('@') else { return false };
+        // Users of Matrix are called `@ann:corp.example`.
+        let of_matrix = address.strip_prefix('@').and_then(|user| user.split_once(':'));
+        let Some((_, domain)) = of_matrix.or_else(|| address.rsplit_once('@')) else { return false };
         let domain = domain.trim_end_matches(['.', '>', ' ']).to_ascii_lowercase();
         let is_below =
             |own: &String| domain.strip_suffix(own.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));

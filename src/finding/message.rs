@@ -82,6 +82,8 @@ pub struct Message {
     pub channel: Option<Channel>,
     /// True if the author is from outside the organisation, as far as the export says.
     pub is_from_outside: bool,
+    /// Others who take part and are from outside, as far as the export says.
+    pub guests: Vec<Party>,
     /// The message that this one is attached to or forwarded in.
     pub outer: Option<Arc<Message>>,
 }
@@ -103,6 +105,7 @@ impl Message {
             id: String::new(),
             channel: None,
             is_from_outside: false,
+            guests: vec![],
             outer: None,
         }
     }
@@ -116,7 +119,8 @@ impl Message {
     /// into them.
     #[must_use]
     pub fn bounded(mut self) -> Self {
-        for list in [&mut self.from, &mut self.sender, &mut self.reply_to, &mut self.to, &mut self.cc, &mut self.bcc] {
+        let Self { from, sender, reply_to, to, cc, bcc, guests, .. } = &mut self;
+        for list in [from, sender, reply_to, to, cc, bcc, guests] {
             let mut domains = HashSet::new();
             let mut count = 0;
             list.retain(|party| {
@@ -143,7 +147,7 @@ impl Message {
 
     /// Its size in memory in bytes, excluding enclosing messages.
     pub fn weight(&self) -> usize {
-        let parties = [&self.from, &self.sender, &self.reply_to, &self.to, &self.cc, &self.bcc];
+        let parties = [&self.from, &self.sender, &self.reply_to, &self.to, &self.cc, &self.bcc, &self.guests];
         let party = |party: &Party| size_of::<Party>() + party.name.len() + party.address.len();
         let texts = self.list_id.len() + self.date.len() + self.subject.len() + self.id.len();
         size_of::<Self>() + texts + parties.into_iter().flatten().map(party).sum::<usize>()
@@ -178,6 +182,7 @@ impl Message {
                 .as_ref()
                 .map(|channel| Channel { name: text(&channel.name), is_external: channel.is_external }),
             is_from_outside: self.is_from_outside,
+            guests: parties(&self.guests),
             outer: self.outer.clone(),
         }
     }

@@ -5,7 +5,7 @@ use super::{Assessment, list};
 use crate::config::Config;
 use crate::finding::Finding;
 use crate::finding::history::{Commit, Person};
-use crate::finding::message::Medium;
+use crate::finding::message::{Medium, Message, Party};
 use crate::finding::object::Oid;
 use crate::rule::{Finder, Grade};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -23,28 +23,47 @@ fn outside<'a>(key: &Credential<'a>, config: &Config) -> Option<Assessment<'a>> 
     for finding in &key.occurrences {
         let chat = finding.message.as_deref().filter(|message| matches!(message.medium, Medium::Chat | Medium::Ticket));
         let channel = chat.and_then(|message| message.channel.as_ref()).filter(|channel| channel.is_external);
-        let guest = chat.filter(|message| message.is_from_outside).and_then(|message| message.from.first());
-        let from_outside = |party: &&crate::finding::message::Party| {
-            !config.org_domains.is_empty() && party.address.contains('@') && !config.is_inside(&party.address)
+        let is_outside = |party: &&Party| {
+            let has_address = party.address.contains('@');
+            has_address && !config.org_domains.is_empty() && !config.is_inside(&party.address)
         };
-        let stranger = chat.and_then(|message| message.from.iter().chain(&message.to).find(from_outside));
+        let outsiders: BTreeSet<&Party> = chat.map(|message| outsiders(message, is_outside)).unwrap_or_default();
         let committer = strangers(finding, config, &removals).into_iter().next();
-        let reason = if let Some(channel) = channel {
-            format!("It is in {}, which is shared with other organisations.", channel.name)
-        } else if let Some(guest) = guest.or(stranger) {
-            format!("{}, who takes part in the conversation, is outside the organisation.", guest.to_text())
-        } else if let Some(person) = committer {
-            format!("It was committed by {} <{}>, who is outside the organisation.", person.name, person.email)
-        } else {
-            continue;
-        };
-        if !reasons.contains(&reason) && reasons.len() < 5 {
-            reasons.push(reason);
+        let mut own = Vec::new();
+        if let Some(channel) = channel {
+            own.push(format!("It is in {}, which is shared with other organisations.", channel.name));
         }
+        if !outsiders.is_empty() {
+            let names: Vec<_> = outsiders.iter().map(|party| party.to_text()).collect();
+            let (who, verb) = match names.len() {
+                1 => (names.concat(), "takes part in the conversation, is"),
+                _ => (list(&names, 5), "take part in the conversation, are"),
+            };
+            own.push(format!("{who}, who {verb} outside the organisation."));
+        }
+        if let (Some(person), true) = (committer, own.is_empty()) {
+            own.push(format!(
+                "It was committed by {} <{}>, who is outside the organisation.",
+                person.name, person.email
+            ));
+        }
+        if own.is_empty() {
+            continue;
+        }
+        own.retain(|reason| !reasons.contains(reason));
+        reasons.extend(own);
+        reasons.truncate(5);
         findings.push(finding);
     }
     let grade = if findings.iter().any(|finding| finding.secret().is_some()) { Grade::Critical } else { Grade::Medium };
     (!findings.is_empty()).then_some(Assessment { finder: Finder::SharedKey, grade, reasons, findings })
+}
+
+/// People from outside in a conversation: by their addresses, or because the export says so.
+fn outsiders<'a>(message: &'a Message, is_outside: impl Fn(&&'a Party) -> bool) -> BTreeSet<&'a Party> {
+    let author = message.from.iter().take(usize::from(message.is_from_outside));
+    let by_address = message.from.iter().chain(&message.to).chain(&message.cc).filter(is_outside);
+    author.chain(&message.guests).chain(by_address).collect()
 }
 
 /// People outside the organisation who introduced a finding.

@@ -331,6 +331,8 @@ struct MessageRecord<'a> {
     channel: Option<ChannelRecord<'a>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     from_outside: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    guests: Vec<PartyRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outer: Option<Box<MessageRecord<'a>>>,
 }
@@ -373,6 +375,7 @@ impl<'a> MessageRecord<'a> {
                 .as_ref()
                 .map(|channel| ChannelRecord { name: &channel.name, external: channel.is_external }),
             from_outside: message.is_from_outside,
+            guests: parties(&message.guests),
             outer: message.outer.as_deref().map(|outer| Box::new(Self::new(outer))),
         }
     }

@@ -8,8 +8,14 @@ use std::rc::Rc;
 /// Maximum number of objects around an offset that are examined, innermost first.
 pub(crate) const MAX_AROUND: usize = 8;
 
-/// Maximum size of an object, in bytes. A larger one is skipped: it is a collection, and its parts are what matters.
+/// Maximum size of an object, in bytes. Of a larger one, only small fields are read: it is a collection, and its parts are
+/// what matters.
 pub(crate) const MAX_OBJECT: usize = 256 << 10;
+
+/// Maximum size of a small field, in bytes, and how many of them are read of a large object.
+const MAX_SMALL: usize = 16 << 10;
+/// See [`MAX_SMALL`].
+const MAX_FIELDS: usize = 100;
 
 /// Maximum length of a field name, in bytes. A longer one is not a known name, and is ignored.
 pub(crate) const MAX_KEY: usize = 256;
@@ -78,8 +84,13 @@ pub(crate) fn around(text: &[u8], offsets: &[usize], visit: &mut dyn FnMut(usize
             let object = match known.iter().find(|(known, _)| known == start) {
                 Some((_, object)) => object.clone(),
                 None => ends.get(start).and_then(|end| {
-                    let is_parsed = end - start <= MAX_OBJECT && budget.take(end - start);
-                    is_parsed.then(|| serde_json::from_slice(&text[*start..*end]).ok().map(Rc::new)).flatten()
+                    let object = budget.take(end - start).then(|| &text[*start..*end])?;
+                    let fields = if object.len() <= MAX_OBJECT {
+                        serde_json::from_slice(object).ok()
+                    } else {
+                        Some(small_fields(object))
+                    };
+                    fields.map(Rc::new)
                 }),
             };
             let key = text.get(key.clone()).filter(|key| key.len() <= MAX_KEY).unwrap_or_default();
@@ -138,6 +149,38 @@ fn windows(text: &[u8], offsets: &[usize]) -> (Vec<Rc<Window>>, HashMap<usize, u
     (windows, ends)
 }
 
+/// The fields of a large object whose values are small: it is a collection, and they say of what.
+fn small_fields(object: &[u8]) -> Map<String, Value> {
+    let mut fields = Map::new();
+    let mut depth = 0_usize;
+    // Where a field starts: after the opening bracket or a comma.
+    let mut field = 1;
+    let mut at = 0;
+    while let Some(&byte) = object.get(at) {
+        let next = if byte == b'"' { string_end(object, at) } else { at + 1 };
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let is_end = depth == 0 || depth == 1 && byte == b',';
+        if is_end {
+            if let Some(bytes) = object.get(field..at).filter(|bytes| bytes.len() <= MAX_SMALL)
+                && let Ok(Value::Object(one)) = serde_json::from_slice(&[b"{", bytes, b"}"].concat())
+                && fields.len() < MAX_FIELDS
+            {
+                fields.extend(one);
+            }
+            field = next;
+        }
+        if depth == 0 {
+            break;
+        }
+        at = next;
+    }
+    fields
+}
+
 /// Offset after the string that starts at `start`.
 fn string_end(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
@@ -170,6 +213,14 @@ mod tests {
         let text = r#"[{"a": {"b": "x", "c": ["y"]}}, {"d": "z"}]"#;
         let at = |what: &str| text.find(what).unwrap();
         assert_eq!(keys(text, &[0, at("x"), at("y"), at("z")]), [vec![], vec!["b", "a"], vec!["c", "a"], vec!["d"]]);
+    }
+
+    #[test]
+    fn of_a_large_object_small_fields_are_read() {
+        let items = format!("[{}]", vec![r#"{"a": ",}"}"#; 40_000].join(","));
+        let text = format!(r#"{{"name": "n, {{", "items": {items}, "empty": {{}}, "last": 1}}"#);
+        let fields = small_fields(text.as_bytes());
+        assert_eq!(serde_json::to_string(&fields).unwrap(), r#"{"empty":{},"last":1,"name":"n, {"}"#);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the cases beside it, with other libraries than those that keyspill reads them with.
 
-    pip install Aspose.Email-for-Python-via-NET extract-msg fpdf2 odfpy openpyxl pikepdf py7zr python-docx python-pptx reportlab
+    pip install Aspose.Email-for-Python-via-NET extract-msg fpdf2 lz4 odfpy openpyxl pikepdf py7zr python-docx python-pptx reportlab
         zstandard
     tests/containers/make.py
 
@@ -29,6 +29,7 @@ from pathlib import Path
 import docx
 import extract_msg
 import fpdf
+import lz4.frame
 import odf.opendocument
 import odf.text
 import openpyxl
@@ -96,7 +97,20 @@ def archives():
     write("compressed/app.env.bz2", bz2.compress(ENV.encode()))
     write("compressed/app.env.xz", lzma.compress(ENV.encode()))
     write("compressed/app.env.zst", zstandard.compress(ENV.encode()))
+    write("compressed/app.env.lzma", lzma.compress(ENV.encode(), format=lzma.FORMAT_ALONE))
+    write("compressed/app.env.lz4", lz4.frame.compress(ENV.encode()))
+    write("compressed/app.env.lz", subprocess.run(["lzip"], input=ENV.encode(), capture_output=True, check=True).stdout)
     write("compressed/no-extension", gzip.compress(ENV.encode()))
+    with tempfile.TemporaryDirectory() as directory:
+        package = Path(directory) / "app"
+        (package / "DEBIAN").mkdir(parents=True)
+        (package / "DEBIAN/control").write_text(
+            "Package: app\nVersion: 1\nArchitecture: all\nMaintainer: Ann <ann@example.com>\nDescription: app\n"
+        )
+        (package / "etc").mkdir()
+        (package / "etc/app.env").write_text(ENV)
+        subprocess.run(["dpkg-deb", "-b", package, cases / "ar/app.deb"], check=True, capture_output=True)
+        subprocess.run(["ar", "rcs", cases / "ar/keys.a", package / "etc/app.env"], check=True)
     buffer = io.BytesIO()
     with py7zr.SevenZipFile(buffer, "w") as archive:
         archive.writestr(ENV, "etc/app.env")

@@ -1,7 +1,7 @@
 //! Mail as mailers and servers write it: who got it, and keys that their formats break.
 
 use crate::support::{Sandbox, expand, findings_in};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PAIR: &str = "id {{akia}}\nsecret access key {{secret}}\n";
 
@@ -80,4 +80,61 @@ fn texts_that_begin_like_mail_are_no_mail() {
         let told = message("a.yml", &format!("{start}{PAIR}"));
         assert!(told.is_null(), "{start}: {told}");
     }
+}
+
+/// A text with a line break and a blank after every 60 bytes, as calendars are folded.
+fn folded(text: &str) -> String {
+    let mut lines = String::new();
+    for (index, char) in text.chars().enumerate() {
+        if index > 0 && index % 60 == 0 {
+            lines.push_str("\r\n ");
+        }
+        lines.push(char);
+    }
+    lines
+}
+
+#[test]
+fn keys_in_calendars_and_cards_are_whole_and_the_invited_are_told() {
+    let sandbox = Sandbox::new();
+    let keys = expand("aws_access_key_id={{akia}}\\naws_secret_access_key={{secret}}").text;
+    let event = format!(
+        "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTAMP:20260302T091427Z\r\nORGANIZER;CN=Ann:mailto:ann@corp.example\r\n\
+         ATTENDEE;CN=Bob:mailto:bob@other.example\r\nSUMMARY:Deploy\r\n{}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+        folded(&format!("DESCRIPTION:Hello\\, for tomorrow: {keys}"))
+    );
+    sandbox.write_bytes("event.ics", event.as_bytes());
+    let card = format!("BEGIN:VCARD\r\nFN:Ann\r\n{}\r\nEND:VCARD\r\n", folded(&format!("NOTE:{keys}")));
+    sandbox.write_bytes("card.vcf", card.as_bytes());
+    let report = sandbox.json(&["."]);
+    let pair = |path: &str| {
+        let found = findings_in(&report, path);
+        found.iter().find(|one| one["rule"] == "aws-access-key-pair").map(|one| one["messageContext"].clone())
+    };
+    let context = pair("event.ics").expect("a pair");
+    assert_eq!((&context["date"], &context["medium"]), (&json!("2026-03-02T09:14:27Z"), &json!("mail")));
+    assert_eq!(context["to"], json!([{ "name": "Bob", "address": "bob@other.example" }]));
+    assert_eq!(pair("card.vcf"), Some(Value::Null));
+}
+
+#[test]
+fn files_in_uuencode_are_decoded() {
+    let sandbox = Sandbox::new();
+    let file = expand("[default]\naws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\n").text;
+    let line = |bytes: &[u8]| {
+        let char = |bits: u32| char::from(if bits == 0 { b'`' } else { bits as u8 + 32 });
+        let group = |three: &[u8]| {
+            let bits = (0..3).fold(0, |bits: u32, at| bits << 8 | three.get(at).map_or(0, |byte| u32::from(*byte)));
+            (0..4).map(|at| char(bits >> (18 - 6 * at) & 63)).collect::<String>()
+        };
+        format!("{}{}\n", char(bytes.len() as u32), bytes.chunks(3).map(group).collect::<String>())
+    };
+    let lines: String = file.as_bytes().chunks(45).map(line).collect();
+    let mail = format!(
+        "From: a@corp.example\nTo: b@corp.example\nSubject: x\n\nhere\n\nbegin 644 credentials\n{lines}`\nend\n"
+    );
+    sandbox.write_bytes("m.eml", mail.as_bytes());
+    let report = sandbox.json(&["."]);
+    let found = findings_in(&report, "m.eml");
+    assert!(found.iter().any(|one| one["rule"] == "aws-access-key-pair"), "{report}");
 }

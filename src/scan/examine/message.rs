@@ -44,7 +44,7 @@ impl Examiner<'_> {
         };
         match export.filter(|_| slack::is_day(path)) {
             Some(export) => export.messages(path, blob.bytes, &offsets, &mut attach),
-            None => chat::messages(blob.bytes, &offsets, &mut attach),
+            None => chat::messages(blob.path.to_text().as_bytes(), blob.bytes, &offsets, &mut attach),
         }
     }
 

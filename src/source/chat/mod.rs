@@ -1,9 +1,18 @@
-//! Chats and tickets as exported by their services: JSON or XML in which each text is next to its author and time.
+//! Chats, tickets and mail as exported by their services: text, JSON, XML, HTML or tables in which each text is next to
+//! its author and time.
 //!
 //! The files are scanned like any other, so that locations are exact. This module finds the message around a location.
 
+mod fields;
+mod html;
+mod journal;
+mod lines;
+mod mail;
+pub(crate) mod people;
 mod record;
 pub mod slack;
+mod table;
+mod time;
 mod xml;
 
 use crate::finding::message::Message;
@@ -12,15 +21,30 @@ use crate::text::json;
 /// Receives the index of an offset, and the message around it.
 pub type Visit<'a> = &'a mut dyn FnMut(usize, Message);
 
-/// Calls `visit` for each of `offsets` (in ascending order) that is in a message.
-pub fn messages(text: &[u8], offsets: &[usize], visit: Visit) {
+/// A time as RFC 3339, or unchanged if its form is unknown.
+pub(crate) fn moment_of(text: &str) -> String {
+    time::written(text)
+}
+
+/// Calls `visit` for each of `offsets` (in ascending order) that is in a message, in the file at `path`.
+pub fn messages(path: &[u8], text: &[u8], offsets: &[usize], visit: Visit) {
+    if offsets.is_empty() {
+        return;
+    }
     match text.trim_ascii_start().strip_prefix(b"\xef\xbb\xbf").unwrap_or(text.trim_ascii_start()).first() {
-        Some(b'{' | b'[') => json::around(text, offsets, &mut |number, around| {
-            if let Some(message) = record::message(around) {
-                visit(number, message.bounded());
-            }
-        }),
+        Some(b'[') if lines::is_known(path, text) => lines::messages(path, text, offsets, visit),
+        Some(b'{' | b'[') => {
+            let mut records = record::Records::default();
+            json::around(text, offsets, &mut |number, around| {
+                let before = offsets.get(number).and_then(|offset| text.get(..*offset)).unwrap_or_default();
+                if let Some(message) = records.message(around, before) {
+                    visit(number, message.bounded());
+                }
+            });
+        }
+        Some(b'<') if html::is_known(text) => html::messages(text, offsets, visit),
         Some(b'<') => xml::around(text, offsets, visit),
-        _ => {}
+        _ if table::is_known(text) => table::messages(path, text, offsets, visit),
+        _ => lines::messages(path, text, offsets, visit),
     }
 }

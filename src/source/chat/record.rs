@@ -1,165 +1,185 @@
-//! Authors, recipients, channels and times, by the field names in the services' exports.
+//! Messages in objects: chats and tickets as JSON, or as XML read as if it were JSON.
 
+use super::fields::{
+    AUTHORS, CHANNELS, CONVERSATION_IDS, MESSAGES, NAMES_OF_CONVERSATIONS, OF_TICKETS, PARTICIPANTS, RECIPIENTS, TEXTS,
+    TIMES, TITLES, first,
+};
+use super::people::{Directory, is_guest, scalar};
+use super::{journal, mail, time};
 use crate::finding::message::{Channel, Medium, Message, Party};
 use crate::text::json::Around;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::rc::Rc;
 
-const AUTHORS: [&str; 24] = [
-    "u",
-    "sender_name",
-    "senderName",
-    "sender_full_name",
-    "personEmail",
-    "memberCreator",
-    "sys_created_by",
-    "from_email",
-    "sender_email",
-    "posted_by",
-    "from",
-    "author",
-    "user",
-    "sender",
-    "creator",
-    "reporter",
-    "submitter",
-    "created_by",
-    "createdBy",
-    "username",
-    "user_profile",
-    "requester",
-    "author_id",
-    "userId",
-];
-const RECIPIENTS: [&str; 8] =
-    ["to", "recipient", "recipients", "assignee", "cc", "to_emails", "toPersonEmail", "participants"];
-const CHANNELS: [&str; 15] = [
-    "display_recipient",
-    "stream",
-    "room_name",
-    "roomId",
-    "rid",
-    "board",
-    "channel",
-    "channel_name",
-    "channelIdentity",
-    "room",
-    "conversation",
-    "project",
-    "space",
-    "guild",
-    "chatId",
-];
-const TIMES: [&str; 22] = [
-    "create_at",
-    "created_date",
-    "origin_server_ts",
-    "timestamp_ms",
-    "date_sent",
-    "sentDateTime",
-    "sys_created_on",
-    "created_on",
-    "date_created",
-    "dateCreated",
-    "ts",
-    "timestamp",
-    "created",
-    "created_at",
-    "createdAt",
-    "createdDateTime",
-    "date",
-    "sent",
-    "sent_at",
-    "time",
-    "pubDate",
-    "when",
-];
-const TITLES: [&str; 4] = ["subject", "summary", "title", "topic"];
-const TEXTS: [&str; 24] = [
-    "msg",
-    "raw",
-    "note",
-    "notes",
-    "body_text",
-    "description_text",
-    "formatted_body",
-    "text",
-    "body",
-    "content",
-    "message",
-    "comment",
-    "comments",
-    "description",
-    "plain_body",
-    "html_body",
-    "value",
-    "blocks",
-    "attachments",
-    "fields",
-    "summary",
-    "subject",
-    "embeds",
-    "renderedBody",
-];
-/// Fields that only tickets and pages have.
-const OF_TICKETS: [&str; 10] = [
-    "summary",
-    "issuetype",
-    "ticket_id",
-    "status",
-    "priority",
-    "reporter",
-    "submitter",
-    "resolution",
-    "requester",
-    "space",
-];
-const NAMES: [&str; 10] = [
-    "fullName",
-    "full_name",
-    "displayName",
-    "display_name",
-    "real_name",
-    "name",
-    "nickname",
-    "username",
-    "login",
-    "global_name",
-];
-const ADDRESSES: [&str; 6] = ["emailAddress", "email", "mail", "userPrincipalName", "address", "id"];
+type Object = Rc<Map<String, Value>>;
 
-/// The message around a place: the innermost object that has an author and a time, if the place is in its text.
-pub(super) fn message(around: &[&Around]) -> Option<Message> {
-    let is_message =
-        |around: &&&Around| first(&around.object, &AUTHORS).is_some() && first(&around.object, &TIMES).is_some();
-    let at = around.iter().position(|object| is_message(&object))?;
-    if !around[..=at].iter().any(|object| TEXTS.contains(&object.key.as_str())) {
-        return None;
+/// The maximum number of messages of a conversation whose authors are looked at.
+const MAX_MESSAGES: usize = 10_000;
+
+/// Who takes part in the conversation around a message.
+#[derive(Default)]
+struct Conversation {
+    directory: Directory,
+    people: BTreeSet<Party>,
+    guests: BTreeSet<Party>,
+}
+
+/// Finds messages, and remembers the conversation of the last one.
+#[derive(Default)]
+pub(super) struct Records {
+    last: Option<(Vec<Object>, Rc<Conversation>)>,
+}
+
+impl Records {
+    /// The message around a place: the innermost object that has an author and a time, if the place is in its text.
+    /// `before` is what precedes the place.
+    pub fn message(&mut self, around: &[&Around], before: &[u8]) -> Option<Message> {
+        let outwards: Vec<&Object> = around.iter().map(|around| &around.object).collect();
+        let conversation =
+            |records: &mut Self, from: usize| records.conversation(outwards.get(from..).unwrap_or_default());
+        if let Some(at) = outwards.iter().position(|object| mail::is_mail(object)) {
+            let conversation = conversation(self, at);
+            return Some(mail::message(outwards.get(at)?, &conversation.directory));
+        }
+        let at = outwards.iter().position(|object| is_message(object))?;
+        if !around[..=at].iter().any(|object| TEXTS.contains(&object.key.as_str())) {
+            return None;
+        }
+        let conversation = conversation(self, at);
+        let message = read(&outwards[at..], &conversation);
+        // A ticket may have all its comments in one text.
+        match journal::entry(&around[0].key, before) {
+            Some((date, author)) => {
+                let to = message.to.into_iter().chain(message.from).filter(|party| party.name != author).collect();
+                let from = vec![Party { name: author, address: String::new() }];
+                Some(Message { from, to, date, ..message })
+            }
+            None => Some(message),
+        }
     }
-    let outwards = || around[at..].iter().map(|around| &around.object);
-    let any = |names: &[&str]| outwards().find_map(|object| first(object, names).cloned());
-    let own = &around[at].object;
-    let is_ticket = outwards().any(|object| OF_TICKETS.iter().any(|name| object.contains_key(*name)));
+
+    fn conversation(&mut self, objects: &[&Object]) -> Rc<Conversation> {
+        let is_same = |(last, _): &&(Vec<Object>, _)| {
+            last.len() == objects.len() && last.iter().zip(objects).all(|(one, other)| Rc::ptr_eq(one, other))
+        };
+        if let Some((_, known)) = self.last.as_ref().filter(|last| is_same(last)) {
+            return known.clone();
+        }
+        let mut conversation = Conversation::default();
+        for object in objects {
+            conversation.directory.extend(object);
+        }
+        let tenant = objects
+            .iter()
+            .find_map(|object| object.get("tenantId").or_else(|| object.get("from")?.get("user")?.get("tenantId")));
+        let tenant = tenant.and_then(Value::as_str);
+        for object in objects {
+            for value in PARTICIPANTS.iter().filter_map(|name| object.get(*name)) {
+                conversation.add(value, tenant);
+            }
+            for messages in MESSAGES.iter().filter_map(|name| object.get(*name)?.as_array()) {
+                for message in messages.iter().take(MAX_MESSAGES).filter_map(Value::as_object) {
+                    if let Some(author) = first(message, &AUTHORS).or_else(|| first(history(message)?, &AUTHORS)) {
+                        conversation.add(author, tenant);
+                    }
+                    // Matrix says so who is in a room.
+                    if let Some(member) = message.get("state_key").filter(|key| scalar(key).starts_with('@')) {
+                        conversation.add(member, tenant);
+                    }
+                }
+            }
+        }
+        let conversation = Rc::new(conversation);
+        self.last = Some((objects.iter().map(|object| Rc::clone(object)).collect(), conversation.clone()));
+        conversation
+    }
+}
+
+impl Conversation {
+    /// Adds the people that a value names.
+    fn add(&mut self, value: &Value, tenant: Option<&str>) {
+        if let Value::Array(values) = value {
+            return values.iter().take(MAX_MESSAGES).for_each(|value| self.add(value, tenant));
+        }
+        let is_guest = has_guest(value, tenant);
+        for party in self.directory.parties(value) {
+            if self.people.len() < MAX_MESSAGES {
+                if is_guest {
+                    self.guests.insert(party.clone());
+                }
+                self.people.insert(party);
+            }
+        }
+    }
+}
+
+/// True for an object that has an author and a time. Discord hands its users what they wrote, without saying so again.
+fn is_message(object: &Map<String, Value>) -> bool {
+    let has_both = |object: &Map<String, Value>| first(object, &AUTHORS).is_some() && first(object, &TIMES).is_some();
+    has_both(object)
+        || history(object).is_some_and(has_both)
+        || object.contains_key("Contents") && object.contains_key("Timestamp")
+}
+
+/// Confluence keeps author and time of a page in an object of their own.
+fn history(object: &Map<String, Value>) -> Option<&Map<String, Value>> {
+    object.get("history")?.as_object()
+}
+
+fn has_guest(value: &Value, tenant: Option<&str>) -> bool {
+    match value {
+        Value::Array(values) => values.iter().any(|value| has_guest(value, tenant)),
+        Value::Object(object) => {
+            is_guest(object, tenant) || object.get("user").is_some_and(|user| has_guest(user, tenant))
+        }
+        _ => false,
+    }
+}
+
+/// The message that the first of these objects is.
+fn read(outwards: &[&Object], conversation: &Conversation) -> Message {
+    let own: &Map<String, Value> = outwards[0];
+    let any = |names: &[&str]| outwards.iter().find_map(|object| first(object, names).cloned());
+    let is_ticket = outwards.iter().any(|object| OF_TICKETS.iter().any(|name| object.contains_key(*name)));
     // A conversation is named beside its messages.
-    let conversation = || {
-        let around = outwards().find(|object| object.contains_key("messages"))?;
-        first(around, &["name", "title"]).cloned()
+    let named = || {
+        let around = outwards.iter().skip(1).find(|object| MESSAGES.iter().any(|name| object.contains_key(*name)))?;
+        first(around, &NAMES_OF_CONVERSATIONS).cloned()
     };
-    let channel = any(&CHANNELS).or_else(conversation);
-    let channel = channel.map(|value| Channel { name: label(&value), is_external: false });
-    Some(Message {
-        from: authors(own),
-        to: any(&RECIPIENTS).as_ref().map(parties).unwrap_or_default(),
-        date: first(own, &TIMES).map(moment).unwrap_or_default(),
+    let channel = any(&CHANNELS).or_else(named).or_else(|| any(&CONVERSATION_IDS));
+    let channel = Channel {
+        name: channel.map(|value| label(&value)).unwrap_or_default(),
+        is_external: !conversation.guests.is_empty(),
+    };
+    let origin = if first(own, &AUTHORS).is_some() { own } else { history(own).unwrap_or(own) };
+    let from = authors(origin, &conversation.directory);
+    let is_author = |party: &Party| {
+        from.iter().any(|author| *author == *party || !author.address.is_empty() && author.address == party.address)
+    };
+    let recipients = first(own, &RECIPIENTS).map(|value| conversation.directory.parties(value)).unwrap_or_default();
+    let mut to = Vec::new();
+    for party in recipients.iter().chain(&conversation.people).filter(|party| !is_author(party)) {
+        if !to.contains(party) && to.len() < MAX_MESSAGES.min(1000) {
+            to.push(party.clone());
+        }
+    }
+    Message {
+        is_from_outside: first(origin, &AUTHORS).is_some_and(|author| has_guest(author, None)),
+        guests: conversation.guests.iter().filter(|party| !is_author(party)).cloned().collect(),
+        from,
+        to,
+        date: first(origin, &TIMES).map(time::moment).unwrap_or_default(),
         subject: any(&TITLES).map(|value| label(&value)).unwrap_or_default(),
         id: own.get("id").or(own.get("key")).map(label).unwrap_or_default(),
-        channel: channel.filter(|channel| !channel.name.is_empty()),
+        channel: (!channel.name.is_empty()).then_some(channel),
         ..Message::new(if is_ticket { Medium::Ticket } else { Medium::Chat })
-    })
+    }
 }
 
 /// Who wrote a message. Some services have the name and the address in fields of their own.
-fn authors(message: &Map<String, Value>) -> Vec<Party> {
-    let mut authors = first(message, &AUTHORS).map(parties).unwrap_or_default();
+fn authors(message: &Map<String, Value>, directory: &Directory) -> Vec<Party> {
+    let mut authors = first(message, &AUTHORS).map(|value| directory.parties(value)).unwrap_or_default();
     let address = first(message, &["sender_email", "personEmail", "from_email"]).map(scalar).unwrap_or_default();
     if let [author] = authors.as_mut_slice()
         && author.address.is_empty()
@@ -169,33 +189,6 @@ fn authors(message: &Map<String, Value>) -> Vec<Party> {
     authors
 }
 
-fn first<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Option<&'a Value> {
-    names.iter().filter_map(|name| object.get(*name)).find(|value| !value.is_null())
-}
-
-/// The people that a value names: a string, an object that describes a person, or a list of either.
-fn parties(value: &Value) -> Vec<Party> {
-    match value {
-        Value::Array(values) => values.iter().take(100).flat_map(parties).collect(),
-        Value::Object(object) => {
-            let text = |names: &[&str]| first(object, names).map(scalar).unwrap_or_default();
-            let party = Party { name: text(&NAMES), address: text(&ADDRESSES) };
-            let inner = || first(object, &["user", "application", "emailAddress", "author"]).map(parties);
-            if party.name.is_empty() && first(object, &ADDRESSES[..5]).is_none_or(Value::is_object) {
-                inner().unwrap_or_else(|| vec![party])
-            } else {
-                vec![party]
-            }
-        }
-        other => {
-            let text = scalar(other);
-            let is_address = text.contains('@') && !text.contains(' ');
-            let (name, address) = if is_address { (String::new(), text) } else { (text, String::new()) };
-            vec![Party { name, address }]
-        }
-    }
-}
-
 /// The name of a value.
 fn label(value: &Value) -> String {
     match value {
@@ -203,23 +196,4 @@ fn label(value: &Value) -> String {
         other => Some(scalar(other)),
     }
     .unwrap_or_default()
-}
-
-fn scalar(value: &Value) -> String {
-    match value {
-        // As databases write times.
-        Value::Object(object) => object.get("$date").map(scalar).unwrap_or_default(),
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => String::new(),
-    }
-}
-
-/// A time in RFC 3339 format if it is in seconds or milliseconds since 1970, otherwise unchanged.
-pub(super) fn moment(value: &Value) -> String {
-    let text = scalar(value);
-    let Ok(number) = text.split('.').next().unwrap_or_default().parse::<i64>() else { return text };
-    // Seconds reach this number in the year 5138, milliseconds did in 1973.
-    let seconds = if number > 100_000_000_000 { number / 1000 } else { number };
-    jiff::Timestamp::from_second(seconds).map_or(text, |moment| moment.to_string())
 }

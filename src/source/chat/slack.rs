@@ -2,7 +2,7 @@
 //!
 //! <https://slack.com/help/articles/220556107-How-to-read-Slack-data-exports>
 
-use super::{Visit, json, record};
+use super::{Visit, json, time};
 use crate::finding::message::{Channel, Medium, Message, Party};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ const CONVERSATIONS: [&str; 4] = ["channels.json", "groups.json", "mpims.json", 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Export {
     users: BTreeMap<String, User>,
+    /// The workspace of most users.
+    team: String,
     /// By name, or by id where there is none.
     channels: BTreeMap<String, Conversation>,
 }
@@ -37,6 +39,7 @@ struct User {
     is_restricted: bool,
     is_ultra_restricted: bool,
     is_stranger: bool,
+    team_id: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -102,6 +105,13 @@ fn table<T: serde::de::DeserializeOwned>(
     known
 }
 
+/// The workspace of most users.
+fn most_frequent<'a>(users: impl Iterator<Item = &'a User>) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    users.filter(|user| !user.team_id.is_empty()).for_each(|user| *counts.entry(&user.team_id).or_default() += 1);
+    counts.into_iter().max_by_key(|(_, count)| *count).map(|(team, _)| team.to_owned()).unwrap_or_default()
+}
+
 impl Export {
     /// From the tables that `file` returns by name.
     pub fn read(mut file: impl FnMut(&str) -> Option<Vec<u8>>) -> Self {
@@ -111,7 +121,8 @@ impl Export {
             channel.members.shrink_to_fit();
             (if channel.name.is_empty() { channel.id.clone() } else { channel.name.clone() }, channel)
         };
-        let mut export = Self { users: table(file("users.json"), user), channels: BTreeMap::new() };
+        let users = table(file("users.json"), user);
+        let mut export = Self { team: most_frequent(users.values()), users, channels: BTreeMap::new() };
         for name in CONVERSATIONS {
             export.channels.extend(table(file(name), channel));
         }
@@ -131,6 +142,9 @@ impl Export {
     }
 
     fn message(&self, object: &serde_json::Map<String, serde_json::Value>, dir: &str) -> Message {
+        // An edit holds what it changes.
+        let edited = ["previous_message", "original", "message"].iter().find_map(|name| object.get(*name)?.as_object());
+        let object = edited.unwrap_or(object);
         let text = |name: &str| object.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
         let id = [text("user"), text("bot_id"), text("username")].into_iter().find(|id| !id.is_empty());
         let id = id.unwrap_or_default();
@@ -139,20 +153,44 @@ impl Export {
             Some(known) if known.name.is_empty() => dir.to_owned(),
             _ => format!("#{dir}"),
         };
-        let is_external =
-            conversation.is_some_and(|known| known.is_ext_shared || known.is_shared && !known.is_org_shared);
-        let user = self.users.get(id);
-        let is_guest = |user: &User| user.is_restricted || user.is_ultra_restricted || user.is_stranger;
-        // The members of a direct or group conversation are its recipients.
-        let members = conversation.filter(|known| known.name.is_empty() || known.name.starts_with("mpdm-"));
-        let members = members.iter().flat_map(|known| &known.members).filter(|member| *member != id);
+        let members = || conversation.iter().flat_map(|known| &known.members).filter(|member| *member != id);
+        let is_guest = |id: &str| self.users.get(id).is_some_and(|user| self.is_guest(user));
+        let is_external = conversation
+            .is_some_and(|known| known.is_ext_shared || known.is_shared && !known.is_org_shared)
+            || members().any(|member| is_guest(member));
+        // The members of a direct or group conversation are its recipients. Of a channel, guests are told: they may
+        // read it although nobody writes to them.
+        let is_small = conversation.is_some_and(|known| known.name.is_empty() || known.name.starts_with("mpdm-"));
+        let recipients = members().filter(|member| is_small || is_guest(member));
+        let guests = members().filter(|member| is_guest(member)).map(|member| self.party(member)).collect();
         Message {
-            from: vec![self.party(id)],
-            to: members.map(|member| self.party(member)).collect(),
-            date: object.get("ts").map(record::moment).unwrap_or_default(),
+            from: vec![self.author(id, object)],
+            to: recipients.map(|member| self.party(member)).collect(),
+            date: object.get("ts").map(time::moment).unwrap_or_default(),
             channel: Some(Channel { name, is_external }),
-            is_from_outside: user.is_some_and(is_guest),
+            is_from_outside: is_guest(id),
+            guests,
             ..Message::new(Medium::Chat)
+        }
+    }
+
+    /// True for people of other organisations, and for those who may see some channels only.
+    fn is_guest(&self, user: &User) -> bool {
+        user.is_restricted
+            || user.is_ultra_restricted
+            || user.is_stranger
+            || !self.team.is_empty() && !user.team_id.is_empty() && user.team_id != self.team
+    }
+
+    /// Who wrote a message: bots say their names in it.
+    fn author(&self, id: &str, message: &serde_json::Map<String, serde_json::Value>) -> Party {
+        let known = self.party(id);
+        let profile =
+            |name: &str| message.get("bot_profile").or(message.get("user_profile")).and_then(|bot| bot.get(name));
+        let name = profile("name").or_else(|| profile("real_name")).or(message.get("username"));
+        match name.and_then(serde_json::Value::as_str) {
+            Some(name) if known.name.is_empty() => Party { name: name.to_owned(), ..known },
+            _ => known,
         }
     }
 

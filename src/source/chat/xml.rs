@@ -1,7 +1,7 @@
 //! The elements around a place in XML, as Jira and Confluence export it.
 
 use super::Visit;
-use super::record;
+use super::record::Records;
 use crate::finding::message::Message;
 use crate::text::json::{Around, MAX_AROUND, MAX_KEY, MAX_OBJECT, ParseBudget};
 use quick_xml::Reader;
@@ -34,12 +34,12 @@ pub(super) fn around(text: &[u8], offsets: &[usize], visit: Visit) {
     let mut open: Vec<Open> = Vec::new();
     // Number of open elements beyond [`MAX_DEPTH`].
     let mut deeper = 0usize;
-    let mut known = KnownNames { objects: vec![], budget: ParseBudget::new(text.len()) };
+    let mut known = KnownNames { records: Records::default(), objects: vec![], budget: ParseBudget::new(text.len()) };
     while wanted.peek().is_some() {
         let event = reader.read_event();
         let at = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
-        while let Some((number, _)) = wanted.next_if(|(_, offset)| *offset < at) {
-            if let Some(message) = message(text, &open, &mut known) {
+        while let Some((number, offset)) = wanted.next_if(|(_, offset)| *offset < at) {
+            if let Some(message) = message(text, offset, &open, &mut known) {
                 visit(number, message.bounded());
             }
         }
@@ -58,11 +58,12 @@ pub(super) fn around(text: &[u8], offsets: &[usize], visit: Visit) {
 
 /// The fields of the elements around the last place, by the offset where their content starts.
 struct KnownNames {
+    records: Records,
     objects: Vec<(usize, Rc<Map<String, Value>>)>,
     budget: ParseBudget,
 }
 
-fn message(text: &str, open: &[Open], known: &mut KnownNames) -> Option<Message> {
+fn message(text: &str, offset: usize, open: &[Open], known: &mut KnownNames) -> Option<Message> {
     let mut inner = "text".to_owned();
     let mut objects = Vec::new();
     let mut used = Vec::new();
@@ -81,7 +82,7 @@ fn message(text: &str, open: &[Open], known: &mut KnownNames) -> Option<Message>
         objects.push(Around { object, key: std::mem::replace(&mut inner, element.name.clone()) });
     }
     known.objects = used;
-    record::message(&objects.iter().collect::<Vec<_>>())
+    known.records.message(&objects.iter().collect::<Vec<_>>(), text.as_bytes().get(..offset).unwrap_or_default())
 }
 
 /// The texts of the elements at the start of `content`, up to their parent's end; and the number of bytes read.

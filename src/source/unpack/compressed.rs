@@ -42,6 +42,13 @@ pub(super) fn open(unpacker: &Unpacker, format: Format, place: &Place, content: 
             let decoder = lzma_rust2::XzReader::new_mem_limit(source, true, memory);
             unpacker.unpacked(place, name, &mut budget.meter(decoder))
         }
+        Format::Lzma => {
+            let memory = u32::try_from(MAX_MEMORY >> 10).unwrap_or(u32::MAX);
+            let decoder = lzma_rust2::LzmaReader::new_mem_limit(source, memory, None).map_err(damaged)?;
+            unpacker.unpacked(place, name, &mut budget.meter(decoder))
+        }
+        Format::Lzip => unpacker.unpacked(place, name, &mut budget.meter(lzma_rust2::LzipReader::new(source))),
+        Format::Lz4 => unpacker.unpacked(place, name, &mut budget.meter(lz4_flex::frame::FrameDecoder::new(source))),
         _ => {
             let mut decoder = zstd::Decoder::with_buffer(&mut source).map_err(damaged)?;
             decoder.window_log_max(MAX_MEMORY.ilog2()).map_err(damaged)?;

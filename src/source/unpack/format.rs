@@ -1,9 +1,9 @@
 //! Recognises the format of a blob by its first bytes.
 
-use super::{sqlite, zip};
+use super::{ar, sqlite, zip};
 use crate::source::SkipCause;
 use crate::source::unpack::mail::mime::Recognition;
-use crate::source::unpack::mail::{mbox, mime};
+use crate::source::unpack::mail::{calendar, mbox, mime};
 
 /// The number of leading bytes that suffice for recognition.
 pub const HEAD: usize = 4096;
@@ -19,6 +19,14 @@ pub enum Format {
     Xz,
     /// RFC 8878.
     Zstd,
+    /// The format of `lzma`, before xz.
+    Lzma,
+    /// <https://www.nongnu.org/lzip/manual/lzip_manual.html>.
+    Lzip,
+    /// <https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md>.
+    Lz4,
+    /// Debian packages and static libraries.
+    Ar,
     /// POSIX ustar and related formats.
     Tar,
     /// Including formats based on it: jar, wheel, office documents.
@@ -37,6 +45,8 @@ pub enum Format {
     Mbox,
     /// One message, RFC 5322.
     Mail,
+    /// Events or cards, RFC 5545 and RFC 6350.
+    Calendar,
 }
 
 impl Format {
@@ -53,6 +63,17 @@ impl Format {
             }
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Self::Xz),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
+            // The usual properties, a dictionary of at most 128 MiB, a length that is unknown or not absurd, and the byte
+            // with which the data always starts.
+            [0x5d, 0, 0, _, 0..=8, length @ ..]
+                if length.get(8) == Some(&0)
+                    && (length.starts_with(&[0xff; 8]) || length.get(5..8) == Some(&[0; 3])) =>
+            {
+                Some(Self::Lzma)
+            }
+            [b'L', b'Z', b'I', b'P', 0 | 1, ..] => Some(Self::Lzip),
+            [0x04, 0x22, 0x4d, 0x18, ..] => Some(Self::Lz4),
+            _ if head.starts_with(ar::MAGIC) => Some(Self::Ar),
             [b'P', b'K', 3, 4, ..] => Some(Self::Zip),
             [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Some(Self::SevenZip),
             [b'%', b'P', b'D', b'F', b'-', ..] => Some(Self::Pdf),
@@ -61,6 +82,7 @@ impl Format {
             [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, ..] => Some(Self::Compound),
             [b'!', b'B', b'D', b'N', ..] => Some(Self::Pst),
             _ if is_tar(head) => Some(Self::Tar),
+            _ if calendar::is_calendar(head) => Some(Self::Calendar),
             _ if mbox::starts_message(first_line(mime::without_prefix(head))) => Some(Self::Mbox),
             _ if mime::recognize(head) == Recognition::Message => Some(Self::Mail),
             _ => None,
@@ -88,9 +110,9 @@ impl Format {
         let dot = memchr::memrchr(b'.', name)?;
         let extension = std::str::from_utf8(&name[dot + 1..]).ok().filter(|extension| extension.len() <= 7)?;
         match extension.to_ascii_lowercase().as_str() {
-            "gz" | "tgz" | "bz2" | "tbz2" | "xz" | "txz" | "zst" | "tzst" | "tar" | "zip" | "jar" | "war" | "ear"
-            | "whl" | "apk" | "docx" | "xlsx" | "pptx" | "odt" | "ods" | "odp" | "7z" | "pdf" | "msg" | "pst"
-            | "ost" | "sqlite" | "sqlite3" => {
+            "gz" | "tgz" | "bz2" | "tbz2" | "xz" | "txz" | "zst" | "tzst" | "lz" | "lz4" | "lzma" | "deb" | "tar"
+            | "zip" | "jar" | "war" | "ear" | "whl" | "apk" | "docx" | "xlsx" | "pptx" | "odt" | "ods" | "odp"
+            | "7z" | "pdf" | "msg" | "pst" | "ost" | "sqlite" | "sqlite3" => {
                 const WORDS: &str = "its first bytes do not match its name";
                 // A git LFS pointer, which takes the place of a file, is text.
                 let is_text = !is_binary(blob);
@@ -107,17 +129,17 @@ impl Format {
 
     /// True for formats that only compress a single blob.
     pub fn is_compression(self) -> bool {
-        matches!(self, Self::Gzip | Self::Bzip2 | Self::Xz | Self::Zstd)
+        matches!(self, Self::Gzip | Self::Bzip2 | Self::Xz | Self::Zstd | Self::Lzma | Self::Lzip | Self::Lz4)
     }
 
     /// True for mail, which is opened even if archives are not.
     pub fn is_mail(self) -> bool {
-        matches!(self, Self::Compound | Self::Pst | Self::Mbox | Self::Mail)
+        matches!(self, Self::Compound | Self::Pst | Self::Mbox | Self::Mail | Self::Calendar)
     }
 
     /// True for formats that can be read as a stream in little memory, or from a file in pieces.
     pub fn streams(self) -> bool {
-        !matches!(self, Self::Pdf | Self::Sqlite | Self::Compound | Self::Mail)
+        !matches!(self, Self::Pdf | Self::Sqlite | Self::Compound | Self::Mail | Self::Calendar)
     }
 }
 
@@ -131,8 +153,7 @@ pub(super) fn is_binary(blob: &[u8]) -> bool {
 
 /// What a container of another format is, by its first bytes: compressed or packed, so that keys in it are not seen.
 fn not_opened(blob: &[u8]) -> Option<&'static str> {
-    const FORMATS: [(&[u8], &str); 16] = [
-        (b"!<arch>\ndebian", "a Debian package is not opened"),
+    const FORMATS: [(&[u8], &str); 12] = [
         (b"\xed\xab\xee\xdb", "an RPM package is not opened"),
         (b"PAR1", "a Parquet table is not opened"),
         (b"Obj\x01", "an Avro file is not opened"),
@@ -140,10 +161,7 @@ fn not_opened(blob: &[u8]) -> Option<&'static str> {
         (b"ARROW1\0\0", "an Arrow table is not opened"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file is not opened"),
         (b"hsqs", "a SquashFS image is not opened"),
-        (b"LZIP", "an lzip file is not opened"),
         (b"\x1f\x9d", "a compress file is not opened"),
-        (b"\x5d\0\0\x80\0", "an LZMA file is not opened"),
-        (b"\x04\x22\x4d\x18", "an LZ4 file is not opened"),
         (b"Rar!\x1a\x07", "a RAR archive is not opened"),
         (b"MSCF\0\0\0\0", "a cabinet is not opened"),
         (b"xar!", "a xar archive is not opened"),

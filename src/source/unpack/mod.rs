@@ -7,6 +7,7 @@
 //!
 //! Nothing is ever written to disk, no name in an archive is ever used as a path, and no link in it is followed.
 
+mod ar;
 mod compressed;
 pub mod format;
 pub mod limits;
@@ -27,7 +28,7 @@ use crate::finding::message::{Enclosing, Message};
 use format::{Format, HEAD};
 use limits::{Budget, Limits};
 use mail::mime::MAX_FIELDS;
-use mail::{mbox, mime};
+use mail::{calendar, mbox, mime};
 #[cfg(feature = "documents")]
 use mail::{msg, pst};
 use std::borrow::Cow;
@@ -154,7 +155,10 @@ impl<'a> Unpacker<'a> {
             return self.skip(&place.path, SkipCause::NotOpened);
         }
         let open = || match format {
-            Format::Gzip | Format::Bzip2 | Format::Xz | Format::Zstd => compressed::open(self, format, place, content),
+            Format::Gzip | Format::Bzip2 | Format::Xz | Format::Zstd | Format::Lzma | Format::Lzip | Format::Lz4 => {
+                compressed::open(self, format, place, content)
+            }
+            Format::Ar => ar::open(self, place, content),
             Format::Tar => tar::open(self, place, content),
             Format::Zip => zip::open(self, place, content),
             #[cfg(feature = "documents")]
@@ -170,6 +174,10 @@ impl<'a> Unpacker<'a> {
             #[cfg(not(feature = "documents"))]
             Format::SevenZip | Format::Pdf | Format::Compound | Format::Pst => {
                 Err(SkipCause::Unsupported("it was built without the feature `documents`"))
+            }
+            Format::Calendar => {
+                calendar::open(self, place, &content.bytes(self)?);
+                Ok(())
             }
             Format::Mail => {
                 mime::open(self, place, &content.bytes(self)?);

@@ -242,12 +242,14 @@ fn entry<R: Read>(unpacker: &Unpacker, place: &Place, file: &mut ZipFile<R>) {
     }
 }
 
-/// The tables of users and channels, if this is a Slack export.
+/// The tables of users and channels, if this is a Slack export; it may be packed with its folder.
 fn slack_export<R: Read + Seek>(unpacker: &Unpacker, archive: &mut ZipArchive<R>) -> Option<chat::slack::Export> {
-    archive.index_for_name("users.json")?;
-    archive.file_names_raw().find(|name| chat::slack::is_day(name))?;
+    let day = archive.file_names_raw().find(|name| chat::slack::is_day(name))?;
+    let day = String::from_utf8_lossy(day).into_owned();
+    let root = day.rsplitn(3, '/').nth(2).map(|root| format!("{root}/")).unwrap_or_default();
+    archive.index_for_name(&format!("{root}users.json"))?;
     Some(chat::slack::Export::read(|name| {
-        let file = archive.by_name(name).ok()?;
+        let file = archive.by_name(&format!("{root}{name}")).ok()?;
         let mut bytes = Vec::new();
         unpacker.budget().meter(file).take(chat::slack::MAX_TABLE).read_to_end(&mut bytes).ok()?;
         Some(bytes)

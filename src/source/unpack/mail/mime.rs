@@ -1,16 +1,15 @@
 //! Single messages in RFC 5322 and MIME format, parsed by `mail-parser`.
 
-use super::prepare;
+use super::{calendar, prepare, uuencode};
 use crate::finding::message::{Medium, Message, Party};
 use crate::foreign::guarded;
 use crate::source::SkipCause;
+use crate::source::chat::people::parties;
 use crate::source::unpack::format::Format;
 use crate::source::unpack::{Content, Place, Unpacker};
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::parsers::MessageStream;
-use mail_parser::{
-    Address, ContentType, Encoding, HeaderName, HeaderValue, MessageParser, MessagePart, MimeHeaders, PartType,
-};
+use mail_parser::{ContentType, Encoding, HeaderName, HeaderValue, MessageParser, MessagePart, MimeHeaders, PartType};
 use regex::bytes::Regex;
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -209,6 +208,7 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) 
                     let text = bytes.as_deref().unwrap_or(text);
                     unpacker.leaf(&place, text);
                     parts_in_text(unpacker, &place, text);
+                    uuencode::open(unpacker, &place, text);
                 }
             }
             PartType::Binary(bytes) | PartType::InlineBinary(bytes) => {
@@ -217,6 +217,7 @@ fn hand_over(unpacker: &Unpacker, place: &Place, parsed: &mail_parser::Message) 
                 // A part with a damaged type may be anything.
                 if Format::from_blob(bytes).is_none() {
                     parts_in_text(unpacker, &place, bytes);
+                    uuencode::open(unpacker, &place, bytes);
                 }
             }
         }
@@ -244,8 +245,7 @@ fn joined(part: &MessagePart, text: &[u8]) -> Option<Vec<u8>> {
         return Some(FLOWED.replace_all(text, &b""[..]).into_owned());
     }
     if is_subtype("calendar") {
-        static FOLDED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?-u)\r?\n[ \t]").expect("a valid regex"));
-        return Some(FOLDED.replace_all(text, &b""[..]).into_owned());
+        return Some(calendar::unfolded(text));
     }
     None
 }
@@ -338,7 +338,7 @@ fn undecoded(parsed: &mail_parser::Message, part: &MessagePart) -> Option<Vec<u8
 }
 
 /// The metadata of a message.
-pub(super) fn read(parsed: &mail_parser::Message) -> Message {
+pub(crate) fn read(parsed: &mail_parser::Message) -> Message {
     let text = |value: &HeaderValue| match value {
         HeaderValue::Text(text) => text.to_string(),
         HeaderValue::TextList(texts) => texts.join(", "),
@@ -395,12 +395,4 @@ fn delivered_to(raw: &dyn Fn(&str) -> String) -> Vec<Party> {
     all.sort();
     all.dedup();
     all.into_iter().map(|address| Party { name: String::new(), address }).collect()
-}
-
-fn parties(address: Option<&Address>) -> Vec<Party> {
-    let party = |addr: &mail_parser::Addr| Party {
-        name: addr.name.as_deref().unwrap_or_default().to_owned(),
-        address: addr.address.as_deref().unwrap_or_default().to_owned(),
-    };
-    address.into_iter().flat_map(Address::iter).map(party).collect()
 }

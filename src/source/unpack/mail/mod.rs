@@ -1,5 +1,6 @@
-//! Mail: mailboxes, single messages, and Outlook's formats.
+//! Mail: mailboxes, single messages, what is sent in them, and Outlook's formats.
 
+pub mod calendar;
 #[cfg(feature = "documents")]
 mod mapi;
 pub mod mbox;
@@ -9,3 +10,4 @@ pub mod msg;
 mod prepare;
 #[cfg(feature = "documents")]
 pub mod pst;
+mod uuencode;

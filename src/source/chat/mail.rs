@@ -1,0 +1,104 @@
+//! Mail as the programming interfaces of mail services hand it out: Microsoft Graph, Gmail, JMAP (RFC 8621), Amazon SES,
+//! Mailgun, SendGrid.
+
+use super::fields::first;
+use super::people::{Directory, named, scalar};
+use super::time;
+use crate::finding::message::{Medium, Message, Party};
+use crate::foreign::guarded;
+use crate::source::unpack::mail::mime;
+use mail_parser::MessageParser;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+/// How much of a mail in base64 is read for its header, in characters.
+const MAX_HEAD: usize = 64 << 10;
+
+/// Fields that only mail has.
+const OF_MAIL: [&str; 10] = [
+    "toRecipients",
+    "internetMessageId",
+    "mailboxIds",
+    "bodyValues",
+    "commonHeaders",
+    "body-plain",
+    "stripped-text",
+    "message-headers",
+    "historyId",
+    "SPF",
+];
+
+/// The header fields of an object that is a mail. Their names are in lower case.
+type Fields<'a> = Map<String, Value>;
+
+/// True if an object is a mail.
+pub(super) fn is_mail(object: &Map<String, Value>) -> bool {
+    OF_MAIL.iter().any(|field| object.contains_key(*field))
+        || object.get("mail").and_then(Value::as_object).is_some_and(is_mail)
+}
+
+/// The header fields of a mail, wherever a service puts them.
+fn fields(object: &Map<String, Value>) -> Fields<'_> {
+    let inner = object.get("mail").and_then(Value::as_object).unwrap_or(object);
+    let mut fields = Map::new();
+    let mut add =
+        |name: &str, value: &Value| _ = fields.entry(name.to_ascii_lowercase()).or_insert_with(|| value.clone());
+    for (name, value) in inner.get("commonHeaders").and_then(Value::as_object).into_iter().flatten() {
+        add(name, value);
+    }
+    // `{"name": …, "value": …}` or `[name, value]`.
+    let lists =
+        [inner.get("headers"), inner.get("message-headers"), inner.get("payload").and_then(|part| part.get("headers"))];
+    for header in lists.into_iter().flatten().filter_map(Value::as_array).flatten().take(1000) {
+        let pair = match header {
+            Value::Array(pair) => pair.first().zip(pair.get(1)),
+            _ => header.get("name").zip(header.get("value")),
+        };
+        if let Some((name, value)) = pair {
+            add(&scalar(name), value);
+        }
+    }
+    for (name, value) in inner {
+        add(name, value);
+    }
+    fields
+}
+
+/// The header of a mail that is there as a whole, in base64: Gmail's `format=raw`.
+fn raw(object: &Map<String, Value>) -> Option<Message> {
+    let raw = object.get("raw")?.as_str().filter(|_| !object.contains_key("payload"))?;
+    let head: String = raw.chars().take(MAX_HEAD).filter(|char| *char != '=').collect();
+    let head = &head[..head.len() / 4 * 4];
+    let bytes = data_encoding::BASE64URL_NOPAD.decode(head.as_bytes()).ok()?;
+    guarded(|| MessageParser::new().parse_headers(&bytes[..]).map(|parsed| mime::read(&parsed))).flatten()
+}
+
+/// The message that an object is.
+pub(super) fn message(object: &Map<String, Value>, directory: &Directory) -> Message {
+    if let Some(message) = raw(object) {
+        return message;
+    }
+    let fields = fields(object);
+    let people = |names: &[&str]| -> Vec<Party> {
+        let value = first(&fields, names).map(Cow::Borrowed);
+        value
+            .map(|value| match &*value {
+                Value::String(text) => named(text),
+                other => directory.parties(other),
+            })
+            .unwrap_or_default()
+    };
+    let text = |names: &[&str]| first(&fields, names).map(scalar).unwrap_or_default();
+    Message {
+        from: people(&["from", "sender"]),
+        to: people(&["to", "torecipients", "recipient"]),
+        cc: people(&["cc", "ccrecipients"]),
+        bcc: people(&["bcc", "bccrecipients"]),
+        date: first(&fields, &["date", "sentdatetime", "sentat", "receiveddatetime", "internaldate", "timestamp"])
+            .map(time::moment)
+            .unwrap_or_default(),
+        subject: text(&["subject"]),
+        id: text(&["message-id", "internetmessageid", "messageid", "id"]),
+        ..Message::new(Medium::Mail)
+    }
+}

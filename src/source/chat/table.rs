@@ -1,0 +1,266 @@
+//! Chats, tickets and mail exported as tables (CSV, RFC 4180): a row is a message, or a ticket with all its comments.
+
+use super::people::named;
+use super::{Visit, journal, time};
+use crate::finding::message::{Channel, Medium, Message, Party};
+use csv::{ByteRecord, Reader, ReaderBuilder};
+use regex::Regex;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// The maximum number of people told of a row.
+const MAX_PEOPLE: usize = 200;
+/// The maximum number of columns.
+const MAX_COLUMNS: usize = 2000;
+/// The maximum length of the first line, in bytes.
+const MAX_HEADER: usize = 64 << 10;
+
+/// What the columns of a program's tables mean. Their names are in lower case.
+struct Form {
+    /// Columns that together only this program has.
+    signs: &'static [&'static str],
+    medium: Medium,
+    author: &'static [&'static str],
+    /// The same person's mail address.
+    address: &'static [&'static str],
+    date: &'static [&'static str],
+    title: &'static [&'static str],
+    channel: &'static [&'static str],
+    to: &'static [&'static str],
+    cc: &'static [&'static str],
+}
+
+const FORMS: [Form; 5] = [
+    // DiscordChatExporter.
+    Form {
+        signs: &["authorid", "author", "date", "content"],
+        medium: Medium::Chat,
+        author: &["author"],
+        address: &[],
+        date: &["date"],
+        title: &[],
+        channel: &[],
+        to: &[],
+        cc: &[],
+    },
+    // What Discord hands to a user: all messages are that user's.
+    Form {
+        signs: &["id", "timestamp", "contents", "attachments"],
+        medium: Medium::Chat,
+        author: &[],
+        address: &[],
+        date: &["timestamp"],
+        title: &[],
+        channel: &[],
+        to: &[],
+        cc: &[],
+    },
+    // Jira.
+    Form {
+        signs: &["summary", "issue key", "reporter"],
+        medium: Medium::Ticket,
+        author: &["reporter", "creator"],
+        address: &[],
+        date: &["created"],
+        title: &["summary"],
+        channel: &["project name", "project key"],
+        to: &[
+            "assignee",
+            "reporter",
+            "creator",
+            "watchers",
+            "custom field (customer email)",
+            "custom field (request participants)",
+        ],
+        cc: &[],
+    },
+    // ServiceNow.
+    Form {
+        signs: &["number", "short_description", "comments_and_work_notes"],
+        medium: Medium::Ticket,
+        author: &["opened_by", "caller_id", "sys_created_by"],
+        address: &[],
+        date: &["opened_at", "sys_created_on"],
+        title: &["short_description"],
+        channel: &[],
+        to: &["caller_id", "caller_id.email", "opened_by", "assigned_to", "watch_list"],
+        cc: &[],
+    },
+    // Outlook.
+    Form {
+        signs: &["subject", "body", "from: (name)", "from: (address)"],
+        medium: Medium::Mail,
+        author: &["from: (name)"],
+        address: &["from: (address)"],
+        date: &["date", "sent"],
+        title: &["subject"],
+        channel: &[],
+        to: &["to: (address)"],
+        cc: &["cc: (address)"],
+    },
+];
+
+/// A comment in Jira's tables: `02/Mar/26 9:14 AM;ann;text`.
+static COMMENT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"(?:^|[,"])(\d{1,2}/[A-Z][a-z]{2}/\d{2,4} \d{1,2}:\d\d(?: [AP]M)?);([^;\n]{1,100});"#)
+        .expect("a valid regex")
+});
+/// A row of ImportExportTools, which writes no header: subject, author, recipients, date.
+static MAIL: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"^"(?:[^"]|"")*","[^"]*@[^"]*","[^"]*@[^"]*",\d{1,4}[./-]\d{1,2}[./-]\d{1,4} \d{1,2}:\d\d"#)
+        .expect("a valid regex")
+});
+
+/// The names of the columns in the first line.
+fn header(text: &[u8]) -> Vec<String> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
+    let line = text.get(..end).filter(|line| line.len() <= MAX_HEADER).unwrap_or_default();
+    let mut record = ByteRecord::new();
+    _ = reader(line).read_byte_record(&mut record);
+    record.iter().map(|name| String::from_utf8_lossy(name).trim().to_lowercase()).collect()
+}
+
+fn reader(text: &[u8]) -> Reader<&[u8]> {
+    ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text)
+}
+
+fn form(columns: &[String]) -> Option<&'static Form> {
+    FORMS.iter().find(|form| form.signs.iter().all(|sign| columns.iter().any(|column| column == sign)))
+}
+
+fn has_no_header(text: &[u8]) -> bool {
+    let head = text.get(..text.len().min(4096)).unwrap_or_default();
+    MAIL.is_match(&String::from_utf8_lossy(head))
+}
+
+/// True if a file is in one of these forms.
+pub(super) fn is_known(text: &[u8]) -> bool {
+    form(&header(text)).is_some() || has_no_header(text)
+}
+
+/// Calls `visit` for each of `offsets` (in ascending order) that is in a message.
+pub(super) fn messages(path: &[u8], text: &[u8], offsets: &[usize], visit: Visit) {
+    let columns = header(text);
+    let form = form(&columns);
+    let mut wanted = offsets.iter().copied().enumerate().peekable();
+    let mut reader = reader(text);
+    let mut row = ByteRecord::new();
+    loop {
+        let start = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
+        if wanted.peek().is_none() || !reader.read_byte_record(&mut row).unwrap_or(false) {
+            return;
+        }
+        let end = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
+        while let Some((number, offset)) = wanted.next_if(|(_, offset)| *offset < end) {
+            let before = text.get(start..offset).unwrap_or_default();
+            let message = match form {
+                Some(form) => Row::new(form, &columns, &row).message(before, path),
+                None => mail_without_header(&row),
+            };
+            visit(number, message.bounded());
+        }
+    }
+}
+
+fn text_of(row: &ByteRecord, index: usize) -> String {
+    row.get(index).map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default()
+}
+
+fn mail_without_header(row: &ByteRecord) -> Message {
+    let text = |index| text_of(row, index);
+    Message {
+        subject: text(0),
+        from: named(&text(1)),
+        to: named(&text(2)),
+        date: time::written(&text(3)),
+        ..Message::new(Medium::Mail)
+    }
+}
+
+struct Row<'a> {
+    form: &'static Form,
+    /// Name and value of each column; several may have the same name.
+    values: Vec<(&'a str, String)>,
+}
+
+impl<'a> Row<'a> {
+    fn new(form: &'static Form, columns: &'a [String], row: &ByteRecord) -> Self {
+        let columns = columns.iter().take(MAX_COLUMNS).enumerate();
+        let values = columns.map(|(index, name)| (name.as_str(), text_of(row, index)));
+        Self { form, values: values.filter(|(_, value)| !value.is_empty()).collect() }
+    }
+
+    fn all(&self, names: &'static [&'static str]) -> impl Iterator<Item = &str> {
+        let of = |name: &&'static str| {
+            let name = *name;
+            self.values.iter().filter(move |(column, _)| *column == name).map(|(_, value)| value.as_str())
+        };
+        names.iter().flat_map(of)
+    }
+
+    fn first(&self, names: &'static [&'static str]) -> &str {
+        self.all(names).next().unwrap_or_default()
+    }
+
+    /// People by the ids in their own columns: `Assignee` and `Assignee Id`.
+    fn by_id(&self) -> HashMap<&str, &str> {
+        let names: HashMap<_, _> = self.values.iter().map(|(column, value)| (*column, value.as_str())).collect();
+        let ids =
+            self.values.iter().filter_map(|(column, id)| Some((id.as_str(), *names.get(column.strip_suffix(" id")?)?)));
+        ids.collect()
+    }
+
+    /// The message, or the comment in which `before` ends.
+    fn message(&self, before: &[u8], path: &[u8]) -> Message {
+        let before_text = String::from_utf8_lossy(before);
+        let comment = (self.form.medium == Medium::Ticket).then(|| {
+            let jira = COMMENT.captures_iter(&before_text).last();
+            let jira = jira.map(|found| (time::written(&found[1]), found[2].to_owned()));
+            jira.or_else(|| journal::entry("comments", before))
+        });
+        let by_id = self.by_id();
+        let person = |text: &str| by_id.get(text).copied().unwrap_or(text).to_owned();
+        let (date, author) = match comment.flatten() {
+            Some((date, author)) => (date, person(&author)),
+            None => (time::written(self.first(self.form.date)), self.first(self.form.author).to_owned()),
+        };
+        let address = self.first(self.form.address);
+        let from = if address.contains('@') {
+            vec![Party { name: author, address: address.to_owned() }]
+        } else {
+            named(&author)
+        };
+        let list = |names| -> Vec<Party> {
+            let people = self.all(names).flat_map(|people| people.split(',').flat_map(named).collect::<Vec<_>>());
+            let mut list: Vec<Party> = Vec::new();
+            for party in people.filter(|party| !from.contains(party)) {
+                if !list.contains(&party) && list.len() < MAX_PEOPLE {
+                    list.push(party);
+                }
+            }
+            list
+        };
+        let channel = self.first(self.form.channel);
+        let channel = match self.form.medium {
+            Medium::Chat => file_name(path),
+            _ => channel.to_owned(),
+        };
+        Message {
+            to: list(self.form.to),
+            cc: list(self.form.cc),
+            date,
+            subject: self.first(self.form.title).to_owned(),
+            channel: (!channel.is_empty()).then_some(Channel { name: channel, is_external: false }),
+            from,
+            ..Message::new(self.form.medium)
+        }
+    }
+}
+
+/// A file is named after its channel: `Guild - Category - channel [id].csv`.
+fn file_name(path: &[u8]) -> String {
+    let path = String::from_utf8_lossy(path);
+    let name = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".csv");
+    name.split(" [").next().unwrap_or_default().to_owned()
+}
