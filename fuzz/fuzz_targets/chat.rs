@@ -7,7 +7,7 @@ use keyspill::internals::source::chat;
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let offsets: Vec<usize> = (0..bytes.len()).step_by(7).collect();
     let mut last = None;
-    chat::messages(bytes, &offsets, &mut |number, _| {
+    chat::messages(b"#ops.log", bytes, &offsets, &mut |number, _| {
         assert!(number < offsets.len() && last < Some(number));
         last = Some(number);
     });

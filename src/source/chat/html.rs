@@ -91,31 +91,44 @@ pub(super) fn messages(text: &[u8], offsets: &[usize], visit: Visit) {
     people.sort_unstable();
     people.dedup();
     people.truncate(MAX_PEOPLE);
-    let comments = (form.medium == Medium::Ticket).then(|| text.find("id=\"comments\"")).flatten();
+    let first_comment = text.find("id=\"comments\"").filter(|_| form.medium == Medium::Ticket).unwrap_or(text.len());
+    let posted = AFTER.captures_iter(text.get(first_comment..).unwrap_or_default());
+    let comments: Vec<(usize, String, String)> = posted
+        .map(|found| {
+            let at = first_comment + found.get(0).map_or(0, |all| all.start());
+            (at, unescaped(&found[1]), unescaped(&found[2]))
+        })
+        .collect();
+    let fields = form.mail.as_ref().map(|fields| {
+        fields.each_ref().map(|field| field.captures(text).map(|found| unescaped(&found[1])).unwrap_or_default())
+    });
     for (number, &offset) in offsets.iter().enumerate() {
         let before = |list: &[(usize, &str)]| {
             let index = list.partition_point(|(at, _)| *at < offset);
             index.checked_sub(1).and_then(|index| list.get(index)).map(|(_, what)| unescaped(what))
         };
-        let posted = comments.filter(|start| *start < offset).and_then(|_| AFTER.captures(text.get(offset..)?));
+        let next = comments.partition_point(|(at, ..)| *at < offset);
+        let posted = comments.get(next).filter(|_| offset > first_comment);
         let (author, date) = match posted {
-            Some(posted) => (Some(unescaped(&posted[1])), Some(unescaped(&posted[2]))),
+            Some((_, author, date)) => (Some(author.clone()), Some(date.clone())),
             None => (before(&authors), before(&dates)),
         };
         let Some(author) = author else { continue };
         let party = |name: &str| Party { name: name.to_owned(), address: String::new() };
-        let fields = form.mail.as_ref().map(|fields| {
-            fields.each_ref().map(|field| field.captures(text).map(|found| unescaped(&found[1])).unwrap_or_default())
-        });
         let message = Message {
             date: date.map(|date| time::written(&date)).unwrap_or_default(),
             channel: channel.clone().map(|name| Channel { name, is_external: false }),
             ..Message::new(form.medium)
         };
-        let message = match fields {
-            Some([to, cc, subject]) => {
-                Message { from: named(&author), to: named(&to), cc: named(&cc), subject, channel: None, ..message }
-            }
+        let message = match &fields {
+            Some([to, cc, subject]) => Message {
+                from: named(&author),
+                to: named(to),
+                cc: named(cc),
+                subject: subject.clone(),
+                channel: None,
+                ..message
+            },
             None => {
                 let others = people.iter().map(|name| unescaped(name)).filter(|name| *name != author);
                 Message { to: others.map(|name| party(&name)).collect(), from: vec![party(&author)], ..message }

@@ -34,10 +34,10 @@ pub fn messages(path: &[u8], text: &[u8], offsets: &[usize], visit: Visit) {
     match text.trim_ascii_start().strip_prefix(b"\xef\xbb\xbf").unwrap_or(text.trim_ascii_start()).first() {
         Some(b'[') if lines::is_known(path, text) => lines::messages(path, text, offsets, visit),
         Some(b'{' | b'[') => {
-            let mut records = record::Records::default();
+            let mut records = record::Records::new(text);
             json::around(text, offsets, &mut |number, around| {
-                let before = offsets.get(number).and_then(|offset| text.get(..*offset)).unwrap_or_default();
-                if let Some(message) = records.message(around, before) {
+                let offset = offsets.get(number).copied().unwrap_or_default();
+                if let Some(message) = records.message(around, offset) {
                     visit(number, message.bounded());
                 }
             });

@@ -4,11 +4,13 @@ use super::fields::{
     AUTHORS, CHANNELS, CONVERSATION_IDS, MESSAGES, NAMES_OF_CONVERSATIONS, OF_TICKETS, PARTICIPANTS, RECIPIENTS, TEXTS,
     TIMES, TITLES, first,
 };
+use super::journal::{self, Journal, is_journal};
 use super::people::{Directory, is_guest, scalar};
-use super::{journal, mail, time};
+use super::{mail, time};
 use crate::finding::message::{Channel, Medium, Message, Party};
 use crate::text::json::Around;
 use serde_json::{Map, Value};
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -25,16 +27,20 @@ struct Conversation {
     guests: BTreeSet<Party>,
 }
 
-/// Finds messages, and remembers the conversation of the last one.
-#[derive(Default)]
-pub(super) struct Records {
+/// Finds messages in a text, and remembers the conversation of the last one.
+pub(super) struct Records<'a> {
+    text: &'a [u8],
+    journal: OnceCell<Journal>,
     last: Option<(Vec<Object>, Rc<Conversation>)>,
 }
 
-impl Records {
-    /// The message around a place: the innermost object that has an author and a time, if the place is in its text.
-    /// `before` is what precedes the place.
-    pub fn message(&mut self, around: &[&Around], before: &[u8]) -> Option<Message> {
+impl<'a> Records<'a> {
+    pub fn new(text: &'a [u8]) -> Self {
+        Self { text, journal: OnceCell::new(), last: None }
+    }
+
+    /// The message around an offset: the innermost object that has an author and a time, if the place is in its text.
+    pub fn message(&mut self, around: &[&Around], offset: usize) -> Option<Message> {
         let outwards: Vec<&Object> = around.iter().map(|around| &around.object).collect();
         let conversation =
             |records: &mut Self, from: usize| records.conversation(outwards.get(from..).unwrap_or_default());
@@ -49,7 +55,9 @@ impl Records {
         let conversation = conversation(self, at);
         let message = read(&outwards[at..], &conversation);
         // A ticket may have all its comments in one text.
-        match journal::entry(&around[0].key, before) {
+        let journal = || self.journal.get_or_init(|| Journal::new(self.text, &journal::SERVICE_NOW));
+        let entry = around.first().filter(|around| is_journal(&around.key)).and_then(|_| journal().entry(offset));
+        match entry {
             Some((date, author)) => {
                 let to = message.to.into_iter().chain(message.from).filter(|party| party.name != author).collect();
                 let from = vec![Party { name: author, address: String::new() }];

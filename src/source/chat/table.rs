@@ -1,7 +1,8 @@
 //! Chats, tickets and mail exported as tables (CSV, RFC 4180): a row is a message, or a ticket with all its comments.
 
+use super::journal::{self, Journal};
 use super::people::named;
-use super::{Visit, journal, time};
+use super::{Visit, time};
 use crate::finding::message::{Channel, Medium, Message, Party};
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use regex::Regex;
@@ -100,11 +101,6 @@ const FORMS: [Form; 5] = [
     },
 ];
 
-/// A comment in Jira's tables: `02/Mar/26 9:14 AM;ann;text`.
-static COMMENT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?:^|[,"])(\d{1,2}/[A-Z][a-z]{2}/\d{2,4} \d{1,2}:\d\d(?: [AP]M)?);([^;\n]{1,100});"#)
-        .expect("a valid regex")
-});
 /// A row of ImportExportTools, which writes no header: subject, author, recipients, date.
 static MAIL: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"^"(?:[^"]|"")*","[^"]*@[^"]*","[^"]*@[^"]*",\d{1,4}[./-]\d{1,2}[./-]\d{1,4} \d{1,2}:\d\d"#)
@@ -152,10 +148,17 @@ pub(super) fn messages(path: &[u8], text: &[u8], offsets: &[usize], visit: Visit
             return;
         }
         let end = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
+        if wanted.peek().is_none_or(|(_, offset)| *offset >= end) {
+            continue;
+        }
+        let known = form.map(|form| Row::new(form, &columns, &row));
+        let is_ticket = form.is_some_and(|form| form.medium == Medium::Ticket);
+        let bytes = text.get(start..end.min(text.len())).filter(|_| is_ticket).unwrap_or_default();
+        let journals = [&journal::JIRA, &journal::SERVICE_NOW].map(|head| Journal::new(bytes, head));
         while let Some((number, offset)) = wanted.next_if(|(_, offset)| *offset < end) {
-            let before = text.get(start..offset).unwrap_or_default();
-            let message = match form {
-                Some(form) => Row::new(form, &columns, &row).message(before, path),
+            let comment = journals.iter().find_map(|journal| journal.entry(offset.saturating_sub(start)));
+            let message = match &known {
+                Some(known) => known.message(comment, path),
                 None => mail_without_header(&row),
             };
             visit(number, message.bounded());
@@ -211,17 +214,11 @@ impl<'a> Row<'a> {
         ids.collect()
     }
 
-    /// The message, or the comment in which `before` ends.
-    fn message(&self, before: &[u8], path: &[u8]) -> Message {
-        let before_text = String::from_utf8_lossy(before);
-        let comment = (self.form.medium == Medium::Ticket).then(|| {
-            let jira = COMMENT.captures_iter(&before_text).last();
-            let jira = jira.map(|found| (time::written(&found[1]), found[2].to_owned()));
-            jira.or_else(|| journal::entry("comments", before))
-        });
+    /// The message, or the comment with this time and author.
+    fn message(&self, comment: Option<(String, String)>, path: &[u8]) -> Message {
         let by_id = self.by_id();
         let person = |text: &str| by_id.get(text).copied().unwrap_or(text).to_owned();
-        let (date, author) = match comment.flatten() {
+        let (date, author) = match comment {
             Some((date, author)) => (date, person(&author)),
             None => (time::written(self.first(self.form.date)), self.first(self.form.author).to_owned()),
         };

@@ -34,7 +34,8 @@ pub(super) fn around(text: &[u8], offsets: &[usize], visit: Visit) {
     let mut open: Vec<Open> = Vec::new();
     // Number of open elements beyond [`MAX_DEPTH`].
     let mut deeper = 0usize;
-    let mut known = KnownNames { records: Records::default(), objects: vec![], budget: ParseBudget::new(text.len()) };
+    let mut known =
+        KnownNames { records: Records::new(text.as_bytes()), objects: vec![], budget: ParseBudget::new(text.len()) };
     while wanted.peek().is_some() {
         let event = reader.read_event();
         let at = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
@@ -57,8 +58,8 @@ pub(super) fn around(text: &[u8], offsets: &[usize], visit: Visit) {
 }
 
 /// The fields of the elements around the last place, by the offset where their content starts.
-struct KnownNames {
-    records: Records,
+struct KnownNames<'a> {
+    records: Records<'a>,
     objects: Vec<(usize, Rc<Map<String, Value>>)>,
     budget: ParseBudget,
 }
@@ -82,7 +83,7 @@ fn message(text: &str, offset: usize, open: &[Open], known: &mut KnownNames) -> 
         objects.push(Around { object, key: std::mem::replace(&mut inner, element.name.clone()) });
     }
     known.objects = used;
-    known.records.message(&objects.iter().collect::<Vec<_>>(), text.as_bytes().get(..offset).unwrap_or_default())
+    known.records.message(&objects.iter().collect::<Vec<_>>(), offset)
 }
 
 /// The texts of the elements at the start of `content`, up to their parent's end; and the number of bytes read.
