@@ -20,7 +20,8 @@ const DATA_RUN: usize = 60;
 pub fn judge(text: &[u8], start: usize) -> Option<IdKind> {
     let id = text.get(start..start + ID_LEN)?;
     let is_spelled = id[4..].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    if !is_spelled || !is_bounded(text, start) || is_in_data(text, start) {
+    let is_bounded = is_bounded(text, start) || is_spelled && touches_in_binary(text, start);
+    if !is_spelled || !is_bounded || is_in_data(text, start) {
         return None;
     }
     let random = &id[4..];
@@ -170,6 +171,25 @@ fn is_bounded(text: &[u8], start: usize) -> bool {
     ends && (!text[..start].last().is_some_and(u8::is_ascii_alphanumeric) || ends_in_escape(&text[..start]))
 }
 
+/// True for an id in a binary, where strings touch: in the tables of strings that compilers write, and after the byte that
+/// says what follows or how long it is. A longer run of base32 is data. By chance, one in a million million characters of
+/// base64 begins what looks like an id.
+fn touches_in_binary(text: &[u8], start: usize) -> bool {
+    /// How much of a file shows whether it is a binary, in bytes.
+    const HEAD: usize = 4096;
+    const MAX_RUN: usize = ID_LEN + 6;
+    let is_base32 = |b: &&u8| matches!(b, b'A'..=b'Z' | b'2'..=b'7');
+    let before = text[..start].iter().rev().take(MAX_RUN).take_while(is_base32).count();
+    let run = before + text[start..].iter().take(MAX_RUN + 1).take_while(is_base32).count();
+    // Text in the oldest form of Python's `pickle`.
+    let is_pickled = || text[..start].ends_with(b"\nV") && text.get(start + ID_LEN) == Some(&b'\n');
+    let head = &text[..text.len().min(HEAD)];
+    let is_binary = || {
+        memchr::memchr(0, head).is_some() || std::str::from_utf8(head).is_err_and(|error| error.error_len().is_some())
+    };
+    (ID_LEN..=MAX_RUN).contains(&run) && (is_pickled() || is_binary())
+}
+
 fn ends_in_escape(before: &[u8]) -> bool {
     (2..=6).any(|length| {
         before.len().checked_sub(length).is_some_and(|at| {
@@ -217,6 +237,19 @@ mod tests {
         let text = expand(template);
         let value = text.values.iter().find(|value| value.kind == "akia").expect("an id in the template");
         judge(text.text.as_bytes(), value.range.start)
+    }
+
+    #[test]
+    fn strings_of_binaries_touch() {
+        let judge_in = |before: &str, after: &str| {
+            let id = expand("{{akia}}").text;
+            let text = format!("\0{before}{id}{after}");
+            (judge(text.as_bytes(), before.len() + 1), judge(&text.as_bytes()[1..], before.len()))
+        };
+        for (before, after) in [("V", "\n"), ("t", "x"), ("main.rs", "wJalr"), ("", "B")] {
+            assert_eq!(judge_in(before, after), (Some(IdKind::Real), None), "{before} {after}");
+        }
+        assert_eq!(judge_in("ABCDEFGH", ""), (None, None), "base32");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use super::context::Context;
 use super::decode::escape;
 use super::dummy::entropy;
-use crate::text::alphabet::SECRET_LEN;
+use crate::text::alphabet::{ID_LEN, SECRET_LEN};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -35,10 +35,36 @@ pub fn bounded(text: &[u8], run: Range<usize>) -> Option<Range<usize>> {
     if run.len() == SECRET_LEN + 2 && text[..start].ends_with(b"=") && text[start..].starts_with(b"3D") {
         start += 2;
     }
+    if let Some(touching) = touching(text, &run) {
+        return Some(touching);
+    }
     if run.end.checked_sub(start) != Some(SECRET_LEN) || !stands_alone(text, &(start..run.end), start > run.start) {
         return None;
     }
     Some(start..run.end)
+}
+
+/// The secret at the start of a longer run in a binary: after its length, as Python (`marshal`) and CBOR (RFC 8949) write
+/// it, or after its id, in the tables of strings that compilers write.
+fn touching(text: &[u8], run: &Range<usize>) -> Option<Range<usize>> {
+    if run.len() <= SECRET_LEN {
+        return None;
+    }
+    let before = &text[run.start.saturating_sub(2)..run.start];
+    let after_length = matches!(before, [b'x' | 0x80..=0xff, length] if usize::from(*length) == SECRET_LEN);
+    let is_after_id = run.len() >= ID_LEN + SECRET_LEN
+        && (text[run.start..].starts_with(b"AKIA") || text[run.start..].starts_with(b"ASIA"))
+        && text[run.start..run.start + ID_LEN].iter().all(|b| matches!(b, b'A'..=b'Z' | b'2'..=b'7'));
+    // The oldest form of Python's `pickle`.
+    let is_pickled = run.len() == SECRET_LEN + 1
+        && text[..=run.start].ends_with(b"\nV")
+        && text.get(run.end).is_some_and(|b| *b == b'\n');
+    let start = match () {
+        () if is_after_id => run.start + ID_LEN,
+        () if is_pickled => run.start + 1,
+        () => run.start,
+    };
+    (after_length || is_after_id || is_pickled).then_some(start..start + SECRET_LEN)
 }
 
 /// True if the characters on either side of `span` can delimit a value: no `-` or `_` (identifiers, base64url), no `=`

@@ -23,6 +23,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, VecDeque};
+use std::hash::BuildHasher;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -168,10 +169,19 @@ impl<'a> Tokenizer<'a> {
     /// The tokens, sorted and each once.
     pub fn finish(self) -> Tokens {
         let mut tokens = self.tokens;
-        // Everything that was packed together has the same span.
+        // Everything that was packed together has the same span. What was read of packed text without unpacking it is in
+        // that span.
         fn tidy<T>(list: &mut Vec<T>, span: impl Fn(&T) -> &Range<usize>, value: impl Fn(&T) -> &str) {
-            list.sort_by_key(|token| (span(token).start, span(token).end));
-            list.dedup_by(|a, b| span(a) == span(b) && value(a) == value(b));
+            list.sort_by_key(|token| (span(token).start, std::cmp::Reverse(span(token).end)));
+            // By hash, so that no secret is copied.
+            let hasher = foldhash::fast::RandomState::default();
+            let mut ends: foldhash::HashMap<u64, usize> = foldhash::HashMap::default();
+            list.retain(|token| {
+                let end = ends.entry(hasher.hash_one(value(token))).or_default();
+                let is_new = *end < span(token).end;
+                *end = span(token).end.max(*end);
+                is_new
+            });
         }
         tidy(&mut tokens.ids, |token| &token.part.span, |token| &token.part.value);
         tidy(&mut tokens.secrets, |token| &token.part.span, |token| token.part.value.expose_secret());

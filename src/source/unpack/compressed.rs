@@ -42,6 +42,10 @@ pub(super) fn open(unpacker: &Unpacker, format: Format, place: &Place, content: 
             let decoder = lzma_rust2::XzReader::new_mem_limit(source, true, memory);
             unpacker.unpacked(place, name, &mut budget.meter(decoder))
         }
+        Format::Zlib => {
+            unpacker.unpacked(place, name, &mut budget.meter(flate2::bufread::ZlibDecoder::new(&mut source)))?;
+            after_the_end(unpacker, place, &mut source)
+        }
         Format::Lzma => {
             let memory = u32::try_from(MAX_MEMORY >> 10).unwrap_or(u32::MAX);
             let decoder = lzma_rust2::LzmaReader::new_mem_limit(source, memory, None).map_err(damaged)?;

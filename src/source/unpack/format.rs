@@ -13,6 +13,8 @@ pub const HEAD: usize = 4096;
 pub enum Format {
     /// RFC 1952.
     Gzip,
+    /// RFC 1950.
+    Zlib,
     /// <https://sourceware.org/bzip2/>.
     Bzip2,
     /// <https://tukaani.org/xz/xz-file-format.txt>.
@@ -55,6 +57,7 @@ impl Format {
     pub fn from_head(head: &[u8]) -> Option<Self> {
         match head {
             [0x1f, 0x8b, 8, flags, ..] if flags & 0xe0 == 0 => Some(Self::Gzip),
+            [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] if is_zlib(head) => Some(Self::Zlib),
             // A block of data, or the end of an empty file.
             [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..]
                 if rest.starts_with(b"\x31\x41\x59\x26\x53\x59") || rest.starts_with(b"\x17\x72\x45\x38\x50\x90") =>
@@ -129,7 +132,10 @@ impl Format {
 
     /// True for formats that only compress a single blob.
     pub fn is_compression(self) -> bool {
-        matches!(self, Self::Gzip | Self::Bzip2 | Self::Xz | Self::Zstd | Self::Lzma | Self::Lzip | Self::Lz4)
+        matches!(
+            self,
+            Self::Gzip | Self::Zlib | Self::Bzip2 | Self::Xz | Self::Zstd | Self::Lzma | Self::Lzip | Self::Lz4
+        )
     }
 
     /// True for mail, which is opened even if archives are not.
@@ -169,6 +175,16 @@ fn not_opened(blob: &[u8]) -> Option<&'static str> {
     ];
     let words = FORMATS.iter().find(|(start, _)| blob.starts_with(start))?.1;
     is_binary(blob).then_some(words)
+}
+
+/// True if data can be unpacked: two bytes alone say little. Objects of git are read as such, or left to git.
+fn is_zlib(head: &[u8]) -> bool {
+    const OBJECTS: [&[u8]; 4] = [b"blob ", b"tree ", b"commit ", b"tag "];
+    let mut output = [0; 64];
+    let mut decoder = flate2::Decompress::new(true);
+    let status = decoder.decompress(head, &mut output, flate2::FlushDecompress::None);
+    let is_object = OBJECTS.iter().any(|kind| output.starts_with(kind)) && output.contains(&0);
+    status.is_ok() && decoder.total_out() > 0 && !is_object
 }
 
 fn first_line(head: &[u8]) -> &[u8] {

@@ -155,9 +155,14 @@ impl<'a> Unpacker<'a> {
             return self.skip(&place.path, SkipCause::NotOpened);
         }
         let open = || match format {
-            Format::Gzip | Format::Bzip2 | Format::Xz | Format::Zstd | Format::Lzma | Format::Lzip | Format::Lz4 => {
-                compressed::open(self, format, place, content)
-            }
+            Format::Gzip
+            | Format::Zlib
+            | Format::Bzip2
+            | Format::Xz
+            | Format::Zstd
+            | Format::Lzma
+            | Format::Lzip
+            | Format::Lz4 => compressed::open(self, format, place, content),
             Format::Ar => ar::open(self, place, content),
             Format::Tar => tar::open(self, place, content),
             Format::Zip => zip::open(self, place, content),
