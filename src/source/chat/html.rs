@@ -12,10 +12,16 @@ const MAX_HEAD: usize = 1 << 20;
 /// The maximum number of people told of a conversation.
 const MAX_PEOPLE: usize = 200;
 
+/// What only one program writes: Telegram, `DiscordChatExporter`, Confluence, Thunderbird's ImportExportTools.
+const SIGNS: [&str; 4] = [
+    "class=\"pull_right date details\"",
+    "chatlog__message",
+    "id=\"main-content\" class=\"wiki-content",
+    "class=\"header-part1 moz-main-header\"",
+];
+
 /// How a program writes messages. What stands last before a place counts.
 struct Form {
-    /// What only this program writes.
-    sign: &'static str,
     medium: Medium,
     author: Regex,
     date: Regex,
@@ -24,12 +30,12 @@ struct Form {
     mail: Option<[Regex; 3]>,
 }
 
+/// In the order of [`SIGNS`].
 static FORMS: LazyLock<[Form; 4]> = LazyLock::new(|| {
     let regex = |text: &str| Regex::new(text).expect("a valid regex");
     let header = |name: &str| regex(&format!(r"<b>{name}: ?</b>([^\n]*?)</td>"));
     [
         Form {
-            sign: "class=\"pull_right date details\"",
             medium: Medium::Chat,
             author: regex(r#"<div class="from_name">\s*([^<]{1,200}?)\s*<"#),
             date: regex(r#"class="pull_right date details" title="([^"]{1,60})""#),
@@ -37,7 +43,6 @@ static FORMS: LazyLock<[Form; 4]> = LazyLock::new(|| {
             mail: None,
         },
         Form {
-            sign: "chatlog__message",
             medium: Medium::Chat,
             author: regex(r#"class="?chatlog__author"?[^>]*>([^<]{1,200})<"#),
             date: regex(r#"class="?chatlog__timestamp"?[^>]*title="([^"]{1,60})""#),
@@ -47,7 +52,6 @@ static FORMS: LazyLock<[Form; 4]> = LazyLock::new(|| {
             mail: None,
         },
         Form {
-            sign: "id=\"main-content\" class=\"wiki-content",
             medium: Medium::Ticket,
             author: regex(r"<span class='(?:author|editor)'> ?([^<]{1,200})</span>"),
             date: regex(r"</span> on ([A-Z][a-z]{2} \d\d, \d{4})"),
@@ -55,7 +59,6 @@ static FORMS: LazyLock<[Form; 4]> = LazyLock::new(|| {
             mail: None,
         },
         Form {
-            sign: "class=\"header-part1 moz-main-header\"",
             medium: Medium::Mail,
             author: header("From"),
             date: header("Date"),
@@ -72,7 +75,8 @@ static AFTER: LazyLock<Regex> = LazyLock::new(|| {
 
 fn form(text: &[u8]) -> Option<&'static Form> {
     let head = text.get(..text.len().min(MAX_HEAD)).unwrap_or_default();
-    FORMS.iter().find(|form| memmem::find(head, form.sign.as_bytes()).is_some())
+    let index = SIGNS.iter().position(|sign| memmem::find(head, sign.as_bytes()).is_some())?;
+    FORMS.get(index)
 }
 
 /// True if a file is in one of these forms.

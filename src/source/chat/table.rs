@@ -127,7 +127,7 @@ fn form(columns: &[String]) -> Option<&'static Form> {
 
 fn has_no_header(text: &[u8]) -> bool {
     let head = text.get(..text.len().min(4096)).unwrap_or_default();
-    MAIL.is_match(&String::from_utf8_lossy(head))
+    head.starts_with(b"\"") && MAIL.is_match(&String::from_utf8_lossy(head))
 }
 
 /// True if a file is in one of these forms.
