@@ -101,3 +101,14 @@ fn every_rule_can_be_explained() {
         assert!(run.stdout.starts_with(&format!("{id}: ")) && run.stdout.contains("What to do"), "{}", run.stdout);
     }
 }
+
+#[test]
+fn templates_of_mail_that_hold_a_secret_are_told() {
+    let sandbox = Sandbox::new();
+    let text = "Hello {{ user.name }},\nyour key is {{ key.access_key_id }}, and {{ key.secret_access_key }}\n";
+    sandbox.write_bytes("templates/mail/welcome.html.j2", text.as_bytes());
+    sandbox.write_bytes("templates/page/welcome.html.j2", text.as_bytes());
+    let report = sandbox.json(&["."]);
+    let told: Vec<_> = report["findings"].as_array().expect("a list").iter().map(|one| &one["path"]).collect();
+    assert_eq!(told, ["templates/mail/welcome.html.j2"], "{report}");
+}

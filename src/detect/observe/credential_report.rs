@@ -232,7 +232,7 @@ mod tests {
     fn report(rows: &str) -> Vec<(Finder, String)> {
         let header = "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,password_next_rotation,mfa_active,access_key_1_active,access_key_1_last_rotated,access_key_1_last_used_date,access_key_1_last_used_region,access_key_1_last_used_service,access_key_2_active,access_key_2_last_rotated,access_key_2_last_used_date,access_key_2_last_used_region,access_key_2_last_used_service,cert_1_active,cert_1_last_rotated,cert_2_active,cert_2_last_rotated";
         let text = format!("{header}\r\n{rows}");
-        let around = Surroundings { file: text.as_bytes(), secrets: &[], now: Some(NOW) };
+        let around = Surroundings { file: text.as_bytes(), path: None, secrets: &[], now: Some(NOW) };
         let seen = observe(text.as_bytes(), &around);
         for observation in &seen {
             assert!(text[observation.span.clone()].len() > 2);

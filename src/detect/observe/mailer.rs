@@ -8,7 +8,7 @@
 //! It parses no language: brackets, quotes and line ends show where things end in all of them. Credentials used to log
 //! in to a service are not sent to anyone, and not reported.
 
-use super::{Observation, Surroundings};
+use super::{Observation, Surroundings, mail_block};
 use crate::detect::finder::literals::Literals;
 use crate::rule::{Finder, Severity};
 use memchr::memmem;
@@ -30,6 +30,7 @@ static CALL: LazyLock<Regex> = LazyLock::new(|| {
         r"(?x-u)\b(
             sendmail | sendMail | SendMail(?:Async)? | send_mail | send_email | sendEmail | SendEmail(?:Async)? | send_message
             | send_raw_email | sendRawEmail | SendRawEmail | send_mass_mail | chat_postMessage | chat\.postMessage
+            | Transport\.send | (?:[mM]ail|javaMail|email|Email)Sender\.send
             | (?:slack|sns|webhook|Webhook|discord|teams)\w*(?:\.\w+)?\.(?:send|post|publish|notify|chat_postMessage)
         )\s*\(",
     )
@@ -70,7 +71,7 @@ static COMMAND: LazyLock<Regex> = LazyLock::new(|| {
 static NAME: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?x-u)
-        (?<variable> [A-Za-z0-9_]*(?: SECRET_(?:ACCESS_)?KEY | [sS]ecret_(?:access_)?key | [sS]ecret(?:Access)?Key ) [A-Za-z0-9_]* )
+        (?<variable> aws_iam_access_key\.[\w-]+(?:\[\w+\])?\.secret\b | [A-Za-z0-9_]*(?: SECRET_(?:ACCESS_)?KEY | [sS]ecret_(?:access_)?key | [sS]ecret(?:Access)?Key ) [A-Za-z0-9_]* )
         | (?<file> [~\w./-]*(?: rootkey[\w()\x20-]*\.csv | accessKeys\.csv | new_user_credentials\.csv | \.aws/credentials ))",
     )
     .expect("a valid regex")
@@ -80,6 +81,11 @@ static NAME: LazyLock<Regex> = LazyLock::new(|| {
 /// value: not the name of a setting that is assigned, nor a word in quotes. Called for every such word in every file.
 pub fn names_value(text: &[u8], at: usize) -> bool {
     let is_part = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+    // Terraform: `${aws_iam_access_key.deploy.secret}`.
+    let line = &text[at.saturating_sub(80)..at];
+    if text[at + 5..].first() == Some(&b'}') && memmem::rfind(line, b"aws_iam_access_key.").is_some() {
+        return true;
+    }
     let word = &text[at + 5..text.len().min(at + 60)];
     let word = word.strip_prefix(b"_").unwrap_or(word);
     let access = ["access_", "ACCESS_", "Access"].iter().find_map(|part| word.strip_prefix(part.as_bytes()));
@@ -103,14 +109,27 @@ pub fn names_value(text: &[u8], at: usize) -> bool {
 const LOOK_UPS: [&str; 10] =
     ["environ[", "environ.get(", "getenv(", "Getenv(", "env(", "ENV[", "env[", "GetEnvironmentVariable(", "[", ".get("];
 
+/// The name of a secret of AWS in an expression.
+pub(super) fn aws_secret_in(expression: &[u8]) -> Option<String> {
+    let found = NAME.captures_iter(expression).find_map(|captures| captures.name("variable"))?;
+    let name = String::from_utf8_lossy(found.as_bytes()).into_owned();
+    let lower = String::from_utf8_lossy(expression).to_lowercase();
+    (lower.contains("access") || lower.contains("aws")).then_some(name)
+}
+
 /// The credentials that the text sends.
 pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
-    let lines = lines_that_may_send(text);
-    if lines.is_empty() {
-        return vec![];
+    let file = text;
+    let mut seen: Vec<Observation> = mail_block::sent(file)
+        .into_iter()
+        .map(|(task, span, name)| observation(&task, span, &Sent::Named(name)))
+        .collect();
+    if around.path.is_some_and(mail_block::is_template) {
+        let secrets = mail_block::in_template(file).into_iter();
+        seen.extend(secrets.map(|(span, name)| observation("template of a mail", span, &Sent::Named(name))));
     }
+    let lines = lines_that_may_send(text);
     let text = Source { text, secrets: around.secrets };
-    let mut seen = Vec::new();
     let mut left = MAX_CALLS;
     for line in lines {
         let bytes = &text.text[line.clone()];
@@ -156,6 +175,8 @@ fn lines_that_may_send(text: &[u8]) -> Vec<Range<usize>> {
             "Invoke-",
             "iwr ",
             "irm ",
+            "Transport.",
+            "Sender.",
         ];
         Literals::new(words.map(|word| word.as_bytes().to_vec()).to_vec())
     });
@@ -306,6 +327,8 @@ impl Source<'_> {
                 || after.starts_with(b"=") && !after.starts_with(b"==") && !after.starts_with(b"=>");
             let is_filled = [
                 &b".set_content("[..],
+                b".setText(",
+                b".setContent(",
                 b".set_payload(",
                 b".attach(",
                 b".add_attachment(",

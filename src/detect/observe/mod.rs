@@ -1,6 +1,7 @@
 //! Evidence about keys in text that contains none: IAM reports, root user activity, code that sends a key.
 
 pub mod credential_report;
+mod mail_block;
 mod mailer;
 pub mod owner;
 pub mod root_signs;
@@ -35,6 +36,8 @@ pub struct Observation {
 pub struct Surroundings<'a> {
     /// The file's text; the text to examine may be a decoded part of it.
     pub file: &'a [u8],
+    /// The path of the file, if known.
+    pub path: Option<&'a [u8]>,
     /// Byte ranges of secrets in the text, in order.
     pub secrets: &'a [Range<usize>],
     /// The current time in seconds since 1970, if ages are computed up to now.
@@ -139,7 +142,7 @@ mod tests {
             let mut at: Vec<usize> = places.iter().map(|place| place.index(text.len() + 1)).collect();
             at.sort_unstable();
             let secrets = vec![at[0]..at[1]];
-            let around = Surroundings { file: &text, secrets: &secrets, now: Some(0) };
+            let around = Surroundings { file: &text, path: None, secrets: &secrets, now: Some(0) };
             for observer in [Observer::CredentialReport, Observer::RootUse, Observer::Mailer] {
                 for seen in observe(observer, &text, &around) {
                     prop_assert!(seen.span.start <= seen.span.end && seen.span.end <= text.len());
