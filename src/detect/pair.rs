@@ -209,7 +209,39 @@ impl Matching<'_> {
         self.improve_all(&mut partners);
         self.complete(&mut partners);
         self.improve_all(&mut partners);
+        self.align_lists(&mut partners);
         partners
+    }
+
+    /// Pairs a list of ids and a list of as many secrets right after or before it in their order, unless their names say
+    /// more than their places.
+    fn align_lists(&self, partners: &mut Partners) {
+        // Ids and secrets by position; true for an id.
+        let ids = self.ids.iter().enumerate().map(|(index, id)| (id.start, true, index));
+        let secrets = self.secrets.iter().enumerate().map(|(index, secret)| (secret.start, false, index));
+        let mut tokens: Vec<_> = ids.chain(secrets).collect();
+        tokens.sort_unstable();
+        let groups: Vec<_> = tokens.chunk_by(|one, other| one.1 == other.1).collect();
+        for lists in groups.windows(2) {
+            let [first, second] = lists else { continue };
+            if first.len() < 2 || first.len() != second.len() {
+                continue;
+            }
+            let (ids, secrets) = if first[0].1 { (first, second) } else { (second, first) };
+            let pairs = || ids.iter().zip(secrets.iter()).map(|((.., i), (.., s))| (*i, *s));
+            let qualifiers =
+                |i: usize, s: usize| compare(&self.ids[i].token.name.qualifier, &self.secrets[s].token.name.qualifier);
+            let is_within = ids[0].2..ids[0].2 + ids.len();
+            let may_be_aligned = |(i, s): (usize, usize)| {
+                let now = partners.of_secrets[s].filter(|now| is_within.contains(now));
+                now.is_some_and(|now| qualifiers(i, s) <= qualifiers(now, s)) && self.cost(i, s, Reach::Near).is_some()
+            };
+            if pairs().all(may_be_aligned) {
+                for (i, s) in pairs() {
+                    partners.join(i, s);
+                }
+            }
+        }
     }
 
     /// Finds partners for ids that have none, at the price of any number of exchanges: in `A1 … S1 A2 … S2`, the
@@ -451,6 +483,20 @@ mod tests {
         assert_pairs(flat, &[("a", "a"), ("b", "b")]);
         let flat = r#"{"key1":"{{akia a}}","secret1":"{{secret a}}","key2":"{{akia b}}","secret2":"{{secret b}}"}"#;
         assert_pairs(flat, &[("a", "a"), ("b", "b")]);
+    }
+
+    #[test]
+    fn lists_are_paired_in_their_order() {
+        assert_pairs("{{akia a}}\n{{akia b}}\n{{secret a}}\n{{secret b}}\n", &[("a", "a"), ("b", "b")]);
+        assert_pairs(
+            "ids: {{akia a}}, {{akia b}}, {{akia c}}\nsecrets: {{secret a}}, {{secret b}}, {{secret c}}\n",
+            &[("a", "a"), ("b", "b"), ("c", "c")],
+        );
+        assert_pairs("{{secret a}} {{secret b}}\n{{akia a}} {{akia b}}\n", &[("a", "a"), ("b", "b")]);
+        let named = "ID_A={{akia a}}\nID_B={{akia b}}\nSECRET_KEY_B={{secret b}}\nSECRET_KEY_A={{secret a}}\n";
+        let mut named = pairs(named);
+        named.sort();
+        assert_eq!(named, [("a".to_owned(), "a".to_owned()), ("b".to_owned(), "b".to_owned())]);
     }
 
     #[test]

@@ -161,7 +161,35 @@ pub fn in_block(text: &[u8], run: &Range<usize>) -> bool {
     };
     let last_line = above.rsplit(|&b| b == b'\n').next().unwrap_or_default();
     let first_line = below.split(|&b| b == b'\n').next().unwrap_or_default();
-    is_data(last_line) || is_data(first_line)
+    (is_data(last_line) || is_data(first_line)) && !is_listed(text, run)
+}
+
+/// True if a line is one of a list of secrets, right after or before a list of as many ids; a heading may stand between.
+fn is_listed(text: &[u8], run: &Range<usize>) -> bool {
+    /// The maximum number of keys in such a list.
+    const MAX_KEYS: usize = 20;
+    const REACH: usize = 2 * MAX_KEYS * (SECRET_LEN + 10);
+    let is_secret = |line: &&[u8]| line.len() == SECRET_LEN;
+    let is_id = |line: &&[u8]| line.len() == ID_LEN && (line.starts_with(b"AKIA") || line.starts_with(b"ASIA"));
+    let trimmed = |line| <[u8]>::trim_ascii(line);
+    let after: Vec<_> =
+        text[run.end..text.len().min(run.end + REACH)].split(|b| *b == b'\n').skip(1).map(trimmed).collect();
+    let before: Vec<_> =
+        text[run.start.saturating_sub(REACH)..run.start].rsplit(|b| *b == b'\n').skip(1).map(trimmed).collect();
+    let (below, above) =
+        (after.iter().copied().take_while(is_secret).count(), before.iter().copied().take_while(is_secret).count());
+    let secrets = above + 1 + below;
+    [(above, &before), (below, &after)].into_iter().any(|(own, lines)| {
+        let beyond = lines.get(own..).unwrap_or_default().iter().copied();
+        let ids = beyond.skip_while({
+            let mut skipped = 0;
+            move |line| {
+                skipped += 1;
+                skipped <= 2 && !is_id(line)
+            }
+        });
+        secrets <= MAX_KEYS && ids.take_while(is_id).count() == secrets
+    })
 }
 
 /// Blocks of base64 have lines of 64 or 76 characters, or are one line; with room for indentation.
