@@ -175,19 +175,25 @@ fn is_bounded(text: &[u8], start: usize) -> bool {
 /// says what follows or how long it is. A longer run of base32 is data. By chance, one in a million million characters of
 /// base64 begins what looks like an id.
 fn touches_in_binary(text: &[u8], start: usize) -> bool {
-    /// How much of a file shows whether it is a binary, in bytes.
-    const HEAD: usize = 4096;
     const MAX_RUN: usize = ID_LEN + 6;
     let is_base32 = |b: &&u8| matches!(b, b'A'..=b'Z' | b'2'..=b'7');
     let before = text[..start].iter().rev().take(MAX_RUN).take_while(is_base32).count();
     let run = before + text[start..].iter().take(MAX_RUN + 1).take_while(is_base32).count();
     // Text in the oldest form of Python's `pickle`.
     let is_pickled = || text[..start].ends_with(b"\nV") && text.get(start + ID_LEN) == Some(&b'\n');
+    (ID_LEN..=MAX_RUN).contains(&run) && (is_pickled() || is_binary(text))
+}
+
+/// True for a binary whose strings are there as they are. Zstandard and LZ4 leave out what was there before, so that the
+/// rest touches; they are unpacked elsewhere.
+pub(super) fn is_binary(text: &[u8]) -> bool {
+    /// How much of a file shows whether it is a binary, in bytes.
+    const HEAD: usize = 4096;
     let head = &text[..text.len().min(HEAD)];
-    let is_binary = || {
-        memchr::memchr(0, head).is_some() || std::str::from_utf8(head).is_err_and(|error| error.error_len().is_some())
-    };
-    (ID_LEN..=MAX_RUN).contains(&run) && (is_pickled() || is_binary())
+    let is_compressed = head.starts_with(b"\x28\xb5\x2f\xfd") || head.starts_with(b"\x04\x22\x4d\x18");
+    // No text starts with the byte of a map or list in CBOR.
+    let is_cbor = head.first().is_some_and(|first| (0x80..=0xbf).contains(first));
+    !is_compressed && (is_cbor || head.iter().any(|b| matches!(b, 0..=8 | 14..=26 | 28..=31)))
 }
 
 fn ends_in_escape(before: &[u8]) -> bool {

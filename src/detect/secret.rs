@@ -7,6 +7,7 @@
 use super::context::Context;
 use super::decode::escape;
 use super::dummy::entropy;
+use super::key_id;
 use crate::text::alphabet::{ID_LEN, SECRET_LEN};
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -64,7 +65,7 @@ fn touching(text: &[u8], run: &Range<usize>) -> Option<Range<usize>> {
         () if is_pickled => run.start + 1,
         () => run.start,
     };
-    (after_length || is_after_id || is_pickled).then_some(start..start + SECRET_LEN)
+    (is_pickled || (after_length || is_after_id) && key_id::is_binary(text)).then_some(start..start + SECRET_LEN)
 }
 
 /// True if the characters on either side of `span` can delimit a value: no `-` or `_` (identifiers, base64url), no `=`

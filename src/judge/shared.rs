@@ -27,7 +27,10 @@ fn outside<'a>(key: &Credential<'a>, config: &Config) -> Option<Assessment<'a>> 
             let has_address = party.address.contains('@');
             has_address && !config.org_domains.is_empty() && !config.is_inside(&party.address)
         };
-        let outsiders: BTreeSet<&Party> = chat.map(|message| outsiders(message, is_outside)).unwrap_or_default();
+        // Guests may be people of the organisation, of another part of it.
+        let is_own = |party: &&Party| party.address.contains('@') && config.is_inside(&party.address);
+        let mut outsiders: BTreeSet<&Party> = chat.map(|message| outsiders(message, is_outside)).unwrap_or_default();
+        outsiders.retain(|party| !is_own(party));
         let committer = strangers(finding, config, &removals).into_iter().next();
         let mut own = Vec::new();
         if let Some(channel) = channel {

@@ -873,3 +873,15 @@ fn nothing_hostile_takes_much_memory_stack_or_time() {
         }
     }
 }
+
+#[test]
+fn what_follows_a_stream_of_lzma_is_read() {
+    let stream = std::fs::read(cases().join("compressed/app.env.lzma")).expect("a case");
+    let sandbox = Sandbox::new();
+    sandbox.write_bytes("two.lzma", &[&stream[..], &stream].concat());
+    let report = sandbox.json(&[".", "--show-suppressed"]);
+    let places: Vec<_> =
+        report["suppressed"].as_array().expect("a list").iter().map(|one| one["inside"].to_string()).collect();
+    assert_eq!(places.len(), 2, "{report}");
+    assert!(places.iter().any(|place| place.contains("after the end")), "{places:?}");
+}

@@ -151,7 +151,8 @@ fn the_worst_of_several_mails_counts() {
 fn chats_that_others_read_are_shared() {
     let channels = |external: bool| format!("[{{\"id\": \"C1\", \"name\": \"ops\", \"is_ext_shared\": {external}}}]");
     let users = "[{\"id\": \"U1\", \"profile\": {\"email\": \"ann@corp.example\"}}, \
-                 {\"id\": \"U2\", \"profile\": {\"email\": \"gus@corp.example\"}, \"is_restricted\": true}, \
+                 {\"id\": \"U2\", \"profile\": {\"email\": \"gus@agency.example\"}, \"is_restricted\": true}, \
+                 {\"id\": \"U4\", \"profile\": {\"email\": \"cora@corp.example\"}, \"is_restricted\": true}, \
                  {\"id\": \"U3\", \"profile\": {\"email\": \"eve@partner.example\"}}]";
     let pair = expand("{{akia}} {{secret}}").text;
     let id = expand("{{akia}}").text;
@@ -159,7 +160,8 @@ fn chats_that_others_read_are_shared() {
         (false, "U1", &pair, None),
         (true, "U1", &pair, Some(("critical", "#ops, which is shared with other organisations"))),
         (true, "U1", &id, Some(("medium", "shared with other organisations"))),
-        (false, "U2", &pair, Some(("critical", "gus@corp.example, who takes part"))),
+        (false, "U2", &pair, Some(("critical", "gus@agency.example, who takes part"))),
+        (false, "U4", &pair, None),
         (false, "U3", &pair, Some(("critical", "eve@partner.example, who takes part"))),
     ] {
         let sandbox = Sandbox::new();

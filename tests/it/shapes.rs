@@ -367,3 +367,22 @@ fn in_utf32() {
         check(kind, |text| text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect(), without_mark);
     }
 }
+
+#[test]
+fn text_is_no_binary_in_which_strings_touch() {
+    let sandbox = Sandbox::new();
+    let long = format!("{}{}", expand("{{secret}}").text, "AbC3dEf7Gh1");
+    let texts = [
+        ("a.js", format!("let a='{}'; t = x({long})\n", expand("{{akia}}").text)),
+        ("b.txt", format!("id {} \u{5bc6}\u{94a5}({long})\n", expand("{{akia}}").text)),
+    ];
+    for (name, text) in &texts {
+        sandbox.write_bytes(name, text.as_bytes());
+    }
+    sandbox.write_bytes("c.txt", &[b"# caf\xe9\nfoo", expand("{{akia}}").text.as_bytes(), b"bar x\n"].concat());
+    sandbox.write_bytes("d.txt", b"x^2+2x+1\nhello world, nothing here\n");
+    let report = sandbox.json(&["."]);
+    let rules: Vec<_> = report["findings"].as_array().expect("a list").iter().map(|one| &one["rule"]).collect();
+    assert_eq!(rules, ["aws-access-key-id", "aws-access-key-id"], "{report}");
+    assert_eq!(report["skipped"], serde_json::json!([]));
+}

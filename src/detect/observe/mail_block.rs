@@ -8,6 +8,9 @@ use std::sync::LazyLock;
 /// The maximum length of a task or step, in bytes.
 const MAX_LENGTH: usize = 8 << 10;
 
+/// The maximum number of bytes looked at in the tasks of one text, which may be nested.
+const MAX_WORK: usize = 1 << 20;
+
 /// A task that sends, or a step that uses an action that does.
 static TASK: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
@@ -44,6 +47,7 @@ const BODIES: [&str; 13] = [
 /// secret's name.
 pub(super) fn sent(text: &[u8]) -> Vec<(String, Range<usize>, String)> {
     let mut sent = Vec::new();
+    let mut left = MAX_WORK;
     for task in TASK.captures_iter(text) {
         let Some(name) = task.name("module").or(task.name("action")) else { continue };
         let indent = task["indent"].len();
@@ -52,6 +56,10 @@ pub(super) fn sent(text: &[u8]) -> Vec<(String, Range<usize>, String)> {
         // The indentation of the key whose value is sent.
         let mut body: Option<usize> = None;
         for (number, line) in rest.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            left = left.saturating_sub(line.len() + 1);
+            if left == 0 {
+                return sent;
+            }
             let own = line.iter().take_while(|byte| **byte == b' ').count();
             let is_blank = line.trim_ascii().is_empty();
             // The first line is the rest of the task's own.
@@ -79,7 +87,9 @@ pub(super) fn sent(text: &[u8]) -> Vec<(String, Range<usize>, String)> {
 /// True if a file is a template of a mail, by its path.
 pub(super) fn is_template(path: &[u8]) -> bool {
     static NAME: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i-u)mail[^/]*(?:/[^/]+)*\.(?:j2|jinja2?|erb|tmpl|tpl|gotmpl|mustache|hbs|handlebars|ejs|ftl|liquid|twig|html?|txt|mjml|eml)$")
+        let kinds = "j2|jinja2?|erb|tmpl|tpl|gotmpl|mustache|hbs|handlebars|ejs|ftl|liquid|twig|html?|txt|mjml|eml";
+        let dirs = r"(?:e-?)?mails?|mailers?|[\w-]*_mailer|(?:e-?)?mail[_-]templates?";
+        Regex::new(&format!(r"(?i-u)(?:^|/)(?:[^/]*mail[^/]*|(?:{dirs})/[^/]+?)(?:\.html|\.txt)?\.(?:{kinds})$"))
             .expect("a valid regex")
     });
     NAME.is_match(path)

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 /// How much of a file is searched for what shows which program wrote it, in bytes.
 const MAX_HEAD: usize = 1 << 20;
 /// The maximum number of people told of a conversation.
-const MAX_PEOPLE: usize = 200;
+const MAX_PEOPLE: usize = 10;
 
 /// What only one program writes: Telegram, `DiscordChatExporter`, Confluence, Thunderbird's ImportExportTools.
 const SIGNS: [&str; 4] = [

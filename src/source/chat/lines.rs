@@ -14,7 +14,7 @@ const HEAD_LINES: usize = 40;
 /// How much of a log is searched for lines that only IRC programs write, in bytes.
 const MAX_HEAD: usize = 1 << 20;
 /// The maximum number of people told of a chat.
-const MAX_PEOPLE: usize = 200;
+const MAX_PEOPLE: usize = 10;
 /// The maximum length of the head of a line, in bytes: time and author.
 const MAX_LINE_HEAD: usize = 400;
 

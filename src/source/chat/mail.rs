@@ -31,6 +31,30 @@ const OF_MAIL: [&str; 10] = [
 /// The header fields of an object that is a mail. Their names are in lower case.
 type Fields<'a> = Map<String, Value>;
 
+/// Fields of a mail in which its text is.
+pub(super) const TEXTS: [&str; 20] = [
+    "body",
+    "bodyPreview",
+    "bodyValues",
+    "body-html",
+    "body-plain",
+    "content",
+    "data",
+    "email",
+    "html",
+    "mail",
+    "parts",
+    "payload",
+    "preview",
+    "raw",
+    "snippet",
+    "stripped-html",
+    "stripped-text",
+    "subject",
+    "text",
+    "value",
+];
+
 /// True if an object is a mail.
 pub(super) fn is_mail(object: &Map<String, Value>) -> bool {
     OF_MAIL.iter().any(|field| object.contains_key(*field))

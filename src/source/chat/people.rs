@@ -14,10 +14,15 @@ const MAX_PEOPLE: usize = 1000;
 const MAX_LIST: usize = 64 << 10;
 
 /// People by their ids, as some services list them beside the messages.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Directory(HashMap<String, Party>);
 
 impl Directory {
+    /// True if an object lists or describes people.
+    pub fn is_in(object: &Map<String, Value>) -> bool {
+        DIRECTORIES.iter().any(|name| object.contains_key(*name))
+    }
+
     /// The people that an object lists or describes.
     pub fn extend(&mut self, object: &Map<String, Value>) {
         for value in DIRECTORIES.iter().filter_map(|name| object.get(*name)) {

@@ -19,41 +19,48 @@ type Object = Rc<Map<String, Value>>;
 /// The maximum number of messages of a conversation whose authors are looked at.
 const MAX_MESSAGES: usize = 10_000;
 
+/// How many participants are told of a message: with addresses, and without.
+const MAX_TOLD: (usize, usize) = (50, 10);
+
+/// Of how many participants they are chosen.
+const MAX_LOOKED_AT: usize = 500;
+
 /// Who takes part in the conversation around a message.
 #[derive(Default)]
 struct Conversation {
-    directory: Directory,
+    directory: Rc<Directory>,
     people: BTreeSet<Party>,
     guests: BTreeSet<Party>,
 }
 
-/// Finds messages in a text, and remembers the conversation of the last one.
+/// Finds messages in a text, and remembers what it read of the objects around the last one.
 pub(super) struct Records<'a> {
     text: &'a [u8],
     journal: OnceCell<Journal>,
-    last: Option<(Vec<Object>, Rc<Conversation>)>,
+    /// The conversation around the last message, and what the message itself says of it.
+    around: Option<(Vec<Object>, Rc<Conversation>)>,
+    own: Option<(Object, Rc<Conversation>)>,
+    mail: Option<(Object, Message)>,
 }
 
 impl<'a> Records<'a> {
     pub fn new(text: &'a [u8]) -> Self {
-        Self { text, journal: OnceCell::new(), last: None }
+        Self { text, journal: OnceCell::new(), around: None, own: None, mail: None }
     }
 
     /// The message around an offset: the innermost object that has an author and a time, if the place is in its text.
     pub fn message(&mut self, around: &[&Around], offset: usize) -> Option<Message> {
         let outwards: Vec<&Object> = around.iter().map(|around| &around.object).collect();
-        let conversation =
-            |records: &mut Self, from: usize| records.conversation(outwards.get(from..).unwrap_or_default());
-        if let Some(at) = outwards.iter().position(|object| mail::is_mail(object)) {
-            let conversation = conversation(self, at);
-            return Some(mail::message(outwards.get(at)?, &conversation.directory));
+        let is_in = |at: usize, texts: &[&str]| around[..=at].iter().any(|object| texts.contains(&object.key.as_str()));
+        if let Some(at) = outwards.iter().position(|object| mail::is_mail(object)).filter(|at| is_in(*at, &mail::TEXTS))
+        {
+            return Some(self.mail(outwards[at]));
         }
         let at = outwards.iter().position(|object| is_message(object))?;
-        if !around[..=at].iter().any(|object| TEXTS.contains(&object.key.as_str())) {
+        if !is_in(at, &TEXTS) {
             return None;
         }
-        let conversation = conversation(self, at);
-        let message = read(&outwards[at..], &conversation);
+        let message = self.read(&outwards[at..]);
         // A ticket may have all its comments in one text.
         let journal = || self.journal.get_or_init(|| Journal::new(self.text, &journal::SERVICE_NOW));
         let entry = around.first().filter(|around| is_journal(&around.key)).and_then(|_| journal().entry(offset));
@@ -67,21 +74,50 @@ impl<'a> Records<'a> {
         }
     }
 
-    fn conversation(&mut self, objects: &[&Object]) -> Rc<Conversation> {
-        let is_same = |(last, _): &&(Vec<Object>, _)| {
-            last.len() == objects.len() && last.iter().zip(objects).all(|(one, other)| Rc::ptr_eq(one, other))
-        };
-        if let Some((_, known)) = self.last.as_ref().filter(|last| is_same(last)) {
+    fn mail(&mut self, object: &Object) -> Message {
+        if let Some((_, known)) = self.mail.as_ref().filter(|(last, _)| Rc::ptr_eq(last, object)) {
             return known.clone();
         }
-        let mut conversation = Conversation::default();
-        for object in objects {
-            conversation.directory.extend(object);
+        let message = mail::message(object, &Directory::default()).bounded();
+        self.mail = Some((Rc::clone(object), message.clone()));
+        message
+    }
+
+    /// The message that the first of these objects is.
+    fn read(&mut self, outwards: &[&Object]) -> Message {
+        let (object, rest) = outwards.split_first().expect("a message is an object");
+        let tenant = rest.iter().rev().find_map(|object| object.get("tenantId")).and_then(Value::as_str);
+        let is_same = |last: &[Object]| {
+            last.len() == rest.len() && last.iter().zip(rest).all(|(one, other)| Rc::ptr_eq(one, other))
+        };
+        let around = match &self.around {
+            Some((last, known)) if is_same(last) => known.clone(),
+            _ => {
+                let known = Rc::new(Conversation::new(rest, &Rc::default(), tenant));
+                self.around = Some((rest.iter().map(|object| Rc::clone(object)).collect(), known.clone()));
+                known
+            }
+        };
+        let own = match &self.own {
+            Some((last, known)) if Rc::ptr_eq(last, object) => known.clone(),
+            _ => {
+                let known = Rc::new(Conversation::new(&[*object], &around.directory, tenant));
+                self.own = Some((Rc::clone(object), known.clone()));
+                known
+            }
+        };
+        message_of(outwards, &around, &own)
+    }
+}
+
+impl Conversation {
+    /// What objects say of a conversation, beside the people that are known already.
+    fn new(objects: &[&Object], known: &Rc<Directory>, tenant: Option<&str>) -> Self {
+        let mut directory = known.clone();
+        for object in objects.iter().filter(|object| Directory::is_in(object)) {
+            Rc::make_mut(&mut directory).extend(object);
         }
-        let tenant = objects
-            .iter()
-            .find_map(|object| object.get("tenantId").or_else(|| object.get("from")?.get("user")?.get("tenantId")));
-        let tenant = tenant.and_then(Value::as_str);
+        let mut conversation = Self { directory, ..Self::default() };
         for object in objects {
             for value in PARTICIPANTS.iter().filter_map(|name| object.get(*name)) {
                 conversation.add(value, tenant);
@@ -98,13 +134,9 @@ impl<'a> Records<'a> {
                 }
             }
         }
-        let conversation = Rc::new(conversation);
-        self.last = Some((objects.iter().map(|object| Rc::clone(object)).collect(), conversation.clone()));
         conversation
     }
-}
 
-impl Conversation {
     /// Adds the people that a value names.
     fn add(&mut self, value: &Value, tenant: Option<&str>) {
         if let Value::Array(values) = value {
@@ -145,36 +177,41 @@ fn has_guest(value: &Value, tenant: Option<&str>) -> bool {
     }
 }
 
-/// The message that the first of these objects is.
-fn read(outwards: &[&Object], conversation: &Conversation) -> Message {
+/// The message that the first of these objects is, in a conversation of which it says some itself.
+fn message_of(outwards: &[&Object], around: &Conversation, said: &Conversation) -> Message {
     let own: &Map<String, Value> = outwards[0];
     let any = |names: &[&str]| outwards.iter().find_map(|object| first(object, names).cloned());
     let is_ticket = outwards.iter().any(|object| OF_TICKETS.iter().any(|name| object.contains_key(*name)));
     // A conversation is named beside its messages.
-    let named = || {
+    let title = || {
         let around = outwards.iter().skip(1).find(|object| MESSAGES.iter().any(|name| object.contains_key(*name)))?;
         first(around, &NAMES_OF_CONVERSATIONS).cloned()
     };
-    let channel = any(&CHANNELS).or_else(named).or_else(|| any(&CONVERSATION_IDS));
+    let channel = any(&CHANNELS).or_else(title).or_else(|| any(&CONVERSATION_IDS));
     let channel = Channel {
         name: channel.map(|value| label(&value)).unwrap_or_default(),
-        is_external: !conversation.guests.is_empty(),
+        is_external: !(around.guests.is_empty() && said.guests.is_empty()),
     };
     let origin = if first(own, &AUTHORS).is_some() { own } else { history(own).unwrap_or(own) };
-    let from = authors(origin, &conversation.directory);
+    let from = authors(origin, &said.directory);
     let is_author = |party: &Party| {
         from.iter().any(|author| *author == *party || !author.address.is_empty() && author.address == party.address)
     };
-    let recipients = first(own, &RECIPIENTS).map(|value| conversation.directory.parties(value)).unwrap_or_default();
-    let mut to = Vec::new();
-    for party in recipients.iter().chain(&conversation.people).filter(|party| !is_author(party)) {
-        if !to.contains(party) && to.len() < MAX_MESSAGES.min(1000) {
-            to.push(party.clone());
-        }
-    }
+    let recipients = first(own, &RECIPIENTS).map(|value| said.directory.parties(value)).unwrap_or_default();
+    // Addresses show who is from outside; of names, some are enough.
+    let (mut addresses, mut names) = (MAX_TOLD.0, MAX_TOLD.1);
+    let mut is_told = |party: &&Party| {
+        let left = if party.address.is_empty() { &mut names } else { &mut addresses };
+        *left = left.saturating_sub(1);
+        *left > 0
+    };
+    let people = around.people.union(&said.people).take(MAX_LOOKED_AT);
+    let people = people.filter(|party| !recipients.contains(party) && !is_author(party));
+    let people: Vec<Party> = people.filter(&mut is_told).cloned().collect();
+    let to = recipients.iter().filter(|party| !is_author(party)).cloned().chain(people).collect();
     Message {
         is_from_outside: first(origin, &AUTHORS).is_some_and(|author| has_guest(author, None)),
-        guests: conversation.guests.iter().filter(|party| !is_author(party)).cloned().collect(),
+        guests: around.guests.union(&said.guests).filter(|party| !is_author(party)).take(MAX_TOLD.0).cloned().collect(),
         from,
         to,
         date: first(origin, &TIMES).map(time::moment).unwrap_or_default(),

@@ -10,7 +10,9 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// The maximum number of people told of a row.
-const MAX_PEOPLE: usize = 200;
+const MAX_PEOPLE: usize = 50;
+/// The maximum length of a value that is told of a row, in bytes.
+const MAX_VALUE: usize = 16 << 10;
 /// The maximum number of columns.
 const MAX_COLUMNS: usize = 2000;
 /// The maximum length of the first line, in bytes.
@@ -155,11 +157,16 @@ pub(super) fn messages(path: &[u8], text: &[u8], offsets: &[usize], visit: Visit
         let is_ticket = form.is_some_and(|form| form.medium == Medium::Ticket);
         let bytes = text.get(start..end.min(text.len())).filter(|_| is_ticket).unwrap_or_default();
         let journals = [&journal::JIRA, &journal::SERVICE_NOW].map(|head| Journal::new(bytes, head));
+        let whole = match &known {
+            Some(known) => known.message(path),
+            None => mail_without_header(&row),
+        };
+        let whole = whole.bounded();
         while let Some((number, offset)) = wanted.next_if(|(_, offset)| *offset < end) {
             let comment = journals.iter().find_map(|journal| journal.entry(offset.saturating_sub(start)));
-            let message = match &known {
-                Some(known) => known.message(comment, path),
-                None => mail_without_header(&row),
+            let message = match (&known, comment) {
+                (Some(known), Some(comment)) => known.comment(whole.clone(), comment),
+                _ => whole.clone(),
             };
             visit(number, message.bounded());
         }
@@ -167,7 +174,8 @@ pub(super) fn messages(path: &[u8], text: &[u8], offsets: &[usize], visit: Visit
 }
 
 fn text_of(row: &ByteRecord, index: usize) -> String {
-    row.get(index).map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default()
+    let text = row.get(index).unwrap_or_default();
+    String::from_utf8_lossy(text.get(..text.len().min(MAX_VALUE)).unwrap_or_default()).into_owned()
 }
 
 fn mail_without_header(row: &ByteRecord) -> Message {
@@ -188,6 +196,20 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// A comment in the ticket that `whole` tells of, with this time and author.
+    fn comment(&self, whole: Message, (date, author): (String, String)) -> Message {
+        let author = self.by_id().get(author.as_str()).copied().unwrap_or(&author).to_owned();
+        let from = named(&author);
+        let to = whole.from.iter().chain(&whole.to).filter(|party| !from.contains(party)).cloned();
+        let mut people: Vec<Party> = Vec::new();
+        for party in to {
+            if !people.contains(&party) {
+                people.push(party);
+            }
+        }
+        Message { from, date, to: people, ..whole }
+    }
+
     fn new(form: &'static Form, columns: &'a [String], row: &ByteRecord) -> Self {
         let columns = columns.iter().take(MAX_COLUMNS).enumerate();
         let values = columns.map(|(index, name)| (name.as_str(), text_of(row, index)));
@@ -214,14 +236,9 @@ impl<'a> Row<'a> {
         ids.collect()
     }
 
-    /// The message, or the comment with this time and author.
-    fn message(&self, comment: Option<(String, String)>, path: &[u8]) -> Message {
-        let by_id = self.by_id();
-        let person = |text: &str| by_id.get(text).copied().unwrap_or(text).to_owned();
-        let (date, author) = match comment {
-            Some((date, author)) => (date, person(&author)),
-            None => (time::written(self.first(self.form.date)), self.first(self.form.author).to_owned()),
-        };
+    /// The message of the row, or the ticket.
+    fn message(&self, path: &[u8]) -> Message {
+        let (date, author) = (time::written(self.first(self.form.date)), self.first(self.form.author).to_owned());
         let address = self.first(self.form.address);
         let from = if address.contains('@') {
             vec![Party { name: author, address: address.to_owned() }]
@@ -229,10 +246,10 @@ impl<'a> Row<'a> {
             named(&author)
         };
         let list = |names| -> Vec<Party> {
-            let people = self.all(names).flat_map(|people| people.split(',').flat_map(named).collect::<Vec<_>>());
+            let people = self.all(names).flat_map(|people| people.split(',')).take(MAX_PEOPLE).flat_map(named);
             let mut list: Vec<Party> = Vec::new();
-            for party in people.filter(|party| !from.contains(party)) {
-                if !list.contains(&party) && list.len() < MAX_PEOPLE {
+            for party in people {
+                if !list.contains(&party) {
                     list.push(party);
                 }
             }

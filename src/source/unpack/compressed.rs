@@ -48,8 +48,11 @@ pub(super) fn open(unpacker: &Unpacker, format: Format, place: &Place, content: 
         }
         Format::Lzma => {
             let memory = u32::try_from(MAX_MEMORY >> 10).unwrap_or(u32::MAX);
-            let decoder = lzma_rust2::LzmaReader::new_mem_limit(source, memory, None).map_err(damaged)?;
-            unpacker.unpacked(place, name, &mut budget.meter(decoder))
+            let mut decoder = lzma_rust2::LzmaReader::new_mem_limit(source, memory, None).map_err(damaged)?;
+            unpacker.unpacked(place, name, &mut budget.meter(&mut decoder))?;
+            // It reads ahead.
+            let (rest, unread) = decoder.into_parts();
+            after_the_end(unpacker, place, &mut io::Cursor::new(unread).chain(rest))
         }
         Format::Lzip => unpacker.unpacked(place, name, &mut budget.meter(lzma_rust2::LzipReader::new(source))),
         Format::Lz4 => unpacker.unpacked(place, name, &mut budget.meter(lz4_flex::frame::FrameDecoder::new(source))),

@@ -184,7 +184,7 @@ fn is_zlib(head: &[u8]) -> bool {
     let mut decoder = flate2::Decompress::new(true);
     let status = decoder.decompress(head, &mut output, flate2::FlushDecompress::None);
     let is_object = OBJECTS.iter().any(|kind| output.starts_with(kind)) && output.contains(&0);
-    status.is_ok() && decoder.total_out() > 0 && !is_object
+    status.is_ok() && decoder.total_out() > 0 && !is_object && is_binary(head)
 }
 
 fn first_line(head: &[u8]) -> &[u8] {

@@ -8,6 +8,9 @@ use std::sync::LazyLock;
 /// The maximum number of events or cards that are read on their own.
 const MAX_PARTS: usize = 10_000;
 
+static END: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?-u)END:(?:VEVENT|VTODO|VJOURNAL|VCARD)").expect("a valid regex"));
+
 /// True for the start of a calendar or of cards.
 pub(crate) fn is_calendar(head: &[u8]) -> bool {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
@@ -33,8 +36,7 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) {
         if rest.trim().is_empty() {
             return;
         }
-        let end =
-            ["END:VEVENT", "END:VTODO", "END:VJOURNAL", "END:VCARD"].iter().filter_map(|end| rest.find(end)).min();
+        let end = END.find(rest.as_bytes()).map(|end| end.start());
         let length = end.map_or(rest.len(), |end| end + rest[end..].find('\n').map_or(rest.len() - end, |end| end + 1));
         let one = if part == MAX_PARTS { rest } else { &rest[..length] };
         if let Err(cause) = unpacker.budget().enter() {
@@ -42,7 +44,8 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) {
         }
         let within = place.within(format!("entry {part}").as_bytes());
         let message = invitation(one);
-        let is_sent = message.addressees().next().is_some();
+        // What is left over is no single event.
+        let is_sent = part < MAX_PARTS && message.addressees().next().is_some();
         let within = if is_sent { within.with_message(message) } else { within };
         unpacker.leaf(&within, unescaped(one).as_bytes());
         start += length;

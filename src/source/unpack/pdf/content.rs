@@ -21,6 +21,8 @@ const OPERATORS: [&[u8]; 76] = [
 const MAX_SAVED: usize = 512;
 /// The maximum number of strings and numbers kept for one operator.
 const MAX_OPERANDS: usize = 1 << 12;
+/// The maximum length of the text kept for one operator, in bytes.
+const MAX_TEXT: usize = 12 << 10;
 /// Characters further apart than this, or further back, are separate runs, in ems.
 const MAX_GAP: (f64, f64) = (0.1, -0.3);
 
@@ -69,6 +71,8 @@ pub(super) struct Pen {
     matrix: Matrix,
     line: Matrix,
     operands: Vec<Operand>,
+    /// Length of the text in them, in bytes.
+    length: usize,
     numbers: [f64; 6],
     name: Vec<u8>,
 }
@@ -97,7 +101,16 @@ impl Pen {
 
     fn with(state: State) -> Self {
         let (matrix, line) = (Matrix::IDENTITY, Matrix::IDENTITY);
-        Self { state, saved: Vec::new(), matrix, line, operands: Vec::new(), numbers: [0.0; 6], name: Vec::new() }
+        Self {
+            state,
+            saved: Vec::new(),
+            matrix,
+            line,
+            operands: Vec::new(),
+            length: 0,
+            numbers: [0.0; 6],
+            name: Vec::new(),
+        }
     }
 
     fn next_line(&mut self, x: f64, y: f64) {
@@ -107,6 +120,7 @@ impl Pen {
 
     /// Shows the operands: strings, and by how much to move back between them.
     fn show(&mut self, sheet: &mut Sheet, purse: &mut Purse) {
+        self.length = 0;
         let state = &self.state;
         let unit = state.size * state.scale;
         // Where the text is, along its line, and where the last run ended.
@@ -204,6 +218,7 @@ impl Pen {
             _ => self.lay_aside(sheet),
         }
         self.operands.clear();
+        self.length = 0;
     }
 }
 
@@ -235,7 +250,17 @@ impl<'d> Reader<'d, '_> {
                 Token::Close(_) => in_dict = in_dict.saturating_sub(1),
                 Token::Text(_) if in_image => {}
                 Token::Text(bytes) if in_dict > 0 => aside(&bytes, &mut out.sheet),
-                Token::Text(bytes) => pen.operands.push(Operand::Text(bytes)),
+                Token::Text(bytes) => {
+                    // Whole codes of one to four bytes.
+                    for part in bytes.chunks(MAX_TEXT) {
+                        pen.length += part.len();
+                        pen.operands.push(Operand::Text(part.to_vec()));
+                        if pen.length > MAX_TEXT {
+                            pen.show(&mut out.sheet, &mut self.purse);
+                            self.hand_over(out, false);
+                        }
+                    }
+                }
                 Token::Word(word) => {
                     (in_dict, in_array) = (0, false);
                     match word {

@@ -1,7 +1,7 @@
 //! The meaning of character codes in fonts (ISO 32000-2, 9.6 to 9.10).
 
 use super::lexer::{Lexer, Token, memmem};
-use super::metrics::standard_width;
+use super::metrics::{Standard, standard};
 use super::page::{Reader, address};
 use super::{MAX_CODES, MAX_FONTS, MAX_SPACES, MAX_UNITS, Unread};
 use lopdf::{Dictionary, Object, Stream};
@@ -169,8 +169,8 @@ enum Widths {
     Listed(u32, Vec<f32>, f64),
     /// Of ranges of codes, sorted; all others.
     Ranges(Vec<(u32, u32, f32)>, f64),
-    /// The font of this name is one that readers have.
-    Standard(Vec<u8>),
+    /// The font may be one that readers have.
+    Standard(Option<Standard>),
 }
 
 impl Widths {
@@ -185,8 +185,8 @@ impl Widths {
                 let range = after.checked_sub(1).and_then(|index| ranges.get(index));
                 range.filter(|(_, to, _)| *to >= code).map_or(*other, |(.., width)| f64::from(*width))
             }
-            Self::Standard(name) => {
-                char.map_or(0.0, |char| standard_width(name, char).map_or(UNKNOWN_WIDTH, f64::from))
+            Self::Standard(font) => {
+                char.map_or(0.0, |char| font.and_then(|font| font.width(char)).map_or(UNKNOWN_WIDTH, f64::from))
             }
         }
     }
@@ -294,15 +294,17 @@ impl<'d> Reader<'d, '_> {
         let list = self.get(font, b"Widths").and_then(|list| list.as_array().ok());
         let Some(list) = list else {
             let name = self.get(font, b"BaseFont").and_then(|name| name.as_name().ok()).unwrap_or_default();
-            return Widths::Standard(name.to_vec());
+            return Widths::Standard(standard(name));
         };
         // Characters drawn by content streams have a scale of their own.
         let scale = self.get(font, b"FontMatrix").and_then(|matrix| matrix.as_array().ok()?.first()?.as_float().ok());
         let scale = scale.map_or(1.0, |scale| scale * 1000.0);
         let width = |width| self.deref(width).and_then(|width| width.as_float().ok()).unwrap_or(0.0) * scale;
-        let missing = self.dict(font, b"FontDescriptor").and_then(|font| number(font, b"MissingWidth")).unwrap_or(0.0);
+        let missing = self.dict(font, b"FontDescriptor").and_then(|font| number(font, b"MissingWidth"));
+        // Some programs list no widths of what they show.
+        let missing = missing.map_or(UNKNOWN_WIDTH, f64::from);
         let first = number(font, b"FirstChar").unwrap_or(0.0).clamp(0.0, 255.0) as u32;
-        Widths::Listed(first, list.iter().take(256).map(width).collect(), f64::from(missing))
+        Widths::Listed(first, list.iter().take(256).map(width).collect(), missing)
     }
 
     /// The widths of a composite font, by code: nearly all such fonts number their glyphs by code.

@@ -11,6 +11,8 @@ use super::sheet::{Run, Sheet};
 
 /// Baselines that differ by less than this are one line, in ems of the smaller text.
 const SAME_LINE: f64 = 0.4;
+/// Directions that differ by less than this are one, in radians: a scan is never quite straight.
+const SAME_DIRECTION: f64 = 0.03;
 /// The same for text that stands beside other text.
 const OVERLAP: f64 = 0.8;
 /// From this gap on, in ems, there is a space between two runs: less than the narrowest space of justified text, more
@@ -28,6 +30,8 @@ const COLUMN: (usize, usize) = (4, 25);
 const MAX_COLUMNS: usize = 6;
 /// The maximum number of cells in a row that is put together from several lines.
 const MAX_CELLS: usize = 100;
+/// The length of a secret, the longest key that is made whole.
+const MAX_KEY: usize = 40;
 /// The maximum number of lines over which a key is spread.
 const MAX_PIECES: usize = 10;
 
@@ -61,16 +65,18 @@ struct Placed<'a> {
 
 /// The text of a page in reading order.
 pub(super) fn text(sheet: &Sheet) -> String {
-    let mut directions: Vec<(i32, Vec<Placed>)> = Vec::new();
+    let mut directions: Vec<(f64, Vec<Placed>)> = Vec::new();
     for (order, run) in sheet.runs.iter().enumerate() {
-        let degrees = degrees(run);
-        let index = directions.binary_search_by_key(&degrees, |(other, _)| *other).unwrap_or_else(|index| {
-            directions.insert(index, (degrees, Vec::new()));
-            index
-        });
-        let placed = place(run, degrees, sheet.text_of(run), order);
-        directions[index].1.push(placed);
+        let own = run.em.1.atan2(run.em.0);
+        let index =
+            directions.iter().position(|(angle, _)| (own - angle).abs() < SAME_DIRECTION).unwrap_or_else(|| {
+                directions.push((own, Vec::new()));
+                directions.len() - 1
+            });
+        let (angle, runs) = &mut directions[index];
+        runs.push(place(run, *angle, sheet.text_of(run), order));
     }
+    directions.sort_by(|one, other| one.0.total_cmp(&other.0));
     let mut text = String::new();
     for (_, runs) in directions {
         let mut columns = Vec::new();
@@ -83,13 +89,8 @@ pub(super) fn text(sheet: &Sheet) -> String {
     text
 }
 
-/// The direction of a run, in whole degrees from -180 to 180; upright text is 0.
-fn degrees(run: &Run) -> i32 {
-    run.em.1.atan2(run.em.0).to_degrees().round() as i32
-}
-
-fn place<'a>(run: &Run, degrees: i32, text: &'a str, order: usize) -> Placed<'a> {
-    let (sin, cos) = f64::from(degrees).to_radians().sin_cos();
+fn place<'a>(run: &Run, angle: f64, text: &'a str, order: usize) -> Placed<'a> {
+    let (sin, cos) = angle.sin_cos();
     let (x, y) = run.at;
     let size = run.em.0.hypot(run.em.1).max(1e-6);
     let from = x * cos + y * sin;
@@ -359,7 +360,7 @@ struct Piece {
 fn pieces(lines: &[Line], (index, cell): (usize, usize), may_go_on: bool) -> Option<Vec<Piece>> {
     let start = &lines.get(index)?.cells.get(cell)?.text;
     let head = start.strip_suffix('-').unwrap_or(start);
-    let length = head.bytes().rev().take_while(|byte| is_key(*byte)).count();
+    let length = head.bytes().rev().take(MAX_KEY + 1).take_while(|byte| is_key(*byte)).count();
     let mut key = head.get(head.len() - length..)?.to_owned();
     // A few letters could be the end of any word, or a word.
     let is_word = length < 8 && key.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -382,7 +383,7 @@ fn pieces(lines: &[Line], (index, cell): (usize, usize), may_go_on: bool) -> Opt
             return None;
         }
         let text = &lines[line].cells[cell].text;
-        let length = text.bytes().take_while(|byte| is_key(*byte)).count();
+        let length = text.bytes().take(MAX_KEY + 1).take_while(|byte| is_key(*byte)).count();
         key.push_str(text.get(..length)?);
         pieces.push(Piece { line, cell, length });
         if is_whole(&key) {
@@ -404,7 +405,7 @@ fn goes_on(lines: &[Line], place: (usize, usize), leading: f64) -> bool {
         let above = &before[before.len() - 1 - line];
         let distance = above.height - lines[place.0].height;
         let text = &above.cells[cell].text;
-        (distance - leading).abs() <= 0.1 * leading && !text.is_empty() && text.bytes().all(is_key)
+        (distance - leading).abs() <= 0.1 * leading && (1..=MAX_KEY).contains(&text.len()) && text.bytes().all(is_key)
     })
 }
 

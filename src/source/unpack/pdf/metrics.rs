@@ -3,13 +3,34 @@
 
 type Widths = [u16; 95];
 
-/// The width of a character in a font of this name or one like it.
-pub(super) fn standard_width(base_font: &[u8], char: char) -> Option<u16> {
+/// The widths of a font that readers have.
+#[derive(Clone, Copy)]
+pub(super) enum Standard {
+    Same(u16),
+    Table(&'static Widths),
+}
+
+impl Standard {
+    pub fn width(self, char: char) -> Option<u16> {
+        match self {
+            Self::Same(width) => Some(width),
+            Self::Table(table) => u32::from(char).checked_sub(32).and_then(|index| table.get(index as usize)).copied(),
+        }
+    }
+}
+
+/// The widths of a font of this name or one like it.
+pub(super) fn standard(base_font: &[u8]) -> Option<Standard> {
+    /// Longer names are none of theirs.
+    const MAX_NAME: usize = 100;
+    if base_font.len() > MAX_NAME {
+        return None;
+    }
     let name = String::from_utf8_lossy(base_font).to_ascii_lowercase();
     let has = |part: &str| name.contains(part);
     let (is_bold, is_italic) = (has("bold"), has("italic") || has("oblique"));
     let table = match () {
-        () if has("courier") => return Some(600),
+        () if has("courier") => return Some(Standard::Same(600)),
         () if has("helvetica") || has("arial") => [&HELVETICA, &HELVETICA_BOLD][usize::from(is_bold)],
         () if has("times") => match (is_bold, is_italic) {
             (false, false) => &TIMES,
@@ -19,7 +40,7 @@ pub(super) fn standard_width(base_font: &[u8], char: char) -> Option<u16> {
         },
         () => return None,
     };
-    u32::from(char).checked_sub(32).and_then(|index| table.get(index as usize)).copied()
+    Some(Standard::Table(table))
 }
 
 #[rustfmt::skip]
@@ -77,7 +98,7 @@ mod tests {
 
     #[test]
     fn fonts_are_known_by_their_names() {
-        let width = |font: &str, char| standard_width(font.as_bytes(), char);
+        let width = |font: &str, char| standard(font.as_bytes()).and_then(|font| font.width(char));
         assert_eq!(width("Helvetica", 'A'), Some(667));
         assert_eq!(width("ABCDEF+Arial-BoldMT", '~'), Some(584));
         assert_eq!(width("TimesNewRomanPS-ItalicMT", ' '), Some(250));

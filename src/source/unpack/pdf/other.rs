@@ -83,7 +83,8 @@ impl<'d> Reader<'d, '_> {
     /// True if a page shows this value of a field, beside its label: without that, ids and secrets are easily mixed up.
     fn is_shown(&self, field: &'d Dictionary, value: &'d Object) -> bool {
         let Some(shown) = self.shown.get(&address(field)) else { return false };
-        let value = self.deref(value).and_then(|value| value.as_str().ok()).map(text_string);
+        let value = self.deref(value).and_then(|value| value.as_str().ok());
+        let value = value.filter(|value| value.len() <= 4 * shown.len() + 64).map(text_string);
         value.is_some_and(|value| shown.contains(&value.split_whitespace().collect::<String>()))
     }
 

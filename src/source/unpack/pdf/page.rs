@@ -14,6 +14,13 @@ pub(super) fn address<T>(object: &T) -> usize {
     std::ptr::from_ref(object) as usize
 }
 
+/// The maximum number of content streams remembered.
+const MAX_MEMOS: usize = 20_000;
+/// The maximum length of a field's value that is looked for in what its page shows, in bytes.
+const MAX_VALUE: usize = 1 << 10;
+/// The maximum number of fields of which it is remembered what their pages show.
+const MAX_SHOWN: usize = 20_000;
+
 /// Text of one page, or other text.
 #[derive(Default)]
 pub(super) struct Out {
@@ -51,6 +58,7 @@ pub(super) struct Reader<'d, 'c> {
     pub glyphs: HashMap<Vec<u8>, Option<char>>,
     pub tables: HashMap<Vec<u8>, Box<[Option<char>; 256]>>,
     memos: HashMap<(usize, Key), Vec<Memo>>,
+    memo_count: usize,
     pub kept: usize,
     /// Content streams that are being read.
     pub active: Vec<usize>,
@@ -75,6 +83,7 @@ impl<'d, 'c> Reader<'d, 'c> {
             glyphs: HashMap::new(),
             tables: HashMap::new(),
             memos: HashMap::new(),
+            memo_count: 0,
             kept: 0,
             active: Vec::new(),
             used: Vec::new(),
@@ -286,8 +295,11 @@ impl<'d, 'c> Reader<'d, 'c> {
         let sheet =
             sheet.filter(|sheet| sheet.length() <= REPEATED && self.kept + sheet.size() <= MAX_KEPT).map(Rc::new);
         self.kept += sheet.as_ref().map_or(0, |sheet| sheet.size());
-        let memos = self.memos.entry(key).or_default();
-        if memos.len() < 16 {
+        if self.memo_count < MAX_MEMOS
+            && let memos = self.memos.entry(key).or_default()
+            && memos.len() < 16
+        {
+            self.memo_count += 1;
             memos.push(Memo { resources: place, used, state: pen.state.clone(), sheet });
         }
         self.hand_over(out, false);
@@ -342,6 +354,9 @@ impl<'d, 'c> Reader<'d, 'c> {
             self.form(form, None, &state, out);
             // The value of a field is that of the annotation or of its parent.
             let shown: Rc<str> = out.sheet.since(start).letters().into();
+            if shown.len() > MAX_VALUE || self.shown.len() >= MAX_SHOWN {
+                continue;
+            }
             for dict in [Some(annotation), self.dict(annotation, b"Parent")].into_iter().flatten() {
                 self.shown.entry(address(dict)).or_insert_with(|| shown.clone());
             }
