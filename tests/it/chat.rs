@@ -56,5 +56,7 @@ fn one_field_makes_no_mail() {
         r#"{"SPF":"x","to":"eve@other.example","aws":{"accessKeyId":"{{akia}}","secretAccessKey":"{{secret}}"}}"#;
     sandbox.write("settings.json", text);
     let report = sandbox.json(&["."]);
-    assert!(findings_in(&report, "settings.json").iter().all(|one| one["messageContext"].is_null()), "{report}");
+    let found = findings_in(&report, "settings.json");
+    assert_eq!(found.len(), 1, "{report}");
+    assert!(found[0]["messageContext"].is_null(), "{report}");
 }

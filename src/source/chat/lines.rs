@@ -104,6 +104,14 @@ impl<'a> Chat<'a> {
     fn new(path: &[u8], text: &'a str) -> Option<Self> {
         let head: Vec<String> =
             text.lines().filter(|line| !line.trim().is_empty()).take(HEAD_LINES).map(cleaned).collect();
+        // Cheaper than the forms, which take time to compile: all begin so, and have a time of day.
+        let may_start = |line: &&String| {
+            let begins = |char: char| char == '[' || char.is_numeric() || char.is_ascii_uppercase();
+            line.starts_with(begins) && line.contains([':', '.'])
+        };
+        if head.iter().filter(may_start).count() < 2 {
+            return None;
+        }
         let index =
             (0..FORMS.len()).find(|index| head.iter().filter(|line| FORMS[*index].is_match(line)).count() >= 2)?;
         let path = String::from_utf8_lossy(path);

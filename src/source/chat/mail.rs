@@ -9,7 +9,6 @@ use crate::foreign::guarded;
 use crate::source::unpack::mail::mime;
 use mail_parser::MessageParser;
 use serde_json::{Map, Value};
-use std::borrow::Cow;
 
 /// How much of a mail in base64 is read for its header, in characters.
 const MAX_HEAD: usize = 64 << 10;
@@ -27,9 +26,6 @@ const OF_MAIL: [&str; 10] = [
     "historyId",
     "SPF",
 ];
-
-/// The header fields of an object that is a mail. Their names are in lower case.
-type Fields<'a> = Map<String, Value>;
 
 /// Fields of a mail in which its text is.
 pub(super) const TEXTS: [&str; 20] = [
@@ -61,8 +57,8 @@ pub(super) fn is_mail(object: &Map<String, Value>) -> bool {
         || object.get("mail").and_then(Value::as_object).is_some_and(is_mail)
 }
 
-/// The header fields of a mail, wherever a service puts them.
-fn fields(object: &Map<String, Value>) -> Fields<'_> {
+/// The header fields of a mail, wherever a service puts them, with their names in lower case.
+fn fields(object: &Map<String, Value>) -> Map<String, Value> {
     let inner = object.get("mail").and_then(Value::as_object).unwrap_or(object);
     let mut fields = Map::new();
     let mut add =
@@ -98,19 +94,17 @@ fn raw(object: &Map<String, Value>) -> Option<Message> {
 }
 
 /// The message that an object is.
-pub(super) fn message(object: &Map<String, Value>, directory: &Directory) -> Message {
+pub(super) fn message(object: &Map<String, Value>) -> Message {
     if let Some(message) = raw(object) {
         return message;
     }
     let fields = fields(object);
     let people = |names: &[&str]| -> Vec<Party> {
-        let value = first(&fields, names).map(Cow::Borrowed);
-        value
-            .map(|value| match &*value {
-                Value::String(text) => named(text),
-                other => directory.parties(other),
-            })
-            .unwrap_or_default()
+        match first(&fields, names) {
+            Some(Value::String(text)) => named(text),
+            Some(other) => Directory::default().parties(other),
+            None => vec![],
+        }
     };
     let text = |names: &[&str]| first(&fields, names).map(scalar).unwrap_or_default();
     Message {

@@ -19,7 +19,7 @@ type Object = Rc<Map<String, Value>>;
 /// The maximum number of messages of a conversation whose authors are looked at.
 const MAX_MESSAGES: usize = 10_000;
 
-/// How many participants are told of a message: with addresses, and without.
+/// Fewer participants than this are told of a message: with addresses, and without.
 const MAX_TOLD: (usize, usize) = (50, 10);
 
 /// Of how many participants they are chosen.
@@ -78,7 +78,7 @@ impl<'a> Records<'a> {
         if let Some((_, known)) = self.mail.as_ref().filter(|(last, _)| Rc::ptr_eq(last, object)) {
             return known.clone();
         }
-        let message = mail::message(object, &Directory::default()).bounded();
+        let message = mail::message(object).bounded();
         self.mail = Some((Rc::clone(object), message.clone()));
         message
     }
