@@ -32,6 +32,13 @@ pub fn judge(text: &[u8], id: &Range<usize>) -> SignedRequest {
     }
 }
 
+/// Until when the session token at `token` works, if it is a parameter of a signed request that says so.
+pub fn expiry_of_token(text: &[u8], token: &Range<usize>) -> Option<i64> {
+    let name = b"X-Amz-Security-Token=";
+    let is_parameter = text[..token.start].ends_with(name);
+    is_parameter.then(|| url_around(text, token)).and_then(expires_v4)
+}
+
 fn url_around<'a>(text: &'a [u8], id: &Range<usize>) -> &'a [u8] {
     let ends_url =
         |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'<' | b'>' | b'`' | b')' | b']' | b'}' | b'|');
@@ -102,6 +109,15 @@ mod tests {
         assert_eq!(of(&format!("{v4} X-Amz-Expires=1")).expires, told.expires);
         let other = "https://b.s3.amazonaws.com/o?X-Amz-Date=20250101T000000Z&X-Amz-Expires=1,";
         assert_eq!(of(&format!("{other}{v4},{other}")).expires, told.expires);
+    }
+
+    #[test]
+    fn a_token_ends_with_its_link() {
+        let text = "https://b/k?X-Amz-Security-Token=TOKEN&X-Amz-Date=20260102T000000Z&X-Amz-Expires=300";
+        let at = |text: &str| text.find("TOKEN").map(|at| at..at + 5).expect("a token");
+        assert_eq!(expiry_of_token(text.as_bytes(), &at(text)), Some(1_767_312_300));
+        let alone = text.replace("X-Amz-Security-Token", "token");
+        assert_eq!(expiry_of_token(alone.as_bytes(), &at(&alone)), None);
     }
 
     #[test]

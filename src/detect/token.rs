@@ -509,7 +509,8 @@ impl<'a> Tokenizer<'a> {
             let is_of_others = request.is_some_and(|request| !request.is_of_aws);
             let of_others = || self.rules.of_finder(Finder::S3CompatibleKey);
             let Some(rule) = (if is_of_others { of_others() } else { Some(rule) }) else { continue };
-            let expires = request.and_then(|request| request.expires);
+            let of_token = || request::expiry_of_token(layered.text, &secret?.range());
+            let expires = request.and_then(|request| request.expires).or_else(of_token);
             let has_expired = expires.zip(self.now).is_some_and(|(expires, now)| expires < now);
             self.tokens.matches.push(Candidate {
                 severity: if has_expired { Severity::Note } else { rule.severity },

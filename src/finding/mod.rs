@@ -258,6 +258,11 @@ impl Finding {
         matches!(self.rule.matcher, Matcher::Finder(finder) if finder.is_of_others()) && self.link().is_none()
     }
 
+    /// True if it is of a link that no longer worked when it was found.
+    pub fn is_expired_link(&self) -> bool {
+        matches!(&self.kind, Kind::Key(key) if key.expires.is_some()) && self.severity == Severity::Note
+    }
+
     /// True if it is a secret alone, whose id is not known.
     pub fn is_lone_secret(&self) -> bool {
         matches!(self.rule.matcher, Matcher::Finder(Finder::SecretAccessKey | Finder::SecretKey40))

@@ -40,6 +40,12 @@ impl<'a> Credential<'a> {
         all
     }
 
+    /// The same key without the occurrences in links that have expired, which give nothing to whoever reads them.
+    pub fn without_expired_links(&self) -> Self {
+        let occurrences = self.occurrences.iter().copied().filter(|finding| !finding.is_expired_link()).collect();
+        Self { name: self.name.clone(), occurrences, judgements: self.judgements.clone() }
+    }
+
     /// True if its secret was found, too.
     pub fn has_secret(&self) -> bool {
         self.occurrences.iter().any(|finding| finding.secret().is_some())

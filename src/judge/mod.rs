@@ -37,8 +37,9 @@ pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, config: &Config) -> Vec
     let verdicts = keys.par_iter().flat_map_iter(|key| {
         let root = root::judge(key, &known);
         let is_root = root.as_ref().is_some_and(|verdict| verdict.grade == Grade::Critical);
-        let mailed = mailed::judge(key, config);
-        let others = mailed.into_iter().chain(shared::judge(key, config)).map(move |mut verdict| {
+        let exposed = key.without_expired_links();
+        let mailed = mailed::judge(&exposed, config);
+        let others = mailed.into_iter().chain(shared::judge(&exposed, config)).map(move |mut verdict| {
             // A root user's key is the worst one to expose.
             if is_root && verdict.finder != Finder::CopiedKey && verdict.grade >= Grade::Medium {
                 verdict.grade =

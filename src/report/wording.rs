@@ -6,7 +6,7 @@ use crate::finding::history::{Commit, Exposure, History};
 use crate::finding::message::{Medium, Message, Party};
 use crate::finding::object::ObjectKind;
 use crate::finding::{Finding, Suppression};
-use crate::rule::{Finder, Matcher, Severity};
+use crate::rule::{Finder, Matcher};
 use crate::text::sanitize::one_line;
 use bytesize::ByteSize;
 
@@ -39,10 +39,10 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
         remarks.push("They probably belong together; other ids or secrets are about as near.".to_owned());
     }
     remarks.extend(key.and_then(|key| key.vendor).map(|name| format!("The text around it speaks of {name}.")));
-    if let Some(expires) = key.and_then(|key| key.expires) {
-        remarks.push(match finding.severity {
-            Severity::Note => format!("The link has expired: it worked until {}.", moment(expires)),
-            _ => format!("The link works until {}.", moment(expires)),
+    if let Some(expires) = key.and_then(|key| key.expires).filter(|_| finding.judgement().is_none()) {
+        remarks.push(match finding.is_expired_link() {
+            true => format!("The link has expired: it worked until {}.", moment(expires)),
+            false => format!("The link works until {}.", moment(expires)),
         });
     }
     if finding.is_canary {

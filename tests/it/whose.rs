@@ -106,6 +106,25 @@ fn links_that_have_expired_are_notes() {
 }
 
 #[test]
+fn tokens_in_expired_links_are_not_shared() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write("keyspill.toml", "org_domains = [\"acme.example\"]\n");
+    let link = "https://b.s3.amazonaws.com/k?X-Amz-Credential={{asia}}%2F20260102%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Date=20260102T000000Z&X-Amz-Expires=300&X-Amz-Security-Token=IQoJb3JpZ2luX2Vj{{base64:400}}&X-Amz-Signature={{hex:64}}";
+    sandbox.write("image.md", link);
+    sandbox.git(&["add", "--all", "."]);
+    sandbox.git(&["commit", "-q", "--author", "Eve <eve@elsewhere.example>", "-m", "Add an image"]);
+    let judged = |now| {
+        let report = sandbox.json(&[".", "--history", "--now", now]);
+        let all = report["findings"].as_array().expect("a list").clone();
+        all.iter().map(|one| format!("{} {}", one["rule"], one["severity"]).replace('"', "")).collect::<Vec<_>>()
+    };
+    assert!(judged("2026-01-02T00:04:00Z").contains(&"aws-shared-key error".to_owned()));
+    let expired = judged("2026-01-02T00:06:00Z");
+    assert!(!expired.is_empty() && expired.iter().all(|one| one.ends_with(" note")), "{expired:?}");
+}
+
+#[test]
 fn a_known_secret_counts_wherever_it_stands() {
     let sandbox = Sandbox::new();
     sandbox.init();

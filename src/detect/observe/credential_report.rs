@@ -14,6 +14,10 @@ use std::ops::Range;
 /// The start of the table: a whole number of base64 groups, so that their encoded form is known, too.
 pub const START: &[u8; 27] = b"user,arn,user_creation_time";
 
+/// What stands between two cells: as AWS writes it, as spreadsheets save it where the comma is a decimal one, and as
+/// they copy it.
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
 /// What the table calls the root user.
 const ROOT: &[u8] = b"<root_account>";
 
@@ -30,12 +34,11 @@ const DAY: i64 = 24 * 60 * 60;
 pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
     // Only a whole file, or a wrapped table: documentation contains tables, too.
     let table = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
-    if !table.starts_with(START) && !table.starts_with(&with_semicolons(START)) {
+    let Some(delimiter) = DELIMITERS.into_iter().find(|delimiter| starts_table(table, *delimiter)) else {
         return account_summary(text);
-    }
+    };
     let start = text.len() - table.len();
     let made = (!std::ptr::eq(around.file, text)).then(|| time_of_making(around.file)).flatten();
-    let delimiter = table.get(4).copied().unwrap_or(b',');
     let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(table);
     let Ok(header) = reader.byte_headers() else { return vec![] };
     let columns = header.iter().enumerate().map(|(n, name)| (name.trim_ascii().to_ascii_lowercase(), n)).collect();
@@ -53,9 +56,9 @@ pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
     seen
 }
 
-/// The start of a table as spreadsheets save it where the comma is a decimal one.
-fn with_semicolons(start: &[u8; 27]) -> [u8; 27] {
-    start.map(|b| if b == b',' { b';' } else { b })
+fn starts_table(text: &[u8], delimiter: u8) -> bool {
+    let start = START.map(|b| if b == b',' { delimiter } else { b });
+    text.starts_with(&start)
 }
 
 /// The answer of `aws iam get-account-summary`, which counts the root user's keys and names no account
