@@ -5,6 +5,10 @@
 use keyspill::internals::source::unpack::format::Format;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let format = if bytes.starts_with(b"!BDN") { Format::Pst } else { Format::Compound };
+    let format = match bytes {
+        [b'!', ..] => Format::Pst,
+        [b'x', ..] => Format::Tnef,
+        _ => Format::Compound,
+    };
     keyspill_fuzz::open(format, bytes);
 });

@@ -40,10 +40,8 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
     }
     remarks.extend(key.and_then(|key| key.vendor).map(|name| format!("The text around it speaks of {name}.")));
     if let Some(expires) = key.and_then(|key| key.expires).filter(|_| finding.judgement().is_none()) {
-        remarks.push(match finding.is_expired_link() {
-            true => format!("The link has expired: it worked until {}.", moment(expires)),
-            false => format!("The link works until {}.", moment(expires)),
-        });
+        let words = if finding.is_expired_link() { "The link has expired: it worked" } else { "The link works" };
+        remarks.push(format!("{words} until {}.", moment(expires)));
     }
     if finding.is_canary {
         let text = "The account belongs to a canary token service: this key was planted as a tripwire. Do not try it: \

@@ -305,6 +305,20 @@ def store():
     path.unlink()
 
 
+def winmail():
+    """What Outlook sends as `winmail.dat`, with compressed rich text."""
+    from aspose.email.mapi import BodyContentType, MapiMessage
+
+    text = f"id {ID}\r\nsecret access key {SECRET}\r\n"
+    message = MapiMessage("ann@corp.example", "bob@partner.example", "Keys", "See below.")
+    message.set_body_content("{\\rtf1 " + text.replace("\r\n", "\\par ") + "}", BodyContentType.RTF)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("rootkey.csv"), f"AWSAccessKeyId={ID}\r\nAWSSecretKey={SECRET}\r\n")
+    message.attachments.add("keys.zip", packed.getvalue())
+    message.save_as_tnef(str(cases / "mail/winmail.dat"))
+
+
 def patches():
     repository = cases / "patch"
     shutil.rmtree(repository, ignore_errors=True)
@@ -384,3 +398,4 @@ if __name__ == "__main__":
         make()
     outlook()
     store()
+    winmail()

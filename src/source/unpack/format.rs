@@ -47,6 +47,8 @@ pub enum Format {
     Mbox,
     /// One message, RFC 5322.
     Mail,
+    /// `winmail.dat`, [MS-OXTNEF].
+    Tnef,
     /// Events or cards, RFC 5545 and RFC 6350.
     Calendar,
 }
@@ -84,6 +86,7 @@ impl Format {
             [a, b, c, 0x82 | 0x83, ..] if [*a, *b, *c] == sqlite::LOG_MAGIC => Some(Self::Sqlite),
             [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, ..] => Some(Self::Compound),
             [b'!', b'B', b'D', b'N', ..] => Some(Self::Pst),
+            [0x78, 0x9f, 0x3e, 0x22, ..] => Some(Self::Tnef),
             _ if is_tar(head) => Some(Self::Tar),
             _ if calendar::is_calendar(head) => Some(Self::Calendar),
             _ if mbox::starts_message(first_line(mime::without_prefix(head))) => Some(Self::Mbox),
@@ -140,12 +143,12 @@ impl Format {
 
     /// True for mail, which is opened even if archives are not.
     pub fn is_mail(self) -> bool {
-        matches!(self, Self::Compound | Self::Pst | Self::Mbox | Self::Mail | Self::Calendar)
+        matches!(self, Self::Compound | Self::Pst | Self::Tnef | Self::Mbox | Self::Mail | Self::Calendar)
     }
 
     /// True for formats that can be read as a stream in little memory, or from a file in pieces.
     pub fn streams(self) -> bool {
-        !matches!(self, Self::Pdf | Self::Sqlite | Self::Compound | Self::Mail | Self::Calendar)
+        !matches!(self, Self::Pdf | Self::Sqlite | Self::Compound | Self::Tnef | Self::Mail | Self::Calendar)
     }
 }
 

@@ -30,7 +30,7 @@ use limits::{Budget, Limits};
 use mail::mime::MAX_FIELDS;
 use mail::{calendar, mbox, mime};
 #[cfg(feature = "documents")]
-use mail::{msg, pst};
+use mail::{msg, pst, tnef};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
@@ -172,12 +172,14 @@ impl<'a> Unpacker<'a> {
             Format::Pdf => pdf::open(self, place, &content.bytes(self)?),
             #[cfg(feature = "documents")]
             Format::Compound => msg::open(self, place, &content.bytes(self)?),
+            #[cfg(feature = "documents")]
+            Format::Tnef => tnef::open(self, place, &content.bytes(self)?),
             Format::Sqlite => sqlite::open(self, place, &content.bytes(self)?),
             #[cfg(feature = "documents")]
             Format::Pst => pst::open(self, place, content),
             Format::Mbox => mbox::open(self, place, content),
             #[cfg(not(feature = "documents"))]
-            Format::SevenZip | Format::Pdf | Format::Compound | Format::Pst => {
+            Format::SevenZip | Format::Pdf | Format::Compound | Format::Tnef | Format::Pst => {
                 Err(SkipCause::Unsupported("it was built without the feature `documents`"))
             }
             Format::Calendar => {

@@ -28,7 +28,8 @@ const DISPLAY_NAME: u16 = 0x3001;
 const EMAIL_ADDRESS: u16 = 0x3003;
 /// The content of an attachment.
 pub(super) const ATTACH_DATA: u16 = 0x3701;
-const ATTACH_FILENAME: u16 = 0x3704;
+/// The name of an attachment, of eight characters and an extension.
+pub(super) const ATTACH_FILENAME: u16 = 0x3704;
 const ATTACH_LONG_FILENAME: u16 = 0x3707;
 const SMTP_ADDRESS: u16 = 0x39fe;
 const SENDER_SMTP_ADDRESS: u16 = 0x5d01;
@@ -114,6 +115,8 @@ pub(super) struct Item {
     pub properties: Properties,
     pub recipients: Vec<Properties>,
     pub attachments: Vec<Attachment>,
+    /// The text, if it is not among the properties.
+    pub body: Vec<u8>,
 }
 
 impl Item {
@@ -122,9 +125,16 @@ impl Item {
         if let Err(cause) = unpacker.budget().descend(place.depth) {
             return unpacker.skip(&place.path, cause);
         }
-        let place = place.clone().with_message(self.message());
+        self.hand_over_parts(unpacker, &place.clone().with_message(self.message()));
+    }
+
+    /// The same, as parts of the message that they came with.
+    pub fn hand_over_parts(&self, unpacker: &Unpacker, place: &Place) {
         let headers = [self.properties.text(TRANSPORT_HEADERS), self.properties.text(SUBJECT)].join("\n");
         unpacker.leaf(&place.within(b"headers"), headers.as_bytes());
+        if !self.body.is_empty() {
+            unpacker.leaf(&place.within(b"body"), &self.body);
+        }
         for (id, name) in [(BODY, "body"), (HTML, "html body")] {
             if let Some(body) = self.properties.bytes(id) {
                 unpacker.leaf(&place.within(name.as_bytes()), body);

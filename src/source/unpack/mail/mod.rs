@@ -10,4 +10,6 @@ pub mod msg;
 mod prepare;
 #[cfg(feature = "documents")]
 pub mod pst;
+#[cfg(feature = "documents")]
+pub mod tnef;
 mod uuencode;

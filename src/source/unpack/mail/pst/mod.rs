@@ -225,7 +225,7 @@ fn item_of(message: &dyn Message) -> (Item, usize) {
         };
         table.rows_matrix().map(&mut read).collect()
     });
-    (Item { properties: properties(own), recipients: recipients.unwrap_or_default(), attachments: vec![] }, lost)
+    (Item { properties: properties(own), recipients: recipients.unwrap_or_default(), ..Item::default() }, lost)
 }
 
 fn attachment_nodes(message: &dyn Message) -> Vec<NodeId> {
