@@ -1,4 +1,4 @@
-//! Scans everything that a repository has ever contained.
+//! Scans everything that a repository has ever contained, or several that share objects.
 //!
 //! ```text
 //! every object ─► what it holds ─► where and when that was ─► the version to show ─► Finding
@@ -46,10 +46,11 @@ const MAX_LISTED: usize = 1000;
 /// A value and the rule it falls under, wherever it is.
 type Item = (RuleId, Fingerprint);
 
-/// Scans the history of one repository.
+/// Scans the history of repositories that share objects: one, or forks that borrow from each other. Every object is read
+/// once, and what it holds is reported for each repository from which it can be reached.
 pub(super) struct HistoryScan<'a> {
-    /// The prefix of every path: the working tree's location, as the user would write it.
-    pub prefix: &'a Path,
+    /// Each with the prefix of its paths: the working tree's location, as the user would write it. Never empty.
+    pub family: &'a [(Repository, PathBuf)],
     pub examiner: &'a Examiner<'a>,
     pub scan: &'a Scan,
     pub collected: &'a Collected<'a>,
@@ -57,62 +58,102 @@ pub(super) struct HistoryScan<'a> {
 
 impl HistoryScan<'_> {
     /// Scans it. Findings are returned; skips and counts are collected.
-    pub fn run(&self, repository: &Repository) -> Vec<Finding> {
+    pub fn run(&self) -> Vec<Finding> {
         let mut errors = Vec::new();
-        let dirs = repository.object_dirs(&mut errors);
+        let mut dirs = Vec::new();
+        for (repository, _) in self.family {
+            let own = repository.object_dirs(&mut errors);
+            own.into_iter().for_each(|dir| {
+                if !dirs.contains(&dir) {
+                    dirs.push(dir)
+                }
+            });
+        }
         let odb = Odb::open_all(&dirs);
         errors.extend_from_slice(odb.unreadable());
         let limit = self.scan.limit.of_objects();
         let (mut objects, mut refs) = (None, Vec::new());
         rayon::in_place_scope(|scope| {
             scope.spawn(|_| objects = Some(Objects::new(&odb, limit, self.collected.progress)));
-            refs = repository.refs(&mut errors);
+            refs = self.family.iter().map(|(repository, _)| repository.refs(&mut errors)).collect();
         });
         for (path, error) in errors {
             self.collected.skip(BlobPath::new(&path), SkipCause::Unreadable(error.to_words()));
         }
-        self.examine_names(&mut refs);
+        for ((_, prefix), refs) in self.family.iter().zip(&mut refs) {
+            self.examine_names(prefix, refs);
+        }
         let objects = objects.expect("the scope waits for it");
-        let inspector = ObjectInspector { scan: self, odb: &odb, found: Found::default() };
+        let Self { examiner, scan, collected, .. } = *self;
+        let prefix = self.prefix();
+        let inspector = ObjectInspector { prefix, examiner, scan, collected, odb: &odb, found: Found::default() };
         let outline = objects.walk(&inspector);
         let (held, items) = inspector.found.by_object(&odb);
         let trees = Trees::read(&objects, &|node| held.contains_key(&node));
-        let mut graph = Graph::new(&outline.commits);
-        let (tips, broken) = attribute::tips(&refs, &objects, &outline.tags, &graph);
-        reach(&mut graph, &tips, &repository.reflog_targets(), &outline);
+        let graph = Graph::new(&outline.commits);
         self.collected.commits.fetch_add(graph.len() as u64, Ordering::Relaxed);
-        let walked = Walked { odb: &odb, outline: &outline, trees: &trees, graph: &graph };
-        self.report_missing(repository, &dirs, walked, &broken);
+        let walked = Walked { odb: &odb, outline: &outline, objects: &objects, trees: &trees, graph: &graph };
+        self.report_missing(&dirs, &walked);
+        let members = self.family.iter().zip(&refs);
+        let blobs = held.iter().filter(|(_, (kind, _))| *kind == ObjectKind::Blob);
+        let blobs: Vec<_> = blobs.map(|(node, (_, items))| Wanted { node: *node, items: items.clone() }).collect();
+        let mut occurrences: Vec<_> = members
+            .map(|((repository, prefix), refs)| self.occurrences(repository, prefix, refs, &walked, &held, &blobs))
+            .collect();
+        keep_own(&mut occurrences);
+        // No longer needed, and large.
+        drop((graph, trees, objects));
+        let members = self.family.iter().zip(occurrences);
+        members.flat_map(|((_, prefix), occurrences)| self.findings(prefix, occurrences, &items, &odb)).collect()
+    }
+
+    /// What is to be shown of what a repository holds.
+    fn occurrences(
+        &self,
+        repository: &Repository,
+        prefix: &Path,
+        refs: &[Ref],
+        walked: &Walked,
+        held: &Held,
+        blobs: &[Wanted],
+    ) -> Vec<Occurrence> {
+        let Walked { odb, outline, objects, trees, .. } = *walked;
+        let mut graph = walked.graph.clone();
+        let (tips, broken) = attribute::tips(refs, objects, &outline.tags, &graph);
+        for reference in broken {
+            let words = format!("it points to {}, which does not exist", reference.target);
+            self.collected.skip(prefixed(prefix, reference.name.as_bytes()), SkipCause::Unreadable(words));
+        }
         if held.is_empty() {
             return Vec::new();
         }
-        let blobs = held.iter().filter(|(_, (kind, _))| *kind == ObjectKind::Blob);
-        let blobs: Vec<_> = blobs.map(|(node, (_, items))| Wanted { node: *node, items: items.clone() }).collect();
-        let mut attribution = attribute::attribute(&objects, &trees, &graph, &tips, &blobs);
-        self.find_staged(repository, &odb, &mut attribution.presences);
+        reach(&mut graph, &tips, &repository.reflog_targets(), outline);
+        let mut attribution = attribute::attribute(objects, trees, &graph, &tips, blobs);
+        self.find_staged(repository, prefix, odb, &mut attribution.presences);
         if attribution.is_cut {
-            self.collected.skip(BlobPath::new(self.prefix), SkipCause::TooManyPaths);
+            self.collected.skip(BlobPath::new(prefix), SkipCause::TooManyPaths);
         }
-        // No longer needed, and large.
-        drop((trees, objects));
         let builder = HistoryBuilder {
-            odb: &odb,
+            odb,
             graph: &graph,
             tips: &tips,
-            refs: &refs,
+            refs,
             tags: &outline.tags,
             scan: self.scan,
             detector: self.examiner.detector(),
             people: repository.mailmap(),
             commits: Mutex::default(),
         };
-        self.findings(builder.occurrences(&held, attribution.presences), &items, &odb)
+        if self.family.len() > 1 {
+            attribution.presences.iter_mut().for_each(|presence| forget_other_branches(presence, &graph));
+        }
+        builder.occurrences(held, attribution.presences)
     }
 
     /// Looks for keys in the names of branches and tags, and hides secrets in them: reports show these names.
-    fn examine_names(&self, refs: &mut [Ref]) {
+    fn examine_names(&self, prefix: &Path, refs: &mut [Ref]) {
         let names: Vec<&str> = refs.iter().map(|known| known.name.as_str()).collect();
-        let path = BlobPath::new(self.prefix).join(b".git/refs");
+        let path = prefixed(prefix, b".git/refs");
         let names = names.join("\n");
         let blob = Blob { path, bytes: names.as_bytes(), context: None };
         self.collected.examined(self.examiner.blob(&blob));
@@ -122,7 +163,7 @@ impl HistoryScan<'_> {
     }
 
     /// Gives blobs that are in the index, but in no commit, their path in the index.
-    fn find_staged(&self, repository: &Repository, odb: &Odb, presences: &mut [Presence]) {
+    fn find_staged(&self, repository: &Repository, prefix: &Path, odb: &Odb, presences: &mut [Presence]) {
         let strays = || presences.iter().filter(|presence| presence.path.is_none());
         let blobs: HashSet<Oid> = strays().map(|presence| odb.oid(presence.node)).collect();
         if blobs.is_empty() || repository.work_dir().is_none() {
@@ -136,7 +177,7 @@ impl HistoryScan<'_> {
             }
             Err(error) => {
                 let cause = SkipCause::Unreadable(error.to_words());
-                return self.collected.skip(BlobPath::new(self.prefix), cause);
+                return self.collected.skip(BlobPath::new(prefix), cause);
             }
         };
         for presence in presences.iter_mut().filter(|presence| presence.path.is_none()) {
@@ -148,17 +189,18 @@ impl HistoryScan<'_> {
     }
 
     /// Reports objects that are missing or cannot be read, and those that were left out on purpose.
-    fn report_missing(&self, repository: &Repository, dirs: &[PathBuf], walked: Walked, broken: &[Ref]) {
-        let Walked { odb, outline, trees, graph } = walked;
-        let name = || BlobPath::new(self.prefix);
-        let shallow = repository.shallow_commits();
+    fn report_missing(&self, dirs: &[PathBuf], walked: &Walked) {
+        let Walked { odb, outline, trees, graph, .. } = *walked;
+        let name = || BlobPath::new(self.prefix());
+        let repositories = || self.family.iter().map(|(repository, _)| repository);
+        let shallow: BTreeSet<Oid> = repositories().flat_map(Repository::shallow_commits).collect();
         let mut lost: BTreeMap<Oid, String> = outline.lost.clone();
         lost.extend(trees.lost.clone());
         let mut missing: BTreeSet<Oid> = trees.missing.clone();
         let roots = outline.commits.par_iter().map(|commit| commit.tree);
         missing.par_extend(roots.filter(|tree| odb.find(tree).is_none()));
         missing.extend(outline.tags.values().filter(|target| odb.find(target).is_none()));
-        if !missing.is_empty() && repository.is_partial(dirs) {
+        if !missing.is_empty() && repositories().any(|repository| repository.is_partial(dirs)) {
             self.collected.skip(name(), SkipCause::NotFetched(missing.len()));
             missing.clear();
         }
@@ -168,13 +210,10 @@ impl HistoryScan<'_> {
         if graph.cut.keys().any(|id| shallow.contains(&graph.commit(*id).oid)) {
             self.collected.skip(name(), SkipCause::Shallow);
         }
-        for reference in broken {
-            let words = format!("it points to {}, which does not exist", reference.target);
-            self.collected.skip(self.prefixed(reference.name.as_bytes()), SkipCause::Unreadable(words));
-        }
         let count = lost.len();
         for (oid, words) in lost.into_iter().take(MAX_LISTED) {
-            self.collected.skip(self.prefixed(format!("object {oid}").as_bytes()), SkipCause::Unreadable(words));
+            self.collected
+                .skip(prefixed(self.prefix(), format!("object {oid}").as_bytes()), SkipCause::Unreadable(words));
         }
         if count > MAX_LISTED {
             self.collected.skip(name(), SkipCause::MoreUnreadable(count - MAX_LISTED));
@@ -182,25 +221,32 @@ impl HistoryScan<'_> {
     }
 
     /// Makes findings from the versions to show.
-    fn findings(&self, occurrences: Vec<Occurrence>, items: &HashMap<Item, ItemId>, odb: &Odb) -> Vec<Finding> {
+    fn findings(
+        &self,
+        prefix: &Path,
+        occurrences: Vec<Occurrence>,
+        items: &HashMap<Item, ItemId>,
+        odb: &Odb,
+    ) -> Vec<Finding> {
+        let Self { examiner, scan, collected, .. } = self;
         let mut versions: BTreeMap<Version, HashMap<ItemId, Arc<History>>> = BTreeMap::new();
         for Occurrence { node, path, item, history } in occurrences {
             versions.entry((node, path)).or_default().insert(item, history);
         }
         let show = |((node, path), histories): (Version, HashMap<ItemId, Arc<History>>)| {
             let oid = odb.oid(node);
-            let read = odb.read(&oid, self.scan.limit.of_objects());
+            let read = odb.read(&oid, scan.limit.of_objects());
             let (kind, bytes) = match read {
                 Ok(object) => object,
                 Err(error) => {
-                    let path = self.prefixed(format!("object {oid}").as_bytes());
-                    self.collected.skip(path, SkipCause::Unreadable(error.to_words()));
+                    let path = prefixed(prefix, format!("object {oid}").as_bytes());
+                    collected.skip(path, SkipCause::Unreadable(error.to_words()));
                     return Vec::new();
                 }
             };
-            let path = path.map_or_else(|| self.path_of(kind, oid), |path| self.prefixed(&path));
+            let path = path.map_or_else(|| path_of(prefix, kind, oid), |path| prefixed(prefix, &path));
             // Skips were recorded when it was first examined.
-            let examined = self.examiner.blob(&Blob { path, bytes: &bytes, context: None });
+            let examined = examiner.blob(&Blob { path, bytes: &bytes, context: None });
             let mut findings = examined.findings;
             // The list does not contain what a rule finds only in other paths, nor comments that allow nothing.
             findings.retain_mut(|finding| {
@@ -213,14 +259,38 @@ impl HistoryScan<'_> {
         versions.into_par_iter().flat_map_iter(show).collect()
     }
 
-    fn prefixed(&self, path: &[u8]) -> BlobPath {
-        BlobPath::new(self.prefix).join(path)
+    /// The prefix of what belongs to no repository in particular.
+    fn prefix(&self) -> &Path {
+        &self.family[0].1
     }
+}
 
-    /// The path shown for an object without one: `commit 0123…`.
-    fn path_of(&self, kind: ObjectKind, oid: Oid) -> BlobPath {
-        self.prefixed(format!("{} {oid}", kind.name()).as_bytes())
+fn prefixed(prefix: &Path, path: &[u8]) -> BlobPath {
+    BlobPath::new(prefix).join(path)
+}
+
+/// The path shown for an object without one: `commit 0123…`.
+fn path_of(prefix: &Path, kind: ObjectKind, oid: Oid) -> BlobPath {
+    prefixed(prefix, format!("{} {oid}", kind.name()).as_bytes())
+}
+
+/// Leaves to a presence only what this repository's own refs lead to, if they lead to any of it.
+fn forget_other_branches(presence: &mut Presence, graph: &Graph) {
+    if presence.reach < Reach::Unreachable {
+        let is_own = |id: &CommitId| graph.reach(*id) < Reach::Unreachable;
+        presence.introduced.retain(is_own);
+        presence.removed.retain(is_own);
     }
+}
+
+/// Leaves to each of several repositories what can be reached from it; and to the first, what can be reached from none.
+fn keep_own(occurrences: &mut [Vec<Occurrence>]) {
+    let key = |occurrence: &Occurrence| (occurrence.node, occurrence.item);
+    let is_reached = |occurrence: &Occurrence| occurrence.history.reach < Reach::Unreachable;
+    let Some((_, others)) = occurrences.split_first_mut().filter(|(_, others)| !others.is_empty()) else { return };
+    others.iter_mut().for_each(|list| list.retain(is_reached));
+    let reached: HashSet<_> = occurrences.iter().flatten().filter(|one| is_reached(one)).map(key).collect();
+    occurrences[0].retain(|occurrence| is_reached(occurrence) || !reached.contains(&key(occurrence)));
 }
 
 /// Records where commits are reachable from.
@@ -234,7 +304,11 @@ fn reach(graph: &mut Graph, tips: &[RefTip], logged: &[Oid], outline: &Outline) 
 
 /// Examines objects and records their items.
 struct ObjectInspector<'a> {
-    scan: &'a HistoryScan<'a>,
+    /// Of the paths of objects, before it is known where they are.
+    prefix: &'a Path,
+    examiner: &'a Examiner<'a>,
+    scan: &'a Scan,
+    collected: &'a Collected<'a>,
     odb: &'a Odb,
     found: Found,
 }
@@ -242,9 +316,9 @@ struct ObjectInspector<'a> {
 impl ObjectInspector<'_> {
     /// Returns the places worth examining, so that versions derived from this one need not be searched in full.
     fn examine(&self, object: Object, base: Option<(&Hits, &[Copied])>) -> Option<Hits> {
-        let HistoryScan { examiner, scan, collected, .. } = self.scan;
+        let Self { examiner, scan, collected, .. } = self;
         let detector = examiner.detector();
-        let skip = |cause| collected.skip(self.scan.path_of(object.kind, self.odb.oid(object.node)), cause);
+        let skip = |cause| collected.skip(path_of(self.prefix, object.kind, self.odb.oid(object.node)), cause);
         let shared = |part: &Copied| Shared { from: part.from, to: part.to, length: part.length };
         let detect = || {
             let hits = detector.prefilter(object.bytes, base.map(|(hits, parts)| (hits, parts.iter().map(shared))));
@@ -278,11 +352,11 @@ impl ObjectInspector<'_> {
 
     /// The items inside a container.
     fn inside(&self, object: Object) -> Vec<Item> {
-        let HistoryScan { examiner, collected, .. } = self.scan;
+        let Self { examiner, collected, .. } = self;
         let Some(format) = Format::from_blob(object.bytes).filter(|_| object.kind == ObjectKind::Blob) else {
             return vec![];
         };
-        let path = self.scan.path_of(object.kind, self.odb.oid(object.node));
+        let path = path_of(self.prefix, object.kind, self.odb.oid(object.node));
         let size = object.bytes.len() as u64;
         let examined = examiner.container(&path, format, Content::Bytes(object.bytes), Some(size));
         let findings = collected.told(examined).into_iter().filter(|finding| !finding.is_unused_allow());
@@ -306,6 +380,7 @@ impl Inspector for ObjectInspector<'_> {
 struct Walked<'a> {
     odb: &'a Odb,
     outline: &'a Outline,
+    objects: &'a Objects<'a>,
     trees: &'a Trees,
     graph: &'a Graph<'a>,
 }

@@ -225,19 +225,17 @@ impl Scan {
         let trees = worktrees.chain(in_none).filter(|_| with_tree).chain(files.into_iter().map(|(path, _)| path));
         self.scan_tree(&trees.collect::<Vec<_>>(), examiner, collected);
         skip_all(dirs, collected);
-        let mut seen = BTreeSet::new();
         let mut found = Vec::new();
-        for (repository, prefix) in &repositories {
-            // Worktrees of one repository share its history.
-            if seen.insert(repository.common_dir().canonicalize().unwrap_or_default()) {
-                let name = BlobPath::new(prefix);
+        for family in families(repositories) {
+            for (repository, prefix) in &family {
                 let mut facts = repository.facts();
                 let hide = |text: String| hidden_text(examiner.detector(), &text, self.show_secrets);
                 facts.branch = facts.branch.map(hide);
                 facts.url = facts.url.map(hide);
-                collected.repositories.lock().unwrap_or_else(PoisonError::into_inner).push((name, facts));
-                found.extend(HistoryScan { prefix, examiner, scan: self, collected }.run(repository));
+                let known = (BlobPath::new(prefix), facts);
+                collected.repositories.lock().unwrap_or_else(PoisonError::into_inner).push(known);
             }
+            found.extend(HistoryScan { family: &family, examiner, scan: self, collected }.run());
         }
         let past = {
             let mut findings = collected.findings.lock().unwrap_or_else(PoisonError::into_inner);
@@ -304,6 +302,32 @@ impl Scan {
 
 /// Open repositories, each with the prefix of its paths.
 type Repositories = Vec<(Repository, PathBuf)>;
+
+/// The repositories by what they share: in each family, they borrow objects from one another. Of the worktrees of a
+/// repository, which share its history, one is kept.
+fn families(repositories: Repositories) -> Vec<Repositories> {
+    let mut seen = BTreeSet::new();
+    let mut families: Vec<(BTreeSet<PathBuf>, Repositories)> = Vec::new();
+    for (repository, prefix) in repositories {
+        if !seen.insert(repository.common_dir().canonicalize().unwrap_or_default()) {
+            continue;
+        }
+        // Problems are reported when the objects are read.
+        let mut dirs: BTreeSet<PathBuf> = repository.object_dirs(&mut Vec::new()).into_iter().collect();
+        let mut family = Vec::new();
+        // What so far had nothing in common may turn out to be one family.
+        for (_, members) in families.extract_if(.., |(known, _)| !known.is_disjoint(&dirs)).collect::<Vec<_>>() {
+            family.extend(members);
+        }
+        for (repository, _) in &family {
+            let repository: &Repository = repository;
+            dirs.extend(repository.object_dirs(&mut Vec::new()));
+        }
+        family.push((repository, prefix));
+        families.push((dirs, family));
+    }
+    families.into_iter().map(|(_, family)| family).collect()
+}
 
 fn skip_all(paths: Vec<(PathBuf, GitError)>, collected: &Collected) {
     for (path, error) in paths {

@@ -568,3 +568,43 @@ fn submodules_that_cannot_be_told_or_are_left_over() {
     let run = sandbox.run(&["scan", "--history", "--submodules", "outer"]);
     assert_eq!(run.code, Some(2), "{}", run.stdout);
 }
+
+#[test]
+fn forks_that_borrow_objects_are_read_once_and_told_apart() {
+    let sandbox = Sandbox::new();
+    sandbox.git(&["init", "-q", "up"]);
+    let commit = |dir: &str, file: &str, key: &str| {
+        sandbox.write(
+            &format!("{dir}/{file}"),
+            &format!("aws_access_key_id = {{{{akia {key}}}}}\naws_secret_access_key = {{{{secret {key}}}}}\n"),
+        );
+        sandbox.git(&["-C", dir, "add", "."]);
+        sandbox.git(&["-C", dir, "commit", "-q", "-m", key]);
+    };
+    commit("up", "common.env", "common");
+    sandbox.git(&["clone", "-q", "--shared", "up", "fork"]);
+    commit("up", "up.env", "up");
+    commit("fork", "fork.env", "fork");
+    // What no ref leads to any more is of the repository that is named first.
+    sandbox.git(&["-C", "fork", "checkout", "-q", "-b", "gone"]);
+    commit("fork", "gone.env", "gone");
+    sandbox.git(&["-C", "fork", "checkout", "-q", "-"]);
+    sandbox.git(&["-C", "fork", "branch", "-q", "-D", "gone"]);
+    sandbox.git(&["-C", "fork", "reflog", "expire", "--expire=now", "--all"]);
+
+    let report = sandbox.json(&["up", "fork", "--history", "--no-tree"]);
+    let pairs = report["findings"].as_array().expect("a list").iter();
+    let pairs = pairs.filter(|finding| finding["rule"] == "aws-access-key-pair");
+    let found: Vec<_> = pairs.map(|finding| (finding["path"].as_str(), finding["history"]["reach"].as_str())).collect();
+    let expected = [
+        ("fork/common.env", "head"),
+        ("fork/fork.env", "head"),
+        ("up/common.env", "head"),
+        ("up/gone.env", "unreachable"),
+        ("up/up.env", "head"),
+    ];
+    assert_eq!(found, expected.map(|(path, reach)| (Some(path), Some(reach))));
+    let objects = |args: &[&str]| sandbox.json(args)["summary"]["history"]["objects"].as_u64().expect("a count");
+    let alone = objects(&["fork", "--history", "--no-tree"]);
+    assert_eq!(report["summary"]["history"]["objects"].as_u64(), Some(alone), "the fork borrows all of the other's objects");
+}

@@ -13,7 +13,7 @@ pub type CommitId = u32;
 const NOT_THERE: CommitId = CommitId::MAX;
 
 /// All commits of a repository.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Graph<'a> {
     commits: &'a [Commit],
     /// Where the parents of each commit start in `parents`; they end where those of the next commit start.
