@@ -9,7 +9,7 @@ use crate::text::alphabet::is_base64;
 use std::fmt;
 
 /// A 12-digit AWS account number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct AccountId(u64);
 
 impl AccountId {

@@ -152,6 +152,12 @@ const VENDORS: [(&str, &[&str]); 51] = [
 /// Words of what signs or encrypts something of its own.
 const NOBODY: [&str; 9] = ["jwt", "oauth", "oauth2", "session", "cookie", "csrf", "hmac", "webhook", "encryption"];
 
+/// The vendor of a name, as [`Whose`] has it.
+pub fn by_name(name: &str) -> Option<&'static str> {
+    let known = STORES.iter().chain(&VENDORS).map(|(vendor, _)| *vendor);
+    known.into_iter().find(|vendor| *vendor == name)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Word {
     Aws,

@@ -1,7 +1,7 @@
 //! How a value is written where it was found.
 
 /// How a value is encoded in the blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoding {
     /// Base64, standard or URL-safe, perhaps over several lines.

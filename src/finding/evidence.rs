@@ -28,7 +28,7 @@ pub struct Evidence {
 }
 
 /// A profile or user.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Owner {
     /// Its name.
@@ -40,7 +40,7 @@ pub struct Owner {
 }
 
 /// The strength of a sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Strength {
     /// It may be.
     Faint,
@@ -53,7 +53,7 @@ pub enum Strength {
 }
 
 /// One sign that a key is a root user's.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct RootSign {
     /// Its strength.
@@ -63,7 +63,7 @@ pub struct RootSign {
 }
 
 /// An id that belongs to a secret, and how that is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Link {
     /// The id of the key.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Part of a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Excerpt {
     /// 1-based.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub const MAX_COMMITS: usize = 20;
 
 /// What a repository's history says about a finding.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct History {
     /// The object in which it was found.
     pub object: Oid,
@@ -61,7 +61,7 @@ impl History {
 }
 
 /// From where an object can be reached, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Reach {
     /// From the commit that is checked out.
     Head,
@@ -76,7 +76,7 @@ pub enum Reach {
 }
 
 /// A possibly shortened list of commits, and their total number.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Commits {
     /// The first of them, at most [`MAX_COMMITS`].
     pub listed: Vec<Arc<Commit>>,
@@ -85,7 +85,7 @@ pub struct Commits {
 }
 
 /// A commit as shown. Its texts are safe to show, with secrets masked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Commit {
     /// Its object id.
     pub oid: Oid,
@@ -102,7 +102,7 @@ pub struct Commit {
 }
 
 /// A person named in a commit, with the time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Person {
     /// Name.
     pub name: String,
@@ -113,7 +113,7 @@ pub struct Person {
 }
 
 /// How long something has been in a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Exposure {
     /// Date of the first commit that contains it, in seconds since 1970.
     pub since: i64,

@@ -10,7 +10,7 @@ use std::ops::Range;
 /// counts as 1.
 ///
 /// Numbers beyond 32 bits, such as a column in a line of 5 GB, are capped: a report may hold millions of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Location {
     /// Line of the first character.

@@ -11,7 +11,7 @@ const MAX_TEXT: usize = 1000;
 const MAX_PARTIES: usize = 200;
 
 /// The kind of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Medium {
     /// Mail, sent or to be sent.
     Mail,
@@ -36,7 +36,7 @@ impl Medium {
 }
 
 /// A sender or recipient.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Party {
     /// The display name; empty if not given.
     pub name: String,
@@ -45,7 +45,7 @@ pub struct Party {
 }
 
 /// Where messages other than mail are exchanged.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Channel {
     /// Its name.
     pub name: String,
@@ -54,7 +54,7 @@ pub struct Channel {
 }
 
 /// One message. Texts are as written, with encodings decoded.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Message {
     /// Its kind.
     pub medium: Medium,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 /// The id of a git object: the SHA-1 of its kind, size and content. It is read where git wrote it, and not recomputed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Oid([u8; Self::LENGTH]);
 
 impl Oid {
@@ -136,7 +136,7 @@ impl fmt::Debug for Oid {
 }
 
 /// The four kinds of objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum ObjectKind {
     /// A version of the whole tree, with a message.
     Commit,

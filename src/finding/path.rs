@@ -9,7 +9,7 @@ pub const INSIDE: &str = " » ";
 
 /// A blob's name in reports: the file's path, starting as given on the command line, with `/` as separator; and, if the
 /// blob is in a container, the names inside. Names need not be valid UTF-8.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub struct BlobPath {
     file: Arc<[u8]>,
     inside: Vec<Arc<[u8]>>,

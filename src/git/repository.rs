@@ -307,16 +307,17 @@ impl Repository {
     pub fn mailmap(&self) -> Mailmap {
         let text = match self.inner.workdir() {
             Some(dir) => file::read(&dir.join(".mailmap"), mailmap::MAX_BYTES).ok(),
-            None => self.mailmap_at_head(),
+            None => self.file_at_head(".mailmap", mailmap::MAX_BYTES),
         };
         text.map(|text| Mailmap::read(&text)).unwrap_or_default()
     }
 
-    fn mailmap_at_head(&self) -> Option<Vec<u8>> {
+    /// A file as it is at HEAD, by its path with `/`; none if there is no such file, or it has more than `max` bytes.
+    pub fn file_at_head(&self, path: &str, max: u64) -> Option<Vec<u8>> {
         self.check_reading().ok()?;
-        let oid = self.inner.revparse_single("HEAD:.mailmap").ok()?.id();
+        let oid = self.inner.revparse_single(&format!("HEAD:{path}")).ok()?.id();
         let (size, _) = self.inner.odb().ok()?.read_header(oid).ok()?;
-        if size as u64 > mailmap::MAX_BYTES {
+        if size as u64 > max {
             return None;
         }
         Some(self.inner.find_blob(oid).ok()?.content().to_vec())

@@ -606,5 +606,9 @@ fn forks_that_borrow_objects_are_read_once_and_told_apart() {
     assert_eq!(found, expected.map(|(path, reach)| (Some(path), Some(reach))));
     let objects = |args: &[&str]| sandbox.json(args)["summary"]["history"]["objects"].as_u64().expect("a count");
     let alone = objects(&["fork", "--history", "--no-tree"]);
-    assert_eq!(report["summary"]["history"]["objects"].as_u64(), Some(alone), "the fork borrows all of the other's objects");
+    assert_eq!(
+        report["summary"]["history"]["objects"].as_u64(),
+        Some(alone),
+        "the fork borrows all of the other's objects"
+    );
 }

@@ -1,0 +1,163 @@
+//! Who answers for a file, by `CODEOWNERS`.
+//!
+//! Sources: <https://docs.github.com/en/repositories/managing-your-repositorys-settings-and-features/customizing-your-repository/about-code-owners>,
+//! <https://docs.gitlab.com/user/project/codeowners/reference/>.
+
+use crate::git::repository::Repository;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use std::path::Path;
+
+/// Where hosts look for the file, in their order; GitLab's last place is its own.
+const PLACES: [&str; 4] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS"];
+
+/// The maximum size of the file in bytes: GitHub ignores it above 3 MB.
+const MAX_BYTES: u64 = 3_000_000;
+
+/// The maximum number of owners named for a file.
+const MAX_OWNERS: usize = 10;
+
+/// A list of code owners. Patterns are in order; in each section, the last one that matches counts.
+#[derive(Debug, Default)]
+pub struct CodeOwners {
+    sections: Vec<Vec<Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    pattern: Gitignore,
+    /// True for `docs/*`, which means the files in a folder, and not those below.
+    is_flat: bool,
+    /// Nobody, if it takes files out.
+    owners: Vec<String>,
+}
+
+impl CodeOwners {
+    /// The list at HEAD; empty if there is none.
+    pub fn at_head(repository: &Repository) -> Self {
+        let text = PLACES.into_iter().find_map(|place| repository.file_at_head(place, MAX_BYTES));
+        text.map(|text| Self::parse(&String::from_utf8_lossy(&text))).unwrap_or_default()
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut sections = vec![Vec::new()];
+        // Owners that a section gives to entries without any.
+        let mut usual: Vec<String> = Vec::new();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            if let Some(owners) = section(line) {
+                usual = names(owners);
+                sections.push(Vec::new());
+                continue;
+            }
+            let (written, owners) = split_pattern(line);
+            let is_exclusion = written.starts_with('!');
+            let mut builder = GitignoreBuilder::new("");
+            if builder.add_line(None, written.strip_prefix('!').unwrap_or(&written)).is_err() {
+                continue;
+            }
+            let Ok(pattern) = builder.build() else { continue };
+            let is_flat = written.ends_with("/*");
+            let mut owners = names(owners);
+            if is_exclusion {
+                owners.clear();
+            } else if owners.is_empty() {
+                owners.clone_from(&usual);
+            }
+            sections.last_mut().expect("there is one").push(Entry { pattern, is_flat, owners });
+        }
+        Self { sections }
+    }
+
+    /// The owners of a file, by its path in the repository.
+    pub fn of(&self, path: &[u8]) -> Vec<String> {
+        let text = String::from_utf8_lossy(path);
+        let path = Path::new(&*text);
+        // A path that climbs out of the repository is none of it.
+        if path.is_absolute() || path.components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
+            return vec![];
+        }
+        let fits = |entry: &&Entry| {
+            let pattern = &entry.pattern;
+            let found = if entry.is_flat {
+                pattern.matched(path, false)
+            } else {
+                pattern.matched_path_or_any_parents(path, false)
+            };
+            found.is_ignore()
+        };
+        let mut owners: Vec<String> = Vec::new();
+        for entry in self.sections.iter().filter_map(|section| section.iter().rev().find(fits)) {
+            owners.extend(entry.owners.iter().filter(|owner| !owners.contains(owner)).cloned().collect::<Vec<_>>());
+        }
+        owners.truncate(MAX_OWNERS);
+        owners
+    }
+}
+
+/// What follows the head of a section of GitLab's: `^[Name][2] @owner`.
+fn section(line: &str) -> Option<&str> {
+    let inner = line.strip_prefix('^').unwrap_or(line).strip_prefix('[')?;
+    let (name, rest) = inner.split_once(']')?;
+    // A class of characters in a pattern goes on after it.
+    let rest = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((count, rest)) if count.bytes().all(|b| b.is_ascii_digit()) => rest,
+        _ => rest,
+    };
+    (!name.is_empty() && (rest.is_empty() || rest.starts_with(char::is_whitespace))).then_some(rest)
+}
+
+/// The pattern, in which blanks may be escaped, and the rest of the line.
+fn split_pattern(line: &str) -> (String, &str) {
+    let mut escaped = false;
+    let end = line.char_indices().find(|(_, c)| {
+        let ends = c.is_whitespace() && !escaped;
+        escaped = *c == '\\' && !escaped;
+        ends
+    });
+    let (pattern, rest) = line.split_at(end.map_or(line.len(), |(at, _)| at));
+    (pattern.replace("\\ ", " ").replace("\\#", "#"), rest)
+}
+
+fn names(text: &str) -> Vec<String> {
+    let text = text.split(" #").next().unwrap_or_default();
+    text.split_whitespace().filter(|word| word.contains('@')).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_pattern_that_matches_counts() {
+        let list = CodeOwners::parse(
+            "# all\n*  @acme/all\n*.js @js # scripts\n/build/logs/ @ops ann@acme.example\ndocs/* docs@acme.example\napps/ @octo\n/apps/github\n",
+        );
+        for (path, owners) in [
+            ("a.txt", &["@acme/all"][..]),
+            ("x/y/a.js", &["@js"]),
+            ("build/logs/x/a.txt", &["@ops", "ann@acme.example"]),
+            ("src/build/logs/a.txt", &["@acme/all"]),
+            ("docs/a.md", &["docs@acme.example"]),
+            ("docs/x/a.md", &["@acme/all"]),
+            ("src/apps/a", &["@octo"]),
+            ("apps/github/a", &[]),
+            ("../a.js", &[]),
+        ] {
+            assert_eq!(list.of(path.as_bytes()), owners, "{path}");
+        }
+    }
+
+    #[test]
+    fn each_section_has_its_own_owners() {
+        let list = CodeOwners::parse(
+            "* @all\n[Docs][2] @docs\n*.md\n!CHANGELOG.md\n^[Optional]\napi/ @api\npath\\ with\\ blanks/ @blanks\n\\#file @hash\n",
+        );
+        for (path, owners) in [
+            ("a.md", &["@all", "@docs"][..]),
+            ("CHANGELOG.md", &["@all"]),
+            ("api/a.md", &["@all", "@docs", "@api"]),
+            ("path with blanks/a", &["@all", "@blanks"]),
+        ] {
+            assert_eq!(list.of(path.as_bytes()), owners, "{path}");
+        }
+    }
+}

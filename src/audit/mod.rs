@@ -1,0 +1,6 @@
+//! Audits of many targets: units, their state, result files, and how results are joined to one inventory.
+mod code_owners;
+mod record;
+mod result;
+mod stamp;
+mod target;
