@@ -203,8 +203,11 @@ pub fn write(
         block.clear();
         Ok(())
     };
-    for entry in &records {
-        block = postcard::to_extend(entry, block).map_err(io::Error::other)?;
+    for (name, record) in &records {
+        let record = postcard::to_stdvec(record).map_err(io::Error::other)?;
+        block = postcard::to_extend(name, block).map_err(io::Error::other)?;
+        block.extend_from_slice(&(record.len() as u32).to_le_bytes());
+        block.extend_from_slice(&record);
         if block.len() >= BLOCK {
             flush(&mut block, &mut out)?;
         }
@@ -332,11 +335,11 @@ pub struct Records<'a> {
 }
 
 impl Records<'_> {
-    /// The name of the next record; none at the end.
+    /// The next record and its name; none at the end.
     ///
     /// # Errors
     /// If the file changed since it was opened.
-    pub fn peek(&mut self) -> Result<Option<Name>, ResultError> {
+    pub fn next(&mut self) -> Result<Option<(Name, Packed)>, ResultError> {
         while self.at == self.block.len() {
             if self.next == self.file.blocks.len() {
                 return Ok(None);
@@ -344,22 +347,26 @@ impl Records<'_> {
             self.block = self.file.block(self.next)?;
             (self.next, self.at) = (self.next + 1, 0);
         }
-        let name = postcard::take_from_bytes(&self.block[self.at..]).map(|(name, _)| name);
-        name.map(Some).map_err(|_| self.damaged())
+        let read = || {
+            let (name, rest) = postcard::take_from_bytes(&self.block[self.at..]).ok()?;
+            let (length, rest) = rest.split_first_chunk()?;
+            let (record, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            Some((name, Packed(record.into()), self.block.len() - rest.len()))
+        };
+        let problem = || ResultError { file: self.file.path.clone(), problem: DAMAGED.to_owned() };
+        let (name, record, end) = read().ok_or_else(problem)?;
+        self.at = end;
+        Ok(Some((name, record)))
     }
+}
 
-    /// The next record, which must be there.
-    ///
-    /// # Errors
-    /// As [`Self::peek`].
-    pub fn next(&mut self) -> Result<Record, ResultError> {
-        let read: Result<((Name, Record), _), _> = postcard::take_from_bytes(&self.block[self.at..]);
-        let ((_, record), rest) = read.map_err(|_| self.damaged())?;
-        self.at = self.block.len() - rest.len();
-        Ok(record)
-    }
+/// A record as it is kept, which takes little memory.
+#[derive(Debug, Clone)]
+pub struct Packed(Box<[u8]>);
 
-    fn damaged(&self) -> ResultError {
-        ResultError { file: self.file.path.clone(), problem: DAMAGED.to_owned() }
+impl Packed {
+    /// The record; none if it is damaged, which [`ResultFile::open`] rules out.
+    pub fn unpack(&self) -> Option<Record> {
+        postcard::from_bytes(&self.0).ok()
     }
 }

@@ -247,6 +247,33 @@ impl Config {
         Ok(())
     }
 
+    /// What judging needs, whatever machine it happens on: without what depends on paths.
+    #[must_use]
+    pub fn for_judging(&self) -> Self {
+        let without_paths = |allow: &&Allow| allow.paths.is_none();
+        Self {
+            org_domains: self.org_domains.clone(),
+            org_accounts: self.org_accounts.clone(),
+            canary_accounts: self.canary_accounts.clone(),
+            trusted_repos: self.trusted_repos.clone(),
+            severity: self.severity.clone(),
+            allows: self.allows.iter().filter(without_paths).cloned().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Parses what [`Self::to_toml`] wrote of [`Self::for_judging`].
+    ///
+    /// # Errors
+    /// A message, if it has unknown or invalid settings.
+    pub fn parse_for_judging(text: &str, rules: &RuleSet) -> Result<Self, String> {
+        let mut config = Self::default();
+        let written = parse(text).map_err(|problem| problem.to_string())?;
+        let nowhere = Path::new("");
+        config.merge(written, text, nowhere, nowhere, rules).map_err(|problem| problem.to_string())?;
+        Ok(config)
+    }
+
     /// True if a mail address belongs to the organisation: its domain is one of [`Self::org_domains`] or a subdomain.
     pub fn is_inside(&self, address: &str) -> bool {
         // Users of Matrix are called `@ann:corp.example`.

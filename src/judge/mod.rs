@@ -14,6 +14,7 @@ use crate::finding::{Finding, Judgement, Kind, Occurrence};
 use crate::rule::{Finder, Grade, RuleSet};
 use inventory::Credential;
 use rayon::prelude::*;
+pub use root::RootFacts;
 
 /// The maximum number of occurrences listed in one judgement.
 const MAX_OCCURRENCES: usize = 100;
@@ -30,27 +31,33 @@ struct Assessment<'a> {
 
 /// Judges all keys of `findings`, which must be in report order and free of suppressed ones.
 pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, config: &Config) -> Vec<Finding> {
-    let mut keys = Credential::all(findings);
+    let mut known = RootFacts::default();
+    findings.iter().for_each(|finding| known.add(finding));
+    let keys = Credential::all(findings);
+    keys.par_iter().flat_map_iter(|key| judge_key(key, &known, rules, config)).collect()
+}
+
+/// Judges one key. `known` must be of everything that was scanned.
+pub fn judge_key(key: &Credential, known: &RootFacts, rules: &RuleSet, config: &Config) -> Vec<Finding> {
     // The judgements are about AWS's keys.
-    keys.retain(|key| !key.occurrences.iter().all(|finding| finding.is_of_others()));
-    let known = root::RootFacts::new(findings);
-    let verdicts = keys.par_iter().flat_map_iter(|key| {
-        let root = root::judge(key, &known);
-        let is_root = root.as_ref().is_some_and(|verdict| verdict.grade == Grade::Critical);
-        let exposed = key.without_expired_links();
-        let mailed = mailed::judge(&exposed, config);
-        let others = mailed.into_iter().chain(shared::judge(&exposed, config)).map(move |mut verdict| {
-            // A root user's key is the worst one to expose.
-            if is_root && verdict.finder != Finder::CopiedKey && verdict.grade >= Grade::Medium {
-                verdict.grade =
-                    if verdict.finder == Finder::EmailedKey { Grade::Critical } else { verdict.grade.max(Grade::High) };
-                verdict.reasons.push("It is a root user's key.".into());
-            }
-            verdict
-        });
-        let kept = profile::judge(key);
-        root.into_iter().chain(others).chain(foreign::judge(key, config)).chain(kept).collect::<Vec<_>>()
+    if key.occurrences.iter().all(|finding| finding.is_of_others()) {
+        return vec![];
+    }
+    let root = root::judge(key, known);
+    let is_root = root.as_ref().is_some_and(|verdict| verdict.grade == Grade::Critical);
+    let exposed = key.without_expired_links();
+    let mailed = mailed::judge(&exposed, config);
+    let others = mailed.into_iter().chain(shared::judge(&exposed, config)).map(move |mut verdict| {
+        // A root user's key is the worst one to expose.
+        if is_root && verdict.finder != Finder::CopiedKey && verdict.grade >= Grade::Medium {
+            verdict.grade =
+                if verdict.finder == Finder::EmailedKey { Grade::Critical } else { verdict.grade.max(Grade::High) };
+            verdict.reasons.push("It is a root user's key.".into());
+        }
+        verdict
     });
+    let kept = profile::judge(key);
+    let verdicts = root.into_iter().chain(others).chain(foreign::judge(key, config)).chain(kept);
     verdicts.filter_map(|verdict| finding(&verdict, rules)).collect()
 }
 

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What the findings say about the root users of accounts.
 #[derive(Debug, Default)]
-pub(super) struct RootFacts {
+pub struct RootFacts {
     /// Accounts whose root user has an active key, and where a credential report says so.
     with_key: BTreeMap<AccountId, String>,
     /// Accounts whose root user was seen in use, and where.
@@ -24,24 +24,20 @@ pub(super) struct RootFacts {
 }
 
 impl RootFacts {
-    /// Collects what `findings` say.
-    pub fn new(findings: &[Box<Finding>]) -> Self {
-        let mut known = Self::default();
-        for finding in findings.iter().filter(|finding| finding.observation().is_some()) {
-            let Some(account) = finding.account else { continue };
-            let list = match finding.rule.matcher {
-                Matcher::Finder(Finder::ReportRootActiveKey) => &mut known.with_key,
-                Matcher::Finder(Finder::RootUsage) => &mut known.used,
-                _ => continue,
-            };
-            let place = || format!("{}:{}", finding.path.to_text(), finding.location.start_line);
-            if let Kind::Observation { profile: Some(profile), .. } = &finding.kind {
-                let key = (finding.directory().to_vec(), profile.to_string());
-                known.devices.entry(key).or_insert_with(|| (account, place()));
-            }
-            list.entry(account).or_insert_with(place);
+    /// Adds what a finding says. Of several that say the same, the first is quoted.
+    pub fn add(&mut self, finding: &Finding) {
+        let Some(account) = finding.account.filter(|_| finding.observation().is_some()) else { return };
+        let list = match finding.rule.matcher {
+            Matcher::Finder(Finder::ReportRootActiveKey) => &mut self.with_key,
+            Matcher::Finder(Finder::RootUsage) => &mut self.used,
+            _ => return,
+        };
+        let place = || format!("{}:{}", finding.path.to_text(), finding.location.start_line);
+        if let Kind::Observation { profile: Some(profile), .. } = &finding.kind {
+            let key = (finding.directory().to_vec(), profile.to_string());
+            self.devices.entry(key).or_insert_with(|| (account, place()));
         }
-        known
+        list.entry(account).or_insert_with(place);
     }
 }
 

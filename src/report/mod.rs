@@ -21,7 +21,7 @@ pub mod sarif;
 pub mod text;
 pub mod uri;
 #[cfg_attr(not(feature = "reports"), expect(dead_code, reason = "brief lines need only headlines"))]
-mod wording;
+pub(crate) mod wording;
 
 use crate::finding::BlobPath;
 use crate::finding::Finding;

@@ -1,0 +1,286 @@
+//! Scans one unit and writes what was found in it.
+
+use super::code_owners::CodeOwners;
+use super::record::Record;
+use super::result::{self, CoverageRecord, Facts, Header, Name, PairPlace, TargetRecord, UnitRecord};
+use super::target::{Source, Unit};
+use crate::credential::Fingerprint;
+use crate::detect::Detector;
+use crate::environment::Environment;
+use crate::finding::path::to_path;
+use crate::finding::{BlobPath, Finding};
+use crate::git::repository::Repository;
+use crate::report::{Coverage, Report};
+use crate::rule::{Finder, Matcher};
+use crate::scan::{Progress, Scan, Scope};
+use crate::source::SkipCause;
+use crate::text::sanitize::one_line;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The maximum number of failures listed for a unit; the rest are counted.
+const MAX_FAILURES: usize = 1000;
+
+/// How units are scanned.
+pub struct UnitScan<'a> {
+    /// What is the same for all: configuration, limits, the moment.
+    pub template: &'a Scan,
+    pub detector: &'a Detector,
+    /// The key of fingerprints.
+    pub key: Option<&'a [u8]>,
+    /// What every result begins with; its unit is replaced.
+    pub header: &'a Header,
+}
+
+/// A clone: the repository is here, and was cloned from there.
+pub struct Cloned<'a> {
+    pub dir: &'a Path,
+    pub name: &'a str,
+}
+
+impl UnitScan<'_> {
+    /// Scans a unit in a state. A clone takes the place of a remote repository.
+    pub fn run(&self, unit: &Unit, state: &str, clone: Option<Cloned>, progress: &Progress) -> UnitResult {
+        let (roots, scope, no_ignore) = match (&unit.source, &clone) {
+            (_, Some(clone)) => (vec![clone.dir.to_owned()], history(), false),
+            (Source::Repositories(paths), None) => (paths.clone(), history(), self.template.no_ignore),
+            (Source::Files(paths), None) => (paths.clone(), Scope::Tree, true),
+            (Source::Failed(problem), None) => return self.failed(unit, state, problem.clone(), false),
+            (Source::Remote(_), None) => return self.failed(unit, state, "it was not cloned".into(), true),
+        };
+        let scan = Scan { roots, scope, no_ignore, ..self.template.clone() };
+        let run = || scan.run(self.detector, progress);
+        // A bug triggered by one unit must neither end the audit nor go unnoticed.
+        let Ok(report) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) else {
+            return self.failed(unit, state, SkipCause::Internal.to_string(), false);
+        };
+        self.result(unit, state, clone.as_ref(), report)
+    }
+
+    /// The result for a unit of which nothing could be scanned.
+    pub fn failed(&self, unit: &Unit, state: &str, problem: String, is_retryable: bool) -> UnitResult {
+        let targets = names(unit).map(|name| target(name, matches!(unit.source, Source::Repositories(_)))).collect();
+        let record = UnitRecord {
+            name: unit.name.clone(),
+            state: state.to_owned(),
+            moment: self.template.now,
+            targets,
+            coverage: CoverageRecord::default(),
+            suppressed: [0; 5],
+            error: Some(problem),
+            is_retryable,
+        };
+        UnitResult {
+            header: Header { unit: record, ..self.header.clone() },
+            facts: Facts::default(),
+            records: vec![],
+        }
+    }
+
+    fn result(&self, unit: &Unit, state: &str, clone: Option<&Cloned>, mut report: Report) -> UnitResult {
+        let mut places = Places::new(unit, clone, &report);
+        report.findings.retain(|finding| finding.judgement().is_none() && !finding.is_unused_allow());
+        report.suppressed.retain(|finding| finding.judgement().is_none());
+        let mut facts = Facts::default();
+        let mut records = Vec::new();
+        let suppressed = crate::report::wording::suppressed_by_reason(&report);
+        for mut finding in std::mem::take(&mut report.findings) {
+            let number = places.settle(&mut finding, &self.template.environment);
+            note_facts(&finding, self.key, &mut facts);
+            let Some(mut record) = Record::new(&finding, number, self.key) else { continue };
+            record.owners = places.owners(&finding, number, &self.template.environment);
+            let name = match Name::of(&finding) {
+                Name::Secret(print) => Name::Secret(self.key.map_or(print, |key| print.keyed(key))),
+                other => other,
+            };
+            records.push((name, record));
+        }
+        // What changed while it was read, or could not be read now, may be readable next time.
+        let is_retryable = report.coverage.failures().any(|skip| {
+            matches!(skip.cause, SkipCause::Missing | SkipCause::Unreadable(_) | SkipCause::Internal)
+        });
+        let record = UnitRecord {
+            name: unit.name.clone(),
+            state: state.to_owned(),
+            moment: self.template.now,
+            coverage: coverage(&report.coverage, &places),
+            targets: places.targets,
+            suppressed,
+            error: None,
+            is_retryable,
+        };
+        UnitResult { header: Header { unit: record, ..self.header.clone() }, facts, records }
+    }
+}
+
+fn history() -> Scope {
+    Scope::History { with_tree: true, with_submodules: true }
+}
+
+fn names(unit: &Unit) -> impl Iterator<Item = &str> {
+    unit.name.split('\n')
+}
+
+fn target(name: &str, is_repository: bool) -> TargetRecord {
+    TargetRecord { name: name.to_owned(), is_repository, url: None, head: None, branch: None }
+}
+
+/// What was found in a unit.
+pub struct UnitResult {
+    pub header: Header,
+    facts: Facts,
+    records: Vec<(Name, Record)>,
+}
+
+impl UnitResult {
+    /// Writes it as a result file.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(self, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+        result::write(out, self.header, self.facts, self.records)
+    }
+}
+
+/// The targets of a unit, and the names that their paths get.
+struct Places {
+    targets: Vec<TargetRecord>,
+    /// Where each target is, if it is a repository.
+    dirs: Vec<Option<PathBuf>>,
+    /// The prefix of the paths of a clone, and what takes its place.
+    renamed: Option<(Vec<u8>, String)>,
+    origins: BTreeMap<u32, Option<Arc<str>>>,
+    code_owners: BTreeMap<u32, CodeOwners>,
+}
+
+impl Places {
+    fn new(unit: &Unit, clone: Option<&Cloned>, report: &Report) -> Self {
+        let mut renamed = None;
+        let mut all: BTreeMap<TargetRecord, Option<PathBuf>> = BTreeMap::new();
+        let mut known: Vec<String> = Vec::new();
+        for (number, (path, facts)) in report.repositories.iter().enumerate() {
+            let dir = to_path(path);
+            let mut name = path.to_text().into_owned();
+            if let Some(clone) = clone.filter(|_| number == 0) {
+                renamed = Some((path.file().to_vec(), clone.name.to_owned()));
+                clone.name.clone_into(&mut name);
+            }
+            known.push(name.clone());
+            let record = TargetRecord {
+                url: facts.url.clone(),
+                head: facts.head.map(|head| head.to_string()),
+                branch: facts.branch.clone(),
+                ..target(&name, true)
+            };
+            all.insert(record, Some(dir));
+        }
+        let is_repository = matches!(unit.source, Source::Repositories(_) | Source::Remote(_));
+        for name in names(unit).filter(|name| !known.iter().any(|known| known == name)) {
+            all.insert(target(name, is_repository), is_repository.then(|| PathBuf::from(name)));
+        }
+        let (targets, dirs) = all.into_iter().unzip();
+        Self { targets, dirs, renamed, origins: BTreeMap::new(), code_owners: BTreeMap::new() }
+    }
+
+    /// Gives a finding the place it has in the audit, and returns the number of its target.
+    fn settle(&mut self, finding: &mut Finding, environment: &Environment) -> u32 {
+        if let Some(path) = self.rename(&finding.path) {
+            finding.path = Arc::new(path);
+        }
+        let number = self.target_of(finding.path.file());
+        let target = &self.targets[number as usize];
+        let repository = target.is_repository.then(|| Arc::from(target.name.as_str()));
+        let origin = finding.secret().and_then(|_| self.origin(number, environment));
+        let renamed = self.renamed.as_ref();
+        if let Some(key) = finding.key_mut() {
+            key.evidence.repository = repository;
+            key.evidence.origin = origin;
+            // Their sentences name places.
+            if let (Some((prefix, name)), Some(link)) = (renamed, &mut key.link) {
+                let link = Arc::make_mut(link);
+                link.reason = link.reason.replace(&format!("{}/", String::from_utf8_lossy(prefix)), &format!("{name}/"));
+            }
+            if let (Some((prefix, name)), Some(proof)) = (renamed, &mut key.proof) {
+                *proof = proof.replace(&format!("{}/", String::from_utf8_lossy(prefix)), &format!("{name}/")).into();
+            }
+        }
+        number
+    }
+
+    fn rename(&self, path: &BlobPath) -> Option<BlobPath> {
+        let (prefix, name) = self.renamed.as_ref()?;
+        let rest = path.file().strip_prefix(&prefix[..])?;
+        let start = BlobPath::from_bytes(&[name.as_bytes(), rest].concat());
+        Some(path.inside().iter().fold(start, |path, inner| path.within(inner)))
+    }
+
+    /// The target with the longest name that a path begins with; the first if there is none.
+    fn target_of(&self, path: &[u8]) -> u32 {
+        let is_below = |name: &str| {
+            name == "." || path.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        };
+        let fitting = self.targets.iter().enumerate().filter(|(_, target)| is_below(&target.name));
+        fitting.max_by_key(|(_, target)| target.name.len()).map_or(0, |(number, _)| number as u32)
+    }
+
+    /// The first commit, which clones have in common.
+    fn origin(&mut self, number: u32, environment: &Environment) -> Option<Arc<str>> {
+        let dir = self.dirs[number as usize].as_ref()?;
+        let find = || Some(Repository::open(dir, environment).ok()?.first_commit()?.to_string().into());
+        self.origins.entry(number).or_insert_with(find).clone()
+    }
+
+    /// Who answers for the file of a finding, if it is in a current file of a repository.
+    fn owners(&mut self, finding: &Finding, number: u32, environment: &Environment) -> Vec<String> {
+        let is_current = finding.history.as_ref().is_none_or(|history| !history.is_past());
+        let Some(dir) = self.dirs[number as usize].as_ref().filter(|_| is_current) else { return vec![] };
+        let name = self.targets[number as usize].name.as_bytes();
+        let path = finding.path.file();
+        let path = if name == b"." { path } else { path.strip_prefix(name).unwrap_or(path) };
+        let read = || Repository::open(dir, environment).map(|it| CodeOwners::at_head(&it)).unwrap_or_default();
+        let list = self.code_owners.entry(number).or_insert_with(read);
+        list.of(path.strip_prefix(b"/").unwrap_or(path))
+    }
+}
+
+/// Notes what a finding tells about findings in other units.
+fn note_facts(finding: &Finding, key: Option<&[u8]>, facts: &mut Facts) {
+    let keyed = |print: Fingerprint| key.map_or(print, |key| print.keyed(key));
+    let Some(print) = finding.secret_fingerprint().map(keyed) else { return };
+    if matches!(finding.rule.matcher, Matcher::Finder(Finder::S3CompatibleKey)) {
+        let vendor = finding.key().and_then(|key| key.vendor).map(str::to_owned);
+        facts.of_stores.entry(print).or_insert(vendor);
+    } else if let Some(id) = finding.id().filter(|_| !finding.is_of_others()) {
+        let place = PairPlace {
+            path: BlobPath::clone(&finding.path),
+            location: finding.location,
+            id: id.text.to_string(),
+        };
+        facts.pairs.entry(print).or_insert(place);
+    }
+}
+
+fn coverage(coverage: &Coverage, places: &Places) -> CoverageRecord {
+    let failures = || coverage.failures();
+    let shown = |path: &BlobPath| {
+        let renamed = places.rename(path);
+        one_line(&renamed.as_ref().unwrap_or(path).to_text())
+    };
+    CoverageRecord {
+        files: coverage.files,
+        bytes: coverage.bytes,
+        inner_blobs: coverage.inner_blobs,
+        inner_bytes: coverage.inner_bytes,
+        commits: coverage.commits,
+        objects: coverage.objects,
+        object_bytes: coverage.object_bytes,
+        failures: failures()
+            .take(MAX_FAILURES)
+            .map(|skip| (shown(&skip.path), one_line(&skip.cause.to_string())))
+            .collect(),
+        failure_count: failures().count() as u64,
+        skips: coverage.skips_by_cause().into_iter().map(|(word, count)| (word.to_owned(), count as u64)).collect(),
+    }
+}
