@@ -6,7 +6,7 @@
 use super::inventory::{
     Inventory, JudgementEntry, KeyEntry, MAX_LISTED, MAX_OBSERVATIONS, Observation, OwnedBy, Read, UnitEntry,
 };
-use super::result::{Facts, Header, Name, Packed, PairPlace, Records, ResultError, ResultFile};
+use super::result::{Facts, Header, Name, Packed, PairPlace, Records, ResultError, ResultFile, TargetRecord};
 use crate::config::Config;
 use crate::credential::Fingerprint;
 use crate::finding::evidence::Link;
@@ -75,9 +75,16 @@ pub struct Merge {
     files: BTreeMap<String, ResultFile>,
     pairs: BTreeMap<Fingerprint, PairPlace>,
     of_stores: BTreeMap<Fingerprint, Option<String>>,
+    /// The names of units that must be there.
+    expected: BTreeSet<String>,
 }
 
 impl Merge {
+    /// Says which units there must be: without results, they count as not scanned.
+    pub fn expect(&mut self, names: impl IntoIterator<Item = String>) {
+        self.expected.extend(names);
+    }
+
     /// Adds results.
     ///
     /// # Errors
@@ -175,7 +182,9 @@ impl Merge {
             let rank = |key: &KeyEntry| (key.account.is_none(), key.account, Reverse(worst(key)));
             rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name))
         });
-        let units = files.iter().zip(occurrences).map(|(file, count)| unit(&file.header, count)).collect();
+        let mut units: Vec<_> = files.iter().zip(occurrences).map(|(file, count)| unit(&file.header, count)).collect();
+        units.extend(self.expected.iter().filter(|name| !self.files.contains_key(*name)).map(|name| without_result(name)));
+        units.sort_by(|a, b| a.targets.cmp(&b.targets));
         let suppressed = files.iter().fold([0; 5], |sum, file| {
             let own = file.header.unit.suppressed;
             std::array::from_fn(|reason| sum[reason] + own[reason])
@@ -203,6 +212,25 @@ fn belong_together(one: &ResultFile, other: &ResultFile) -> Result<(), MergeErro
         return Ok(());
     };
     Err(MergeError::Mixed { one: one.path.clone(), other: other.path.clone(), problem })
+}
+
+/// A unit that was never scanned.
+fn without_result(name: &str) -> UnitEntry {
+    let target = |name: &str| TargetRecord {
+        name: name.to_owned(),
+        is_repository: false,
+        url: None,
+        head: None,
+        branch: None,
+    };
+    UnitEntry {
+        targets: name.split('\n').map(target).collect(),
+        error: Some("there is no result for it; the part of the audit that it belongs to did not run to its end".into()),
+        failures: vec![],
+        failure_count: 0,
+        occurrences: 0,
+        read: Read::default(),
+    }
 }
 
 fn unit(header: &Header, occurrences: usize) -> UnitEntry {

@@ -1,9 +1,12 @@
 //! Audits of many targets: units, their state, result files, and how results are joined to one inventory.
+pub mod clone;
 mod code_owners;
 pub mod inventory;
 pub mod merge;
 mod record;
 mod result;
+pub mod run;
 mod stamp;
-mod target;
+pub mod state;
+pub mod target;
 mod unit;

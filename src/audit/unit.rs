@@ -135,6 +135,11 @@ pub struct UnitResult {
 }
 
 impl UnitResult {
+    /// The number of occurrences of keys.
+    pub fn count(&self) -> usize {
+        self.records.len()
+    }
+
     /// Writes it as a result file.
     ///
     /// # Errors

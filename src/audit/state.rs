@@ -1,0 +1,333 @@
+//! The folder that remembers an audit: results of units, so that what did not change is not scanned again, and what was
+//! known of keys.
+//!
+//! ```text
+//! lock          held while an audit runs
+//! units/        a result file for each unit: HASH OF ITS NAME-HASH OF WHAT IT DEPENDS ON.result
+//! units.json    the names of all units, those of other shards too
+//! keys.json     every key that was ever found, and the audits so far
+//! ```
+
+use super::inventory::{Changes, Inventory, Moment, Status};
+use super::result::EXTENSION;
+use super::target::Unit;
+use super::unit::UnitResult;
+use crate::file::describe;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::{File, TryLockError};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// The maximum size of the file of known keys, in bytes.
+const MAX_KEYS: u64 = 4 << 30;
+
+/// The names of all units, in JSON.
+const UNITS: &str = "units.json";
+
+/// The maximum number of audits that are remembered.
+const MAX_MOMENTS: usize = 1000;
+
+/// The maximum number of targets that are remembered of a key.
+const MAX_TARGETS: usize = 100;
+
+/// The folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// It, or something in it, cannot be read or written.
+    #[error("{}: {}", path.display(), describe(error))]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Another audit uses it.
+    #[error("{}: another audit is using this folder; wait until it has ended, or use another folder", .0.display())]
+    Locked(PathBuf),
+    /// What was known of keys is damaged.
+    #[error("{}: {problem}; delete the file to begin again, with every key counted as new", path.display())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl StateError {
+    /// True if it may be possible later.
+    pub fn is_retryable(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        match self {
+            Self::Locked(_) => true,
+            Self::Io { error, .. } => !matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem),
+            Self::Keys { .. } => false,
+        }
+    }
+}
+
+/// A folder in use by this audit, and by no other.
+#[derive(Debug)]
+pub struct State {
+    dir: PathBuf,
+    /// Held until it is dropped.
+    _lock: File,
+    /// Results by the hash of the unit's name.
+    results: HashMap<String, Vec<PathBuf>>,
+}
+
+impl State {
+    /// Opens a folder, or makes it.
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub fn open(dir: &Path) -> Result<Self, StateError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |error| StateError::Io { path, error }
+        };
+        let units = dir.join("units");
+        std::fs::create_dir_all(&units).map_err(failed(&units))?;
+        let path = dir.join("lock");
+        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed(&path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StateError::Locked(dir.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(failed(&path)(error)),
+        }
+        let mut results: HashMap<String, Vec<PathBuf>> = HashMap::new();
+        for entry in std::fs::read_dir(&units).map_err(failed(&units))? {
+            let path = entry.map_err(failed(&units))?.path();
+            if path.extension().is_some_and(|extension| extension == EXTENSION) {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                let unit = name.split('-').next().unwrap_or_default().to_owned();
+                results.entry(unit).or_default().push(path);
+            } else {
+                // What an audit that was killed did not finish.
+                _ = std::fs::remove_file(path);
+            }
+        }
+        Ok(Self { dir: dir.to_owned(), _lock: lock, results })
+    }
+
+    /// The result of a unit that depends on this, if there is one.
+    pub fn result(&self, unit: &Unit, depends_on: &str) -> Option<PathBuf> {
+        let path = self.path(unit, depends_on);
+        self.results.get(&digest(&unit.name)).is_some_and(|known| known.contains(&path)).then_some(path)
+    }
+
+    /// Writes a result and removes those that it replaces: unless the unit could not be scanned, since an earlier one may be
+    /// of use again. A file is there as a whole, or not at all.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn store(&self, unit: &Unit, depends_on: &str, result: UnitResult) -> Result<PathBuf, StateError> {
+        let is_failure = result.header.unit.error.is_some();
+        let path = self.path(unit, depends_on);
+        write_whole(&path, |out| result.write(out)).map_err(|error| StateError::Io { path: path.clone(), error })?;
+        for other in self.results.get(&digest(&unit.name)).into_iter().flatten().filter(|other| **other != path) {
+            if !is_failure {
+                _ = std::fs::remove_file(other);
+            }
+        }
+        Ok(path)
+    }
+
+    /// Removes results of units that are not audited any more.
+    pub fn forget_others(&self, units: &[Unit]) {
+        let known: BTreeSet<String> = units.iter().map(|unit| digest(&unit.name)).collect();
+        for (_, files) in self.results.iter().filter(|(unit, _)| !known.contains(*unit)) {
+            files.iter().for_each(|file| _ = std::fs::remove_file(file));
+        }
+    }
+
+    fn path(&self, unit: &Unit, depends_on: &str) -> PathBuf {
+        let name = format!("{}-{}.{EXTENSION}", digest(&unit.name), digest(depends_on));
+        self.dir.join("units").join(name)
+    }
+
+    /// Notes the units of all parts of the audit, so that it is noticed when one of them has no result.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn note_units(&self, units: &[Unit]) -> Result<(), StateError> {
+        let path = self.dir.join(UNITS);
+        let names: Vec<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+        let write = |out: &mut BufWriter<File>| Ok(serde_json::to_writer(out, &names)?);
+        write_whole(&path, write).map_err(|error| StateError::Io { path: path.clone(), error })
+    }
+
+    /// The file of known keys.
+    pub fn keys(&self) -> PathBuf {
+        self.dir.join("keys.json")
+    }
+}
+
+/// The names of the units of an audit whose state is in a folder; nothing if that is not known.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn units_in(dir: &Path) -> Result<Vec<String>, StateError> {
+    let path = dir.join(UNITS);
+    match crate::file::read(&path, MAX_KEYS) {
+        Ok(text) => serde_json::from_slice(&text)
+            .map_err(|_| StateError::Io { path, error: io::Error::new(io::ErrorKind::InvalidData, "it is damaged") }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(vec![]),
+        Err(error) => Err(StateError::Io { path, error }),
+    }
+}
+
+/// The result files in a folder: of an audit's state, or any other.
+///
+/// # Errors
+/// If it cannot be listed.
+pub fn results_in(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let units = dir.join("units");
+    let dir = if units.is_dir() { units } else { dir.to_owned() };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == EXTENSION) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn digest(text: &str) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(text)[..16])
+}
+
+/// Writes a file that is there as a whole, or not at all, even if the machine stops.
+fn write_whole(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    let written = File::create(&unfinished).and_then(|file| {
+        let mut out = BufWriter::with_capacity(1 << 16, file);
+        write(&mut out)?;
+        out.into_inner()?.sync_data()
+    });
+    written.and_then(|()| std::fs::rename(&unfinished, path)).inspect_err(|_| _ = std::fs::remove_file(&unfinished))
+}
+
+/// What is remembered of keys.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Ledger {
+    version: u32,
+    audits: Vec<Moment>,
+    keys: BTreeMap<String, KeyMemory>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct KeyMemory {
+    /// When it was first found, in seconds since 1970.
+    first: i64,
+    /// When it was last found.
+    last: i64,
+    /// When it was first not found any more.
+    fixed: Option<i64>,
+    /// The targets that it was in.
+    targets: Vec<String>,
+    /// True if it was in more than are remembered.
+    #[serde(default)]
+    is_cut: bool,
+}
+
+impl Ledger {
+    const VERSION: u32 = 1;
+
+    /// Reads the file; there is nothing to remember if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is damaged.
+    pub fn read(path: &Path) -> Result<Self, StateError> {
+        let text = match crate::file::read(path, MAX_KEYS) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(StateError::Io { path: path.to_owned(), error }),
+        };
+        let refused = |problem: &str| StateError::Keys { path: path.to_owned(), problem: problem.to_owned() };
+        // The error may quote the file.
+        let ledger: Self = serde_json::from_slice(&text).map_err(|_| refused("it is damaged"))?;
+        if ledger.version == Self::VERSION { Ok(ledger) } else { Err(refused("it is of another version of keyspill")) }
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), StateError> {
+        let write = |out: &mut BufWriter<File>| {
+            serde_json::to_writer(&mut *out, self)?;
+            out.write_all(b"\n")
+        };
+        write_whole(path, write).map_err(|error| StateError::Io { path: path.to_owned(), error })
+    }
+
+    /// Enters an audit, and tells it what changed. Running it again at the same moment changes nothing.
+    ///
+    /// A key is fixed if it is not found any more in an audit that scanned everything it was in.
+    pub fn enter(&mut self, inventory: &mut Inventory) {
+        let now = inventory.now;
+        self.version = Self::VERSION;
+        // An audit that is repeated as of the same moment takes the place of the one before.
+        self.audits.retain(|audit| audit.at < now);
+        for memory in self.keys.values_mut() {
+            memory.fixed.take_if(|fixed| *fixed >= now);
+        }
+        self.keys.retain(|_, memory| memory.first < now);
+        let before = self.audits.last().map(|audit| audit.at);
+        let mut counts: BTreeMap<Status, usize> = BTreeMap::new();
+        for key in &mut inventory.keys {
+            let status = match self.keys.get(&key.name) {
+                None => Status::New,
+                Some(memory) if memory.fixed.is_some() => Status::BackAgain,
+                Some(_) => Status::Known,
+            };
+            let memory = self.keys.entry(key.name.clone()).or_insert_with(|| KeyMemory {
+                first: now,
+                last: now,
+                fixed: None,
+                targets: vec![],
+                is_cut: false,
+            });
+            (memory.last, memory.fixed) = (now, None);
+            memory.targets = key.targets.iter().take(MAX_TARGETS).cloned().collect();
+            memory.is_cut = key.target_count > memory.targets.len();
+            *counts.entry(status).or_default() += 1;
+            key.status = Some(status);
+        }
+        let mut fixed = Vec::new();
+        let scanned: BTreeSet<&str> = inventory
+            .units
+            .iter()
+            .filter(|unit| unit.error.is_none() && unit.failure_count == 0)
+            .flat_map(|unit| unit.targets.iter().map(|target| target.name.as_str()))
+            .collect();
+        let is_complete = inventory.is_complete();
+        for (name, memory) in self.keys.iter_mut().filter(|(_, memory)| memory.last < now && memory.fixed.is_none()) {
+            let was_looked_for = memory.targets.iter().all(|target| scanned.contains(target.as_str()));
+            if was_looked_for && (is_complete || !memory.is_cut) {
+                memory.fixed = Some(now);
+                fixed.push((name.clone(), memory.first));
+            }
+        }
+        if !fixed.is_empty() {
+            counts.insert(Status::Fixed, fixed.len());
+        }
+        let count = |status| counts.get(&status).copied().unwrap_or_default();
+        self.audits.push(Moment {
+            at: now,
+            keys: inventory.keys.len(),
+            current: inventory.keys.iter().filter(|key| key.is_current).count(),
+            new: count(Status::New) + count(Status::BackAgain),
+            fixed: fixed.len(),
+        });
+        let surplus = self.audits.len().saturating_sub(MAX_MOMENTS);
+        self.audits.drain(..surplus);
+        inventory.trend.clone_from(&self.audits);
+        inventory.changes = before.map(|since| Changes { since, counts, fixed });
+    }
+}
