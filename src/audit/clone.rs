@@ -285,7 +285,8 @@ mod tests {
     fn passwords_are_in_no_argument() {
         let (git, url) = git("https://ann:hunter2@example.com/a.git");
         assert_eq!(url, "https://example.com/a.git");
-        let settings: Vec<_> = git.get_envs().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_CONFIG_")).collect();
+        let settings: Vec<_> =
+            git.get_envs().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_CONFIG_")).collect();
         assert!(settings.iter().any(|(_, value)| value.is_some_and(|text| text.to_string_lossy().contains("hunter2"))));
         assert_eq!(super::git("git@example.com:a.git").1, "git@example.com:a.git");
     }

@@ -213,7 +213,10 @@ impl Inventory {
     /// What could not be scanned: its name, and why. Of each unit the first.
     pub fn failures(&self) -> impl Iterator<Item = (&str, &str)> {
         self.units.iter().flat_map(|unit| {
-            let whole = unit.error.iter().flat_map(|error| unit.targets.iter().map(move |it| (it.name.as_str(), error.as_str())));
+            let whole = unit
+                .error
+                .iter()
+                .flat_map(|error| unit.targets.iter().map(move |it| (it.name.as_str(), error.as_str())));
             let parts = unit.failures.iter().map(|(path, cause)| (path.as_str(), cause.as_str()));
             whole.chain(parts)
         })

@@ -152,17 +152,64 @@ impl Merge {
         self.files.values()
     }
 
+    /// The findings of the file with a number, and the number of the target that each is in.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn findings_of(&self, number: usize, rules: &RuleSet, now: i64) -> Result<Vec<(Finding, u32)>, MergeError> {
+        let Some(file) = self.files.values().nth(number) else { return Ok(vec![]) };
+        let settings = self.settings(rules)?;
+        let mut findings = Vec::new();
+        let mut records = file.records();
+        while let Some((_, record)) = records.next()? {
+            let (mut finding, _, target) = unpack(file, &record, rules, now)?;
+            self.adopt(&mut finding, rules, &settings);
+            findings.push((finding, target));
+        }
+        Ok(findings)
+    }
+
+    /// What judging needs of the configuration.
+    fn settings(&self, rules: &RuleSet) -> Result<Config, MergeError> {
+        let Some(file) = self.files.values().next() else { return Ok(Config::default()) };
+        Config::parse_for_judging(&file.header.settings, rules)
+            .map_err(|problem| MergeError::Settings { file: file.path.clone(), problem })
+    }
+
+    /// Tells a finding what other units know of its secret.
+    fn adopt(&self, finding: &mut Finding, rules: &RuleSet, settings: &Config) {
+        let Some(print) = finding.secret_fingerprint().filter(|_| finding.id().is_none()) else { return };
+        let is_proven = finding.link().is_some_and(|link| link.is_proven);
+        if let (Some(place), false, Kind::Key(key)) = (self.pairs.get(&print), is_proven, &mut finding.kind) {
+            let path = String::from_utf8_lossy(place.path.file()).into_owned();
+            let line =
+                if place.path.inside().is_empty() { format!(":{}", place.location.start_line) } else { String::new() };
+            let reason = format!("Its id is {}: both appear together at {path}{line}.", place.id);
+            Arc::make_mut(key).link = Some(Arc::new(Link { id: place.id.clone(), reason, is_proven: false }));
+        }
+        let is_of = |finder| matches!(finding.rule.matcher, Matcher::Finder(own) if own == finder);
+        let finder = match self.of_stores.get(&print) {
+            Some(vendor) if finding.link().is_none() => {
+                if let (Some(vendor), Kind::Key(key)) = (vendor, &mut finding.kind) {
+                    Arc::make_mut(key).vendor = crate::detect::vendor::by_name(vendor);
+                }
+                Finder::S3CompatibleKey
+            }
+            _ if finding.link().is_some() && is_of(Finder::SecretKey40) => Finder::SecretAccessKey,
+            _ => return,
+        };
+        let Some(rule) = rules.of_finder(finder) else { return };
+        finding.rule = rule.clone();
+        finding.severity = settings.severity.get(rule.id.as_str()).copied().unwrap_or(rule.severity);
+    }
+
     /// Judges every key and makes the inventory, as of `now`, in seconds since 1970. `judged` is given every key's
     /// occurrences and judgements, in order.
     ///
     /// # Errors
     /// If a file changed since it was added, or names a rule that is not among `rules`.
     pub fn run(&self, rules: &RuleSet, now: i64, judged: &mut dyn FnMut(&Judged)) -> Result<Inventory, MergeError> {
-        let settings = match self.files.values().next() {
-            Some(file) => Config::parse_for_judging(&file.header.settings, rules)
-                .map_err(|problem| MergeError::Settings { file: file.path.clone(), problem })?,
-            None => Config::default(),
-        };
+        let settings = self.settings(rules)?;
         let files: Vec<&ResultFile> = self.files.values().collect();
         let mut join = Join {
             merge: self,
@@ -183,7 +230,9 @@ impl Merge {
             rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name))
         });
         let mut units: Vec<_> = files.iter().zip(occurrences).map(|(file, count)| unit(&file.header, count)).collect();
-        units.extend(self.expected.iter().filter(|name| !self.files.contains_key(*name)).map(|name| without_result(name)));
+        units.extend(
+            self.expected.iter().filter(|name| !self.files.contains_key(*name)).map(|name| without_result(name)),
+        );
         units.sort_by(|a, b| a.targets.cmp(&b.targets));
         let suppressed = files.iter().fold([0; 5], |sum, file| {
             let own = file.header.unit.suppressed;
@@ -216,16 +265,13 @@ fn belong_together(one: &ResultFile, other: &ResultFile) -> Result<(), MergeErro
 
 /// A unit that was never scanned.
 fn without_result(name: &str) -> UnitEntry {
-    let target = |name: &str| TargetRecord {
-        name: name.to_owned(),
-        is_repository: false,
-        url: None,
-        head: None,
-        branch: None,
-    };
+    let target =
+        |name: &str| TargetRecord { name: name.to_owned(), is_repository: false, url: None, head: None, branch: None };
     UnitEntry {
         targets: name.split('\n').map(target).collect(),
-        error: Some("there is no result for it; the part of the audit that it belongs to did not run to its end".into()),
+        error: Some(
+            "there is no result for it; the part of the audit that it belongs to did not run to its end".into(),
+        ),
         failures: vec![],
         failure_count: 0,
         occurrences: 0,
@@ -331,15 +377,12 @@ impl Join<'_> {
         self.judge(batch, judged)
     }
 
-    fn finding(&self, number: usize, record: &Packed) -> Result<(Finding, Vec<String>, String), MergeError> {
-        let file = self.files[number];
-        let damaged = || ResultError { file: file.path.clone(), problem: "it is damaged".to_owned() };
-        let mut record = record.unpack().ok_or_else(damaged)?;
-        let owners = std::mem::take(&mut record.owners);
-        let target = file.header.unit.targets.get(record.target as usize).map(|target| target.name.clone());
-        let unknown = |rule| MergeError::UnknownRule { file: file.path.clone(), rule };
-        let finding = record.into_finding(self.rules, self.now).map_err(unknown)?;
-        Ok((finding, owners, target.unwrap_or_default()))
+    fn finding(&self, number: usize, record: &Packed) -> Result<(Finding, Vec<String>, u32), MergeError> {
+        unpack(self.files[number], record, self.rules, self.now)
+    }
+
+    fn target(&self, number: usize, target: u32) -> &str {
+        self.files[number].header.unit.targets.get(target as usize).map_or("", |target| &target.name)
     }
 
     fn observe(&mut self, number: usize, record: &Packed) -> Result<(), MergeError> {
@@ -413,7 +456,7 @@ impl Join<'_> {
         let mut all = Vec::with_capacity(group.records.len());
         for (number, record) in &group.records {
             let (mut finding, owners, target) = self.finding(*number, record)?;
-            self.adopt(&mut finding);
+            self.merge.adopt(&mut finding, self.rules, self.settings);
             all.push((*number, finding, owners, target));
         }
         all.sort_by(|(_, a, ..), (_, b, ..)| a.order(b));
@@ -429,7 +472,7 @@ impl Join<'_> {
             (Reverse(grade), finding.rule.id.clone())
         });
         let owners: BTreeSet<&String> = all.iter().flat_map(|(_, _, owners, _)| owners).collect();
-        let targets: BTreeSet<&String> = all.iter().map(|(_, _, _, target)| target).collect();
+        let targets: BTreeSet<&str> = all.iter().map(|(number, _, _, target)| self.target(*number, *target)).collect();
         let entry = self.entry(&key, group.count, &owners, &targets);
         let occurrences = all.into_iter().map(|(number, finding, ..)| (number, finding)).collect();
         Ok(Some((entry, Judged { occurrences, judgements })))
@@ -446,39 +489,7 @@ impl Join<'_> {
         !self.settings.allows.iter().any(allows)
     }
 
-    /// Tells a finding what other units know of its secret.
-    fn adopt(&self, finding: &mut Finding) {
-        let Some(print) = finding.secret_fingerprint().filter(|_| finding.id().is_none()) else { return };
-        let is_proven = finding.link().is_some_and(|link| link.is_proven);
-        if let (Some(place), false, Kind::Key(key)) = (self.merge.pairs.get(&print), is_proven, &mut finding.kind) {
-            let path = String::from_utf8_lossy(place.path.file()).into_owned();
-            let line = if place.path.inside().is_empty() { format!(":{}", place.location.start_line) } else { String::new() };
-            let reason = format!("Its id is {}: both appear together at {path}{line}.", place.id);
-            Arc::make_mut(key).link = Some(Arc::new(Link { id: place.id.clone(), reason, is_proven: false }));
-        }
-        let is_of = |finder| matches!(finding.rule.matcher, Matcher::Finder(own) if own == finder);
-        let finder = match self.merge.of_stores.get(&print) {
-            Some(vendor) if finding.link().is_none() => {
-                if let (Some(vendor), Kind::Key(key)) = (vendor, &mut finding.kind) {
-                    Arc::make_mut(key).vendor = crate::detect::vendor::by_name(vendor);
-                }
-                Finder::S3CompatibleKey
-            }
-            _ if finding.link().is_some() && is_of(Finder::SecretKey40) => Finder::SecretAccessKey,
-            _ => return,
-        };
-        let Some(rule) = self.rules.of_finder(finder) else { return };
-        finding.rule = rule.clone();
-        finding.severity = self.settings.severity.get(rule.id.as_str()).copied().unwrap_or(rule.severity);
-    }
-
-    fn entry(
-        &self,
-        key: &Credential,
-        count: usize,
-        owners: &BTreeSet<&String>,
-        targets: &BTreeSet<&String>,
-    ) -> KeyEntry {
+    fn entry(&self, key: &Credential, count: usize, owners: &BTreeSet<&String>, targets: &BTreeSet<&str>) -> KeyEntry {
         let telling = key.judgements.first().copied().unwrap_or(key.occurrences[0]);
         let of_pair = key.occurrences.iter().find(|finding| finding.secret().is_some()).unwrap_or(&key.occurrences[0]);
         let is_root = key.judgements.iter().any(|finding| {
@@ -534,8 +545,25 @@ impl Join<'_> {
     }
 }
 
+/// A finding as it was recorded, its owners, and the number of its target.
+fn unpack(
+    file: &ResultFile,
+    record: &Packed,
+    rules: &RuleSet,
+    now: i64,
+) -> Result<(Finding, Vec<String>, u32), MergeError> {
+    let damaged = || ResultError { file: file.path.clone(), problem: "it is damaged".to_owned() };
+    let mut record = record.unpack().ok_or_else(damaged)?;
+    let owners = std::mem::take(&mut record.owners);
+    let target = record.target;
+    let unknown = |rule| MergeError::UnknownRule { file: file.path.clone(), rule };
+    Ok((record.into_finding(rules, now).map_err(unknown)?, owners, target))
+}
+
 fn wait(waiting: &mut BTreeMap<String, Group>, id: &str, count: usize, records: Vec<(usize, Packed)>) {
-    let group = waiting.entry(id.to_owned()).or_insert_with(|| Group { name: Some(Name::Id(id.to_owned())), ..Group::default() });
+    let group = waiting
+        .entry(id.to_owned())
+        .or_insert_with(|| Group { name: Some(Name::Id(id.to_owned())), ..Group::default() });
     group.count += count;
     let room = MAX_WAITING.saturating_sub(group.records.len());
     group.records.extend(records.into_iter().take(room));

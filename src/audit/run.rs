@@ -110,12 +110,8 @@ impl Audit {
     /// If a result cannot be written. What was written before remains.
     pub fn run(&self, units: Vec<Unit>, state: &State, progress: &AuditProgress) -> Result<Outcome, StateError> {
         let header = self.header();
-        let scan = UnitScan {
-            template: &self.template,
-            detector: &self.detector,
-            key: self.key.as_deref(),
-            header: &header,
-        };
+        let scan =
+            UnitScan { template: &self.template, detector: &self.detector, key: self.key.as_deref(), header: &header };
         let mut queue = Queue::default();
         let mut jobs = Vec::new();
         for unit in units {

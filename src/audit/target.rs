@@ -70,7 +70,7 @@ pub fn is_url(target: &str) -> bool {
 /// The units of targets, in order of their names: the same for the same targets in any order.
 pub fn units(targets: &[String], environment: &Environment) -> Vec<Unit> {
     let mut remotes = BTreeSet::new();
-    let mut search = Search { environment, seen: BTreeSet::new(), repositories: vec![], units: vec![] };
+    let mut search = Search { seen: BTreeSet::new(), repositories: vec![], units: vec![] };
     let mut targets: Vec<&String> = targets.iter().collect();
     targets.sort();
     for target in targets {
@@ -102,15 +102,14 @@ pub fn shown_url(url: &str) -> String {
 }
 
 /// Looks for repositories.
-struct Search<'a> {
-    environment: &'a Environment,
+struct Search {
     /// Directories that were looked at, so that none is scanned twice.
     seen: BTreeSet<PathBuf>,
     repositories: Vec<PathBuf>,
     units: Vec<Unit>,
 }
 
-impl Search<'_> {
+impl Search {
     fn target(&mut self, path: &Path) {
         let name = shown(path);
         let failed = |problem: String| Unit { name: name.clone(), source: Source::Failed(problem) };

@@ -72,11 +72,7 @@ impl UnitScan<'_> {
             error: Some(problem),
             is_retryable,
         };
-        UnitResult {
-            header: Header { unit: record, ..self.header.clone() },
-            facts: Facts::default(),
-            records: vec![],
-        }
+        UnitResult { header: Header { unit: record, ..self.header.clone() }, facts: Facts::default(), records: vec![] }
     }
 
     fn result(&self, unit: &Unit, state: &str, clone: Option<&Cloned>, mut report: Report) -> UnitResult {
@@ -98,9 +94,10 @@ impl UnitScan<'_> {
             records.push((name, record));
         }
         // What changed while it was read, or could not be read now, may be readable next time.
-        let is_retryable = report.coverage.failures().any(|skip| {
-            matches!(skip.cause, SkipCause::Missing | SkipCause::Unreadable(_) | SkipCause::Internal)
-        });
+        let is_retryable = report
+            .coverage
+            .failures()
+            .any(|skip| matches!(skip.cause, SkipCause::Missing | SkipCause::Unreadable(_) | SkipCause::Internal));
         let record = UnitRecord {
             name: unit.name.clone(),
             state: state.to_owned(),
@@ -205,7 +202,8 @@ impl Places {
             // Their sentences name places.
             if let (Some((prefix, name)), Some(link)) = (renamed, &mut key.link) {
                 let link = Arc::make_mut(link);
-                link.reason = link.reason.replace(&format!("{}/", String::from_utf8_lossy(prefix)), &format!("{name}/"));
+                link.reason =
+                    link.reason.replace(&format!("{}/", String::from_utf8_lossy(prefix)), &format!("{name}/"));
             }
             if let (Some((prefix, name)), Some(proof)) = (renamed, &mut key.proof) {
                 *proof = proof.replace(&format!("{}/", String::from_utf8_lossy(prefix)), &format!("{name}/")).into();
@@ -258,11 +256,8 @@ fn note_facts(finding: &Finding, key: Option<&[u8]>, facts: &mut Facts) {
         let vendor = finding.key().and_then(|key| key.vendor).map(str::to_owned);
         facts.of_stores.entry(print).or_insert(vendor);
     } else if let Some(id) = finding.id().filter(|_| !finding.is_of_others()) {
-        let place = PairPlace {
-            path: BlobPath::clone(&finding.path),
-            location: finding.location,
-            id: id.text.to_string(),
-        };
+        let place =
+            PairPlace { path: BlobPath::clone(&finding.path), location: finding.location, id: id.text.to_string() };
         facts.pairs.entry(print).or_insert(place);
     }
 }

@@ -1,10 +1,13 @@
 //! The command line: arguments, subcommands, exit codes. The only owner of standard output and standard error.
 
+mod audit;
 mod baseline;
 mod config;
 mod environment;
 mod generate;
 mod hook;
+mod inventory;
+mod merge;
 mod output;
 mod progress;
 mod rules;
@@ -54,6 +57,7 @@ Examples:
   keyspill scan mail.mbox -f html -o r.html an audit report of a mailbox
   git diff | keyspill scan -                standard input
   keyspill hook install                     block commits with keys in them
+  keyspill audit ~/src --state ~/audit      an inventory of all repositories in a folder
   keyspill baseline create                  accept what is there, report what is new";
 
 #[derive(Debug, Subcommand)]
@@ -61,6 +65,12 @@ enum Command {
     /// Scan files, standard input, or git repositories.
     #[command(after_help = AFTER_HELP)]
     Scan(Box<scan::Args>),
+    /// Scan many repositories, folders and mailboxes whole, and list every key once: whose it is, who must act, what is new.
+    #[command(after_help = AFTER_HELP)]
+    Audit(Box<audit::Args>),
+    /// Join the results of audits to one inventory.
+    #[command(after_help = AFTER_HELP)]
+    Merge(Box<merge::Args>),
     /// Manage the baseline, the file of accepted findings.
     #[command(subcommand)]
     Baseline(baseline::Command),
@@ -89,6 +99,14 @@ fn now() -> i64 {
     })
 }
 
+fn exit_code(verdict: Verdict) -> ExitCode {
+    match verdict {
+        Verdict::Clean => ExitCode::SUCCESS,
+        Verdict::Findings => ExitCode::from(1),
+        Verdict::Incomplete => ExitCode::from(2),
+    }
+}
+
 /// Parses the arguments and runs the command.
 pub fn run() -> ExitCode {
     output::keep_panics_quiet();
@@ -98,7 +116,14 @@ pub fn run() -> ExitCode {
     output::configure(cli.log_format, cli.verbose);
     let outcome = match (cli.command, matches.subcommand()) {
         (Command::Scan(args), Some((_, matches))) => args.run(matches),
-        (Command::Scan(_), None) => unreachable!("a parsed command has a subcommand"),
+        (Command::Audit(args), Some((_, matches))) => match args.run(matches) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
+        (Command::Merge(args), Some((_, matches))) => args.run(matches),
+        (Command::Scan(_) | Command::Audit(_) | Command::Merge(_), None) => {
+            unreachable!("a parsed command has a subcommand")
+        }
         (Command::Baseline(command), _) => command.run(),
         (Command::Config(command), _) => command.run(),
         (Command::Hook(command), _) => command.run(),
@@ -107,9 +132,7 @@ pub fn run() -> ExitCode {
         (Command::Man(args), _) => args.run(),
     };
     match outcome {
-        Ok(Verdict::Clean) => ExitCode::SUCCESS,
-        Ok(Verdict::Findings) => ExitCode::from(1),
-        Ok(Verdict::Incomplete) => ExitCode::from(2),
+        Ok(verdict) => exit_code(verdict),
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&format!("{error:#}"));

@@ -1,5 +1,7 @@
 //! Writing to standard output, standard error and report files.
 
+use anyhow::bail;
+use clap::ArgMatches;
 use crate::report::Layout;
 use crate::text::sanitize::{sanitize, to_json};
 use std::io::{self, IsTerminal, Write};
@@ -39,6 +41,50 @@ pub fn stdout_with(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyh
     write(&mut out)?;
     out.flush()?;
     Ok(())
+}
+
+/// Assigns each --output to the --format before it. A single --output may also precede its --format.
+pub fn pair_formats<F: Copy>(
+    matches: &ArgMatches,
+    formats: &[F],
+    outputs: &[PathBuf],
+    usual: F,
+) -> anyhow::Result<Vec<(F, Option<PathBuf>)>> {
+    let indices = |name| matches.indices_of(name).into_iter().flatten();
+    let formats = indices("format").zip(formats).map(|(at, format)| (at, Some(*format), None));
+    let outputs = indices("output").zip(outputs).map(|(at, output)| (at, None, Some(output.clone())));
+    let mut typed: Vec<_> = formats.chain(outputs).collect();
+    typed.sort_by_key(|(at, _, _)| *at);
+    if let [(_, None, Some(_)), (_, Some(_), None)] = &typed[..] {
+        typed.swap(0, 1);
+    }
+    let mut pairs: Vec<(F, Option<PathBuf>)> = Vec::new();
+    for (_, format, output) in typed {
+        match (format, output, pairs.last_mut()) {
+            (Some(format), _, _) => pairs.push((format, None)),
+            (None, output, None) => pairs.push((usual, output)),
+            (None, output, Some(last)) if last.1.is_none() => last.1 = output,
+            (None, output, Some(_)) => {
+                let file = output.unwrap_or_default();
+                bail!("--output {} has no --format of its own: put its --format before it", file.display());
+            }
+        }
+    }
+    if pairs.is_empty() {
+        pairs.push((usual, None));
+    }
+    for (_, output) in &mut pairs {
+        output.take_if(|output| output == Path::new("-"));
+    }
+    let mut files: Vec<_> = pairs.iter().filter_map(|(_, output)| output.as_ref()).collect();
+    files.sort();
+    if let Some(twice) = files.windows(2).find(|pair| pair[0] == pair[1]) {
+        bail!("--output {} is given twice: each report needs a file of its own", twice[0].display());
+    }
+    if pairs.iter().filter(|(_, output)| output.is_none()).count() > 1 {
+        bail!("only one --format can go to standard output: give each of the others an --output");
+    }
+    Ok(pairs)
 }
 
 /// Size of the buffer for reports, in bytes.

@@ -169,7 +169,7 @@ pub struct Args {
 
 /// The value of `--fail-on`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FailOn {
+pub enum FailOn {
     /// Any finding fails the run.
     Note,
     /// Warnings and errors do.
@@ -182,7 +182,7 @@ enum FailOn {
 
 impl FailOn {
     /// The least severity that fails the run.
-    fn threshold(self) -> Option<Severity> {
+    pub fn threshold(self) -> Option<Severity> {
         match self {
             Self::Note => Some(Severity::Note),
             Self::Warning => Some(Severity::Warning),
@@ -202,7 +202,7 @@ enum Since {
 }
 
 /// Parses a date or timestamp in UTC to seconds since 1970.
-fn parse_moment(text: &str) -> Result<i64, String> {
+pub fn parse_moment(text: &str) -> Result<i64, String> {
     if let Ok(moment) = text.parse::<jiff::Timestamp>() {
         return Ok(moment.as_second());
     }
@@ -453,42 +453,9 @@ impl Args {
         complete
     }
 
-    /// Assigns each --output to the --format before it. A single --output may also precede its --format.
     fn targets(&self, matches: &ArgMatches) -> anyhow::Result<Vec<Target>> {
-        let indices = |name| matches.indices_of(name).into_iter().flatten();
-        let formats = indices("format").zip(&self.format).map(|(at, format)| (at, Some(*format), None));
-        let outputs = indices("output").zip(&self.output).map(|(at, output)| (at, None, Some(output.clone())));
-        let mut typed: Vec<_> = formats.chain(outputs).collect();
-        if let [(_, None, Some(_)), (_, Some(_), None)] = typed_sorted(&mut typed) {
-            typed.swap(0, 1);
-        }
-        let mut targets: Vec<Target> = Vec::new();
-        for (_, format, output) in typed {
-            match (format, output, targets.last_mut()) {
-                (Some(format), _, _) => targets.push(Target { format, output: None }),
-                (None, output, None) => targets.push(Target { format: Format::Text, output }),
-                (None, output, Some(last)) if last.output.is_none() => last.output = output,
-                (None, output, Some(_)) => {
-                    let file = output.unwrap_or_default();
-                    bail!("--output {} has no --format of its own: put its --format before it", file.display());
-                }
-            }
-        }
-        if targets.is_empty() {
-            targets.push(Target { format: Format::Text, output: None });
-        }
-        for target in &mut targets {
-            target.output.take_if(|output| output == Path::new("-"));
-        }
-        let mut files: Vec<_> = targets.iter().filter_map(|target| target.output.as_ref()).collect();
-        files.sort();
-        if let Some(twice) = files.windows(2).find(|pair| pair[0] == pair[1]) {
-            bail!("--output {} is given twice: each report needs a file of its own", twice[0].display());
-        }
-        if targets.iter().filter(|target| target.output.is_none()).count() > 1 {
-            bail!("only one --format can go to standard output: give each of the others an --output");
-        }
-        Ok(targets)
+        let pairs = output::pair_formats(matches, &self.format, &self.output, Format::Text)?;
+        Ok(pairs.into_iter().map(|(format, output)| Target { format, output }).collect())
     }
 }
 
@@ -523,11 +490,4 @@ fn print_failures(report: &Report, targets: &[Target]) {
             output::error(&format!("{}: {}", one_line(&skip.path.to_text()), one_line(&skip.cause.to_string())));
         }
     }
-}
-
-type Typed = (usize, Option<Format>, Option<PathBuf>);
-
-fn typed_sorted(typed: &mut [Typed]) -> &[Typed] {
-    typed.sort_by_key(|(at, _, _)| *at);
-    typed
 }

@@ -22,8 +22,8 @@ use std::io;
 /// The page up to the cards, one card, and the rest.
 const TEMPLATES: [(&str, &str); 3] =
     [("top", include_str!("top.html")), ("card", include_str!("card.html")), ("bottom", include_str!("bottom.html"))];
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+pub(crate) const STYLE: &str = include_str!("page.css");
+pub(crate) const SCRIPT: &str = include_str!("page.js");
 
 /// Maximum number of places listed per key, and of rows in the table: nobody reads a longer page.
 const MAX_PLACES: usize = 50;
@@ -150,7 +150,7 @@ pub fn write(report: &Report, options: &Options, out: &mut dyn io::Write) -> io:
 }
 
 /// The error of the output that is inside one of the template engine's.
-fn unwrapped(error: minijinja::Error) -> io::Error {
+pub(crate) fn unwrapped(error: minijinja::Error) -> io::Error {
     let inner = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
     inner.map_or_else(|| io::Error::other("the page cannot be rendered"), |inner| io::Error::from(inner.kind()))
 }

@@ -1,0 +1,165 @@
+//! SARIF, a file for each repository, ready to be uploaded to where that is kept.
+
+use crate::audit::inventory::Inventory;
+use crate::audit::merge::{Judged, Merge, MergeError};
+use crate::audit::result::UnitRecord;
+use crate::finding::object::Oid;
+use crate::finding::{BlobPath, Finding};
+use crate::git::repository::Facts;
+use crate::report::{Coverage, Format, Options, Report};
+use crate::rule::RuleSet;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The judgements of an audit, by the number of the file in which each has its place.
+#[derive(Debug, Default)]
+pub struct Judgements(BTreeMap<usize, Vec<Finding>>);
+
+impl Judgements {
+    /// Adds those of a key.
+    pub fn add(&mut self, judged: &Judged) {
+        for judgement in &judged.judgements {
+            let is_its_place = |(_, finding): &&(usize, Finding)| {
+                finding.location == judgement.location && finding.path == judgement.path
+            };
+            if let Some((number, _)) = judged.occurrences.iter().find(is_its_place) {
+                self.0.entry(*number).or_default().push(judgement.clone());
+            }
+        }
+    }
+}
+
+/// A file for SARIF cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SarifError {
+    /// Results cannot be read.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    /// A file cannot be written.
+    #[error("cannot write {}: {}", .0.display(), crate::file::describe(.1))]
+    Write(std::path::PathBuf, io::Error),
+}
+
+/// Writes a file for each target into a folder, and returns how many.
+///
+/// # Errors
+/// If one cannot be written, or results cannot be read.
+pub fn write(
+    merge: &Merge,
+    inventory: &Inventory,
+    mut judgements: Judgements,
+    rules: &Arc<RuleSet>,
+    dir: &Path,
+) -> Result<usize, SarifError> {
+    std::fs::create_dir_all(dir).map_err(|error| SarifError::Write(dir.to_owned(), error))?;
+    let mut count = 0;
+    for (number, file) in merge.files().enumerate() {
+        let unit = &file.header.unit;
+        let mut by_target: Vec<Vec<Box<Finding>>> = vec![vec![]; unit.targets.len()];
+        for (finding, target) in merge.findings_of(number, rules, inventory.now)? {
+            if let Some(list) = by_target.get_mut(target as usize) {
+                list.push(Box::new(finding));
+            }
+        }
+        for judgement in judgements.0.remove(&number).unwrap_or_default() {
+            let path = judgement.path.file();
+            let begins = |name: &str| name == "." || path.starts_with(name.as_bytes());
+            let fitting = unit.targets.iter().enumerate().filter(|(_, target)| begins(&target.name));
+            let place = fitting.max_by_key(|(_, target)| target.name.len()).map_or(0, |(place, _)| place);
+            if let Some(list) = by_target.get_mut(place) {
+                list.push(Box::new(judgement));
+            }
+        }
+        for (place, findings) in by_target.into_iter().enumerate() {
+            let report = report(unit, place, findings, inventory.now, rules);
+            let path = dir.join(file_name(&unit.targets[place].name));
+            let options = Options::default();
+            let written = std::fs::File::create(&path).and_then(|file| {
+                let mut out = io::BufWriter::new(file);
+                report.write(Format::Sarif, &options, &mut out)?;
+                out.flush()
+            });
+            written.map_err(|error| SarifError::Write(path.clone(), error))?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// The report of one target. Paths are relative to it, as code hosts expect.
+fn report(unit: &UnitRecord, place: usize, mut findings: Vec<Box<Finding>>, now: i64, rules: &Arc<RuleSet>) -> Report {
+    let target = &unit.targets[place];
+    if target.is_repository {
+        for finding in &mut findings {
+            relocate(finding, &target.name);
+        }
+    }
+    findings.sort_by(|a, b| a.order(b));
+    let facts = Facts {
+        url: target.url.clone(),
+        head: target.head.as_ref().and_then(|head| Oid::from_hex(head.as_bytes())),
+        branch: target.branch.clone(),
+    };
+    let repositories = if target.is_repository { vec![(BlobPath::from_bytes(b"."), facts)] } else { vec![] };
+    let coverage = &unit.coverage;
+    Report {
+        findings,
+        suppressed: vec![],
+        coverage: Coverage {
+            files: coverage.files,
+            bytes: coverage.bytes,
+            inner_blobs: coverage.inner_blobs,
+            inner_bytes: coverage.inner_bytes,
+            commits: coverage.commits,
+            objects: coverage.objects,
+            object_bytes: coverage.object_bytes,
+            skips: failures(unit),
+        },
+        repositories,
+        config: vec![],
+        baseline: None,
+        now,
+        rules: rules.clone(),
+    }
+}
+
+/// What was not scanned, so that the run counts as unsuccessful.
+fn failures(unit: &UnitRecord) -> Vec<crate::source::Skip> {
+    let of_unit = unit.error.iter().map(|error| (unit.name.as_str(), error.as_str()));
+    let of_parts = unit.coverage.failures.iter().map(|(path, cause)| (path.as_str(), cause.as_str()));
+    let skip = |(path, cause): (&str, &str)| crate::source::Skip {
+        path: BlobPath::from_bytes(path.as_bytes()),
+        cause: crate::source::SkipCause::Unreadable(cause.to_owned()),
+    };
+    of_unit.chain(of_parts).map(skip).collect()
+}
+
+fn relocate(finding: &mut Finding, name: &str) {
+    let moved = |path: &Arc<BlobPath>| {
+        let rest = path.file().strip_prefix(name.as_bytes())?.strip_prefix(b"/")?;
+        let start = BlobPath::from_bytes(rest);
+        Some(Arc::new(path.inside().iter().fold(start, |path, inner| path.within(inner))))
+    };
+    if let Some(path) = moved(&finding.path) {
+        finding.path = path;
+    }
+    if let crate::finding::Kind::Judgement(judgement) = &mut finding.kind {
+        for occurrence in &mut judgement.occurrences {
+            if let Some(path) = moved(&occurrence.path) {
+                occurrence.path = path;
+            }
+        }
+    }
+}
+
+/// A name for the file of a target that says which it is, and is of no other.
+fn file_name(target: &str) -> String {
+    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(target)[..4]);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '-' };
+    let name: String = target.trim_start_matches(['.', '/']).chars().map(plain).collect();
+    let start = name.len().saturating_sub(80);
+    format!("{}-{digest}.sarif", name[start..].trim_start_matches(['-', '.']))
+}

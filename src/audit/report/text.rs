@@ -1,0 +1,127 @@
+//! The inventory for people: what changed, then a table, then what was not scanned.
+
+use super::{changes, first_of, headline, short, short_name, what};
+use crate::audit::inventory::{Inventory, KeyEntry, Status};
+use crate::report::Layout;
+use crate::report::wording::{date, plural, with_thousands};
+use crate::rule::Severity;
+use comfy_table::{ContentArrangement, Table, presets};
+use std::io::{self, Write};
+
+/// The maximum number of rows: nobody reads more on a terminal.
+const MAX_ROWS: usize = 500;
+
+/// The maximum number of lines of each other kind.
+const MAX_LINES: usize = 50;
+
+/// The width of tables that are not for a terminal, in columns.
+const WIDTH: u16 = 160;
+
+pub(super) fn write(inventory: &Inventory, layout: Layout, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "Audit as of {}: {}", date(inventory.now), headline(inventory))?;
+    if let Some(changes) = changes(inventory) {
+        writeln!(out, "{changes}")?;
+    }
+    writeln!(out)?;
+    news(inventory, out)?;
+    if !inventory.keys.is_empty() {
+        let width = layout.width.map_or(WIDTH, |width| u16::try_from(width).unwrap_or(u16::MAX));
+        writeln!(out, "{}", table(&inventory.keys, width))?;
+        let more = inventory.keys.len().saturating_sub(MAX_ROWS);
+        if more > 0 {
+            writeln!(out, "and {} in the other formats", plural(more, "more key"))?;
+        }
+        writeln!(out)?;
+    }
+    for seen in inventory.observations.iter().take(MAX_LINES) {
+        writeln!(out, "{}: {}, {}", seen.severity, seen.sentence, seen.place)?;
+    }
+    more(inventory.observation_count, MAX_LINES, "observation", out)?;
+    for (name, cause) in inventory.failures().take(MAX_LINES) {
+        writeln!(out, "not scanned: {name}: {cause}")?;
+    }
+    more(inventory.failures().count(), MAX_LINES, "failure", out)?;
+    summary(inventory, out)
+}
+
+/// What is new, and what is gone.
+fn news(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
+    let Some(changes) = &inventory.changes else { return Ok(()) };
+    let is_news = |key: &&KeyEntry| matches!(key.status, Some(Status::New | Status::BackAgain));
+    let news = || inventory.keys.iter().filter(is_news);
+    for key in news().take(MAX_LINES) {
+        let status = key.status.map_or("", Status::word);
+        let place = first_of(&key.places, key.occurrences);
+        writeln!(out, "{status}: {} ({}), {place}", short_name(key), what(key))?;
+    }
+    more(news().count(), MAX_LINES, "new key", out)?;
+    for (name, first) in changes.fixed.iter().take(MAX_LINES) {
+        writeln!(out, "fixed: {}, first found {}", short(name), date(*first))?;
+    }
+    more(changes.fixed.len(), MAX_LINES, "fixed key", out)?;
+    if news().next().is_some() || !changes.fixed.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn more(count: usize, shown: usize, noun: &str, out: &mut dyn Write) -> io::Result<()> {
+    match count.saturating_sub(shown) {
+        0 => Ok(()),
+        rest => writeln!(out, "and {}", plural(rest, &format!("more {noun}"))),
+    }
+}
+
+fn table(keys: &[KeyEntry], width: u16) -> Table {
+    let has_status = keys.iter().any(|key| key.status.is_some());
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(width);
+    let mut header = vec!["Account", "Key", "Severity", "What", "Since", "Days", "Now", "Where", "Who must act"];
+    if has_status {
+        header.insert(2, "Status");
+    }
+    table.set_header(header);
+    for key in keys.iter().take(MAX_ROWS) {
+        let mut row = vec![
+            key.account.map_or_else(|| "unknown".to_owned(), |account| account.to_string()),
+            short_name(key),
+            key.severity.to_string(),
+            what(key),
+            key.first_seen.map(date).unwrap_or_default(),
+            key.days.map(|days| days.to_string()).unwrap_or_default(),
+            if key.is_current { "yes" } else { "no" }.to_owned(),
+            first_of(&key.targets, key.target_count),
+            first_of(&key.owners, key.owners.len()),
+        ];
+        if has_status {
+            row.insert(2, key.status.map_or("", Status::word).to_owned());
+        }
+        table.add_row(row);
+    }
+    table
+}
+
+fn summary(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
+    let count = |severity: Severity| inventory.keys.iter().filter(|key| key.severity == severity).count();
+    let counts = [Severity::Error, Severity::Warning, Severity::Note]
+        .map(|severity| (count(severity), severity.to_string()))
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| plural(count, &word))
+        .collect::<Vec<_>>();
+    let found = if counts.is_empty() { "found nothing".to_owned() } else { format!("keys: {}", counts.join(", ")) };
+    let read = inventory.read();
+    let suppressed: usize = inventory.suppressed.iter().sum();
+    let suppressed =
+        if suppressed > 0 { format!("; not counted: {}", plural(suppressed, "finding")) } else { String::new() };
+    let incomplete = if inventory.is_complete() { "" } else { "; the audit is incomplete" };
+    writeln!(
+        out,
+        "{found}{suppressed}\nscanned {}: {}, {}, {}{incomplete}",
+        plural(inventory.target_count(), "target"),
+        plural(read.files as usize, "file"),
+        plural(read.commits as usize, "commit"),
+        format!("{} objects", with_thousands(read.objects as usize)),
+    )
+}

@@ -1,0 +1,259 @@
+//! `keyspill audit`.
+
+use super::environment::environment;
+use super::inventory::ReportArgs;
+use super::output;
+use super::progress;
+use crate::audit::clone::Cloner;
+use crate::audit::merge::Merge;
+use crate::audit::run::{Audit, AuditProgress, Shard};
+use crate::audit::state::{State, StateError};
+use crate::audit::target::{read_list, units};
+use crate::config::Config;
+use crate::detect::Detector;
+use crate::report::Verdict;
+use crate::rule::RuleSet;
+use crate::scan::Scan;
+use anyhow::{Context, bail};
+use clap::ArgMatches;
+use std::io::Read;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The maximum size of a list of targets in bytes.
+const MAX_LIST: u64 = 1 << 30;
+
+/// The maximum size of the key of fingerprints in bytes, and the least that is not guessed.
+const KEY_SIZES: std::ops::RangeInclusive<usize> = 16..=4096;
+
+/// What a worker's exit code says to the engine that runs it.
+mod worker {
+    /// What a retry cannot cure: wrong arguments, a folder without rights.
+    pub const HOPELESS: u8 = 2;
+    /// What a retry may cure (`EX_TEMPFAIL` of sysexits.h).
+    pub const TRY_AGAIN: u8 = 75;
+}
+
+/// Arguments as typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Repositories, folders of them, other folders, mailboxes and exports; or URLs of repositories, with --clone.
+    ///
+    /// Of a repository, everything it ever held is scanned, and its working tree.
+    #[arg(required_unless_present = "from")]
+    targets: Vec<String>,
+
+    /// Also audit the targets in a file, one a line, with comments after `#`; `-` means standard input. May be repeated.
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    from: Vec<PathBuf>,
+
+    /// Clone URLs into this folder, with git as it is set up here. Only https, ssh and file are used.
+    #[arg(long, value_name = "DIR", help_heading = "Input")]
+    clone: Option<PathBuf>,
+
+    /// Do not delete clones after they were scanned, and bring them up to date the next time.
+    #[arg(long, requires = "clone", help_heading = "Input")]
+    keep_clones: bool,
+
+    /// How many repositories are cloned at a time.
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "clone", value_parser = clap::value_parser!(u8).range(1..=64), help_heading = "Input")]
+    clones: u8,
+
+    /// Seconds that a clone may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, requires = "clone", help_heading = "Input")]
+    clone_timeout: u64,
+
+    /// How often a clone is tried again after a problem of the network.
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "clone", value_parser = clap::value_parser!(u32).range(0..=10), help_heading = "Input")]
+    clone_retries: u32,
+
+    /// Also scan files of working trees that git ignores.
+    #[arg(long, help_heading = "Input")]
+    no_ignore: bool,
+
+    /// Configuration file, which describes your organisation [default: keyspill.toml in this directory or a parent
+    /// directory, up to the repository root]. Those of the targets are not obeyed.
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    config: Option<PathBuf>,
+
+    /// Add the rules of a TOML file. May be repeated.
+    #[arg(long = "rules", value_name = "FILE", help_heading = "Input")]
+    rules: Vec<PathBuf>,
+
+    /// Folder that remembers the audit: what did not change is not scanned again, an audit that was ended goes on, and
+    /// reports tell what is new.
+    #[arg(long, value_name = "DIR", help_heading = "State")]
+    state: Option<PathBuf>,
+
+    /// File with a secret that fingerprints are made with, so that nobody without it can test guesses on a report.
+    #[arg(long, value_name = "FILE", help_heading = "State")]
+    fingerprint_key: Option<PathBuf>,
+
+    /// Audit only part I of N, such as 0/4; results of all parts are joined by `keyspill merge`. I may be left out if
+    /// JOB_COMPLETION_INDEX is set: /4.
+    #[arg(long, value_name = "I/N", requires = "state", value_parser = parse_shard, help_heading = "State")]
+    shard: Option<Shard>,
+
+    /// For job engines: exit with 0 when the work is done, whatever was found; with 75 if a retry may help, with 2 if not.
+    /// Reports are only written to files.
+    #[arg(long, requires = "state", help_heading = "State")]
+    worker: bool,
+
+    #[command(flatten)]
+    report: ReportArgs,
+
+    /// Number of units that are scanned at a time [default: one per processor].
+    #[arg(short = 'j', long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
+}
+
+fn parse_shard(text: &str) -> Result<Shard, String> {
+    let words = "expected the number of a part, from 0, and how many there are, such as 0/4";
+    let (number, count) = text.split_once('/').ok_or(words)?;
+    let number = match number {
+        "" => std::env::var("JOB_COMPLETION_INDEX")
+            .map_err(|_| "the number of the part is left out, but JOB_COMPLETION_INDEX is not set")?,
+        number => number.to_owned(),
+    };
+    let number: usize = number.parse().map_err(|_| words)?;
+    let count: usize = count.parse().map_err(|_| words)?;
+    if number < count && count <= 100_000 { Ok(Shard { number, count }) } else { Err(words.into()) }
+}
+
+impl Args {
+    /// Audits and reports.
+    pub fn run(self, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+        let is_worker = self.worker;
+        match self.audit(matches) {
+            Ok((verdict, is_retryable)) if is_worker => {
+                let _ = verdict;
+                Ok(ExitCode::from(if is_retryable { worker::TRY_AGAIN } else { 0 }))
+            }
+            Ok((verdict, _)) => Ok(super::exit_code(verdict)),
+            Err(error) if is_worker => {
+                let is_retryable = error.downcast_ref::<StateError>().is_some_and(StateError::is_retryable);
+                output::error(&format!("{error:#}"));
+                Ok(ExitCode::from(if is_retryable { worker::TRY_AGAIN } else { worker::HOPELESS }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn audit(self, matches: &ArgMatches) -> anyhow::Result<(Verdict, bool)> {
+        let mut outputs = self.report.outputs(matches)?;
+        if self.worker {
+            outputs.retain(|output| output.file.is_some());
+        }
+        let rules = Arc::new(load_rules(&self.rules)?);
+        let config = self.load_config(&rules)?;
+        let now = self.report.moment();
+        let key = self.fingerprint_key.as_deref().map(read_key).transpose()?;
+        let targets = self.targets()?;
+        let environment = Arc::new(environment().clone());
+        let all = units(&targets, &environment);
+        // Without a folder of its own, an audit remembers nothing.
+        let temporary = match &self.state {
+            Some(_) => None,
+            None => Some(tempfile::tempdir().context("cannot make a folder for results")?),
+        };
+        let dir = self.state.as_deref().or(temporary.as_ref().map(tempfile::TempDir::path)).expect("there is one");
+        let state = State::open(dir)?;
+        state.note_units(&all)?;
+        let template = Scan { config, no_ignore: self.no_ignore, environment, now, ..Scan::default() };
+        let audit = Audit {
+            template,
+            detector: Detector::new(rules.clone()).at(now),
+            key,
+            shard: self.shard.unwrap_or(Shard::ALL),
+            cloner: self.cloner(),
+            clones_at_once: usize::from(self.clones),
+            threads: self.threads(),
+        };
+        let progress = AuditProgress::default();
+        let outcome =
+            progress::shown_audit(&progress, !self.report.quiet, || audit.run(all.clone(), &state, &progress))?;
+        outcome.warnings.iter().for_each(|warning| output::warning(warning));
+        let is_whole = audit.shard == Shard::ALL;
+        if is_whole {
+            state.forget_others(&all);
+        }
+        output::info(&format!("{} units, {} unchanged", outcome.results.len(), outcome.reused));
+        let mut merge = Merge::default();
+        merge.add(&outcome.results)?;
+        // What a shard knows is a part: only the whole has a history.
+        let ledger = (self.state.is_some() && is_whole).then(|| state.keys());
+        let verdict = self.report.write(&merge, &rules, now, ledger.as_deref(), &audit.template.config, &outputs)?;
+        Ok((verdict, outcome.is_retryable))
+    }
+
+    fn targets(&self) -> anyhow::Result<Vec<String>> {
+        let mut targets = self.targets.clone();
+        for file in &self.from {
+            let (name, text) = if file == Path::new("-") {
+                let mut text = Vec::new();
+                std::io::stdin().take(MAX_LIST).read_to_end(&mut text).context("standard input")?;
+                ("standard input".to_owned(), text)
+            } else {
+                let name = file.display().to_string();
+                let read = std::fs::File::open(file).and_then(|file| {
+                    let mut text = Vec::new();
+                    file.take(MAX_LIST).read_to_end(&mut text).map(|_| text)
+                });
+                (name.clone(), read.map_err(|error| anyhow::anyhow!("{name}: {}", crate::file::describe(&error)))?)
+            };
+            targets.extend(read_list(&text).map_err(|problem| anyhow::anyhow!("{name}: {problem}"))?);
+        }
+        if targets.is_empty() {
+            bail!("there is nothing to audit: the list of targets is empty");
+        }
+        Ok(targets)
+    }
+
+    fn load_config(&self, rules: &RuleSet) -> anyhow::Result<Config> {
+        let user = Config::read_user(rules, environment())?;
+        let file = self.config.clone().or_else(|| Config::find(Path::new("."), environment()));
+        Ok(match file {
+            Some(file) => user.with(&file, rules)?,
+            None => user,
+        })
+    }
+
+    fn cloner(&self) -> Option<Cloner> {
+        Some(Cloner {
+            dir: self.clone.clone()?,
+            time_limit: Duration::from_secs(self.clone_timeout),
+            retries: self.clone_retries,
+            keeps: self.keep_clones,
+        })
+    }
+
+    /// The number of units at a time, capped at what the processors can keep busy. 0 if not given.
+    fn threads(&self) -> usize {
+        const MAX_PER_PROCESSOR: usize = 4;
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        self.threads.min(MAX_PER_PROCESSOR * processors)
+    }
+}
+
+/// The built-in rules and those in files.
+pub fn load_rules(files: &[PathBuf]) -> anyhow::Result<RuleSet> {
+    let mut rules = RuleSet::built_in();
+    for file in files {
+        rules.add(file)?;
+    }
+    Ok(rules)
+}
+
+fn read_key(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let read = crate::file::read(file, *KEY_SIZES.end() as u64);
+    let key = read.map_err(|error| anyhow::anyhow!("{}: {}", file.display(), crate::file::describe(&error)))?;
+    // An editor ends the last line.
+    let key = key.trim_ascii_end().to_vec();
+    if !KEY_SIZES.contains(&key.len()) {
+        bail!("{}: expected at least {} random bytes as the key of fingerprints", file.display(), KEY_SIZES.start());
+    }
+    Ok(key)
+}
