@@ -46,6 +46,14 @@ pub enum StateError {
     /// Another audit uses it.
     #[error("{}: another audit is using this folder; wait until it has ended, or use another folder", .0.display())]
     Locked(PathBuf),
+    /// What is remembered of keys is of a later audit.
+    #[error("{}: an audit as of a later moment than {} is remembered there; audits must follow one another", path.display(), crate::report::wording::date(*now))]
+    Later {
+        /// The file.
+        path: PathBuf,
+        /// The moment of this audit, in seconds since 1970.
+        now: i64,
+    },
     /// What was known of keys is damaged.
     #[error("{}: {problem}; delete the file to begin again, with every key counted as new", path.display())]
     Keys {
@@ -63,7 +71,7 @@ impl StateError {
         match self {
             Self::Locked(_) => true,
             Self::Io { error, .. } => !matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem),
-            Self::Keys { .. } => false,
+            Self::Keys { .. } | Self::Later { .. } => false,
         }
     }
 }
@@ -228,6 +236,9 @@ struct KeyMemory {
     last: i64,
     /// When it was first not found any more.
     fixed: Option<i64>,
+    /// When it was last found again after that.
+    #[serde(default)]
+    returned: Option<i64>,
     /// The targets that it was in.
     targets: Vec<String>,
     /// True if it was in more than are remembered.
@@ -266,6 +277,11 @@ impl Ledger {
         write_whole(path, write).map_err(|error| StateError::Io { path: path.to_owned(), error })
     }
 
+    /// True if an audit as of a later moment was entered, so that this one would change what came after it.
+    pub fn is_later_than(&self, now: i64) -> bool {
+        self.audits.last().is_some_and(|audit| audit.at > now)
+    }
+
     /// Enters an audit, and tells it what changed. Running it again at the same moment changes nothing.
     ///
     /// A key is fixed if it is not found any more in an audit that scanned everything it was in.
@@ -273,9 +289,9 @@ impl Ledger {
         let now = inventory.now;
         self.version = Self::VERSION;
         // An audit that is repeated as of the same moment takes the place of the one before.
-        self.audits.retain(|audit| audit.at < now);
+        self.audits.pop_if(|audit| audit.at == now);
         for memory in self.keys.values_mut() {
-            memory.fixed.take_if(|fixed| *fixed >= now);
+            memory.fixed.take_if(|fixed| *fixed == now);
         }
         self.keys.retain(|_, memory| memory.first < now);
         let before = self.audits.last().map(|audit| audit.at);
@@ -283,17 +299,21 @@ impl Ledger {
         for key in &mut inventory.keys {
             let status = match self.keys.get(&key.name) {
                 None => Status::New,
-                Some(memory) if memory.fixed.is_some() => Status::BackAgain,
+                Some(memory) if memory.fixed.is_some() || memory.returned == Some(now) => Status::BackAgain,
                 Some(_) => Status::Known,
             };
             let memory = self.keys.entry(key.name.clone()).or_insert_with(|| KeyMemory {
                 first: now,
                 last: now,
                 fixed: None,
+                returned: None,
                 targets: vec![],
                 is_cut: false,
             });
             (memory.last, memory.fixed) = (now, None);
+            if status == Status::BackAgain {
+                memory.returned = Some(now);
+            }
             memory.targets = key.targets.iter().take(MAX_TARGETS).cloned().collect();
             memory.is_cut = key.target_count > memory.targets.len();
             *counts.entry(status).or_default() += 1;

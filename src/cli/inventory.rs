@@ -6,7 +6,7 @@ use crate::audit::inventory::{Inventory, Status};
 use crate::audit::merge::Merge;
 use crate::audit::report::sarif::{self, Judgements};
 use crate::audit::report::{self, Format};
-use crate::audit::state::Ledger;
+use crate::audit::state::{Ledger, StateError};
 use crate::config::Config;
 use crate::report::{Layout, Verdict};
 use crate::rule::{RuleSet, Severity};
@@ -93,6 +93,9 @@ impl ReportArgs {
         })?;
         if let Some(path) = ledger {
             let mut known = Ledger::read(path)?;
+            if known.is_later_than(now) {
+                return Err(StateError::Later { path: path.to_owned(), now }.into());
+            }
             known.enter(&mut inventory);
             known.write(path)?;
         }

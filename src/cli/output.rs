@@ -1,9 +1,9 @@
 //! Writing to standard output, standard error and report files.
 
-use anyhow::bail;
-use clap::ArgMatches;
 use crate::report::Layout;
 use crate::text::sanitize::{sanitize, to_json};
+use anyhow::bail;
+use clap::ArgMatches;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};

@@ -26,7 +26,7 @@ pub(super) fn write(inventory: &Inventory, layout: Layout, out: &mut dyn Write) 
     news(inventory, out)?;
     if !inventory.keys.is_empty() {
         let width = layout.width.map_or(WIDTH, |width| u16::try_from(width).unwrap_or(u16::MAX));
-        writeln!(out, "{}", table(&inventory.keys, width))?;
+        writeln!(out, "{}", table(inventory, width))?;
         let more = inventory.keys.len().saturating_sub(MAX_ROWS);
         if more > 0 {
             writeln!(out, "and {} in the other formats", plural(more, "more key"))?;
@@ -72,8 +72,8 @@ fn more(count: usize, shown: usize, noun: &str, out: &mut dyn Write) -> io::Resu
     }
 }
 
-fn table(keys: &[KeyEntry], width: u16) -> Table {
-    let has_status = keys.iter().any(|key| key.status.is_some());
+fn table(inventory: &Inventory, width: u16) -> Table {
+    let has_status = inventory.changes.is_some();
     let mut table = Table::new();
     table.load_style(presets::ASCII_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(width);
@@ -82,7 +82,7 @@ fn table(keys: &[KeyEntry], width: u16) -> Table {
         header.insert(2, "Status");
     }
     table.set_header(header);
-    for key in keys.iter().take(MAX_ROWS) {
+    for key in inventory.keys.iter().take(MAX_ROWS) {
         let mut row = vec![
             key.account.map_or_else(|| "unknown".to_owned(), |account| account.to_string()),
             short_name(key),

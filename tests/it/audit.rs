@@ -1,0 +1,657 @@
+//! Audits: what is in the inventory, that it does not depend on how the work was divided or interrupted, and what is said
+//! when something goes wrong.
+
+use crate::support::{Run, Sandbox, expand};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const NOW: &str = "2026-06-01";
+
+/// The number of repositories of the organisation.
+const REPOSITORIES: usize = 200;
+
+/// A commit of an organisation's repository.
+struct Change<'a> {
+    author: &'a str,
+    /// Days after 2020-01-01.
+    day: u64,
+    file: &'a str,
+    /// The content, or nothing if the file is removed.
+    text: Option<String>,
+}
+
+/// Makes a bare repository in which each change is a commit.
+fn repository(sandbox: &Sandbox, name: &str, changes: &[Change]) {
+    sandbox.git(&["init", "-q", "--bare", name]);
+    import(sandbox, name, "refs/heads/main", changes);
+}
+
+fn import(sandbox: &Sandbox, name: &str, branch: &str, changes: &[Change]) {
+    let mut stream = String::new();
+    for (number, Change { author, day, file, text }) in changes.iter().enumerate() {
+        let person =
+            format!("{author} <{}@corp.example> {} +0000", author.to_lowercase(), 1_577_836_800 + day * 86_400);
+        let message = format!("Change {file}");
+        _ = writeln!(stream, "commit {branch}\nauthor {person}\ncommitter {person}\ndata {}\n{message}", message.len());
+        if number == 0 && branch != "refs/heads/main" {
+            _ = writeln!(stream, "from refs/heads/main^0");
+        }
+        match text {
+            Some(text) => _ = writeln!(stream, "M 100644 inline {file}\ndata {}\n{text}", text.len()),
+            None => _ = writeln!(stream, "D {file}"),
+        }
+        stream.push('\n');
+    }
+    let mut git = Command::new("git");
+    git.current_dir(sandbox.path().join(name)).args(["fast-import", "--quiet"]).stdin(Stdio::piped());
+    let mut git = git.spawn().expect("git runs");
+    git.stdin.take().expect("piped").write_all(stream.as_bytes()).expect("git reads it");
+    assert!(git.wait().expect("it ends").success());
+}
+
+fn env(key: &str) -> String {
+    expand(&format!("AWS_ACCESS_KEY_ID={{{{akia {key}}}}}\nAWS_SECRET_ACCESS_KEY={{{{secret {key}}}}}\n")).text
+}
+
+fn id(key: &str) -> String {
+    expand(&format!("{{{{akia {key}}}}}")).text
+}
+
+/// What must be found of a key.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Truth {
+    targets: BTreeSet<String>,
+    is_current: bool,
+    judgements: BTreeSet<String>,
+    owners: BTreeSet<String>,
+}
+
+/// An organisation of many repositories, forks that borrow objects, mail and exports; and what is in it, by id.
+fn organisation(sandbox: &Sandbox) -> BTreeMap<String, Truth> {
+    let mut truths: BTreeMap<String, Truth> = BTreeMap::new();
+    let mut note = |key: &str, target: &str, is_current: bool, judgement: &[&str], owner: &str| {
+        let truth = truths.entry(id(key)).or_default();
+        truth.targets.insert(target.to_owned());
+        truth.is_current |= is_current;
+        truth.judgements.extend(judgement.iter().map(|&rule| rule.to_owned()));
+        if !owner.is_empty() {
+            truth.owners.insert(owner.to_owned());
+        }
+    };
+    sandbox.write("keyspill.toml", "org_domains = [\"corp.example\"]\n");
+    for number in 0..REPOSITORIES {
+        let name = format!("org/repo-{number:03}.git");
+        let readme = Change { author: "Ann", day: 1, file: "README.md", text: Some(format!("# Project {number}\n")) };
+        let owners = Change {
+            author: "Ann",
+            day: 2,
+            file: ".github/CODEOWNERS",
+            text: Some("* @acme/all\n/infra/ @acme/ops\n".into()),
+        };
+        let secret = |file, day, key: &str| Change { author: "Bob", day, file, text: Some(env(key)) };
+        let removal = |file, day| Change { author: "Cem", day, file, text: None };
+        match number % 10 {
+            // A key that is still there.
+            1 => {
+                let key = format!("own {number}");
+                repository(sandbox, &name, &[readme, owners, secret("infra/app.env", 10, &key)]);
+                note(&key, &name, true, &[], "@acme/ops");
+            }
+            // One that was removed.
+            2 => {
+                let key = format!("past {number}");
+                repository(sandbox, &name, &[readme, secret("app.env", 10, &key), removal("app.env", 20)]);
+                note(&key, &name, false, &[], "Cem <cem@corp.example>");
+            }
+            // One that several have.
+            3 => {
+                let key = format!("common {}", number / 50);
+                repository(sandbox, &name, &[readme, owners, secret("app.env", 10, &key)]);
+                note(&key, &name, true, &["aws-shared-key"], "@acme/all");
+            }
+            // Copies of one another.
+            4 => {
+                repository(sandbox, &name, &[readme, secret("app.env", 10, "copied")]);
+                note("copied", &name, true, &["aws-shared-key"], "Bob <bob@corp.example>");
+            }
+            _ => repository(sandbox, &name, &[readme]),
+        }
+    }
+    // A fork that borrows its objects, with a branch of its own.
+    sandbox.git(&["clone", "-q", "--bare", "--shared", "org/repo-001.git", "org/fork.git"]);
+    let own = Change { author: "Eva", day: 30, file: "fork.env", text: Some(env("fork")) };
+    import(sandbox, "org/fork.git", "refs/heads/topic", &[own]);
+    note("fork", "org/fork.git", false, &[], "Eva <eva@corp.example>");
+    // Found in the fork, too; but since that has the same first commit, it is one repository.
+    note("own 1", "org/fork.git", true, &[], "@acme/ops");
+    // The secret and the id of one key, in different repositories; and mailed.
+    let secret = expand("const AWS_SECRET_ACCESS_KEY = '{{secret apart}}'\n").text;
+    repository(sandbox, "org/secret.git", &[Change { author: "Bob", day: 3, file: "a.js", text: Some(secret) }]);
+    sandbox.write("org/mail/keys.mbox", "From ann@corp.example Thu Jan  1 10:00:00 2026\nFrom: Ann <ann@corp.example>\nTo: Bob <bob@partner.example>\nDate: Thu, 1 Jan 2026 10:00:00 +0000\nSubject: key\n\naccess key id {{akia apart}}\nsecret access key {{secret apart}}\n");
+    note("apart", "org/secret.git", true, &["aws-emailed-key"], "Bob <bob@corp.example>");
+    note("apart", "org", true, &[], "");
+    // A key in one place, and in another what says that it is a root user's.
+    repository(sandbox, "org/root.git", &[Change { author: "Bob", day: 3, file: "app.env", text: Some(env("root")) }]);
+    sandbox.write("org/exports/rootkey.csv", "AWSAccessKeyId={{akia root}}\nAWSSecretKey={{secret root}}\n");
+    note("root", "org/root.git", true, &["aws-root-key"], "Bob <bob@corp.example>");
+    note("root", "org", true, &[], "");
+    truths
+}
+
+fn audit(sandbox: &Sandbox, args: &[&str]) -> Run {
+    sandbox.run(&[&["audit", "--now", NOW], args].concat())
+}
+
+fn inventory(run: &Run) -> Value {
+    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", run.stdout, run.stderr))
+}
+
+fn strings(value: &Value) -> BTreeSet<String> {
+    value.as_array().expect("a list").iter().map(|text| text.as_str().expect("a text").to_owned()).collect()
+}
+
+#[test]
+fn the_inventory_is_what_is_there() {
+    let sandbox = Sandbox::new();
+    let truths = organisation(&sandbox);
+    let run = audit(&sandbox, &["org", "--format", "json"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let report = inventory(&run);
+    assert_eq!(report["complete"], true);
+    let keys = report["keys"].as_array().expect("a list");
+    let found: BTreeMap<String, Truth> = keys
+        .iter()
+        .map(|key| {
+            // Of shared and copied keys, this is about the first.
+            let judgements = key["judgements"].as_array().expect("a list").iter();
+            let judgements = judgements.map(|one| one["rule"].as_str().expect("a rule").to_owned());
+            let truth = Truth {
+                targets: strings(&key["targets"]),
+                is_current: key["inFilesNow"] == true,
+                judgements: judgements.collect(),
+                owners: strings(&key["owners"]),
+            };
+            assert!(key["secretFingerprint"].is_string(), "{key}");
+            (key["name"].as_str().expect("a name").to_owned(), truth)
+        })
+        .collect();
+    assert_eq!(found.keys().collect::<Vec<_>>(), truths.keys().collect::<Vec<_>>());
+    for (name, truth) in &truths {
+        let found = &found[name];
+        // At most ten are listed.
+        let shown: BTreeSet<_> = truth.targets.iter().take(10).cloned().collect();
+        assert_eq!((&found.targets, found.is_current), (&shown, truth.is_current), "{name}");
+        assert_eq!(found.owners, truth.owners, "{name}");
+        assert!(found.judgements.is_superset(&truth.judgements), "{name}: {found:?}, {truth:?}");
+        let others: Vec<_> = found.judgements.difference(&truth.judgements).collect();
+        assert!(others.iter().all(|rule| *rule == "aws-shared-key"), "{name}: {others:?}");
+    }
+    // The repositories, the folder with what is in none; the fork is read with what it borrows from.
+    assert_eq!(report["summary"]["targets"], REPOSITORIES + 4);
+    let families = report["units"].as_array().expect("a list").iter();
+    let families: Vec<_> =
+        families.filter(|unit| unit["targets"].as_array().is_some_and(|all| all.len() > 1)).collect();
+    assert_eq!(families.len(), 1);
+    assert_eq!(families[0]["targets"][0]["name"], "org/fork.git");
+}
+
+/// A small organisation, for tests that audit it often.
+fn small(sandbox: &Sandbox) {
+    for (number, key) in ["a", "b", "a", "c", "d"].into_iter().enumerate() {
+        let change = |file, day, text| Change { author: "Ann", day, file, text };
+        let name = format!("org/r{number}.git");
+        repository(
+            sandbox,
+            &name,
+            &[change("app.env", number as u64, Some(env(key))), change("README", 9, Some("x".into()))],
+        );
+    }
+    sandbox.write("org/secret.txt", "aws secret access key: {{secret d}}\n");
+    sandbox.write(
+        "org/mail.eml",
+        "From: Ann <ann@corp.example>\nTo: b@partner.example\nSubject: x\n\n{{akia e}}\n{{secret e}}\n",
+    );
+    sandbox.write("org/other.env", "AWS_SECRET_ACCESS_KEY={{secret e}}\n");
+}
+
+fn results(sandbox: &Sandbox, state: &str) -> Vec<PathBuf> {
+    let dir = sandbox.path().join(state).join("units");
+    let mut files: Vec<_> =
+        std::fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("a file").path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_merge_of_any_parts_is_one_audit() {
+    let sandbox = Sandbox::new();
+    small(&sandbox);
+    let whole = audit(&sandbox, &["org", "--format", "json"]).stdout;
+    assert!(whole.contains(&id("e")));
+    assert_eq!(audit(&sandbox, &["org", "--state", "s", "-f", "csv", "-o", "s.csv"]).code, Some(1));
+    let files = results(&sandbox, "s");
+    assert_eq!(files.len(), 6);
+    let merged = |parts: &[Vec<&PathBuf>]| {
+        for (number, part) in parts.iter().enumerate() {
+            let dir = sandbox.path().join(format!("part{number}"));
+            _ = std::fs::remove_dir_all(&dir);
+            std::fs::create_dir(&dir).expect("a folder");
+            for file in part {
+                std::fs::copy(file, dir.join(file.file_name().expect("a name"))).expect("a copy");
+            }
+        }
+        let names: Vec<String> = (0..parts.len()).rev().map(|number| format!("part{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let run = sandbox.run(&[&["merge", "--now", NOW, "--format", "json"], &names[..]].concat());
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        run.stdout
+    };
+    // A fixed sequence of numbers that look random, so that a failure can be repeated.
+    let mut state = 7_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for _ in 0..12 {
+        let count = 1 + random(4);
+        let mut parts: Vec<Vec<&PathBuf>> = vec![vec![]; count];
+        for file in &files {
+            parts[random(count)].push(file);
+            // Some are in several.
+            if random(3) == 0 {
+                parts[random(count)].push(file);
+            }
+        }
+        parts.retain(|part| !part.is_empty());
+        assert_eq!(merged(&parts), whole);
+    }
+    // The parts that shards make, of which one ran twice.
+    for shard in ["0/3", "1/3", "2/3", "1/3"] {
+        let state = format!("s{}", &shard[..1]);
+        let run = audit(&sandbox, &["org", "--state", &state, "--shard", shard, "--worker"]);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+    }
+    let run = sandbox.run(&["merge", "--now", NOW, "--format", "json", "s2", "s0", "s1"]);
+    assert_eq!(run.stdout, whole);
+    let run = sandbox.run(&["merge", "--now", NOW, "s2", "s0"]);
+    assert_eq!(run.code, Some(2), "a part is missing");
+    assert!(run.stderr.contains("there is no result for it"), "{}", run.stderr);
+}
+
+#[test]
+fn what_did_not_change_is_not_scanned_again() {
+    let sandbox = Sandbox::new();
+    small(&sandbox);
+    let told = |args: &[&str]| {
+        let run = audit(&sandbox, &[&["org", "--state", "s", "-v"], args].concat());
+        let line = run.stderr.lines().find(|line| line.ends_with(" unchanged")).expect("it is told").to_owned();
+        line.rsplit(": ").next().expect("words").to_owned()
+    };
+    assert_eq!(told(&[]), "6 units, 0 unchanged");
+    assert_eq!(told(&[]), "6 units, 6 unchanged");
+    let change = Change { author: "Bob", day: 50, file: "new.env", text: Some(env("new")) };
+    import(&sandbox, "org/r0.git", "refs/heads/topic", &[change]);
+    assert_eq!(told(&[]), "6 units, 5 unchanged");
+    assert_eq!(results(&sandbox, "s").len(), 6, "the result before is gone");
+    sandbox.write("org/other.env", "nothing\n");
+    assert_eq!(told(&[]), "6 units, 5 unchanged");
+    sandbox.write("other.toml", "org_domains = [\"corp.example\"]\n");
+    assert_eq!(told(&["--config", "other.toml"]), "6 units, 0 unchanged", "the configuration is another");
+}
+
+#[test]
+fn changes_since_the_audit_before_come_first() {
+    let sandbox = Sandbox::new();
+    let change = |file: &'static str, text| Change { author: "Ann", day: 3, file, text };
+    repository(&sandbox, "org/a.git", &[change("a.env", Some(env("a")))]);
+    sandbox.write("org/b.env", &"AWS_ACCESS_KEY_ID={{akia b}}\nAWS_SECRET_ACCESS_KEY={{secret b}}\n");
+    let audit =
+        |now: &str, args: &[&str]| sandbox.run(&[&["audit", "org", "--state", "s", "--now", now], args].concat());
+    let statuses = |run: &Run| -> BTreeMap<String, String> {
+        let report = inventory(run);
+        let keys = report["keys"].as_array().expect("a list").iter();
+        keys.map(|key| (key["name"].as_str().expect("a name").into(), key["status"].as_str().expect("one").into()))
+            .collect()
+    };
+    let json = ["--format", "json", "--fail-on-new"];
+    let first = audit("2026-01-01", &json);
+    assert_eq!(first.code, Some(1));
+    assert_eq!(statuses(&first), [(id("a"), "new".into()), (id("b"), "new".into())].into());
+    let second = audit("2026-01-02", &json);
+    assert_eq!(second.code, Some(0), "nothing is new");
+    assert_eq!(statuses(&second), [(id("a"), "known".into()), (id("b"), "known".into())].into());
+    std::fs::remove_file(sandbox.path().join("org/b.env")).expect("it is there");
+    // What cannot be scanned may still have it.
+    let broken = sandbox.path().join("org/broken.git");
+    std::fs::create_dir_all(broken.join("objects")).expect("folders");
+    std::fs::create_dir_all(broken.join("refs")).expect("folders");
+    std::fs::write(broken.join("HEAD"), "ref: refs/heads/main\n").expect("a file");
+    std::fs::write(broken.join("config"), "[core]\n\trepositoryformatversion = 99\n").expect("a file");
+    let third = audit("2026-01-03", &json);
+    assert_eq!(third.code, Some(2), "{}", third.stderr);
+    std::fs::remove_dir_all(&broken).expect("it is there");
+    sandbox.write("org/c.txt", "no key\n");
+    let text = audit("2026-01-04", &["--fail-on-new"]);
+    insta::assert_snapshot!(text.stdout);
+    assert_eq!(text.code, Some(0));
+    sandbox.write("org/b.env", &"AWS_ACCESS_KEY_ID={{akia b}}\nAWS_SECRET_ACCESS_KEY={{secret b}}\n");
+    let again = audit("2026-01-05", &json);
+    assert_eq!(statuses(&again)[&id("b")], "back-again");
+    assert_eq!(again.code, Some(1));
+    let report = inventory(&again);
+    let trend: Vec<_> =
+        report["trend"].as_array().expect("a list").iter().map(|audit| audit["keys"].as_u64()).collect();
+    assert_eq!(trend, [Some(2), Some(2), Some(1), Some(1), Some(2)]);
+    // The same moment once more is the same audit.
+    assert_eq!(audit("2026-01-05", &json).stdout, again.stdout);
+    let earlier = audit("2026-01-01", &json);
+    assert_eq!(earlier.code, Some(2));
+    assert!(earlier.stderr.contains("an audit as of a later moment"), "{}", earlier.stderr);
+}
+
+#[test]
+fn an_audit_that_is_killed_goes_on() {
+    let sandbox = Sandbox::new();
+    small(&sandbox);
+    // Large enough that there is time to be killed.
+    for number in 0..12 {
+        let text: String = (0..40_000).map(|line| format!("line {line} of {number}\n")).collect();
+        let change = |day| Change { author: "Ann", day, file: "large.txt", text: Some(format!("{text}{day}")) };
+        repository(&sandbox, &format!("org/large{number}.git"), &[change(1), change(2), change(3)]);
+    }
+    let args = ["audit", "org", "--state", "s", "--now", NOW, "--format", "json"];
+    let whole = audit(&sandbox, &["org", "--state", "whole", "--format", "json"]).stdout;
+    let mut killed = 0;
+    for moment in 0..50_u64 {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_keyspill"))
+            .current_dir(sandbox.path())
+            .args(args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        // From before the first file is written until after the last.
+        std::thread::sleep(Duration::from_micros(moment * moment * 37));
+        if child.try_wait().expect("a child").is_none() {
+            child.kill().expect("SIGKILL");
+            killed += 1;
+        }
+        child.wait().expect("it ended");
+        // Now and then, everything is to be done again.
+        if moment % 7 == 6 {
+            _ = std::fs::remove_dir_all(sandbox.path().join("s"));
+        }
+    }
+    assert!(killed >= 10, "{killed}: it is faster than was thought");
+    let run = sandbox.run(&args);
+    assert_eq!((run.code, run.stdout), (Some(1), whole), "{}", run.stderr);
+    assert!(results(&sandbox, "s").iter().all(|file| file.extension().is_some_and(|name| name == "result")));
+}
+
+#[test]
+fn what_is_wrong_is_told() {
+    let sandbox = Sandbox::new();
+    small(&sandbox);
+    sandbox.write("list", "org # all\n\nno/such/path\n");
+    let run = audit(&sandbox, &["--from", "list", "--format", "json"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("no/such/path"), "{}", run.stderr);
+    assert!(run.stdout.contains(&id("a")), "the rest is audited");
+
+    let run = audit(&sandbox, &["org", "https://example.invalid/a.git"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("pass --clone DIR"), "{}", run.stderr);
+
+    let run = sandbox.run_with_input(&["audit", "--from", "-"], b"# nothing\n");
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("the list of targets is empty"), "{}", run.stderr);
+
+    assert_eq!(audit(&sandbox, &["org", "--state", "s"]).code, Some(1));
+    assert_eq!(audit(&sandbox, &["org", "--state", "list"]).code, Some(2), "it is a file");
+    let run = sandbox.run(&["merge", "list"]);
+    assert!(run.stderr.contains("it is not a result file of keyspill"), "{}", run.stderr);
+    assert_eq!(run.code, Some(2));
+    let run = sandbox.run(&["merge", "org"]);
+    assert!(run.stderr.contains("there are no results in this folder"), "{}", run.stderr);
+
+    sandbox.write_bytes("key", b"0123456789abcdef0123456789abcdef\n");
+    sandbox.write_bytes("short", b"0123\n");
+    assert_eq!(audit(&sandbox, &["org", "--fingerprint-key", "short"]).code, Some(2));
+    assert_eq!(audit(&sandbox, &["org", "--state", "k", "--fingerprint-key", "key"]).code, Some(1));
+    let run = sandbox.run(&["merge", "s", "k"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("fingerprints with different keys"), "{}", run.stderr);
+
+    let lock = std::fs::File::open(sandbox.path().join("s/lock")).expect("a file");
+    lock.lock().expect("nobody has it");
+    let run = audit(&sandbox, &["org", "--state", "s"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("another audit is using this folder"), "{}", run.stderr);
+    assert_eq!(audit(&sandbox, &["org", "--state", "s", "--worker"]).code, Some(75), "it may be free later");
+}
+
+#[test]
+fn a_result_that_is_cut_or_changed_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.write("org/app.env", "AWS_ACCESS_KEY_ID={{akia}}\nAWS_SECRET_ACCESS_KEY={{secret}}\n");
+    let whole = audit(&sandbox, &["org", "--state", "s", "--format", "json"]).stdout;
+    let files = results(&sandbox, "s");
+    let bytes = std::fs::read(&files[0]).expect("a file");
+    let path = sandbox.path().join("cut.result");
+    let refused = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("a file");
+        let run = sandbox.run(&["merge", "cut.result"]);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{}", run.stderr);
+        assert!(run.stderr.starts_with("keyspill: error: cut.result: "), "{}", run.stderr);
+    };
+    for end in 0..bytes.len() {
+        refused(&bytes[..end]);
+    }
+    for place in (0..bytes.len()).step_by(13) {
+        let mut changed = bytes.clone();
+        changed[place] ^= 0x10;
+        refused(&changed);
+    }
+    // In the folder of an audit it is told, and made again.
+    std::fs::write(&files[0], &bytes[..bytes.len() / 2]).expect("a file");
+    let run = audit(&sandbox, &["org", "--state", "s", "--format", "json"]);
+    assert!(run.stderr.contains("it is made again"), "{}", run.stderr);
+    assert_eq!((run.code, run.stdout), (Some(1), whole));
+    assert_eq!(std::fs::read(&files[0]).expect("a file"), bytes);
+}
+
+#[test]
+fn no_secret_is_in_what_is_kept() {
+    let sandbox = Sandbox::new();
+    small(&sandbox);
+    assert_eq!(audit(&sandbox, &["org", "--state", "s", "-f", "html", "-o", "s/page.html"]).code, Some(1));
+    let secrets: Vec<String> =
+        ["a", "b", "c", "d", "e"].map(|key| expand(&format!("{{{{secret {key}}}}}")).text).into();
+    let mut count = 0;
+    for file in results(&sandbox, "s") {
+        let bytes = std::fs::read(&file).expect("a file");
+        // Every frame that the file holds, whatever is between them.
+        for start in memchr::memmem::find_iter(&bytes, b"\x28\xb5\x2f\xfd") {
+            let mut text = Vec::new();
+            let decoder = zstd::stream::read::Decoder::with_buffer(&bytes[start..]).expect("a frame");
+            _ = std::io::Read::read_to_end(&mut decoder.single_frame(), &mut text);
+            count += text.len();
+            for secret in &secrets {
+                assert!(memchr::memmem::find(&text, &secret.as_bytes()[..20]).is_none(), "{}", file.display());
+            }
+        }
+    }
+    assert!(count > 2000, "{count}");
+    for file in ["s/keys.json", "s/units.json", "s/page.html"] {
+        let text = std::fs::read_to_string(sandbox.path().join(file)).expect("a file");
+        assert!(secrets.iter().all(|secret| !text.contains(&secret[..20])), "{file}");
+    }
+    // Guesses cannot be tested without the key of fingerprints.
+    sandbox.write_bytes("key", b"0123456789abcdef0123456789abcdef\n");
+    let run = audit(&sandbox, &["org", "--fingerprint-key", "key", "--format", "json"]);
+    assert!(run.stdout.contains("hmac-v1:") && !run.stdout.contains("sha256-v1:"), "{}", run.stdout);
+    let plain = inventory(&audit(&sandbox, &["org", "--format", "json"]));
+    let keyed = inventory(&run);
+    let judged = |report: &Value| {
+        report["keys"].as_array().expect("a list").iter().map(|key| key["judgements"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(judged(&plain), judged(&keyed), "what is joined does not depend on it");
+}
+
+#[test]
+fn repositories_are_cloned_and_deleted() {
+    let sandbox = Sandbox::new();
+    small(&sandbox);
+    let url = |name: &str| format!("file://{}/org/{name}", sandbox.path().display());
+    let list: String = (0..5).map(|number| url(&format!("r{number}.git")) + "\n").collect();
+    sandbox.write_bytes("list", list.as_bytes());
+    let args = ["--from", "list", "--clone", "clones", "--state", "s", "--format", "json", "-v"];
+    let run = audit(&sandbox, &args);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let report = inventory(&run);
+    assert_eq!(report["keys"].as_array().map(Vec::len), Some(4));
+    let place = report["keys"][0]["places"][0].as_str().expect("a place");
+    assert!(place.starts_with("file://") && !place.contains("clones"), "{place}");
+    let left = std::fs::read_dir(sandbox.path().join("clones")).expect("a folder").count();
+    assert_eq!(left, 0, "clones are deleted");
+    let again = audit(&sandbox, &args);
+    assert!(again.stderr.contains("5 units, 5 unchanged"), "{}", again.stderr);
+    let keys = |run: &Run| inventory(run)["keys"].as_array().expect("a list").len();
+    assert_eq!(keys(&again), keys(&run));
+    let kept = audit(&sandbox, &["--from", "list", "--clone", "clones", "--keep-clones"]);
+    assert_eq!(kept.code, Some(1));
+    assert_eq!(std::fs::read_dir(sandbox.path().join("clones")).expect("a folder").count(), 5);
+
+    let missing = url("none.git");
+    let run = audit(&sandbox, &[&missing, "org", "--clone", "clones", "--format", "json"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("none.git: fatal: "), "{}", run.stderr);
+    let run = audit(&sandbox, &["ext::sh -c id", "--clone", "clones"]);
+    assert_eq!(run.code, Some(2), "nothing that runs a program");
+    let run = audit(&sandbox, &["http://ann:hunter2@127.0.0.1:9/a.git", "--clone", "clones"]);
+    assert!(run.stderr.contains("http") && !run.stderr.contains("hunter2"), "{}", run.stderr);
+    assert_eq!(run.code, Some(2));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_clone_that_hangs_is_ended() {
+    let sandbox = Sandbox::new();
+    sandbox.write("org/app.env", "AWS_ACCESS_KEY_ID={{akia}}\nAWS_SECRET_ACCESS_KEY={{secret}}\n");
+    let started = std::time::Instant::now();
+    let args = [
+        "audit",
+        "ssh://git@host.invalid/a.git",
+        "org",
+        "--clone",
+        "c",
+        "--clone-timeout",
+        "1",
+        "--clone-retries",
+        "0",
+        "--format",
+        "json",
+        "--state",
+        "s",
+    ];
+    let run = sandbox.run_in(&[("GIT_SSH_COMMAND", "sh -c 'sleep 600' ssh")], &args);
+    assert!(started.elapsed() < Duration::from_secs(60), "it was waited for");
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains("git did not finish within 1 s"), "{}", run.stderr);
+    assert!(run.stdout.contains("AKIA"), "the rest is audited");
+    let worker = [&args[..], &["--worker"]].concat();
+    let run = sandbox.run_in(&[("GIT_SSH_COMMAND", "sh -c 'sleep 600' ssh")], &worker);
+    assert_eq!(run.code, Some(75), "a retry may help: {}", run.stderr);
+}
+
+#[test]
+fn every_format_has_every_key() {
+    let sandbox = Sandbox::new();
+    small(&sandbox);
+    sandbox.write("keyspill.toml", "org_domains = [\"corp.example\"]\n");
+    let run = audit(
+        &sandbox,
+        &[
+            "org", "-f", "text", "-f", "json", "-o", "r.json", "-f", "csv", "-o", "r.csv", "-f", "html", "-o",
+            "r.html", "-f", "markdown", "-o", "r.md", "-f", "sarif", "-o", "sarif",
+        ],
+    );
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    insta::assert_snapshot!(run.stdout);
+    let read = |name: &str| std::fs::read_to_string(sandbox.path().join(name)).expect("a file");
+    for name in ["r.json", "r.csv", "r.html", "r.md"] {
+        let text = read(name);
+        for key in ["a", "b", "c", "d", "e"] {
+            assert!(text.contains(&id(key)), "{name} {key}");
+        }
+    }
+    insta::assert_snapshot!("markdown", read("r.md"));
+    let schema: Value =
+        serde_json::from_str(include_str!("../../schemas/inventory-1.schema.json")).expect("the schema is JSON");
+    let schema = jsonschema::validator_for(&schema).expect("the schema is valid");
+    let report: Value = serde_json::from_str(&read("r.json")).expect("JSON");
+    let errors: Vec<_> = schema.iter_errors(&report).map(|error| error.to_string()).collect();
+    assert_eq!(errors, [""; 0]);
+    let rows = csv::Reader::from_path(sandbox.path().join("r.csv")).expect("a file").into_records().count();
+    assert_eq!(rows, 5);
+    let sarif = crate::support::sarif_schema();
+    let mut results = 0;
+    let files: Vec<_> = std::fs::read_dir(sandbox.path().join("sarif")).expect("a folder").collect();
+    assert_eq!(files.len(), 6, "a file for each target");
+    for file in files {
+        let text = std::fs::read_to_string(file.expect("a file").path()).expect("text");
+        let log: Value = serde_json::from_str(&text).expect("JSON");
+        assert!(sarif.is_valid(&log));
+        for result in log["runs"][0]["results"].as_array().expect("a list") {
+            results += usize::from(result["ruleId"] == "aws-access-key-pair");
+            let uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].as_str().expect("a URI");
+            assert!(!uri.contains(".git"), "paths are relative to the repository: {uri}");
+        }
+    }
+    assert_eq!(results, 6);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_without_rights_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::new();
+    sandbox.write("org/app.env", "x\n");
+    let dir = sandbox.path().join("s");
+    std::fs::create_dir(&dir).expect("a folder");
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o500)).expect("rights");
+    if std::fs::write(dir.join("probe"), "").is_ok() {
+        return crate::support::skipped("root may write everywhere");
+    }
+    let run = audit(&sandbox, &["org", "--state", "s"]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains("s/units"), "{}", run.stderr);
+    assert_eq!(audit(&sandbox, &["org", "--state", "s", "--worker"]).code, Some(2), "a retry does not help");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told() {
+    let sandbox = Sandbox::new();
+    small(&sandbox);
+    let many: String = (0..100).map(|number| format!("{{{{akia {number}}}}} {{{{secret {number}}}}}\n")).collect();
+    sandbox.write("org/many.env", &many);
+    // The limit of file sizes stands in for the end of the disk.
+    let script = "trap '' XFSZ; ulimit -f 1; exec \"$@\"";
+    let mut command = Command::new("bash");
+    command.current_dir(sandbox.path()).args(["-c", script, "bash", env!("CARGO_BIN_EXE_keyspill")]);
+    command.args(["audit", "org", "--state", "s", "--now", NOW]);
+    let output = command.output().expect("bash runs");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{words}");
+    assert!(words.contains("s/units/") && words.contains("arge"), "{words}");
+    // With room again, it goes on.
+    let run = audit(&sandbox, &["org", "--state", "s", "--format", "json"]);
+    assert_eq!(run.stdout, audit(&sandbox, &["org", "--state", "other", "--format", "json"]).stdout);
+    assert!(Path::new(&sandbox.path().join("s/keys.json")).exists());
+}
