@@ -40,6 +40,7 @@
 //! Features: `cli` (default) is the command; `reports` the formats beside JSON, JSON Lines and brief lines; `documents` PDF,
 //! 7z and Outlook. What is left out is named in reports as not scanned.
 
+#[cfg(feature = "cli")]
 mod audit;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

@@ -4,7 +4,6 @@ mod code_owners;
 pub mod inventory;
 pub mod merge;
 mod record;
-#[cfg(feature = "reports")]
 pub mod report;
 mod result;
 pub mod run;

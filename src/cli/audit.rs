@@ -93,7 +93,7 @@ pub struct Args {
     fingerprint_key: Option<PathBuf>,
 
     /// Audit only part I of N, such as 0/4; results of all parts are joined by `keyspill merge`. I may be left out if
-    /// JOB_COMPLETION_INDEX is set: /4.
+    /// `JOB_COMPLETION_INDEX` is set: /4.
     #[arg(long, value_name = "I/N", requires = "state", value_parser = parse_shard, help_heading = "State")]
     shard: Option<Shard>,
 

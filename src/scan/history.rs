@@ -62,12 +62,11 @@ impl HistoryScan<'_> {
         let mut errors = Vec::new();
         let mut dirs = Vec::new();
         for (repository, _) in self.family {
-            let own = repository.object_dirs(&mut errors);
-            own.into_iter().for_each(|dir| {
+            for dir in repository.object_dirs(&mut errors) {
                 if !dirs.contains(&dir) {
-                    dirs.push(dir)
+                    dirs.push(dir);
                 }
-            });
+            }
         }
         let odb = Odb::open_all(&dirs);
         errors.extend_from_slice(odb.unreadable());

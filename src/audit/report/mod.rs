@@ -14,7 +14,7 @@ use std::io;
 
 /// A format of inventories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[derive(clap::ValueEnum)]
 pub enum Format {
     /// Human-readable tables, what changed first.
     Text,

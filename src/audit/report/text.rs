@@ -118,10 +118,10 @@ fn summary(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
     let incomplete = if inventory.is_complete() { "" } else { "; the audit is incomplete" };
     writeln!(
         out,
-        "{found}{suppressed}\nscanned {}: {}, {}, {}{incomplete}",
+        "{found}{suppressed}\nscanned {}: {}, {}, {} objects{incomplete}",
         plural(inventory.target_count(), "target"),
         plural(read.files as usize, "file"),
         plural(read.commits as usize, "commit"),
-        format!("{} objects", with_thousands(read.objects as usize)),
+        with_thousands(read.objects as usize),
     )
 }
