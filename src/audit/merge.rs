@@ -90,8 +90,9 @@ impl Merge {
     /// # Errors
     /// If one cannot be used, or does not belong to the others.
     pub fn add(&mut self, paths: &[PathBuf]) -> Result<(), MergeError> {
-        const BATCH: usize = 1024;
-        for paths in paths.chunks(BATCH) {
+        // What each knows is large before it is joined.
+        const OPEN_AT_ONCE: usize = 32;
+        for paths in paths.chunks(OPEN_AT_ONCE) {
             let opened: Vec<_> = paths.par_iter().map(|path| ResultFile::open(path)).collect();
             for result in opened {
                 let (file, facts) = result?;
