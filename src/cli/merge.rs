@@ -2,6 +2,7 @@
 
 use super::audit::load_rules;
 use super::inventory::ReportArgs;
+use super::output;
 use crate::audit::merge::Merge;
 use crate::audit::state::{results_in, units_in};
 use crate::report::Verdict;
@@ -36,8 +37,13 @@ impl Args {
         let rules = Arc::new(load_rules(&self.rules)?);
         let mut merge = Merge::default();
         let mut files = Vec::new();
+        let mut is_complete = true;
         for path in &self.results {
-            if path.is_dir() {
+            if !path.exists() {
+                // A part that never began keeps nobody from seeing the others.
+                output::error(&format!("{}: there is nothing; its part of the audit is missing", path.display()));
+                is_complete = false;
+            } else if path.is_dir() {
                 let failed = |error| anyhow::anyhow!("{}: {}", path.display(), crate::file::describe(&error));
                 let found = results_in(path).map_err(failed)?;
                 let names = units_in(path)?;
@@ -52,6 +58,8 @@ impl Args {
         }
         merge.add(&files)?;
         let config = crate::config::Config::default();
-        self.report.write(&merge, &rules, self.report.moment(), self.known_keys.as_deref(), &config, &outputs)
+        let known = self.known_keys.as_deref();
+        let verdict = self.report.write(&merge, &rules, self.report.moment(), known, &config, &outputs)?;
+        Ok(if is_complete { verdict } else { Verdict::Incomplete })
     }
 }

@@ -283,6 +283,83 @@ fn a_merge_of_any_parts_is_one_audit() {
     assert!(run.stderr.contains("there is no result for it"), "{}", run.stderr);
 }
 
+/// The arguments of the container in a manifest, line by line.
+fn arguments(manifest: &str) -> Vec<String> {
+    let lines = manifest.lines().skip_while(|line| line.trim() != "args:").skip(1);
+    let arguments = lines.map_while(|line| line.trim().strip_prefix("- "));
+    arguments.map(|argument| argument.trim_matches('"').to_owned()).collect()
+}
+
+#[test]
+fn the_jobs_for_kubernetes_work_as_processes() {
+    let sandbox = Sandbox::new();
+    small(&sandbox);
+    let audit_job = include_str!("../../deploy/kubernetes/audit-job.yaml");
+    let urls: String =
+        (0..5).map(|number| format!("file://{}/org/r{number}.git\n", sandbox.path().display())).collect();
+    sandbox.write_bytes("config/targets.txt", urls.as_bytes());
+    sandbox.write("config/keyspill.toml", "org_domains = [\"corp.example\"]\n");
+    std::fs::create_dir_all(sandbox.path().join("results")).expect("a folder");
+    let root = sandbox.path().display().to_string();
+    let here = |argument: &str, index: usize| {
+        let argument = argument.replace("$(JOB_COMPLETION_INDEX)", &index.to_string());
+        match argument.strip_prefix('/') {
+            Some(rest) => format!("{root}/{rest}"),
+            None => argument,
+        }
+    };
+    let start = |index: usize| {
+        let arguments = arguments(audit_job).into_iter().map(|argument| here(&argument, index));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyspill"));
+        command.current_dir(sandbox.path()).args(arguments).args(["--now", NOW]).stdout(Stdio::piped());
+        command.spawn().expect("it starts")
+    };
+    assert!(
+        audit_job.contains("completions: 4") && arguments(audit_job).contains(&"$(JOB_COMPLETION_INDEX)/4".to_owned())
+    );
+    // One is killed at its work, and its pod is made anew; one runs twice, which it cannot at the same time.
+    let mut killed = start(2);
+    std::thread::sleep(Duration::from_millis(20));
+    killed.kill().expect("SIGKILL");
+    killed.wait().expect("it ended");
+    let mut running: Vec<_> = (0..4).map(start).collect();
+    running.push(start(1));
+    for (place, child) in running.into_iter().enumerate() {
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.stdout.is_empty());
+        let code = output.status.code();
+        assert!(code == Some(0) || (place % 3 == 1 && code == Some(75)), "{place}: {code:?}");
+    }
+    assert_eq!(start(1).wait().expect("it ends").code(), Some(0));
+    let merge_job = include_str!("../../deploy/kubernetes/merge-job.yaml");
+    let arguments: Vec<_> = arguments(merge_job).iter().map(|argument| here(argument, 0)).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let run = sandbox.run(&[&arguments[..], &["--now", NOW]].concat());
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let merged = std::fs::read_to_string(sandbox.path().join("results/inventory.json")).expect("a report");
+    let one = audit(
+        &sandbox,
+        &[
+            "--from",
+            "config/targets.txt",
+            "--config",
+            "config/keyspill.toml",
+            "--clone",
+            "c",
+            "--format",
+            "json",
+            "--state",
+            "one",
+        ],
+    );
+    assert_eq!(merged, one.stdout);
+    // A part that is not there is told, and the rest is reported.
+    std::fs::remove_dir_all(sandbox.path().join("results/3")).expect("a folder");
+    let run = sandbox.run(&[&arguments[..], &["--now", NOW]].concat());
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("results/3: there is nothing"), "{}", run.stderr);
+}
+
 #[test]
 fn what_did_not_change_is_not_scanned_again() {
     let sandbox = Sandbox::new();

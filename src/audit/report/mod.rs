@@ -13,8 +13,7 @@ use crate::report::wording::plural;
 use std::io;
 
 /// A format of inventories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[derive(clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// Human-readable tables, what changed first.
     Text,
