@@ -7,7 +7,7 @@ mod record;
 pub mod report;
 mod result;
 pub mod run;
-mod stamp;
+pub mod stamp;
 pub mod state;
 pub mod target;
 mod unit;

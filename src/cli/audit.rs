@@ -7,16 +7,20 @@ use super::progress;
 use crate::audit::clone::Cloner;
 use crate::audit::merge::Merge;
 use crate::audit::run::{Audit, AuditProgress, Shard};
+use crate::audit::stamp;
 use crate::audit::state::{State, StateError};
-use crate::audit::target::{read_list, units};
+use crate::audit::target::{Source, Unit, read_list, units};
 use crate::config::Config;
 use crate::detect::Detector;
+use crate::environment::Environment;
 use crate::report::Verdict;
 use crate::rule::RuleSet;
 use crate::scan::Scan;
+use crate::text::sanitize::write_json_pretty;
 use anyhow::{Context, bail};
 use clap::ArgMatches;
-use std::io::Read;
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -97,6 +101,15 @@ pub struct Args {
     #[arg(long, value_name = "I/N", requires = "state", value_parser = parse_shard, help_heading = "State")]
     shard: Option<Shard>,
 
+    /// Only print the units that the targets fall into, as JSON, with about how many bytes must be read for each: for
+    /// schedulers, which give some of them to `--units`.
+    #[arg(long, help_heading = "State")]
+    plan: bool,
+
+    /// Audit only the units whose names are in this file, as a list in JSON.
+    #[arg(long, value_name = "FILE", requires = "state", conflicts_with = "shard", help_heading = "State")]
+    units: Option<PathBuf>,
+
     /// For job engines: exit with 0 when the work is done, whatever was found; with 75 if a retry may help, with 2 if not.
     /// Reports are only written to files.
     #[arg(long, requires = "state", help_heading = "State")]
@@ -154,6 +167,11 @@ impl Args {
         let targets = self.targets()?;
         let environment = Arc::new(environment().clone());
         let all = units(&targets, &environment);
+        if self.plan {
+            output::stdout_with(|out| plan(&all, &environment, out))?;
+            return Ok((Verdict::Clean, false));
+        }
+        let wanted = self.units.as_deref().map(read_units).transpose()?;
         // Without a folder of its own, an audit remembers nothing.
         let temporary = match &self.state {
             Some(_) => None,
@@ -173,10 +191,13 @@ impl Args {
             threads: self.threads(),
         };
         let progress = AuditProgress::default();
-        let outcome =
-            progress::shown_audit(&progress, !self.report.quiet, || audit.run(all.clone(), &state, &progress))?;
+        let mut chosen = all.clone();
+        if let Some(wanted) = &wanted {
+            chosen.retain(|unit| wanted.contains(&unit.name));
+        }
+        let outcome = progress::shown_audit(&progress, !self.report.quiet, || audit.run(chosen, &state, &progress))?;
         outcome.warnings.iter().for_each(|warning| output::warning(warning));
-        let is_whole = audit.shard == Shard::ALL;
+        let is_whole = audit.shard == Shard::ALL && wanted.is_none();
         if is_whole {
             state.forget_others(&all);
         }
@@ -245,6 +266,22 @@ pub fn load_rules(files: &[PathBuf]) -> anyhow::Result<RuleSet> {
         rules.add(file)?;
     }
     Ok(rules)
+}
+
+/// Writes the units, in order of their names.
+fn plan(units: &[Unit], environment: &Environment, out: &mut dyn Write) -> std::io::Result<()> {
+    let entry = |unit: &Unit| {
+        let bytes = stamp::of(&unit.source, environment).map_or(0, |stamp| stamp.size);
+        serde_json::json!({ "name": unit.name, "bytes": bytes, "isRemote": matches!(unit.source, Source::Remote(_)) })
+    };
+    write_json_pretty(out, &units.iter().map(entry).collect::<Vec<_>>())
+}
+
+fn read_units(file: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let name = file.display();
+    let text = crate::file::read(file, MAX_LIST);
+    let text = text.map_err(|error| anyhow::anyhow!("{name}: {}", crate::file::describe(&error)))?;
+    serde_json::from_slice(&text).map_err(|_| anyhow::anyhow!("{name}: expected a list of names in JSON"))
 }
 
 fn read_key(file: &Path) -> anyhow::Result<Vec<u8>> {

@@ -1,0 +1,97 @@
+"""What runs on the cluster: keyspill, on some units."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+# What keyspill says with its exit codes: the work is done; a retry may help.
+DONE, TRY_AGAIN = 0, 75
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is the same for all tasks."""
+
+    keyspill: str
+    """The program, as every node finds it."""
+    targets: tuple[str, ...]
+    """The whole list of targets: units are found in it as on the driver."""
+    options: tuple[str, ...]
+    """Further arguments of `keyspill audit`."""
+    files: tuple[tuple[str, bytes], ...]
+    """Files that arguments name, such as a configuration: the argument before, and the content."""
+    clones: bool
+    """Whether remote repositories are cloned, to a temporary folder of the node."""
+    timeout: float
+    """Seconds that a task may take."""
+    threads: int
+    """The processors that a task has."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task."""
+
+    results: dict[str, bytes]
+    """Result files, by name."""
+    units: bytes
+    """The names of all units of the audit."""
+    error: str | None
+    """Why not everything was done, if it was not."""
+    may_help: bool
+    """Whether trying again may help."""
+
+
+def scan(names: tuple[str, ...], known: dict[str, bytes], settings: Settings) -> Outcome:
+    """Audit some units, given the results of earlier audits of them."""
+    with tempfile.TemporaryDirectory(prefix="keyspill-ray-") as name:
+        directory = Path(name)
+        results = directory / "state" / "units"
+        results.mkdir(parents=True)
+        for file, content in known.items():
+            (results / file).write_bytes(content)
+        (directory / "names").write_text(json.dumps(names))
+        (directory / "targets").write_text("".join(f"{target}\n" for target in settings.targets))
+        command = [
+            settings.keyspill, "audit", "--worker", "--quiet", "--threads", str(settings.threads),
+            "--from", str(directory / "targets"), "--units", str(directory / "names"),
+            "--state", str(directory / "state"), *settings.options,
+        ]  # fmt: skip
+        for number, (option, content) in enumerate(settings.files):
+            file_given = directory / f"file{number}"
+            file_given.write_bytes(content)
+            command += [option, str(file_given)]
+        if settings.clones:
+            command += ["--clone", str(directory / "clones")]
+        code, words = run(command, settings)
+        found = {file.name: file.read_bytes() for file in results.glob("*.result")}
+        listed = directory / "state" / "units.json"
+        error = None if code == DONE else words or f"keyspill ended with {code}"
+        units = listed.read_bytes() if listed.exists() else b""
+        return Outcome(found, units, error, may_help=code == TRY_AGAIN)
+
+
+def run(command: list[str], settings: Settings) -> tuple[int, str]:
+    """Run keyspill, and end it with all that it started when its time is over."""
+    environment = {**os.environ, "RAYON_NUM_THREADS": str(settings.threads)}
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, start_new_session=True
+    )
+    try:
+        _, words = process.communicate(timeout=settings.timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return -signal.SIGKILL, f"it took longer than {settings.timeout:g} s"
+    except BaseException:
+        # The task was cancelled.
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    lines = words.decode(errors="replace").strip().splitlines()
+    return process.returncode, lines[-1] if lines else ""
