@@ -1,10 +1,15 @@
 //! Clones repositories with the user's own git, so that their credentials, proxies and settings of ssh hold.
 
+use super::state::StateError;
 use super::target::shown_url;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The only ways to reach a repository: others run programs (`ext::`), or are neither private nor authentic.
@@ -19,17 +24,25 @@ const MAX_REFS: usize = 256 << 20;
 /// How often a running git is looked at.
 const POLL: Duration = Duration::from_millis(20);
 
+/// How long what git started may keep its output open after git has ended: a shared connection of ssh does.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The number of each git that is running, which are ended with the program.
+static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
 /// How repositories are cloned.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Cloner {
     /// The folder for clones.
-    pub dir: PathBuf,
+    dir: PathBuf,
     /// How long a clone may take.
-    pub time_limit: Duration,
+    time_limit: Duration,
     /// How often what looks like a problem of the network is tried again.
-    pub retries: u32,
+    retries: u32,
     /// Keep clones after they were scanned.
-    pub keeps: bool,
+    keeps: bool,
+    /// Held until it is dropped.
+    _lock: File,
 }
 
 /// A repository could not be cloned.
@@ -39,24 +52,70 @@ pub struct CloneError {
     pub words: String,
     /// True if it may work later.
     pub is_retryable: bool,
+    /// True if trying again at once may help.
+    is_of_network: bool,
+}
+
+impl CloneError {
+    /// It will not work later, either.
+    pub fn lasting(words: &str) -> Self {
+        Self { words: words.to_owned(), is_retryable: false, is_of_network: false }
+    }
+}
+
+/// The refs of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refs {
+    /// A hash of their names and what each points to. If it did not change, neither did the repository.
+    pub digest: String,
+    /// The branch at HEAD.
+    head: Option<String>,
 }
 
 impl Cloner {
-    /// A hash of the refs of a repository and what each points to. If it did not change, neither did the repository.
+    /// Clones into a folder, which no other audit may use meanwhile.
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub fn new(dir: PathBuf, time_limit: Duration, retries: u32, keeps: bool) -> Result<Self, StateError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |error| StateError::Io { path, error }
+        };
+        std::fs::create_dir_all(&dir).map_err(failed(&dir))?;
+        let path = dir.join(".keyspill-lock");
+        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed(&path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { dir, time_limit, retries, keeps, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StateError::Locked(dir)),
+            Err(TryLockError::Error(error)) => Err(failed(&path)(error)),
+        }
+    }
+
+    /// The folder for clones.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The refs of a repository.
     ///
     /// # Errors
     /// If git cannot tell.
-    pub fn refs(&self, url: &str) -> Result<String, CloneError> {
-        let listed = self.with_retries(url, || {
+    pub fn refs(&self, url: &str) -> Result<Refs, CloneError> {
+        let listed = self.with_retries(|| {
             let (mut git, url) = git(url);
             git.args(["ls-remote", "--symref", "--", &url]).stdout(Stdio::piped());
             Ok(git)
         })?;
-        Ok(data_encoding::HEXLOWER.encode(&Sha256::digest(&listed)[..16]))
+        let head = listed.split(|byte| *byte == b'\n').find_map(|line| {
+            let branch = line.strip_prefix(b"ref: ")?.strip_suffix(b"\tHEAD")?;
+            String::from_utf8(branch.to_vec()).ok()
+        });
+        Ok(Refs { digest: data_encoding::HEXLOWER.encode(&Sha256::digest(&listed)[..16]), head })
     }
 
     /// Where a repository is cloned to.
-    pub fn place(&self, url: &str) -> PathBuf {
+    fn place(&self, url: &str) -> PathBuf {
         let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(url)[..8]);
         let url = shown_url(url);
         let name = url.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
@@ -69,36 +128,59 @@ impl Cloner {
     ///
     /// # Errors
     /// If git cannot, in time.
-    pub fn mirror(&self, url: &str) -> Result<PathBuf, CloneError> {
+    pub fn mirror(&self, url: &str, refs: &Refs) -> Result<PathBuf, CloneError> {
         let place = self.place(url);
-        let failed = |error: &io::Error| CloneError {
-            words: format!("{}: {}", place.display(), crate::file::describe(error)),
-            is_retryable: true,
-        };
-        std::fs::create_dir_all(&self.dir).map_err(|error| failed(&error))?;
-        let is_there = place.join("HEAD").is_file();
-        let unfinished = place.with_extension("unfinished");
-        let cloned = self.with_retries(url, || {
-            let (mut git, url) = git(url);
-            git.stdout(Stdio::null());
-            if is_there {
-                git.arg("--git-dir").arg(&place).args(["remote", "update", "--prune"]);
-            } else {
-                // What an attempt before left behind.
-                if unfinished.exists() {
-                    std::fs::remove_dir_all(&unfinished)?;
+        if place.exists() {
+            match self.update(url, &place, refs) {
+                Ok(()) => return Ok(place),
+                Err(error) if error.is_retryable => return Err(error),
+                // What is damaged is cloned anew.
+                Err(_) => {
+                    std::fs::remove_dir_all(&place).map_err(|error| self.of_disk(&place, &error))?;
                 }
-                git.args(["clone", "--quiet", "--mirror", "--", &url]).arg(&unfinished);
-            }
-            Ok(git)
-        });
-        if !is_there {
-            match &cloned {
-                Ok(_) => std::fs::rename(&unfinished, &place).map_err(|error| failed(&error))?,
-                Err(_) => _ = std::fs::remove_dir_all(&unfinished),
             }
         }
-        cloned.map(|_| place)
+        let unfinished = place.with_extension("unfinished");
+        let cloned = self.with_retries(|| {
+            let (mut git, url) = git(url);
+            // What an attempt before left behind.
+            if unfinished.exists() {
+                std::fs::remove_dir_all(&unfinished)?;
+            }
+            git.args(["clone", "--quiet", "--mirror", "--", &url]).arg(&unfinished).stdout(Stdio::null());
+            Ok(git)
+        });
+        match cloned {
+            Ok(_) => std::fs::rename(&unfinished, &place).map_err(|error| self.of_disk(&place, &error))?,
+            Err(error) => {
+                _ = std::fs::remove_dir_all(&unfinished);
+                return Err(error);
+            }
+        }
+        Ok(place)
+    }
+
+    /// Brings a mirror up to date.
+    fn update(&self, url: &str, place: &Path, refs: &Refs) -> Result<(), CloneError> {
+        self.with_retries(|| {
+            let (mut git, _) = git(url);
+            git.arg("--git-dir").arg(place).args(["remote", "update", "--prune"]).stdout(Stdio::null());
+            Ok(git)
+        })?;
+        if let Some(head) = &refs.head {
+            self.with_retries(|| {
+                let (mut git, _) = git(url);
+                git.arg("--git-dir").arg(place).args(["symbolic-ref", "HEAD", head]).stdout(Stdio::null());
+                Ok(git)
+            })?;
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::unused_self, reason = "it reads as the others")]
+    fn of_disk(&self, place: &Path, error: &io::Error) -> CloneError {
+        let words = format!("{}: {}", place.display(), crate::file::describe(error));
+        CloneError { words, is_retryable: true, is_of_network: false }
     }
 
     /// Deletes a clone, unless clones are kept.
@@ -108,19 +190,20 @@ impl Cloner {
         }
     }
 
-    fn with_retries(&self, url: &str, command: impl Fn() -> io::Result<Command>) -> Result<Vec<u8>, CloneError> {
+    fn with_retries(&self, command: impl Fn() -> io::Result<Command>) -> Result<Vec<u8>, CloneError> {
         let mut attempt = 0;
         loop {
             let outcome = command().and_then(|mut git| run(&mut git, self.time_limit));
             let error = match outcome {
                 Ok(Output { listed, is_success: true, .. }) => return Ok(listed),
-                Ok(output) => explain(&output, url, self.time_limit),
+                Ok(output) => explain(&output, self.time_limit),
                 Err(error) => CloneError {
                     words: format!("git cannot be run: {}", crate::file::describe(&error)),
                     is_retryable: error.kind() != io::ErrorKind::NotFound,
+                    is_of_network: false,
                 },
             };
-            if !error.is_retryable || attempt == self.retries {
+            if !error.is_of_network || attempt == self.retries {
                 return Err(error);
             }
             std::thread::sleep(Duration::from_secs(1 << attempt.min(6)));
@@ -129,8 +212,15 @@ impl Cloner {
     }
 }
 
+/// Ends every git that is running.
+pub fn end_all() {
+    for id in std::mem::take(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner)) {
+        end_group(id);
+    }
+}
+
 /// git, as it must be run where nobody can answer questions, and the URL as it may stand in its arguments, which others
-/// can see: a user and password in it are passed as a setting in the environment.
+/// can see. A user and password in it are handed over by a helper that reads them from the environment.
 fn git(url: &str) -> (Command, String) {
     let mut git = Command::new("git");
     git.env("GIT_TERMINAL_PROMPT", "0")
@@ -138,7 +228,8 @@ fn git(url: &str) -> (Command, String) {
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .stderr(Stdio::piped());
-    for (name, usual) in [("GIT_ASKPASS", "true"), ("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")] {
+    // Whatever ssh asks, nobody answers.
+    for (name, usual) in [("SSH_ASKPASS", "false"), ("SSH_ASKPASS_REQUIRE", "force")] {
         if std::env::var_os(name).is_none() {
             git.env(name, usual);
         }
@@ -146,20 +237,35 @@ fn git(url: &str) -> (Command, String) {
     for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"] {
         git.env_remove(name);
     }
-    let Some((whole, bare)) = with_credentials(url) else { return (git, url.to_owned()) };
-    let count = std::env::var("GIT_CONFIG_COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(0_u32);
-    git.env("GIT_CONFIG_COUNT", (count + 1).to_string())
-        .env(format!("GIT_CONFIG_KEY_{count}"), format!("url.{whole}.insteadOf"))
-        .env(format!("GIT_CONFIG_VALUE_{count}"), &bare);
+    let bare = without_password(url);
+    if let Some((user, password)) = web_credentials(url) {
+        let helper = "!f() { echo \"username=$KEYSPILL_GIT_USER\"; echo \"password=$KEYSPILL_GIT_PASSWORD\"; }; f";
+        git.env("KEYSPILL_GIT_USER", user).env("KEYSPILL_GIT_PASSWORD", password);
+        // The first setting makes git forget other helpers.
+        let settings = [("credential.helper", ""), ("credential.helper", helper)];
+        let known = std::env::var("GIT_CONFIG_COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(0_usize);
+        git.env("GIT_CONFIG_COUNT", (known + settings.len()).to_string());
+        for (number, (key, value)) in settings.into_iter().enumerate() {
+            git.env(format!("GIT_CONFIG_KEY_{}", known + number), key);
+            git.env(format!("GIT_CONFIG_VALUE_{}", known + number), value);
+        }
+    }
     (git, bare)
 }
 
-/// A URL of the web with a user or password in it, and without.
-fn with_credentials(url: &str) -> Option<(&str, String)> {
-    let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| scheme.starts_with("http"))?;
+/// User and password in a URL of the web, decoded.
+fn web_credentials(url: &str) -> Option<(String, String)> {
+    let (_, rest) = url.split_once("://").filter(|(scheme, _)| scheme.starts_with("http"))?;
     let end = rest.find('/').unwrap_or(rest.len());
-    let (_, host) = rest[..end].rsplit_once('@')?;
-    Some((url, format!("{scheme}://{host}{}", &rest[end..])))
+    let (user, _) = rest[..end].rsplit_once('@')?;
+    let (user, password) = user.split_once(':').unwrap_or((user, ""));
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    Some((decoded(user), decoded(password)))
+}
+
+/// A URL as it may be seen: on the web without a user, elsewhere without a password, which ssh does not use.
+fn without_password(url: &str) -> String {
+    shown_url(url)
 }
 
 struct Output {
@@ -174,60 +280,82 @@ fn run(command: &mut Command, time_limit: Duration) -> io::Result<Output> {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
     let mut child = command.spawn()?;
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    std::thread::scope(|scope| {
-        let listed = scope.spawn(|| out.map(|out| read(out, MAX_REFS)).unwrap_or_default());
-        let words = scope.spawn(|| err.map(|err| read(err, MAX_WORDS)).unwrap_or_default());
-        let started = Instant::now();
-        let (status, is_late) = loop {
-            if let Some(status) = child.try_wait()? {
-                break (status, false);
+    let id = child.id();
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+    let listed = child.stdout.take().map(|out| Reading::start(out, MAX_REFS));
+    let words = child.stderr.take().map(|err| Reading::start(err, MAX_WORDS));
+    let started = Instant::now();
+    let ended = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break Ok((status, false)),
+            Ok(None) if started.elapsed() >= time_limit => {
+                end_group(id);
+                _ = child.kill();
+                break child.wait().map(|status| (status, true));
             }
-            if started.elapsed() >= time_limit {
-                end(&mut child)?;
-                break (child.wait()?, true);
-            }
-            std::thread::sleep(POLL);
-        };
-        let listed = listed.join().unwrap_or_default();
-        let words = words.join().unwrap_or_default();
-        Ok(Output { listed, words, is_success: status.success() && !is_late, is_late })
-    })
-}
-
-/// Ends a program and those that it started: git leaves the network to others.
-fn end(child: &mut Child) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        let group = format!("-{}", child.id());
-        // There is no safe call for it.
-        let sent = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
-        if sent.is_ok_and(|status| status.success()) {
-            return Ok(());
+            Ok(None) => std::thread::sleep(POLL),
+            Err(error) => break Err(error),
         }
-    }
-    child.kill()
+    };
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    let (status, is_late) = ended?;
+    let until = Instant::now() + LINGER;
+    let read = |reading: Option<Reading>| reading.map(|reading| reading.finish(until)).unwrap_or_default();
+    Ok(Output { listed: read(listed), words: read(words), is_success: status.success() && !is_late, is_late })
 }
 
-/// Reads the first bytes of a stream, and the rest without keeping it.
-fn read(mut stream: impl Read, most: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    _ = stream.by_ref().take(most as u64).read_to_end(&mut bytes);
-    _ = io::copy(&mut stream, &mut io::sink());
-    bytes
+/// Ends the programs of a group: git leaves the network to others.
+fn end_group(id: u32) {
+    if cfg!(unix) {
+        // There is no safe call for it.
+        _ = Command::new("kill").args(["-KILL", "--", &format!("-{id}")]).stderr(Stdio::null()).status();
+    }
+}
+
+/// A stream that is read meanwhile.
+struct Reading {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    is_done: Receiver<()>,
+}
+
+impl Reading {
+    /// Keeps the first bytes, and reads the rest without keeping it.
+    fn start(mut stream: impl Read + Send + 'static, most: usize) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let (done, is_done) = channel();
+        let kept = bytes.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            while let Ok(length @ 1..) = stream.read(&mut buffer) {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = most.saturating_sub(kept.len()).min(length);
+                kept.extend_from_slice(&buffer[..room]);
+            }
+            // Nobody waits any more if it took too long.
+            _ = done.send(());
+        });
+        Self { bytes, is_done }
+    }
+
+    /// What was read until the stream ended, or until then.
+    fn finish(self, until: Instant) -> Vec<u8> {
+        _ = self.is_done.recv_timeout(until.saturating_duration_since(Instant::now()));
+        std::mem::take(&mut self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What went wrong, in git's words but without the URL as it was given.
-fn explain(output: &Output, url: &str, time_limit: Duration) -> CloneError {
+fn explain(output: &Output, time_limit: Duration) -> CloneError {
     if output.is_late {
         let words = format!("git did not finish within {} s; --clone-timeout gives it more time", time_limit.as_secs());
-        return CloneError { words, is_retryable: true };
+        return CloneError { words, is_retryable: true, is_of_network: false };
     }
-    let text = String::from_utf8_lossy(&output.words).replace(url, &shown_url(url));
+    let text = String::from_utf8_lossy(&output.words);
     let told = |line: &&str| line.starts_with("fatal:") || line.starts_with("ERROR:") || line.contains("error:");
     let line = text.lines().find(told).or_else(|| text.lines().last()).unwrap_or("git failed and said nothing");
     let words = crate::text::mask::hide_long_words(&without_credentials(line));
-    CloneError { is_retryable: is_of_network(&text), words: crate::text::sanitize::one_line(&words) }
+    let is_of_network = is_of_network(&text);
+    CloneError { is_retryable: is_of_network, is_of_network, words: crate::text::sanitize::one_line(&words) }
 }
 
 /// A line without users and passwords in the URLs in it.
@@ -269,13 +397,12 @@ mod tests {
 
     #[test]
     fn nothing_secret_is_in_what_git_says() {
-        let url = "https://ann:hunter2@example.com/a.git";
         for line in [
             "fatal: unable to access 'https://ann:hunter2@example.com/a.git/': Could not resolve host: example.com",
             "fatal: could not read from https://ann:hunter2@example.com/b.git",
         ] {
             let output = Output { listed: vec![], words: line.into(), is_success: false, is_late: false };
-            let error = explain(&output, url, Duration::ZERO);
+            let error = explain(&output, Duration::ZERO);
             assert!(!error.words.contains("hunter2"), "{}", error.words);
             assert_eq!(error.is_retryable, line.contains("resolve"));
         }
@@ -283,19 +410,22 @@ mod tests {
 
     #[test]
     fn passwords_are_in_no_argument() {
-        let (git, url) = git("https://ann:hunter2@example.com/a.git");
+        let (git, url) = git("https://ann:hunt%2Fer2@example.com/a.git");
         assert_eq!(url, "https://example.com/a.git");
-        let settings: Vec<_> =
-            git.get_envs().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_CONFIG_")).collect();
-        assert!(settings.iter().any(|(_, value)| value.is_some_and(|text| text.to_string_lossy().contains("hunter2"))));
+        let of = |name: &str| git.get_envs().find(|(known, _)| *known == name).and_then(|(_, value)| value);
+        assert_eq!(of("KEYSPILL_GIT_USER"), Some("ann".as_ref()));
+        assert_eq!(of("KEYSPILL_GIT_PASSWORD"), Some("hunt/er2".as_ref()));
         assert_eq!(super::git("git@example.com:a.git").1, "git@example.com:a.git");
+        assert_eq!(super::git("ssh://git:hunter2@example.com/a.git").1, "ssh://git@example.com/a.git");
     }
 
     #[test]
     fn clones_have_names_of_their_own() {
-        let cloner = Cloner { dir: "clones".into(), time_limit: Duration::ZERO, retries: 0, keeps: false };
+        let dir = tempfile::tempdir().expect("a folder");
+        let cloner = Cloner::new(dir.path().to_owned(), Duration::ZERO, 0, false).expect("a cloner");
         let (one, other) = (cloner.place("https://example.com/../../a.git"), cloner.place("https://example.org/a.git"));
         assert_ne!(one, other);
-        assert!(one.to_string_lossy().starts_with("clones/a-"), "{}", one.display());
+        assert!(one.starts_with(dir.path()) && one.to_string_lossy().contains("/a-"), "{}", one.display());
+        assert!(Cloner::new(dir.path().to_owned(), Duration::ZERO, 0, false).is_err(), "it is in use");
     }
 }

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// The maximum number of repositories, places and people listed for a key; the rest are counted.
 pub const MAX_LISTED: usize = 10;
 
+/// The maximum number of targets that are remembered of a key.
+pub const MAX_REMEMBERED: usize = 1000;
+
 /// What an audit found.
 #[derive(Debug)]
 pub struct Inventory {
@@ -19,6 +22,8 @@ pub struct Inventory {
     pub observations: Vec<Observation>,
     /// The number of all of these; only the first are listed.
     pub observation_count: usize,
+    /// Tells keys of fingerprints apart; empty if fingerprints are not keyed.
+    pub key_check: String,
     /// What was scanned, in order of their names.
     pub units: Vec<UnitEntry>,
     /// How many findings do not count: documented examples, placeholders, allowed by comments, by the configuration, and
@@ -68,6 +73,8 @@ pub struct KeyEntry {
     pub targets: Vec<String>,
     /// The number of these.
     pub target_count: usize,
+    /// Hashes of the names of these, as far as they are remembered.
+    pub all_targets: Vec<u64>,
     /// Where it is: paths and lines; the first of them.
     pub places: Vec<String>,
     /// People who introduced it, wrote it or received it; the first of them.
@@ -135,6 +142,8 @@ pub struct UnitEntry {
     pub failures: Vec<(String, String)>,
     /// The number of these.
     pub failure_count: u64,
+    /// True if it holds less than there was: it is a shallow or partial clone.
+    pub is_cut: bool,
     /// The number of occurrences of keys in it.
     pub occurrences: usize,
     /// What was read.
@@ -192,6 +201,9 @@ pub struct Changes {
     pub counts: BTreeMap<Status, usize>,
     /// Keys that are not there any more, by name, and when they were first there.
     pub fixed: Vec<(String, i64)>,
+    /// The number of keys that were not found, but also not looked for everywhere they were: a target could not be scanned,
+    /// or was not audited.
+    pub unseen: usize,
 }
 
 /// One audit among several.
@@ -220,6 +232,12 @@ impl Inventory {
             let parts = unit.failures.iter().map(|(path, cause)| (path.as_str(), cause.as_str()));
             whole.chain(parts)
         })
+    }
+
+    /// The names of targets of which everything was scanned.
+    pub fn scanned_targets(&self) -> impl Iterator<Item = &str> {
+        let is_whole = |unit: &&UnitEntry| unit.error.is_none() && unit.failure_count == 0 && !unit.is_cut;
+        self.units.iter().filter(is_whole).flat_map(|unit| unit.targets.iter().map(|target| target.name.as_str()))
     }
 
     /// True if everything was scanned.

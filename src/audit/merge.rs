@@ -4,7 +4,8 @@
 //! the number of files. The outcome depends on which units there are, and not on which files they are in.
 
 use super::inventory::{
-    Inventory, JudgementEntry, KeyEntry, MAX_LISTED, MAX_OBSERVATIONS, Observation, OwnedBy, Read, UnitEntry,
+    Inventory, JudgementEntry, KeyEntry, MAX_LISTED, MAX_OBSERVATIONS, MAX_REMEMBERED, Observation, OwnedBy, Read,
+    UnitEntry,
 };
 use super::result::{Facts, Header, Name, Packed, PairPlace, Records, ResultError, ResultFile, TargetRecord};
 use crate::config::Config;
@@ -107,7 +108,7 @@ impl Merge {
             belong_together(other, &file)?;
         }
         // Which of two is later must not depend on which comes first.
-        let age = |file: &ResultFile| (file.header.unit.moment, file.header.unit.state.clone());
+        let age = |file: &ResultFile| (file.header.unit.moment, file.header.unit.state.clone(), file.hash);
         let name = file.header.unit.name.clone();
         match self.files.get(&name) {
             Some(known) if age(known) >= age(&file) => return Ok(()),
@@ -171,7 +172,10 @@ impl Merge {
     }
 
     /// What judging needs of the configuration.
-    fn settings(&self, rules: &RuleSet) -> Result<Config, MergeError> {
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub fn settings(&self, rules: &RuleSet) -> Result<Config, MergeError> {
         let Some(file) = self.files.values().next() else { return Ok(Config::default()) };
         Config::parse_for_judging(&file.header.settings, rules)
             .map_err(|problem| MergeError::Settings { file: file.path.clone(), problem })
@@ -239,7 +243,18 @@ impl Merge {
             let own = file.header.unit.suppressed;
             std::array::from_fn(|reason| sum[reason] + own[reason])
         });
-        Ok(Inventory { now, keys, observations, observation_count, units, suppressed, changes: None, trend: vec![] })
+        let key_check = files.first().map(|file| file.header.key_check.clone()).unwrap_or_default();
+        Ok(Inventory {
+            now,
+            keys,
+            observations,
+            observation_count,
+            key_check,
+            units,
+            suppressed,
+            changes: None,
+            trend: vec![],
+        })
     }
 }
 
@@ -267,7 +282,7 @@ fn belong_together(one: &ResultFile, other: &ResultFile) -> Result<(), MergeErro
 /// A unit that was never scanned.
 fn without_result(name: &str) -> UnitEntry {
     let target =
-        |name: &str| TargetRecord { name: name.to_owned(), is_repository: false, url: None, head: None, branch: None };
+        |name: &str| TargetRecord { name: one_line(name), is_repository: false, url: None, head: None, branch: None };
     UnitEntry {
         targets: name.split('\n').map(target).collect(),
         error: Some(
@@ -275,6 +290,7 @@ fn without_result(name: &str) -> UnitEntry {
         ),
         failures: vec![],
         failure_count: 0,
+        is_cut: false,
         occurrences: 0,
         read: Read::default(),
     }
@@ -288,6 +304,7 @@ fn unit(header: &Header, occurrences: usize) -> UnitEntry {
         error: unit.error.clone(),
         failures: coverage.failures.clone(),
         failure_count: coverage.failure_count,
+        is_cut: ["shallow", "not-fetched"].iter().any(|word| coverage.skips.contains_key(*word)),
         occurrences,
         read: Read {
             files: coverage.files,
@@ -472,9 +489,13 @@ impl Join<'_> {
             let grade = finding.judgement().map(|judgement| judgement.grade);
             (Reverse(grade), finding.rule.id.clone())
         });
-        let owners: BTreeSet<&String> = all.iter().flat_map(|(_, _, owners, _)| owners).collect();
-        let targets: BTreeSet<&str> = all.iter().map(|(number, _, _, target)| self.target(*number, *target)).collect();
-        let entry = self.entry(&key, group.count, &owners, &targets);
+        let mut by_target: BTreeMap<&str, InTarget> = BTreeMap::new();
+        for (number, finding, owners, target) in &all {
+            let there = by_target.entry(self.target(*number, *target)).or_default();
+            there.owners.extend(owners);
+            there.findings.push(finding);
+        }
+        let entry = self.entry(&key, group.count, &by_target);
         let occurrences = all.into_iter().map(|(number, finding, ..)| (number, finding)).collect();
         Ok(Some((entry, Judged { occurrences, judgements })))
     }
@@ -490,7 +511,7 @@ impl Join<'_> {
         !self.settings.allows.iter().any(allows)
     }
 
-    fn entry(&self, key: &Credential, count: usize, owners: &BTreeSet<&String>, targets: &BTreeSet<&str>) -> KeyEntry {
+    fn entry(&self, key: &Credential, count: usize, targets: &BTreeMap<&str, InTarget>) -> KeyEntry {
         let telling = key.judgements.first().copied().unwrap_or(key.occurrences[0]);
         let of_pair = key.occurrences.iter().find(|finding| finding.secret().is_some()).unwrap_or(&key.occurrences[0]);
         let is_root = key.judgements.iter().any(|finding| {
@@ -498,7 +519,7 @@ impl Join<'_> {
         });
         let known_steps = steps(of_pair, is_root);
         let people: BTreeSet<String> = people(key);
-        let (owners, owned_by) = owner(key, owners);
+        let (owners, owned_by) = owners(targets);
         let is_current = key.is_current();
         let sent = key.occurrences.iter().filter_map(|finding| finding.message.as_deref());
         let sent: Vec<i64> = sent
@@ -533,7 +554,8 @@ impl Join<'_> {
             days: key.days(),
             is_current,
             occurrences: count,
-            targets: targets.iter().take(MAX_LISTED).map(|name| one_line(name)).collect(),
+            targets: targets.keys().take(MAX_LISTED).map(|name| one_line(name)).collect(),
+            all_targets: targets.keys().take(MAX_REMEMBERED).map(|name| super::state::hash(name)).collect(),
             target_count: targets.len(),
             places: distinct.into_iter().take(MAX_LISTED).cloned().collect(),
             people_count: people.len(),
@@ -588,26 +610,48 @@ fn people(key: &Credential) -> BTreeSet<String> {
     introduced.chain(key.senders()).chain(key.recipients()).map(|name| one_line(&name)).collect()
 }
 
-/// Who must act: the owners of the file, else who committed it last, else who sent it.
-fn owner(key: &Credential, owners: &BTreeSet<&String>) -> (Vec<String>, OwnedBy) {
-    if !owners.is_empty() {
-        return (owners.iter().take(MAX_LISTED).map(|name| one_line(name)).collect(), OwnedBy::CodeOwners);
+/// What is in one target of a key.
+#[derive(Default)]
+struct InTarget<'a> {
+    owners: BTreeSet<&'a String>,
+    findings: Vec<&'a Finding>,
+}
+
+/// Who must act, for each target: the owners of the file, else who committed it last, else who sent it.
+fn owners(targets: &BTreeMap<&str, InTarget>) -> (Vec<String>, OwnedBy) {
+    let mut all: Vec<String> = Vec::new();
+    let mut best = OwnedBy::Nobody;
+    for there in targets.values() {
+        let (owners, by) = owner(there);
+        // The surest is told.
+        best = if (by as u8) < best as u8 { by } else { best };
+        for owner in owners {
+            if all.len() < MAX_LISTED && !all.contains(&owner) {
+                all.push(owner);
+            }
+        }
     }
-    let histories = key.occurrences.iter().filter_map(|finding| finding.history.as_deref());
+    (all, best)
+}
+
+fn owner(there: &InTarget) -> (Vec<String>, OwnedBy) {
+    if !there.owners.is_empty() {
+        return (there.owners.iter().map(|name| one_line(name)).collect(), OwnedBy::CodeOwners);
+    }
+    let histories = there.findings.iter().filter_map(|finding| finding.history.as_deref());
     let commits = histories.flat_map(|history| {
         history.introduced.listed.iter().chain(&history.removed.listed).chain(&history.last).map(|commit| &**commit)
     });
     let last = commits.max_by_key(|commit: &&Commit| (commit.committer.time, commit.oid));
     if let Some(commit) = last {
         // A code host commits for people.
-        let by_host = commit.committer.email.to_ascii_lowercase().contains("noreply");
+        let by_host = commit.committer.email.to_ascii_lowercase().starts_with("noreply@");
         let person = if by_host { &commit.author } else { &commit.committer };
         return (vec![one_line(&format!("{} <{}>", person.name, person.email))], OwnedBy::LastCommitter);
     }
-    let senders = key.senders();
-    if senders.is_empty() {
-        (vec![], OwnedBy::Nobody)
-    } else {
-        (senders.iter().take(MAX_LISTED).map(|name| one_line(name)).collect(), OwnedBy::Sender)
-    }
+    let messages = there.findings.iter().filter_map(|finding| finding.message.as_deref());
+    let senders: BTreeSet<String> =
+        messages.flat_map(|message| &message.from).map(|from| one_line(&from.to_text())).collect();
+    let by = if senders.is_empty() { OwnedBy::Nobody } else { OwnedBy::Sender };
+    (senders.into_iter().collect(), by)
 }

@@ -30,8 +30,11 @@ pub const EXTENSION: &str = "result";
 /// A block is written when it holds as many bytes, unpacked.
 const BLOCK: usize = 32 << 10;
 
-/// The maximum size of an unpacked block or index: one record may be large, but not without bound.
-const MAX_UNPACKED: usize = 1 << 30;
+/// The maximum sizes of an unpacked block, in which one record may be large, and of the index, which has some hundred bytes
+/// for each pair.
+const MAX_BLOCK: usize = 1 << 28;
+/// See [`MAX_BLOCK`].
+const MAX_INDEX: usize = 1 << 28;
 
 const HASH: usize = 32;
 const TRAILER: usize = size_of::<u64>() + HASH;
@@ -249,6 +252,8 @@ pub struct ResultFile {
     pub path: PathBuf,
     /// What it is about.
     pub header: Header,
+    /// The hash of everything in it.
+    pub hash: [u8; HASH],
     blocks: Vec<(u64, u64)>,
 }
 
@@ -258,14 +263,14 @@ impl ResultFile {
     /// # Errors
     /// If it cannot be read, is damaged, or of another version.
     pub fn open(path: &Path) -> Result<(Self, Facts), ResultError> {
-        let index = read_index(path).map_err(|problem| ResultError { file: path.to_owned(), problem })?;
+        let (index, hash) = read_index(path).map_err(|problem| ResultError { file: path.to_owned(), problem })?;
         let Index { header, facts, blocks, count: _ } = index;
-        Ok((Self { path: path.to_owned(), header, blocks }, facts))
+        Ok((Self { path: path.to_owned(), header, hash, blocks }, facts))
     }
 
     /// Reads its records in order.
     pub fn records(&self) -> Records<'_> {
-        Records { file: self, next: 0, block: vec![], at: 0 }
+        Records { file: self, next: 0, block: vec![], at: 0, last: Name::Observation }
     }
 
     fn block(&self, number: usize) -> Result<Vec<u8>, ResultError> {
@@ -277,20 +282,19 @@ impl ResultFile {
             file.read_exact(&mut packed)
         });
         read.map_err(|error| refused(describe(&error)))?;
-        unpack(&packed).map_err(|_| refused(DAMAGED.to_owned()))
+        unpack(&packed, MAX_BLOCK).map_err(|_| refused(DAMAGED.to_owned()))
     }
 }
 
 const DAMAGED: &str = "it is damaged, or was not written to its end; delete it, and the audit makes it again";
 
-fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
+fn unpack(packed: &[u8], most: usize) -> io::Result<Vec<u8>> {
     let mut unpacked = Vec::new();
-    let read =
-        zstd::stream::read::Decoder::with_buffer(packed)?.take(MAX_UNPACKED as u64 + 1).read_to_end(&mut unpacked)?;
-    if read > MAX_UNPACKED { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(unpacked) }
+    let read = zstd::stream::read::Decoder::with_buffer(packed)?.take(most as u64 + 1).read_to_end(&mut unpacked)?;
+    if read > most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(unpacked) }
 }
 
-fn read_index(path: &Path) -> Result<Index, String> {
+fn read_index(path: &Path) -> Result<(Index, [u8; HASH]), String> {
     let words = |error: io::Error| describe(&error);
     let damaged = || DAMAGED.to_owned();
     let mut file = crate::file::open(path).map_err(words)?;
@@ -320,9 +324,14 @@ fn read_index(path: &Path) -> Result<Index, String> {
     let start = u64::from_le_bytes(start);
     let mut packed = vec![0; usize::try_from(end.checked_sub(start).ok_or_else(damaged)?).map_err(|_| damaged())?];
     file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut packed)).map_err(words)?;
-    let index: Index = postcard::from_bytes(&unpack(&packed).map_err(|_| damaged())?).map_err(|_| damaged())?;
-    let fits = |&(at, size): &(u64, u64)| at.checked_add(size).is_some_and(|block_end| block_end <= start);
-    if index.blocks.iter().all(fits) { Ok(index) } else { Err(damaged()) }
+    let unpacked = unpack(&packed, MAX_INDEX).map_err(|_| damaged())?;
+    let (index, rest): (Index, _) = postcard::take_from_bytes(&unpacked).map_err(|_| damaged())?;
+    // Blocks follow one another, from the magic number to the index.
+    let end = index.blocks.iter().try_fold(MAGIC.len() as u64, |end, &(at, size)| {
+        (at == end && size > 0).then(|| at.checked_add(size)).flatten()
+    });
+    let is_right = rest.is_empty() && end == Some(start) && !index.header.unit.targets.is_empty();
+    if is_right { Ok((index, expected)) } else { Err(damaged()) }
 }
 
 /// The records of a file, in order.
@@ -332,6 +341,8 @@ pub struct Records<'a> {
     next: usize,
     block: Vec<u8>,
     at: usize,
+    /// The name of the record before.
+    last: Name,
 }
 
 impl Records<'_> {
@@ -354,8 +365,9 @@ impl Records<'_> {
             Some((name, Packed(record.into()), self.block.len() - rest.len()))
         };
         let problem = || ResultError { file: self.file.path.clone(), problem: DAMAGED.to_owned() };
-        let (name, record, end) = read().ok_or_else(problem)?;
+        let (name, record, end) = read().filter(|(name, ..)| *name >= self.last).ok_or_else(problem)?;
         self.at = end;
+        self.last.clone_from(&name);
         Ok(Some((name, record)))
     }
 }

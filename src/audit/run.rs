@@ -11,7 +11,7 @@ use crate::rule::{Matcher, RuleSet};
 use crate::scan::{Progress, Scan};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -34,6 +34,8 @@ pub struct Audit {
     pub clones_at_once: usize,
     /// How many units are scanned at a time; 0 for one per processor.
     pub threads: usize,
+    /// Results of units that are not audited here any more are removed.
+    pub forgets: bool,
 }
 
 /// One of several parts of an audit.
@@ -120,9 +122,9 @@ impl Audit {
                     let url = url.clone();
                     queue.remote.push_back((unit, url));
                 }
-                source => {
+                _ => {
                     // What cannot be looked at now fails again when it is scanned, and says why.
-                    let stamp = stamp::of(source, &self.template.environment)
+                    let stamp = stamp::of(&unit, &self.template.environment)
                         .unwrap_or_else(|problem| stamp::Stamp { state: problem, size: 0 });
                     jobs.push(Job { unit, state: stamp.state, size: stamp.size, clone: None });
                 }
@@ -131,8 +133,12 @@ impl Audit {
         jobs.sort_by(|a, b| (a.size, &b.unit.name).cmp(&(b.size, &a.unit.name)));
         queue.local = self.deal(jobs);
         queue.remote = queue.remote.into_iter().skip(self.shard.number).step_by(self.shard.count).collect();
+        let own = queue.local.iter().map(|job| &job.unit).chain(queue.remote.iter().map(|(unit, _)| unit));
+        let own: BTreeSet<String> = own.map(|unit| unit.name.clone()).collect();
         progress.total.store(queue.local.len() + queue.remote.len(), Ordering::Relaxed);
-        progress.total_bytes.store(queue.local.iter().map(|job| job.size).sum(), Ordering::Relaxed);
+        progress
+            .total_bytes
+            .store(queue.local.iter().fold(0, |sum: u64, job| sum.saturating_add(job.size)), Ordering::Relaxed);
         // As much at a time as the largest takes alone.
         let capacity = queue.local.last().map_or(0, |job| job.size).max(MIN_CAPACITY);
         let worker = Worker { audit: self, scan: &scan, header: &header, state, progress, capacity };
@@ -150,7 +156,16 @@ impl Audit {
             }
         });
         let queue = shared.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        queue.failure.map_or(Ok(queue.outcome), Err)
+        if let Some(failure) = queue.failure {
+            if let Some(cloner) = &self.cloner {
+                queue.cloned.iter().filter_map(|job| job.clone.as_ref()).for_each(|clone| cloner.remove(clone));
+            }
+            return Err(failure);
+        }
+        if self.forgets {
+            state.forget_others(&own);
+        }
+        Ok(queue.outcome)
     }
 
     /// The jobs of this shard, of jobs by size: each goes to the shard that has the least so far.
@@ -160,7 +175,7 @@ impl Audit {
         for job in jobs.into_iter().rev() {
             let least = (0..loads.len()).min_by_key(|number| (loads[*number], *number)).unwrap_or(0);
             // Even an empty one takes some time.
-            loads[least] += job.size + (64 << 10);
+            loads[least] = loads[least].saturating_add(job.size).saturating_add(64 << 10);
             if least == self.shard.number {
                 own.push(job);
             }
@@ -346,21 +361,23 @@ impl Worker<'_> {
         };
         let Some(cloner) = &self.audit.cloner else {
             let words = "it must be cloned first: pass --clone DIR, a folder for clones".to_owned();
-            return Err(failed(&unit, CloneError { words, is_retryable: false }));
+            return Err(failed(&unit, CloneError::lasting(&words)));
         };
-        let state = match cloner.refs(url) {
-            Ok(state) => state,
+        let refs = match cloner.refs(url) {
+            Ok(refs) => refs,
             Err(error) => return Err(failed(&unit, error)),
         };
+        let state = refs.digest.clone();
         let depends_on = self.audit.dependencies(self.header, &state);
         // A damaged one is told when it is made again.
         if let Some(kept) = self.kept(&unit, &depends_on, &mut None) {
             return Err(kept);
         }
-        match cloner.mirror(url) {
+        match cloner.mirror(url, &refs) {
             Ok(dir) => {
                 let source = Source::Repositories(vec![dir.clone()]);
-                let size = stamp::of(&source, &self.audit.template.environment).map_or(0, |stamp| stamp.size);
+                let clone = Unit { name: String::new(), source, apart: vec![] };
+                let size = stamp::of(&clone, &self.audit.template.environment).map_or(0, |stamp| stamp.size);
                 self.progress.total_bytes.fetch_add(size, Ordering::Relaxed);
                 Ok(Job { unit, state, size, clone: Some(dir) })
             }
@@ -374,6 +391,10 @@ impl Worker<'_> {
         match ResultFile::open(&path) {
             Ok((known, _)) => {
                 let is_good = !known.header.unit.is_retryable && known.header.unit.error.is_none();
+                if is_good {
+                    // What was said when it could not be scanned is no longer true.
+                    self.state.remove_others(unit, &path);
+                }
                 is_good.then_some(Done { result: Ok(path), is_reused: true, is_retryable: false, warning: None })
             }
             Err(error) => {

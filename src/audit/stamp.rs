@@ -1,16 +1,15 @@
 //! The state of a unit: a hash of what its result depends on, so that what did not change is not scanned again.
 
-use super::target::Source;
+use super::target::{Source, Unit};
 use crate::environment::Environment;
 use crate::git::repository::Repository;
 use sha2::{Digest, Sha256};
 use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
-/// The maximum size of a file that is hashed by its content, in bytes: refs and lists of them.
-const MAX_REFS: u64 = 1 << 30;
+/// The maximum size of a file of a repository that is hashed by its content, in bytes: lists of refs.
+const MAX_CONTENT: u64 = 64 << 20;
 
 /// What a unit was like when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,32 +22,33 @@ pub struct Stamp {
 
 /// Looks at a unit.
 ///
-/// Of a repository, its refs, HEAD and reflogs count by their content, its objects by the names of their files, which git
-/// never changes. Of files, the name, size and time of the last change count.
+/// Of a repository, its refs, reflogs and settings count by their content, its objects by the names of their files, which
+/// git never changes. Of files, the name, size, number and times of the last changes count.
 ///
 /// # Errors
 /// Words for what could not be looked at; the unit must be scanned to tell more.
-pub fn of(source: &Source, environment: &Environment) -> Result<Stamp, String> {
-    let mut look = Look { hash: Sha256::new(), size: 0 };
-    match source {
+pub fn of(unit: &Unit, environment: &Environment) -> Result<Stamp, String> {
+    let mut look = Look { hash: Sha256::new(), size: 0, apart: &unit.apart };
+    match &unit.source {
         Source::Repositories(paths) => {
             for path in paths {
                 look.repository(path, environment)?;
             }
         }
-        Source::Files(paths) => paths.iter().for_each(|path| look.tree(path, false)),
+        Source::Files(path) => look.tree(path, false),
         Source::Remote(_) | Source::Failed(_) => {}
     }
     let state = data_encoding::HEXLOWER.encode(&look.hash.finalize()[..16]);
     Ok(Stamp { state, size: look.size })
 }
 
-struct Look {
+struct Look<'a> {
     hash: Sha256,
     size: u64,
+    apart: &'a [PathBuf],
 }
 
-impl Look {
+impl Look<'_> {
     fn note(&mut self, bytes: &[u8]) {
         self.hash.update((bytes.len() as u64).to_le_bytes());
         self.hash.update(bytes);
@@ -57,14 +57,9 @@ impl Look {
     fn repository(&mut self, path: &Path, environment: &Environment) -> Result<(), String> {
         let repository = Repository::open(path, environment).map_err(|error| error.to_words())?;
         let (own, common) = (repository.git_dir(), repository.common_dir());
-        for dir in if own == common { vec![common] } else { vec![common, own] } {
-            for file in ["HEAD", "packed-refs", "shallow", "config"] {
-                self.content(&dir.join(file));
-            }
-            for folder in ["refs", "logs", "worktrees"] {
-                self.contents(&dir.join(folder), 0);
-            }
-            self.facts(&dir.join("index"));
+        self.git_dir(common, 0);
+        if own != common {
+            self.git_dir(own, 0);
         }
         for dir in repository.object_dirs(&mut Vec::new()) {
             self.content(&dir.join("info/alternates"));
@@ -77,23 +72,32 @@ impl Look {
         Ok(())
     }
 
-    /// The content of a file, which may be missing.
-    fn content(&mut self, path: &Path) {
-        self.note(path.as_os_str().as_encoded_bytes());
-        match crate::file::read(path, MAX_REFS) {
-            Ok(text) => self.note(&text),
-            Err(error) => self.note(format!("{:?}", error.kind()).as_bytes()),
+    /// Everything in a repository's own folder, but not its objects, its submodules, and programs that are never run.
+    fn git_dir(&mut self, dir: &Path, depth: usize) {
+        const MAX_DEPTH: usize = 100;
+        const LEFT_OUT: [&str; 3] = ["objects", "modules", "hooks"];
+        for (path, facts) in listed(dir).unwrap_or_default() {
+            let is_left_out = || depth == 0 && LEFT_OUT.iter().any(|name| path.file_name() == Some(name.as_ref()));
+            if facts.is_dir() {
+                if depth < MAX_DEPTH && !is_left_out() {
+                    self.git_dir(&path, depth + 1);
+                }
+            } else if path.file_name() == Some("index".as_ref()) {
+                self.facts(&path);
+            } else if facts.is_file() {
+                self.content(&path);
+            }
         }
     }
 
-    /// The contents of all files below a folder.
-    fn contents(&mut self, dir: &Path, depth: usize) {
-        const MAX_DEPTH: usize = 100;
-        for (path, facts) in listed(dir).unwrap_or_default() {
-            if facts.is_dir() && depth < MAX_DEPTH {
-                self.contents(&path, depth + 1);
-            } else if facts.is_file() {
-                self.content(&path);
+    /// The content of a file, which may be missing.
+    fn content(&mut self, path: &Path) {
+        self.note(path.as_os_str().as_encoded_bytes());
+        match crate::file::read(path, MAX_CONTENT) {
+            Ok(text) => self.note(&text),
+            Err(error) => {
+                self.note(format!("{:?}", error.kind()).as_bytes());
+                self.facts(path);
             }
         }
     }
@@ -103,23 +107,24 @@ impl Look {
         for (path, facts) in listed(dir).unwrap_or_default() {
             self.note(path.as_os_str().as_encoded_bytes());
             self.note(&facts.len().to_le_bytes());
-            self.size += facts.len();
+            self.size = self.size.saturating_add(facts.len());
         }
     }
 
-    /// Name, size and time of everything below a path, without git's own folders if it is a working tree.
+    /// Everything below a path, without git's own folders if it is a working tree.
     fn tree(&mut self, path: &Path, is_working_tree: bool) {
         let mut open = vec![path.to_owned()];
         while let Some(path) = open.pop() {
-            self.facts(&path);
-            let is_dir = path.symlink_metadata().is_ok_and(|facts| facts.is_dir());
             let is_gits = is_working_tree && path.file_name().is_some_and(|name| name == ".git");
-            if !is_dir || is_gits {
+            if is_gits || self.apart.contains(&path) {
                 continue;
             }
-            match listed(&path) {
-                Ok(entries) => open.extend(entries.into_iter().rev().map(|(path, _)| path)),
-                Err(error) => self.note(format!("{:?}", error.kind()).as_bytes()),
+            self.facts(&path);
+            if path.symlink_metadata().is_ok_and(|facts| facts.is_dir()) {
+                match listed(&path) {
+                    Ok(entries) => open.extend(entries.into_iter().rev().map(|(path, _)| path)),
+                    Err(error) => self.note(format!("{:?}", error.kind()).as_bytes()),
+                }
             }
         }
     }
@@ -130,10 +135,31 @@ impl Look {
         if facts.is_dir() {
             return self.note(b"directory");
         }
-        let changed = facts.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        self.note(&facts.len().to_le_bytes());
-        self.note(&changed.unwrap_or_default().as_nanos().to_le_bytes());
-        self.size += if facts.is_file() { facts.len() } else { 0 };
+        self.note(&identity(&facts));
+        self.size = self.size.saturating_add(if facts.is_file() { facts.len() } else { 0 });
+    }
+}
+
+/// What is not the same after a file was changed, even if its size and time are.
+fn identity(facts: &Metadata) -> Vec<u8> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let numbers = [
+            facts.size() as i64,
+            facts.mtime(),
+            facts.mtime_nsec(),
+            facts.ctime(),
+            facts.ctime_nsec(),
+            facts.ino() as i64,
+            i64::from(facts.mode()),
+        ];
+        numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    }
+    #[cfg(not(unix))]
+    {
+        let changed = facts.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        [facts.len().to_le_bytes().as_slice(), &changed.unwrap_or_default().as_nanos().to_le_bytes()].concat()
     }
 }
 

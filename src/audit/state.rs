@@ -23,14 +23,14 @@ use std::path::{Path, PathBuf};
 /// The maximum size of the file of known keys, in bytes.
 const MAX_KEYS: u64 = 4 << 30;
 
+/// The extension of a file that is being written.
+const UNFINISHED: &str = "unfinished";
+
 /// The names of all units, in JSON.
 const UNITS: &str = "units.json";
 
 /// The maximum number of audits that are remembered.
 const MAX_MOMENTS: usize = 1000;
-
-/// The maximum number of targets that are remembered of a key.
-const MAX_TARGETS: usize = 100;
 
 /// The folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -108,9 +108,9 @@ impl State {
         let mut results: HashMap<String, Vec<PathBuf>> = HashMap::new();
         for entry in std::fs::read_dir(&units).map_err(failed(&units))? {
             let path = entry.map_err(failed(&units))?.path();
+            // Whatever else is there is not this program's.
+            let Some(unit) = unit_of(&path) else { continue };
             if path.extension().is_some_and(|extension| extension == EXTENSION) {
-                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                let unit = name.split('-').next().unwrap_or_default().to_owned();
                 results.entry(unit).or_default().push(path);
             } else {
                 // What an audit that was killed did not finish.
@@ -135,17 +135,21 @@ impl State {
         let is_failure = result.header.unit.error.is_some();
         let path = self.path(unit, depends_on);
         write_whole(&path, |out| result.write(out)).map_err(|error| StateError::Io { path: path.clone(), error })?;
-        for other in self.results.get(&digest(&unit.name)).into_iter().flatten().filter(|other| **other != path) {
-            if !is_failure {
-                _ = std::fs::remove_file(other);
-            }
+        if !is_failure {
+            self.remove_others(unit, &path);
         }
         Ok(path)
     }
 
-    /// Removes results of units that are not audited any more.
-    pub fn forget_others(&self, units: &[Unit]) {
-        let known: BTreeSet<String> = units.iter().map(|unit| digest(&unit.name)).collect();
+    /// Removes the results of a unit except one.
+    pub fn remove_others(&self, unit: &Unit, path: &Path) {
+        let known = self.results.get(&digest(&unit.name)).into_iter().flatten();
+        known.filter(|other| *other != path).for_each(|other| _ = std::fs::remove_file(other));
+    }
+
+    /// Removes results of units except those with these names.
+    pub fn forget_others(&self, names: &BTreeSet<String>) {
+        let known: BTreeSet<String> = names.iter().map(|name| digest(name)).collect();
         for (_, files) in self.results.iter().filter(|(unit, _)| !known.contains(*unit)) {
             files.iter().for_each(|file| _ = std::fs::remove_file(file));
         }
@@ -205,13 +209,22 @@ pub fn results_in(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The hash of the unit's name in the name of a result, finished or not.
+fn unit_of(path: &Path) -> Option<String> {
+    let is_own = path.extension().is_some_and(|extension| extension == EXTENSION || extension == UNFINISHED);
+    let name = path.file_stem()?.to_str().filter(|_| is_own)?;
+    let (unit, state) = name.split_once('-')?;
+    let is_digest = |text: &str| text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    (is_digest(unit) && is_digest(state)).then(|| unit.to_owned())
+}
+
 fn digest(text: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(text)[..16])
 }
 
 /// Writes a file that is there as a whole, or not at all, even if the machine stops.
 fn write_whole(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let unfinished = path.with_extension("unfinished");
+    let unfinished = path.with_extension(UNFINISHED);
     let written = File::create(&unfinished).and_then(|file| {
         let mut out = BufWriter::with_capacity(1 << 16, file);
         write(&mut out)?;
@@ -224,6 +237,9 @@ fn write_whole(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Resu
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Ledger {
     version: u32,
+    /// Tells keys of fingerprints apart.
+    #[serde(default)]
+    key_check: String,
     audits: Vec<Moment>,
     keys: BTreeMap<String, KeyMemory>,
 }
@@ -239,11 +255,17 @@ struct KeyMemory {
     /// When it was last found again after that.
     #[serde(default)]
     returned: Option<i64>,
-    /// The targets that it was in.
-    targets: Vec<String>,
+    /// Hashes of the names of the targets that it was in.
+    targets: BTreeSet<u64>,
     /// True if it was in more than are remembered.
     #[serde(default)]
     is_cut: bool,
+}
+
+/// A short stand-in for the name of a target.
+pub fn hash(name: &str) -> u64 {
+    let digest = Sha256::digest(name);
+    u64::from_le_bytes(*digest.first_chunk().expect("it is longer"))
 }
 
 impl Ledger {
@@ -290,13 +312,24 @@ impl Ledger {
         self.version = Self::VERSION;
         // An audit that is repeated as of the same moment takes the place of the one before.
         self.audits.pop_if(|audit| audit.at == now);
+        if self.key_check != inventory.key_check {
+            // Fingerprints are others now, so that nothing can be said of keys that have no other name.
+            self.keys.retain(|name, _| !name.contains("-v1:"));
+            self.key_check.clone_from(&inventory.key_check);
+        }
         for memory in self.keys.values_mut() {
             memory.fixed.take_if(|fixed| *fixed == now);
         }
         self.keys.retain(|_, memory| memory.first < now);
         let before = self.audits.last().map(|audit| audit.at);
         let mut counts: BTreeMap<Status, usize> = BTreeMap::new();
+        let scanned: BTreeSet<u64> = inventory.scanned_targets().map(hash).collect();
         for key in &mut inventory.keys {
+            // A secret alone may have got its id since.
+            if let Some(print) = key.secret.as_ref().filter(|_| !self.keys.contains_key(&key.name)) {
+                let memory = self.keys.remove(print);
+                self.keys.extend(memory.map(|memory| (key.name.clone(), memory)));
+            }
             let status = match self.keys.get(&key.name) {
                 None => Status::New,
                 Some(memory) if memory.fixed.is_some() || memory.returned == Some(now) => Status::BackAgain,
@@ -307,31 +340,32 @@ impl Ledger {
                 last: now,
                 fixed: None,
                 returned: None,
-                targets: vec![],
+                targets: BTreeSet::new(),
                 is_cut: false,
             });
             (memory.last, memory.fixed) = (now, None);
             if status == Status::BackAgain {
                 memory.returned = Some(now);
             }
-            memory.targets = key.targets.iter().take(MAX_TARGETS).cloned().collect();
-            memory.is_cut = key.target_count > memory.targets.len();
+            // Where it was and could not be looked at now, it may still be.
+            memory.targets.retain(|target| !scanned.contains(target));
+            memory.targets.extend(&key.all_targets);
+            memory.is_cut |= key.target_count > key.all_targets.len();
             *counts.entry(status).or_default() += 1;
             key.status = Some(status);
         }
         let mut fixed = Vec::new();
-        let scanned: BTreeSet<&str> = inventory
-            .units
-            .iter()
-            .filter(|unit| unit.error.is_none() && unit.failure_count == 0)
-            .flat_map(|unit| unit.targets.iter().map(|target| target.name.as_str()))
-            .collect();
-        let is_complete = inventory.is_complete();
-        for (name, memory) in self.keys.iter_mut().filter(|(_, memory)| memory.last < now && memory.fixed.is_none()) {
-            let was_looked_for = memory.targets.iter().all(|target| scanned.contains(target.as_str()));
-            if was_looked_for && (is_complete || !memory.is_cut) {
+        let present: BTreeSet<&str> = inventory.keys.iter().map(|key| key.name.as_str()).collect();
+        let mut unseen = 0;
+        for (name, memory) in
+            self.keys.iter_mut().filter(|(name, memory)| memory.fixed.is_none() && !present.contains(name.as_str()))
+        {
+            let was_looked_for = memory.targets.iter().all(|target| scanned.contains(target));
+            if was_looked_for && !memory.is_cut {
                 memory.fixed = Some(now);
                 fixed.push((name.clone(), memory.first));
+            } else {
+                unseen += 1;
             }
         }
         if !fixed.is_empty() {
@@ -348,6 +382,6 @@ impl Ledger {
         let surplus = self.audits.len().saturating_sub(MAX_MOMENTS);
         self.audits.drain(..surplus);
         inventory.trend.clone_from(&self.audits);
-        inventory.changes = before.map(|since| Changes { since, counts, fixed });
+        inventory.changes = before.map(|since| Changes { since, counts, fixed, unseen });
     }
 }

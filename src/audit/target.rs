@@ -3,11 +3,13 @@
 use crate::environment::Environment;
 use crate::file::describe;
 use crate::git::repository::Repository;
+use crate::text::mask::hide_secrets_in_name;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The maximum depth of folders below a target in which repositories are looked for.
-const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 500;
 
 /// The maximum length of a line in a list of targets, in bytes.
 const MAX_LINE: usize = 64 << 10;
@@ -15,19 +17,21 @@ const MAX_LINE: usize = 64 << 10;
 /// What is scanned as one, since it shares what is read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unit {
-    /// Identifies it: the names of its targets.
+    /// Identifies it: the names of its targets, one a line.
     pub name: String,
     /// Where it is.
     pub source: Source,
+    /// Folders in it that are none of it: repositories of their own, and what audits write.
+    pub apart: Vec<PathBuf>,
 }
 
-/// Where a unit is.
+/// Where a unit is. Paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     /// Repositories that share objects, by their paths.
     Repositories(Vec<PathBuf>),
-    /// Files and folders that are in no repository.
-    Files(Vec<PathBuf>),
+    /// A file, or a folder as far as it is in no repository.
+    Files(PathBuf),
     /// A repository that must be cloned first.
     Remote(String),
     /// Nothing that can be scanned, and why.
@@ -40,6 +44,7 @@ pub enum Source {
 /// The number of a line that is not UTF-8 or too long, and what is wrong with it.
 pub fn read_list(text: &[u8]) -> Result<Vec<String>, String> {
     let mut targets = Vec::new();
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
         let refused = |problem: &str| format!("line {}: {problem}", number + 1);
         if line.len() > MAX_LINE {
@@ -67,12 +72,11 @@ pub fn is_url(target: &str) -> bool {
     host.is_some_and(|host| host.len() > 1 && !host.contains('/')) && !Path::new(target).exists()
 }
 
-/// The units of targets, in order of their names: the same for the same targets in any order.
-pub fn units(targets: &[String], environment: &Environment) -> Vec<Unit> {
+/// The units of targets, in order of their names: the same for the same targets in any order, wherever the audit runs.
+/// `own` are folders that the audit itself writes to.
+pub fn units(targets: &[String], own: &[PathBuf], environment: &Environment) -> Vec<Unit> {
+    let mut search = Search::default();
     let mut remotes = BTreeSet::new();
-    let mut search = Search { seen: BTreeSet::new(), repositories: vec![], units: vec![] };
-    let mut targets: Vec<&String> = targets.iter().collect();
-    targets.sort();
     for target in targets {
         if is_url(target) {
             remotes.insert(target.clone());
@@ -80,97 +84,171 @@ pub fn units(targets: &[String], environment: &Environment) -> Vec<Unit> {
             search.target(Path::new(target));
         }
     }
-    let Search { repositories, mut units, .. } = search;
-    units.extend(families(repositories, environment));
-    units.extend(remotes.into_iter().map(|url| Unit { name: shown_url(&url), source: Source::Remote(url) }));
+    let mut units = search.failed;
+    units.extend(families(search.repositories.iter().cloned().collect(), environment));
+    let is_inside = |file: &PathBuf| file.ancestors().any(|above| search.seen.contains(above));
+    let files = search.files.iter().filter(|file| !is_inside(file)).chain(&search.folders);
+    units.extend(files.map(|path| Unit { name: name(path), source: Source::Files(path.clone()), apart: vec![] }));
+    units.extend(remotes.into_iter().map(remote));
     units.sort();
-    units.dedup_by(|a, b| a.name == b.name);
+    units.dedup();
+    let apart: Vec<PathBuf> = own.iter().filter_map(|dir| dir.canonicalize().ok()).chain(search.repositories).collect();
+    for unit in &mut units {
+        let roots = match &unit.source {
+            Source::Repositories(paths) => paths.clone(),
+            Source::Files(path) => vec![path.clone()],
+            Source::Remote(_) | Source::Failed(_) => continue,
+        };
+        let is_below = |dir: &&PathBuf| roots.iter().any(|root| dir.starts_with(root) && *dir != root);
+        unit.apart = apart.iter().filter(is_below).cloned().collect();
+    }
     units
 }
 
-/// A URL without what is nobody's business: user, password, query.
-pub fn shown_url(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let end = rest.find('/').unwrap_or(rest.len());
-            let host = rest[..end].rsplit_once('@').map_or(&rest[..end], |(_, host)| host);
-            format!("{scheme}://{host}{}", &rest[end..])
-        }
-        None => url.rsplit_once('@').map_or(url, |(_, place)| place).to_owned(),
+fn remote(url: String) -> Unit {
+    match problem_of_url(&url) {
+        Some(problem) => Unit { name: shown_url(&url), source: Source::Failed(problem.to_owned()), apart: vec![] },
+        None => Unit { name: shown_url(&url), source: Source::Remote(url), apart: vec![] },
     }
 }
 
-/// Looks for repositories.
+/// Why a URL is not used, if it is not.
+fn problem_of_url(url: &str) -> Option<&'static str> {
+    let (_, rest) = url.split_once("://").filter(|(scheme, _)| scheme.starts_with("http"))?;
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
+    let has_port = authority.rsplit_once(':').is_none_or(|(_, port)| is_port(port));
+    if url.contains('?') {
+        // Whatever it is, others would see it in the arguments of git.
+        Some("it has a query, which may hold a token; pass tokens as git is set up to, or as the user of the URL")
+    } else if !authority.contains('@') && path.contains('@') && !has_port {
+        Some("its user or password has a character that must be percent-encoded")
+    } else {
+        None
+    }
+}
+
+/// A URL without what is nobody's business: passwords and, on the web, users. What is left out of a name is told apart by a
+/// hash.
+pub fn shown_url(url: &str) -> String {
+    if problem_of_url(url).is_some() {
+        let scheme = url.split("://").next().unwrap_or_default();
+        return format!("{scheme}://…{}", digest(url));
+    }
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let end = rest.find('/').unwrap_or(rest.len());
+            let (authority, path) = rest.split_at(end);
+            let shown = match authority.rsplit_once('@') {
+                // Of ssh, the user says which repository it is.
+                Some((user, host)) if !scheme.starts_with("http") => {
+                    format!("{}@{host}", user.split(':').next().unwrap_or_default())
+                }
+                Some((_, host)) => host.to_owned(),
+                None => authority.to_owned(),
+            };
+            format!("{scheme}://{shown}{path}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+fn digest(text: &str) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(text)[..4])
+}
+
+/// A path as reports name it: nothing in it is taken for something else, and no two paths have the same name.
+pub fn name(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let mut hidden = bytes.to_vec();
+    hide_secrets_in_name(&mut hidden);
+    let mut name = String::with_capacity(bytes.len());
+    for chunk in hidden.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' if cfg!(windows) => name.push('/'),
+                '\\' => name.push_str("\\\\"),
+                c if c.is_control() => name.extend(c.escape_default()),
+                c => name.push(c),
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| name.push_str(&format!("\\x{byte:02x}")));
+    }
+    if hidden == bytes {
+        name
+    } else {
+        format!("{name}~{}", data_encoding::HEXLOWER.encode(&Sha256::digest(bytes)[..4]))
+    }
+}
+
+/// What is found in the targets. Paths are canonical, so that nothing is found twice.
+#[derive(Default)]
 struct Search {
-    /// Directories that were looked at, so that none is scanned twice.
+    /// Folders that were looked at.
     seen: BTreeSet<PathBuf>,
-    repositories: Vec<PathBuf>,
-    units: Vec<Unit>,
+    repositories: BTreeSet<PathBuf>,
+    /// Targets that are folders and no repositories.
+    folders: BTreeSet<PathBuf>,
+    files: BTreeSet<PathBuf>,
+    failed: Vec<Unit>,
 }
 
 impl Search {
     fn target(&mut self, path: &Path) {
-        let name = shown(path);
-        let failed = |problem: String| Unit { name: name.clone(), source: Source::Failed(problem) };
-        match path.metadata() {
-            Err(error) => self.units.push(failed(describe(&error))),
-            Ok(facts) if !facts.is_dir() => {
-                let source = Source::Files(vec![path.to_owned()]);
-                self.units.push(Unit { name, source });
-            }
-            Ok(_) => {
-                let mut loose = Vec::new();
-                let has_repository = self.directory(path, 0, &mut loose);
-                if !has_repository {
-                    loose = vec![path.to_owned()];
-                }
-                if !loose.is_empty() {
-                    loose.sort();
-                    self.units.push(Unit { name, source: Source::Files(loose) });
+        let looked = path.canonicalize().and_then(|absolute| Ok((absolute.metadata()?, absolute)));
+        match looked {
+            Err(error) => self.fail(path, describe(&error)),
+            Ok((facts, absolute)) if facts.is_file() => _ = self.files.insert(absolute),
+            Ok((facts, absolute)) if facts.is_dir() => {
+                // A folder below one that was looked at is part of that.
+                if !self.seen.contains(&absolute) {
+                    self.directory(&absolute, 0);
+                    if !self.repositories.contains(&absolute) && !self.is_in_repository(&absolute) {
+                        self.folders.retain(|folder| !folder.starts_with(&absolute));
+                        self.folders.insert(absolute);
+                    }
                 }
             }
+            Ok(_) => self.fail(path, "it is a pipe, a socket or a device; expected a file or folder".into()),
         }
     }
 
-    /// Looks for repositories in a directory. What is in none is added to `loose`. False if there is none.
-    fn directory(&mut self, dir: &Path, depth: usize, loose: &mut Vec<PathBuf>) -> bool {
-        let absolute = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-        if !self.seen.insert(absolute) {
-            return true;
+    fn is_in_repository(&self, path: &Path) -> bool {
+        path.ancestors().any(|above| self.repositories.contains(above))
+    }
+
+    fn fail(&mut self, path: &Path, problem: String) {
+        self.failed.push(Unit { name: name(path), source: Source::Failed(problem), apart: vec![] });
+    }
+
+    /// Looks for repositories in a directory, and in their working trees. Links are not followed.
+    fn directory(&mut self, dir: &Path, depth: usize) {
+        if !self.seen.insert(dir.to_owned()) {
+            return;
         }
-        if is_repository(dir) {
-            self.repositories.push(dir.to_owned());
-            return true;
+        let has_tree = dir.join(".git").exists();
+        if has_tree || is_bare_repository(dir) {
+            self.repositories.insert(dir.to_owned());
+        }
+        if self.repositories.contains(dir) && !has_tree {
+            return;
+        }
+        if depth == MAX_DEPTH {
+            return self
+                .fail(dir, format!("below it, repositories are not looked for: it is {MAX_DEPTH} folders deep"));
         }
         // What cannot be listed is reported when it is scanned.
-        let Some(entries) = std::fs::read_dir(dir).ok().filter(|_| depth < MAX_DEPTH) else { return false };
-        let mut entries: Vec<_> = entries.flatten().collect();
-        entries.sort_by_key(std::fs::DirEntry::file_name);
-        let mut own = Vec::new();
-        let mut has_repository = false;
-        for entry in entries {
-            let mut inner = Vec::new();
-            let path = dir.join(entry.file_name());
-            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_dir && self.directory(&path, depth + 1, &mut inner) {
-                has_repository = true;
-                own.append(&mut inner);
-            } else {
-                own.push(path);
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != ".git" {
+                self.directory(&entry.path(), depth + 1);
             }
         }
-        if has_repository {
-            loose.append(&mut own);
-        }
-        has_repository
     }
 }
 
-/// True for the top of a working tree, and for a bare repository.
-fn is_repository(dir: &Path) -> bool {
-    dir.join(".git").exists()
-        || (dir.join("HEAD").is_file() && dir.join("objects").is_dir() && dir.join("refs").is_dir())
+fn is_bare_repository(dir: &Path) -> bool {
+    dir.join("HEAD").is_file() && dir.join("objects").is_dir() && dir.join("refs").is_dir()
 }
 
 /// Units of repositories: those that share objects are one.
@@ -180,13 +258,20 @@ fn families(repositories: Vec<PathBuf>, environment: &Environment) -> Vec<Unit> 
     let mut owners: BTreeMap<PathBuf, usize> = BTreeMap::new();
     let mut families: Vec<Vec<PathBuf>> = Vec::new();
     for path in repositories {
+        let failed = |problem: String| Unit { name: name(&path), source: Source::Failed(problem), apart: vec![] };
         let repository = match Repository::open(&path, environment) {
             Ok(repository) => repository,
             Err(error) => {
-                units.push(Unit { name: shown(&path), source: Source::Failed(error.to_words()) });
+                units.push(failed(error.to_words()));
                 continue;
             }
         };
+        // Whoever wrote the settings of a repository must not choose what else is read.
+        let tree = repository.work_dir().map(|dir| dir.canonicalize().unwrap_or(dir.to_owned()));
+        if tree.is_some_and(|tree| tree != path) {
+            units.push(failed("its settings name a working tree elsewhere (core.worktree)".into()));
+            continue;
+        }
         let dirs = repository.object_dirs(&mut Vec::new());
         let number = families.len();
         families.push(vec![path]);
@@ -200,15 +285,10 @@ fn families(repositories: Vec<PathBuf>, environment: &Environment) -> Vec<Unit> 
     }
     for mut members in families.into_iter().filter(|members| !members.is_empty()) {
         members.sort();
-        let name = members.iter().map(|path| shown(path)).collect::<Vec<_>>().join("\n");
-        units.push(Unit { name, source: Source::Repositories(members) });
+        let name = members.iter().map(|path| name(path)).collect::<Vec<_>>().join("\n");
+        units.push(Unit { name, source: Source::Repositories(members), apart: vec![] });
     }
     units
-}
-
-/// A path as reports name it.
-fn shown(path: &Path) -> String {
-    crate::finding::BlobPath::new(path).to_text().into_owned()
 }
 
 #[cfg(test)]
@@ -217,11 +297,10 @@ mod tests {
 
     #[test]
     fn lists_have_a_target_a_line() {
-        let list = b"# all of them\nclones/a\r\n\n  clones/b # archived\nhttps://example.com/c.git\nclones/#d\n";
-        assert_eq!(
-            read_list(list),
-            Ok(["clones/a", "clones/b", "https://example.com/c.git", "clones/#d"].map(str::to_owned).into())
-        );
+        let list =
+            b"\xef\xbb\xbf# all of them\nclones/a\r\n\n  clones/b # archived\nhttps://example.com/c.git\nclones/#d\n";
+        let targets = ["clones/a", "clones/b", "https://example.com/c.git", "clones/#d"].map(str::to_owned);
+        assert_eq!(read_list(list), Ok(targets.into()));
         assert_eq!(read_list(b"a\n\xff\n"), Err("line 2: it is not UTF-8".into()));
         assert!(read_list(&vec![b'a'; MAX_LINE + 1]).is_err());
     }
@@ -229,10 +308,11 @@ mod tests {
     #[test]
     fn urls_are_told_from_paths_and_shown_without_passwords() {
         for (target, shown) in [
-            ("https://user:token@example.com/a.git?x=1", "https://example.com/a.git"),
-            ("git@example.com:team/a.git", "example.com:team/a.git"),
-            ("ssh://git@example.com:2222/a", "ssh://example.com:2222/a"),
-            ("file:///srv/a.git", "file:///srv/a.git"),
+            ("https://user:token@example.com/a.git", "https://example.com/a.git"),
+            ("https://token@example.com/@scope/a.git", "https://example.com/@scope/a.git"),
+            ("git@example.com:team/a.git", "git@example.com:team/a.git"),
+            ("ssh://git:hunter2@example.com:2222/a", "ssh://git@example.com:2222/a"),
+            ("file:///srv/a#1.git", "file:///srv/a#1.git"),
         ] {
             assert!(is_url(target), "{target}");
             assert_eq!(shown_url(target), shown);
@@ -240,5 +320,24 @@ mod tests {
         for path in ["clones/a", "C:/clones", "./a:b", "mail.mbox", "://x"] {
             assert!(!is_url(path), "{path}");
         }
+        for url in ["https://example.com/a?private_token=hunter2", "https://ann:hun/ter2@example.com/a.git"] {
+            let unit = remote(url.to_owned());
+            assert!(matches!(unit.source, Source::Failed(_)), "{url}");
+            assert!(!unit.name.contains("ter2"), "{}", unit.name);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_two_paths_have_the_same_name() {
+        use std::os::unix::ffi::OsStrExt;
+        let paths: [&[u8]; 7] = [b"a\xff", b"a\\xff", b"a\xfe", b"a\nb", b"a\\nb", b"a\xef\xbf\xbd", b"a\x1b[2J"];
+        let names: BTreeSet<String> =
+            paths.iter().map(|path| name(Path::new(std::ffi::OsStr::from_bytes(path)))).collect();
+        assert_eq!(names.len(), paths.len(), "{names:?}");
+        assert!(names.iter().all(|name| !name.contains(char::is_control)), "{names:?}");
+        let secret = crate::rule::example::expand("{{secret}}").text.replace('/', "x");
+        let secret = format!("/x/aws_secret_access_key={secret}");
+        assert!(!name(Path::new(&secret)).contains(&secret[25..]), "{}", name(Path::new(&secret)));
     }
 }

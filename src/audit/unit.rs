@@ -2,14 +2,15 @@
 
 use super::code_owners::CodeOwners;
 use super::record::Record;
-use super::result::{self, CoverageRecord, Facts, Header, Name, PairPlace, TargetRecord, UnitRecord};
+use super::result::{self, CoverageRecord, Facts as UnitFacts, Header, Name, PairPlace, TargetRecord, UnitRecord};
 use super::target::{Source, Unit};
+use crate::config::allow::Paths;
 use crate::credential::Fingerprint;
 use crate::detect::Detector;
 use crate::environment::Environment;
 use crate::finding::path::to_path;
 use crate::finding::{BlobPath, Finding};
-use crate::git::repository::Repository;
+use crate::git::repository::{Facts, Repository};
 use crate::report::{Coverage, Report};
 use crate::rule::{Finder, Matcher};
 use crate::scan::{Progress, Scan, Scope};
@@ -43,14 +44,18 @@ pub struct Cloned<'a> {
 impl UnitScan<'_> {
     /// Scans a unit in a state. A clone takes the place of a remote repository.
     pub fn run(&self, unit: &Unit, state: &str, clone: Option<Cloned>, progress: &Progress) -> UnitResult {
+        let mut config = self.template.config.clone();
         let (roots, scope, no_ignore) = match (&unit.source, &clone) {
             (_, Some(clone)) => (vec![clone.dir.to_owned()], history(), false),
             (Source::Repositories(paths), None) => (paths.clone(), history(), self.template.no_ignore),
-            (Source::Files(paths), None) => (paths.clone(), Scope::Tree, true),
+            (Source::Files(path), None) => {
+                config.exclude.extend(excluded(path, &unit.apart));
+                (vec![path.clone()], Scope::Tree, true)
+            }
             (Source::Failed(problem), None) => return self.failed(unit, state, problem.clone(), false),
             (Source::Remote(_), None) => return self.failed(unit, state, "it was not cloned".into(), true),
         };
-        let scan = Scan { roots, scope, no_ignore, ..self.template.clone() };
+        let scan = Scan { roots, scope, no_ignore, config, ..self.template.clone() };
         let run = || scan.run(self.detector, progress);
         // A bug triggered by one unit must neither end the audit nor go unnoticed.
         let Ok(report) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) else {
@@ -72,17 +77,26 @@ impl UnitScan<'_> {
             error: Some(problem),
             is_retryable,
         };
-        UnitResult { header: Header { unit: record, ..self.header.clone() }, facts: Facts::default(), records: vec![] }
+        UnitResult {
+            header: Header { unit: record, ..self.header.clone() },
+            facts: UnitFacts::default(),
+            records: vec![],
+        }
     }
 
     fn result(&self, unit: &Unit, state: &str, clone: Option<&Cloned>, mut report: Report) -> UnitResult {
         let mut places = Places::new(unit, clone, &report);
         report.findings.retain(|finding| finding.judgement().is_none() && !finding.is_unused_allow());
         report.suppressed.retain(|finding| finding.judgement().is_none());
-        let mut facts = Facts::default();
+        let mut facts = UnitFacts::default();
         let mut records = Vec::new();
         let suppressed = crate::report::wording::suppressed_by_reason(&report);
         for mut finding in std::mem::take(&mut report.findings) {
+            // The files of a repository in a working tree are that repository's.
+            let path = to_path(&finding.path);
+            if finding.history.is_none() && unit.apart.iter().any(|dir| path.starts_with(dir)) {
+                continue;
+            }
             let number = places.settle(&mut finding, &self.template.environment);
             note_facts(&finding, self.key, &mut facts);
             let Some(mut record) = Record::new(&finding, number, self.key) else { continue };
@@ -98,6 +112,7 @@ impl UnitScan<'_> {
             .coverage
             .failures()
             .any(|skip| matches!(skip.cause, SkipCause::Missing | SkipCause::Unreadable(_) | SkipCause::Internal));
+        report.coverage.skips.retain(|skip| skip.cause != SkipCause::Excluded || unit.apart.is_empty());
         let record = UnitRecord {
             name: unit.name.clone(),
             state: state.to_owned(),
@@ -113,7 +128,21 @@ impl UnitScan<'_> {
 }
 
 fn history() -> Scope {
-    Scope::History { with_tree: true, with_submodules: true }
+    // Submodules are found as repositories of their own.
+    Scope::History { with_tree: true, with_submodules: false }
+}
+
+/// Patterns for folders below another.
+fn excluded(root: &Path, apart: &[PathBuf]) -> Option<Paths> {
+    let escaped = |dir: &PathBuf| {
+        let below = dir.strip_prefix(root).ok()?.to_str()?;
+        let special = |c: char| matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '!' | '#' | '\\' | ' ');
+        Some(below.chars().fold("/".to_owned(), |text, c| {
+            if special(c) { text + "\\" + &c.to_string() } else { text + &c.to_string() }
+        }))
+    };
+    let patterns: Vec<String> = apart.iter().filter_map(escaped).collect();
+    (!patterns.is_empty()).then(|| Paths::new(root, &patterns).ok()).flatten()
 }
 
 fn names(unit: &Unit) -> impl Iterator<Item = &str> {
@@ -127,7 +156,7 @@ fn target(name: &str, is_repository: bool) -> TargetRecord {
 /// What was found in a unit.
 pub struct UnitResult {
     pub header: Header,
-    facts: Facts,
+    facts: UnitFacts,
     records: Vec<(Name, Record)>,
 }
 
@@ -149,6 +178,8 @@ impl UnitResult {
 /// The targets of a unit, and the names that their paths get.
 struct Places {
     targets: Vec<TargetRecord>,
+    /// What paths in each target begin with, as bytes.
+    prefixes: Vec<Vec<u8>>,
     /// Where each target is, if it is a repository.
     dirs: Vec<Option<PathBuf>>,
     /// The prefix of the paths of a clone, and what takes its place.
@@ -159,31 +190,45 @@ struct Places {
 
 impl Places {
     fn new(unit: &Unit, clone: Option<&Cloned>, report: &Report) -> Self {
+        let facts_of = |dir: &Path| {
+            let is_it = |(path, _): &&(BlobPath, Facts)| to_path(path) == dir;
+            report.repositories.iter().find(is_it).map(|(_, facts)| facts.clone()).unwrap_or_default()
+        };
+        let told = |name: &str, is_repository: bool, facts: Facts| TargetRecord {
+            url: facts.url,
+            head: facts.head.map(|head| head.to_string()),
+            branch: facts.branch,
+            ..target(name, is_repository)
+        };
+        let bytes = |dir: &Path| BlobPath::new(dir).file().to_vec();
         let mut renamed = None;
-        let mut all: BTreeMap<TargetRecord, Option<PathBuf>> = BTreeMap::new();
-        let mut known: Vec<String> = Vec::new();
-        for (number, (path, facts)) in report.repositories.iter().enumerate() {
-            let dir = to_path(path);
-            let mut name = path.to_text().into_owned();
-            if let Some(clone) = clone.filter(|_| number == 0) {
+        let (targets, prefixes, dirs) = match (&unit.source, clone) {
+            (_, Some(clone)) => {
+                let (path, facts) = report
+                    .repositories
+                    .first()
+                    .cloned()
+                    .unwrap_or_else(|| (BlobPath::new(clone.dir), Facts::default()));
                 renamed = Some((path.file().to_vec(), clone.name.to_owned()));
-                clone.name.clone_into(&mut name);
+                // It was cloned from where its name says.
+                let facts = Facts { url: None, ..facts };
+                (
+                    vec![told(clone.name, true, facts)],
+                    vec![clone.name.as_bytes().to_vec()],
+                    vec![Some(clone.dir.to_owned())],
+                )
             }
-            known.push(name.clone());
-            let record = TargetRecord {
-                url: facts.url.clone(),
-                head: facts.head.map(|head| head.to_string()),
-                branch: facts.branch.clone(),
-                ..target(&name, true)
-            };
-            all.insert(record, Some(dir));
-        }
-        let is_repository = matches!(unit.source, Source::Repositories(_) | Source::Remote(_));
-        for name in names(unit).filter(|name| !known.iter().any(|known| known == name)) {
-            all.insert(target(name, is_repository), is_repository.then(|| PathBuf::from(name)));
-        }
-        let (targets, dirs) = all.into_iter().unzip();
-        Self { targets, dirs, renamed, origins: BTreeMap::new(), code_owners: BTreeMap::new() }
+            (Source::Repositories(paths), None) => (
+                paths.iter().map(|path| told(&super::target::name(path), true, facts_of(path))).collect(),
+                paths.iter().map(|path| bytes(path)).collect(),
+                paths.iter().map(|path| Some(path.clone())).collect(),
+            ),
+            (Source::Files(path), None) => (vec![target(&unit.name, false)], vec![bytes(path)], vec![None]),
+            (Source::Remote(_) | Source::Failed(_), None) => {
+                (vec![target(&unit.name, false)], vec![vec![]], vec![None])
+            }
+        };
+        Self { targets, prefixes, dirs, renamed, origins: BTreeMap::new(), code_owners: BTreeMap::new() }
     }
 
     /// Gives a finding the place it has in the audit, and returns the number of its target.
@@ -221,11 +266,9 @@ impl Places {
 
     /// The target with the longest name that a path begins with; the first if there is none.
     fn target_of(&self, path: &[u8]) -> u32 {
-        let is_below = |name: &str| {
-            name == "." || path.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
-        };
-        let fitting = self.targets.iter().enumerate().filter(|(_, target)| is_below(&target.name));
-        fitting.max_by_key(|(_, target)| target.name.len()).map_or(0, |(number, _)| number as u32)
+        let is_below = |prefix: &[u8]| path.strip_prefix(prefix).is_some_and(|rest| matches!(rest, [] | [b'/', ..]));
+        let fitting = self.prefixes.iter().enumerate().filter(|(_, prefix)| is_below(prefix));
+        fitting.max_by_key(|(_, prefix)| prefix.len()).map_or(0, |(number, _)| number as u32)
     }
 
     /// The first commit, which clones have in common.
@@ -239,17 +282,18 @@ impl Places {
     fn owners(&mut self, finding: &Finding, number: u32, environment: &Environment) -> Vec<String> {
         let is_current = finding.history.as_ref().is_none_or(|history| !history.is_past());
         let Some(dir) = self.dirs[number as usize].as_ref().filter(|_| is_current) else { return vec![] };
-        let name = self.targets[number as usize].name.as_bytes();
         let path = finding.path.file();
-        let path = if name == b"." { path } else { path.strip_prefix(name).unwrap_or(path) };
+        let path = path.strip_prefix(&self.prefixes[number as usize][..]).unwrap_or(path);
         let read = || Repository::open(dir, environment).map(|it| CodeOwners::at_head(&it)).unwrap_or_default();
         let list = self.code_owners.entry(number).or_insert_with(read);
-        list.of(path.strip_prefix(b"/").unwrap_or(path))
+        let owners = list.of(path.strip_prefix(b"/").unwrap_or(path));
+        // Whatever stands there is shown.
+        owners.iter().map(|owner| crate::text::mask::hide_long_words(owner)).collect()
     }
 }
 
 /// Notes what a finding tells about findings in other units.
-fn note_facts(finding: &Finding, key: Option<&[u8]>, facts: &mut Facts) {
+fn note_facts(finding: &Finding, key: Option<&[u8]>, facts: &mut UnitFacts) {
     let keyed = |print: Fingerprint| key.map_or(print, |key| print.keyed(key));
     let Some(print) = finding.secret_fingerprint().map(keyed) else { return };
     if matches!(finding.rule.matcher, Matcher::Finder(Finder::S3CompatibleKey)) {

@@ -141,11 +141,12 @@ impl Args {
     pub fn run(self, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         let is_worker = self.worker;
         match self.audit(matches) {
-            Ok((verdict, is_retryable)) if is_worker => {
-                let _ = verdict;
-                Ok(ExitCode::from(if is_retryable { worker::TRY_AGAIN } else { 0 }))
-            }
-            Ok((verdict, _)) => Ok(super::exit_code(verdict)),
+            Ok(done) if is_worker => Ok(ExitCode::from(match done {
+                Done { is_retryable: true, .. } => worker::TRY_AGAIN,
+                Done { has_failed_targets: true, .. } | Done { is_written: false, .. } => worker::HOPELESS,
+                Done { .. } => 0,
+            })),
+            Ok(done) => Ok(super::exit_code(done.verdict)),
             Err(error) if is_worker => {
                 let is_retryable = error.downcast_ref::<StateError>().is_some_and(StateError::is_retryable);
                 output::error(&format!("{error:#}"));
@@ -155,30 +156,43 @@ impl Args {
         }
     }
 
-    fn audit(self, matches: &ArgMatches) -> anyhow::Result<(Verdict, bool)> {
+    fn audit(self, matches: &ArgMatches) -> anyhow::Result<Done> {
         let mut outputs = self.report.outputs(matches)?;
         if self.worker {
             outputs.retain(|output| output.file.is_some());
         }
         let rules = Arc::new(load_rules(&self.rules)?);
-        let config = self.load_config(&rules)?;
         let now = self.report.moment();
         let key = self.fingerprint_key.as_deref().map(read_key).transpose()?;
         let targets = self.targets()?;
-        let environment = Arc::new(environment().clone());
-        let all = units(&targets, &environment);
+        let config = self.load_config(&rules, &targets)?;
+        // Without a working directory, every path is absolute: names must not depend on where the audit runs.
+        let environment = Arc::new(Environment { working_dir: PathBuf::new(), ..environment().clone() });
         if self.plan {
+            let all = units(&targets, &[], &environment);
             output::stdout_with(|out| plan(&all, &environment, out))?;
-            return Ok((Verdict::Clean, false));
+            return Ok(Done {
+                verdict: Verdict::Clean,
+                is_retryable: false,
+                has_failed_targets: false,
+                is_written: true,
+            });
         }
+        let cloner = self.cloner()?;
         let wanted = self.units.as_deref().map(read_units).transpose()?;
         // Without a folder of its own, an audit remembers nothing.
         let temporary = match &self.state {
             Some(_) => None,
             None => Some(tempfile::tempdir().context("cannot make a folder for results")?),
         };
+        if let Some(dir) = &temporary {
+            output::remove_on_interrupt(dir.path());
+        }
         let dir = self.state.as_deref().or(temporary.as_ref().map(tempfile::TempDir::path)).expect("there is one");
         let state = State::open(dir)?;
+        let own: Vec<PathBuf> =
+            std::iter::once(dir).chain(cloner.as_ref().map(Cloner::dir)).map(Path::to_owned).collect();
+        let all = units(&targets, &own, &environment);
         state.note_units(&all)?;
         let template = Scan { config, no_ignore: self.no_ignore, environment, now, ..Scan::default() };
         let audit = Audit {
@@ -186,9 +200,10 @@ impl Args {
             detector: Detector::new(rules.clone()).at(now),
             key,
             shard: self.shard.unwrap_or(Shard::ALL),
-            cloner: self.cloner(),
+            cloner,
             clones_at_once: usize::from(self.clones),
             threads: self.threads(),
+            forgets: wanted.is_none(),
         };
         let progress = AuditProgress::default();
         let mut chosen = all.clone();
@@ -198,16 +213,18 @@ impl Args {
         let outcome = progress::shown_audit(&progress, !self.report.quiet, || audit.run(chosen, &state, &progress))?;
         outcome.warnings.iter().for_each(|warning| output::warning(warning));
         let is_whole = audit.shard == Shard::ALL && wanted.is_none();
-        if is_whole {
-            state.forget_others(&all);
-        }
         output::info(&format!("{} units, {} unchanged", outcome.results.len(), outcome.reused));
         let mut merge = Merge::default();
         merge.add(&outcome.results)?;
         // What a shard knows is a part: only the whole has a history.
         let ledger = (self.state.is_some() && is_whole).then(|| state.keys());
-        let verdict = self.report.write(&merge, &rules, now, ledger.as_deref(), &audit.template.config, &outputs)?;
-        Ok((verdict, outcome.is_retryable))
+        let written = self.report.write(&merge, &rules, now, ledger.as_deref(), &outputs)?;
+        Ok(Done {
+            verdict: written.verdict,
+            is_retryable: outcome.is_retryable,
+            has_failed_targets: written.has_failed_targets,
+            is_written: written.is_written,
+        })
     }
 
     fn targets(&self) -> anyhow::Result<Vec<String>> {
@@ -233,22 +250,31 @@ impl Args {
         Ok(targets)
     }
 
-    fn load_config(&self, rules: &RuleSet) -> anyhow::Result<Config> {
+    fn load_config(&self, rules: &RuleSet, targets: &[String]) -> anyhow::Result<Config> {
         let user = Config::read_user(rules, environment())?;
-        let file = self.config.clone().or_else(|| Config::find(Path::new("."), environment()));
+        let is_in_target = |file: &PathBuf| {
+            let file = file.canonicalize().unwrap_or_default();
+            targets
+                .iter()
+                .filter_map(|target| Path::new(target).canonicalize().ok())
+                .any(|target| file.starts_with(target))
+        };
+        let mut found = Config::find(Path::new("."), environment());
+        if let Some(file) = found.take_if(|file| self.config.is_none() && is_in_target(file)) {
+            let file = file.display();
+            output::warning(&format!("{file} is part of a target and is not obeyed; --config {file} would obey it"));
+        }
+        let file = self.config.clone().or(found);
         Ok(match file {
             Some(file) => user.with(&file, rules)?,
             None => user,
         })
     }
 
-    fn cloner(&self) -> Option<Cloner> {
-        Some(Cloner {
-            dir: self.clone.clone()?,
-            time_limit: Duration::from_secs(self.clone_timeout),
-            retries: self.clone_retries,
-            keeps: self.keep_clones,
-        })
+    fn cloner(&self) -> Result<Option<Cloner>, StateError> {
+        let limit = Duration::from_secs(self.clone_timeout);
+        let cloner = |dir| Cloner::new(dir, limit, self.clone_retries, self.keep_clones);
+        self.clone.clone().map(cloner).transpose()
     }
 
     /// The number of units at a time, capped at what the processors can keep busy. 0 if not given.
@@ -257,6 +283,16 @@ impl Args {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         self.threads.min(MAX_PER_PROCESSOR * processors)
     }
+}
+
+/// What became of an audit.
+struct Done {
+    verdict: Verdict,
+    /// True if doing it again may help.
+    is_retryable: bool,
+    /// True if nothing of some target could be scanned.
+    has_failed_targets: bool,
+    is_written: bool,
 }
 
 /// The built-in rules and those in files.
@@ -271,7 +307,7 @@ pub fn load_rules(files: &[PathBuf]) -> anyhow::Result<RuleSet> {
 /// Writes the units, in order of their names.
 fn plan(units: &[Unit], environment: &Environment, out: &mut dyn Write) -> std::io::Result<()> {
     let entry = |unit: &Unit| {
-        let bytes = stamp::of(&unit.source, environment).map_or(0, |stamp| stamp.size);
+        let bytes = stamp::of(unit, environment).map_or(0, |stamp| stamp.size);
         serde_json::json!({ "name": unit.name, "bytes": bytes, "isRemote": matches!(unit.source, Source::Remote(_)) })
     };
     write_json_pretty(out, &units.iter().map(entry).collect::<Vec<_>>())

@@ -7,7 +7,6 @@ use crate::audit::merge::Merge;
 use crate::audit::report::sarif::{self, Judgements};
 use crate::audit::report::{self, Format};
 use crate::audit::state::{Ledger, StateError};
-use crate::config::Config;
 use crate::report::{Layout, Verdict};
 use crate::rule::{RuleSet, Severity};
 use crate::text::sanitize::one_line;
@@ -58,6 +57,15 @@ pub struct Output {
     pub file: Option<PathBuf>,
 }
 
+/// What became of the reports.
+pub struct Written {
+    pub verdict: Verdict,
+    /// True if nothing of some target could be scanned.
+    pub has_failed_targets: bool,
+    /// True if every report was written.
+    pub is_written: bool,
+}
+
 impl ReportArgs {
     /// The moment as of which ages are computed.
     pub fn moment(&self) -> i64 {
@@ -81,9 +89,8 @@ impl ReportArgs {
         rules: &Arc<RuleSet>,
         now: i64,
         ledger: Option<&Path>,
-        config: &Config,
         outputs: &[Output],
-    ) -> anyhow::Result<Verdict> {
+    ) -> anyhow::Result<Written> {
         let mut judgements = Judgements::default();
         let is_sarif = outputs.iter().any(|output| output.format == Format::Sarif);
         let mut inventory = merge.run(rules, now, &mut |judged| {
@@ -91,13 +98,13 @@ impl ReportArgs {
                 judgements.add(judged);
             }
         })?;
+        let mut known = None;
         if let Some(path) = ledger {
-            let mut known = Ledger::read(path)?;
+            let known = known.insert(Ledger::read(path)?);
             if known.is_later_than(now) {
                 return Err(StateError::Later { path: path.to_owned(), now }.into());
             }
             known.enter(&mut inventory);
-            known.write(path)?;
         }
         print_failures(&inventory, outputs);
         let mut judgements = Some(judgements);
@@ -122,15 +129,23 @@ impl ReportArgs {
                 _ => {}
             }
         }
-        Ok(if is_written { self.verdict(&inventory, config) } else { Verdict::Incomplete })
+        // Only what was reported is known.
+        if let (Some(path), Some(known), true) = (ledger, known, is_written) {
+            known.write(path)?;
+        }
+        let fail_on = merge.settings(rules)?.fail_on.unwrap_or(Severity::Warning);
+        Ok(Written {
+            verdict: if is_written { self.verdict(&inventory, fail_on) } else { Verdict::Incomplete },
+            has_failed_targets: inventory.units.iter().any(|unit| unit.error.is_some()),
+            is_written,
+        })
     }
 
-    fn verdict(&self, inventory: &Inventory, config: &Config) -> Verdict {
+    fn verdict(&self, inventory: &Inventory, usual: Severity) -> Verdict {
         if !inventory.is_complete() {
             return Verdict::Incomplete;
         }
-        let usual = Some(config.fail_on.unwrap_or(Severity::Warning));
-        let Some(least) = self.fail_on.map_or(usual, FailOn::threshold) else { return Verdict::Clean };
+        let Some(least) = self.fail_on.map_or(Some(usual), FailOn::threshold) else { return Verdict::Clean };
         let is_new = |status: Option<Status>| !matches!(status, Some(Status::Known));
         let keys = inventory.keys.iter().filter(|key| !self.fail_on_new || is_new(key.status));
         let observations = inventory.observations.iter().filter(|_| !self.fail_on_new);

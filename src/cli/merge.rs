@@ -57,9 +57,8 @@ impl Args {
             }
         }
         merge.add(&files)?;
-        let config = crate::config::Config::default();
         let known = self.known_keys.as_deref();
-        let verdict = self.report.write(&merge, &rules, self.report.moment(), known, &config, &outputs)?;
-        Ok(if is_complete { verdict } else { Verdict::Incomplete })
+        let written = self.report.write(&merge, &rules, self.report.moment(), known, &outputs)?;
+        Ok(if is_complete { written.verdict } else { Verdict::Incomplete })
     }
 }

@@ -97,7 +97,12 @@ pub fn layout(colour: ColourChoice) -> Layout {
     Layout { colour: colour.for_stdout(), width, worst_last: is_terminal }
 }
 
-/// The temporary file that is being written and has not been renamed yet.
+/// Has a temporary folder removed if the program is interrupted.
+pub fn remove_on_interrupt(dir: &Path) {
+    *UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner) = Some(dir.to_owned());
+}
+
+/// The temporary file that is being written and has not been renamed yet, or a temporary folder.
 static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// Makes Ctrl-C and termination requests exit at once with code 130, without leaving an unfinished file behind.
@@ -105,8 +110,9 @@ pub fn end_at_once_on_interrupt() {
     // Without a handler, the system still ends the program, only less tidily.
     _ = ctrlc::set_handler(|| {
         if let Some(path) = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            _ = std::fs::remove_file(path);
+            _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
         }
+        crate::audit::clone::end_all();
         if io::stderr().is_terminal() {
             // Erase a progress bar.
             _ = write!(io::stderr(), "\r\x1b[K");

@@ -256,6 +256,7 @@ impl Config {
             org_accounts: self.org_accounts.clone(),
             canary_accounts: self.canary_accounts.clone(),
             trusted_repos: self.trusted_repos.clone(),
+            fail_on: self.fail_on,
             severity: self.severity.clone(),
             allows: self.allows.iter().filter(without_paths).cloned().collect(),
             ..Self::default()

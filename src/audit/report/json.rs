@@ -75,6 +75,7 @@ struct Tool {
 struct ChangesRecord<'a> {
     since: String,
     counts: &'a BTreeMap<Status, usize>,
+    unseen: usize,
     fixed: Vec<FixedRecord<'a>>,
 }
 
@@ -89,7 +90,12 @@ impl<'a> ChangesRecord<'a> {
     fn new(inventory: &'a Inventory) -> Option<Self> {
         let changes = inventory.changes.as_ref()?;
         let fixed = changes.fixed.iter().map(|(name, first)| FixedRecord { name, first_found: moment(*first) });
-        Some(Self { since: moment(changes.since), counts: &changes.counts, fixed: fixed.collect() })
+        Some(Self {
+            since: moment(changes.since),
+            counts: &changes.counts,
+            unseen: changes.unseen,
+            fixed: fixed.collect(),
+        })
     }
 }
 
@@ -231,6 +237,8 @@ struct UnitRecord<'a> {
     error: Option<&'a str>,
     failures: Vec<FailureRecord<'a>>,
     failure_count: u64,
+    /// It is a shallow or partial clone.
+    partial: bool,
     occurrences: usize,
     read: Read,
 }
@@ -267,6 +275,7 @@ impl<'a> UnitRecord<'a> {
             error: unit.error.as_deref(),
             failures: unit.failures.iter().map(|(path, message)| FailureRecord { path, message }).collect(),
             failure_count: unit.failure_count,
+            partial: unit.is_cut,
             occurrences: unit.occurrences,
             read: unit.read,
         }

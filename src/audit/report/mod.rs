@@ -102,8 +102,12 @@ fn headline(inventory: &Inventory) -> String {
 fn changes(inventory: &Inventory) -> Option<String> {
     let changes = inventory.changes.as_ref()?;
     let count = |status: Status| changes.counts.get(&status).copied().unwrap_or_default();
+    let unseen = match changes.unseen {
+        0 => String::new(),
+        count => format!(", {count} not looked for everywhere"),
+    };
     Some(format!(
-        "Since {}: {} new, {} back again, {} known, {} fixed",
+        "Since {}: {} new, {} back again, {} known, {} fixed{unseen}",
         crate::report::wording::date(changes.since),
         count(Status::New),
         count(Status::BackAgain),

@@ -9,9 +9,9 @@ use crate::git::repository::Facts;
 use crate::report::{Coverage, Format, Options, Report};
 use crate::rule::RuleSet;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The judgements of an audit, by the number of the file in which each has its place.
@@ -40,7 +40,7 @@ pub enum SarifError {
     Merge(#[from] MergeError),
     /// A file cannot be written.
     #[error("cannot write {}: {}", .0.display(), crate::file::describe(.1))]
-    Write(std::path::PathBuf, io::Error),
+    Write(PathBuf, io::Error),
 }
 
 /// Writes a file for each target into a folder, and returns how many.
@@ -55,7 +55,7 @@ pub fn write(
     dir: &Path,
 ) -> Result<usize, SarifError> {
     std::fs::create_dir_all(dir).map_err(|error| SarifError::Write(dir.to_owned(), error))?;
-    let mut count = 0;
+    let mut written_files = BTreeSet::new();
     for (number, file) in merge.files().enumerate() {
         let unit = &file.header.unit;
         let mut by_target: Vec<Vec<Box<Finding>>> = vec![vec![]; unit.targets.len()];
@@ -83,10 +83,25 @@ pub fn write(
                 out.flush()
             });
             written.map_err(|error| SarifError::Write(path.clone(), error))?;
-            count += 1;
+            written_files.insert(path);
         }
     }
-    Ok(count)
+    remove_others(dir, &written_files).map_err(|error| SarifError::Write(dir.to_owned(), error))?;
+    Ok(written_files.len())
+}
+
+/// Removes files of targets that are not audited any more: nobody must upload them again.
+fn remove_others(dir: &Path, written: &BTreeSet<PathBuf>) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".sarif"));
+        let digest = name.and_then(|name| name.rsplit_once('-')).map(|(_, digest)| digest);
+        let is_own = digest.is_some_and(|text| text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit()));
+        if is_own && !written.contains(&path) {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The report of one target. Paths are relative to it, as code hosts expect.

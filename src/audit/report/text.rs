@@ -22,11 +22,15 @@ pub(super) fn write(inventory: &Inventory, layout: Layout, out: &mut dyn Write) 
     if let Some(changes) = changes(inventory) {
         writeln!(out, "{changes}")?;
     }
+    let above = common_folder(inventory);
+    if !above.is_empty() {
+        writeln!(out, "Names are below {above}")?;
+    }
     writeln!(out)?;
-    news(inventory, out)?;
+    news(inventory, &above, out)?;
     if !inventory.keys.is_empty() {
         let width = layout.width.map_or(WIDTH, |width| u16::try_from(width).unwrap_or(u16::MAX));
-        writeln!(out, "{}", table(inventory, width))?;
+        writeln!(out, "{}", table(inventory, &above, width))?;
         let more = inventory.keys.len().saturating_sub(MAX_ROWS);
         if more > 0 {
             writeln!(out, "and {} in the other formats", plural(more, "more key"))?;
@@ -34,25 +38,44 @@ pub(super) fn write(inventory: &Inventory, layout: Layout, out: &mut dyn Write) 
         writeln!(out)?;
     }
     for seen in inventory.observations.iter().take(MAX_LINES) {
-        writeln!(out, "{}: {}, {}", seen.severity, seen.sentence, seen.place)?;
+        writeln!(out, "{}: {}, {}", seen.severity, seen.sentence, below(&seen.place, &above))?;
     }
     more(inventory.observation_count, MAX_LINES, "observation", out)?;
     for (name, cause) in inventory.failures().take(MAX_LINES) {
-        writeln!(out, "not scanned: {name}: {cause}")?;
+        writeln!(out, "not scanned: {}: {cause}", below(name, &above))?;
     }
     more(inventory.failures().count(), MAX_LINES, "failure", out)?;
     summary(inventory, out)
 }
 
+/// The folder that all targets are in, as far as they are here; with a slash at its end.
+fn common_folder(inventory: &Inventory) -> String {
+    let names = || inventory.units.iter().flat_map(|unit| &unit.targets).map(|target| target.name.as_str());
+    let local: Vec<&str> = names().filter(|name| name.starts_with('/')).collect();
+    let (Some(first), true) = (local.iter().min(), local.len() > 1) else { return String::new() };
+    let last = local.iter().max().unwrap_or(first);
+    let same = first.bytes().zip(last.bytes()).take_while(|(a, b)| a == b).count();
+    let end = first.as_bytes()[..same].iter().rposition(|byte| *byte == b'/');
+    // One may be the folder of the others.
+    let end =
+        if last.as_bytes().get(first.len()) == Some(&b'/') && same == first.len() { first.rfind('/') } else { end };
+    end.map_or_else(String::new, |end| if end == 0 { String::new() } else { first[..=end].to_owned() })
+}
+
+/// A name without the folder that all are in.
+fn below<'a>(name: &'a str, above: &str) -> &'a str {
+    name.strip_prefix(above).unwrap_or(name)
+}
+
 /// What is new, and what is gone.
-fn news(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
+fn news(inventory: &Inventory, above: &str, out: &mut dyn Write) -> io::Result<()> {
     let Some(changes) = &inventory.changes else { return Ok(()) };
     let is_news = |key: &&KeyEntry| matches!(key.status, Some(Status::New | Status::BackAgain));
     let news = || inventory.keys.iter().filter(is_news);
     for key in news().take(MAX_LINES) {
         let status = key.status.map_or("", Status::word);
         let place = first_of(&key.places, key.occurrences);
-        writeln!(out, "{status}: {} ({}), {place}", short_name(key), what(key))?;
+        writeln!(out, "{status}: {} ({}), {}", short_name(key), what(key), below(&place, above))?;
     }
     more(news().count(), MAX_LINES, "new key", out)?;
     for (name, first) in changes.fixed.iter().take(MAX_LINES) {
@@ -72,7 +95,7 @@ fn more(count: usize, shown: usize, noun: &str, out: &mut dyn Write) -> io::Resu
     }
 }
 
-fn table(inventory: &Inventory, width: u16) -> Table {
+fn table(inventory: &Inventory, above: &str, width: u16) -> Table {
     let has_status = inventory.changes.is_some();
     let mut table = Table::new();
     table.load_style(presets::ASCII_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
@@ -91,7 +114,7 @@ fn table(inventory: &Inventory, width: u16) -> Table {
             key.first_seen.map(date).unwrap_or_default(),
             key.days.map(|days| days.to_string()).unwrap_or_default(),
             if key.is_current { "yes" } else { "no" }.to_owned(),
-            first_of(&key.targets, key.target_count),
+            below(&first_of(&key.targets, key.target_count), above).to_owned(),
             first_of(&key.owners, key.owners.len()),
         ];
         if has_status {
@@ -115,10 +138,16 @@ fn summary(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
     let suppressed: usize = inventory.suppressed.iter().sum();
     let suppressed =
         if suppressed > 0 { format!("; not counted: {}", plural(suppressed, "finding")) } else { String::new() };
+    let partial = inventory.units.iter().filter(|unit| unit.is_cut).count();
+    let partial = if partial > 0 {
+        format!("; {} with parts that were never fetched", plural(partial, "repository"))
+    } else {
+        String::new()
+    };
     let incomplete = if inventory.is_complete() { "" } else { "; the audit is incomplete" };
     writeln!(
         out,
-        "{found}{suppressed}\nscanned {}: {}, {}, {} objects{incomplete}",
+        "{found}{suppressed}\nscanned {}: {}, {}, {} objects{partial}{incomplete}",
         plural(inventory.target_count(), "target"),
         plural(read.files as usize, "file"),
         plural(read.commits as usize, "commit"),
