@@ -58,7 +58,7 @@ pub struct Output {
 }
 
 /// What became of the reports.
-pub struct Written {
+pub struct Reported {
     pub verdict: Verdict,
     /// True if nothing of some target could be scanned.
     pub has_failed_targets: bool,
@@ -90,7 +90,7 @@ impl ReportArgs {
         now: i64,
         ledger: Option<&Path>,
         outputs: &[Output],
-    ) -> anyhow::Result<Written> {
+    ) -> anyhow::Result<Reported> {
         let mut judgements = Judgements::default();
         let is_sarif = outputs.iter().any(|output| output.format == Format::Sarif);
         let mut inventory = merge.run(rules, now, &mut |judged| {
@@ -134,7 +134,7 @@ impl ReportArgs {
             known.write(path)?;
         }
         let fail_on = merge.settings(rules)?.fail_on.unwrap_or(Severity::Warning);
-        Ok(Written {
+        Ok(Reported {
             verdict: if is_written { self.verdict(&inventory, fail_on) } else { Verdict::Incomplete },
             has_failed_targets: inventory.units.iter().any(|unit| unit.error.is_some()),
             is_written,

@@ -678,7 +678,8 @@ fn every_format_has_every_key() {
             assert!(text.contains(&id(key)), "{name} {key}");
         }
     }
-    insta::assert_snapshot!("markdown", read("r.md"));
+    let markdown = relative(&sandbox, Run { code: None, stdout: read("r.md"), stderr: String::new() }).stdout;
+    insta::assert_snapshot!("markdown", markdown);
     let schema: Value =
         serde_json::from_str(include_str!("../../schemas/inventory-1.schema.json")).expect("the schema is JSON");
     let schema = jsonschema::validator_for(&schema).expect("the schema is valid");
@@ -742,4 +743,184 @@ fn a_full_disk_is_told() {
     let run = audit(&sandbox, &["org", "--state", "s", "--format", "json"]);
     assert_eq!(run.stdout, audit(&sandbox, &["org", "--state", "other", "--format", "json"]).stdout);
     assert!(Path::new(&sandbox.path().join("s/keys.json")).exists());
+}
+
+/// The targets of every key, by its name.
+fn targets(run: &Run) -> BTreeMap<String, BTreeSet<String>> {
+    let report = inventory(run);
+    let keys = report["keys"].as_array().expect("a list").iter();
+    keys.map(|key| (key["name"].as_str().expect("a name").to_owned(), strings(&key["targets"]))).collect()
+}
+
+fn one(target: &str) -> BTreeSet<String> {
+    [target.to_owned()].into()
+}
+
+#[test]
+fn a_folder_of_state_keeps_what_is_not_its_own() {
+    let sandbox = Sandbox::new();
+    small(&sandbox);
+    sandbox.write("s/units/notes.md", "mine\n");
+    sandbox.write("s/units/other.result", "mine, too\n");
+    assert_eq!(audit(&sandbox, &["org", "--state", "s"]).code, Some(1));
+    assert_eq!(results(&sandbox, "s").len(), 8);
+    // Inside what is audited, it is none of it.
+    let inside = audit(&sandbox, &["org", "--state", "org/s", "-v"]);
+    assert_eq!(inside.code, Some(1), "{}", inside.stderr);
+    let again = audit(&sandbox, &["org", "--state", "org/s", "-v", "--format", "json"]);
+    assert!(again.stderr.contains("6 units, 6 unchanged"), "{}", again.stderr);
+    assert!(!again.stdout.contains("org/s/"), "{}", again.stdout);
+}
+
+#[test]
+fn repositories_in_repositories_are_found_and_told_apart() {
+    let sandbox = Sandbox::new();
+    let commit = |dir: &str, file: &str, key: &str| {
+        sandbox.write_bytes(&format!("{dir}/{file}"), env(key).as_bytes());
+        sandbox.git(&["-C", dir, "add", "-f", file]);
+        sandbox.git(&["-C", dir, "commit", "-q", "-m", key]);
+    };
+    for dir in ["org/outer", "org/outer/vendor/ignored", "org/outer/inner"] {
+        sandbox.git(&["init", "-q", dir]);
+    }
+    sandbox.write("org/outer/.gitignore", "vendor\n");
+    commit("org/outer", "outer.env", "outer");
+    commit("org/outer/vendor/ignored", "a.env", "ignored");
+    commit("org/outer/inner", "b.env", "inner");
+    sandbox.git(&["-C", "org/outer/inner", "rm", "-q", "b.env"]);
+    sandbox.git(&["-C", "org/outer/inner", "commit", "-q", "-m", "Remove"]);
+    sandbox.write_bytes("org/outer/inner/now.env", env("now").as_bytes());
+    sandbox.git(&[
+        "-c",
+        "protocol.file.allow=always",
+        "-C",
+        "org/outer",
+        "submodule",
+        "add",
+        "-q",
+        "../outer/inner/.git",
+        "sub",
+    ]);
+    let run = audit(&sandbox, &["org", "org/outer/inner", "--state", "s", "--format", "json"]);
+    let expected = [
+        ("outer", &["org/outer"][..]),
+        ("ignored", &["org/outer/vendor/ignored"]),
+        // The submodule has the same history.
+        ("inner", &["org/outer/inner", "org/outer/sub"]),
+        ("now", &["org/outer/inner"]),
+    ];
+    let expected: BTreeMap<_, BTreeSet<_>> =
+        expected.into_iter().map(|(key, list)| (id(key), list.iter().map(|&name| name.to_owned()).collect())).collect();
+    assert_eq!(targets(&run), expected, "{}", run.stderr);
+    // What changes only in the submodule's history is noticed.
+    sandbox.git(&["-C", "org/outer/sub", "checkout", "-q", "-b", "topic"]);
+    commit("org/outer/sub", "c.env", "sub");
+    sandbox.git(&["-C", "org/outer/sub", "checkout", "-q", "-"]);
+    let run = audit(&sandbox, &["org", "--state", "s", "--format", "json"]);
+    assert_eq!(targets(&run).get(&id("sub")), Some(&one("org/outer/sub")));
+}
+
+#[cfg(unix)]
+#[test]
+fn names_and_files_of_all_kinds_are_told_apart() {
+    use std::os::unix::ffi::OsStrExt;
+    let sandbox = Sandbox::new();
+    let odd: [&[u8]; 4] = [b"a\xff", b"a\xfe", b"n\nl", b"e\x1b[31m"];
+    for (number, name) in odd.iter().enumerate() {
+        let dir = sandbox.path().join("org").join(std::ffi::OsStr::from_bytes(name));
+        std::fs::create_dir_all(&dir).expect("a folder");
+        let git = |args: &[&str]| {
+            let mut git = Command::new("git");
+            git.current_dir(&dir).args(["-c", "user.name=A", "-c", "user.email=a@corp.example"]);
+            assert!(git.args(args).status().expect("git runs").success());
+        };
+        git(&["init", "-q"]);
+        std::fs::write(dir.join("a.env"), env(&format!("odd {number}"))).expect("a file");
+        git(&["add", "."]);
+        git(&["commit", "-q", "-m", "x"]);
+    }
+    let fifo = Command::new("mkfifo").arg(sandbox.path().join("org/pipe")).status().expect("mkfifo runs");
+    assert!(fifo.success());
+    sandbox.write_bytes("outside/secret.env", env("outside").as_bytes());
+    std::os::unix::fs::symlink("../outside", sandbox.path().join("org/link")).expect("a link");
+    sandbox.write_bytes("org/own.env", env("own").as_bytes());
+
+    let run = audit(&sandbox, &["org", "org/own.env", "--format", "json", "-f", "text", "-o", "text"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let found = targets(&run);
+    for number in 0..odd.len() {
+        let targets = &found[&id(&format!("odd {number}"))];
+        assert_eq!(targets.len(), 1, "{targets:?}");
+    }
+    assert_eq!(found.get(&id("own")), Some(&one("org")), "it is found once");
+    assert_eq!(found.get(&id("outside")), None, "links are not followed");
+    assert_eq!(found.values().collect::<BTreeSet<_>>().len(), 5);
+    let text = std::fs::read_to_string(sandbox.path().join("text")).expect("a report");
+    assert!(!text.contains('\u{1b}'));
+    for target in ["org/pipe", "/dev/zero"] {
+        let run = audit(&sandbox, &[target]);
+        assert_eq!(run.code, Some(2));
+        assert!(run.stderr.contains("it is a pipe, a socket or a device"), "{}", run.stderr);
+    }
+    assert_eq!(audit(&sandbox, &["none", "--state", "s", "--worker"]).code, Some(2), "a retry does not help");
+    // The same target in other words is the same.
+    let whole = sandbox.path().join("org").display().to_string();
+    let other = audit(&sandbox, &["./org", "org/../org", &whole, "--format", "json"]);
+    assert_eq!(other.stdout, audit(&sandbox, &["org", "--format", "json"]).stdout);
+}
+
+#[test]
+fn a_change_of_the_same_size_and_time_is_noticed() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.write_bytes("org/a.env", env("a").as_bytes());
+    let time = std::fs::metadata(&path).and_then(|facts| facts.modified()).expect("a time");
+    assert_eq!(audit(&sandbox, &["org", "--state", "s"]).code, Some(1));
+    sandbox.write_bytes("org/a.env", env("b").as_bytes());
+    std::fs::File::options().write(true).open(&path).and_then(|file| file.set_modified(time)).expect("a time");
+    let run = audit(&sandbox, &["org", "--state", "s", "--format", "json"]);
+    assert_eq!(targets(&run).into_keys().collect::<Vec<_>>(), [id("b")]);
+}
+
+#[test]
+fn what_could_not_be_reported_is_not_known() {
+    let sandbox = Sandbox::new();
+    small(&sandbox);
+    let run = audit(&sandbox, &["org", "--state", "s", "--fail-on-new", "-f", "json", "-o", "no/such/folder/r.json"]);
+    assert_eq!(run.code, Some(2));
+    let run = audit(&sandbox, &["org", "--state", "s", "--fail-on-new"]);
+    assert_eq!(run.code, Some(1), "all keys are new");
+    let run = audit(&sandbox, &["org", "--state", "s", "--worker", "-f", "json", "-o", "no/such/folder/r.json"]);
+    assert_eq!(run.code, Some(2));
+}
+
+#[test]
+fn a_target_that_failed_once_is_forgiven() {
+    let sandbox = Sandbox::new();
+    let change = |text| Change { author: "Ann", day: 3, file: "a.env", text: Some(text) };
+    repository(&sandbox, "a.git", &[change(env("a"))]);
+    repository(&sandbox, "z.git", &[change(env("z"))]);
+    let at = |now: &str| sandbox.run(&["audit", "a.git", "z.git", "--state", "s", "--now", now, "--format", "json"]);
+    assert_eq!(at("2026-01-01").code, Some(1));
+    std::fs::rename(sandbox.path().join("a.git"), sandbox.path().join("away")).expect("a folder");
+    assert_eq!(at("2026-01-02").code, Some(2));
+    std::fs::rename(sandbox.path().join("away"), sandbox.path().join("a.git")).expect("a folder");
+    assert_eq!(at("2026-01-03").code, Some(1));
+    let merged = sandbox.run(&["merge", "s", "--now", "2026-01-03", "--format", "json"]);
+    assert_eq!(merged.code, Some(1), "{}", merged.stderr);
+    assert_eq!(targets(&merged).len(), 2);
+}
+
+#[test]
+fn the_threshold_is_that_of_the_audit() {
+    let sandbox = Sandbox::new();
+    sandbox.write("org/a.txt", "aws_access_key_id = {{akia}}\n");
+    sandbox.write("keyspill.toml", "fail_on = \"error\"\n");
+    assert_eq!(audit(&sandbox, &["org", "--state", "s"]).code, Some(0));
+    assert_eq!(sandbox.run(&["merge", "s", "--now", NOW]).code, Some(0));
+    sandbox.write("org/keyspill.toml", "fail_on = \"note\"\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyspill"));
+    command.current_dir(sandbox.path().join("org")).args(["audit", ".", "--now", NOW]);
+    let output = command.output().expect("it starts");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("is part of a target and is not obeyed"), "{words}");
 }
