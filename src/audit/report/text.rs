@@ -48,18 +48,19 @@ pub(super) fn write(inventory: &Inventory, layout: Layout, out: &mut dyn Write) 
     summary(inventory, out)
 }
 
-/// The folder that all targets are in, as far as they are here; with a slash at its end.
+/// What the names of all targets begin with, up to a slash: a folder, or a place on the web. Empty if that is not much.
 fn common_folder(inventory: &Inventory) -> String {
-    let names = || inventory.units.iter().flat_map(|unit| &unit.targets).map(|target| target.name.as_str());
-    let local: Vec<&str> = names().filter(|name| name.starts_with('/')).collect();
-    let (Some(first), true) = (local.iter().min(), local.len() > 1) else { return String::new() };
-    let last = local.iter().max().unwrap_or(first);
+    let names: Vec<&str> =
+        inventory.units.iter().flat_map(|unit| &unit.targets).map(|target| target.name.as_str()).collect();
+    let (Some(first), Some(last), true) = (names.iter().min(), names.iter().max(), names.len() > 1) else {
+        return String::new();
+    };
     let same = first.bytes().zip(last.bytes()).take_while(|(a, b)| a == b).count();
-    let end = first.as_bytes()[..same].iter().rposition(|byte| *byte == b'/');
     // One may be the folder of the others.
-    let end =
-        if last.as_bytes().get(first.len()) == Some(&b'/') && same == first.len() { first.rfind('/') } else { end };
-    end.map_or_else(String::new, |end| if end == 0 { String::new() } else { first[..=end].to_owned() })
+    let same = if same == first.len() { same - 1 } else { same };
+    let start = first.find("://").map_or(0, |scheme| scheme + 3);
+    let end = first.as_bytes()[..same].iter().rposition(|byte| *byte == b'/').filter(|end| *end > start);
+    end.map_or_else(String::new, |end| first[..=end].to_owned())
 }
 
 /// A name without the folder that all are in.
