@@ -75,6 +75,10 @@ pub use source::{Skip, SkipCause};
 /// For keyspill's own tests, benchmarks and fuzz targets. Anything here may change at any time.
 #[doc(hidden)]
 pub mod internals {
+    #[cfg(feature = "cli")]
+    pub mod audit {
+        pub use crate::audit::*;
+    }
     pub mod config {
         pub use crate::config::*;
     }

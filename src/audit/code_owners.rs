@@ -38,7 +38,8 @@ impl CodeOwners {
         text.map(|text| Self::parse(&String::from_utf8_lossy(&text))).unwrap_or_default()
     }
 
-    fn parse(text: &str) -> Self {
+    /// Parses a list. What cannot be understood is left out, as hosts do.
+    pub fn parse(text: &str) -> Self {
         let mut sections = vec![Vec::new()];
         // Owners that a section gives to entries without any.
         let mut usual: Vec<String> = Vec::new();
