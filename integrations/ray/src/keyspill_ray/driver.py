@@ -6,7 +6,7 @@ import json
 import subprocess
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,8 @@ class Audit:
         units = self.plan()
         folder = self.state / "units"
         folder.mkdir(parents=True, exist_ok=True)
+        self.forget_others(units)
+        write_whole(self.state / "units.json", json.dumps([unit.name for unit in units]).encode())
         journal = Journal(self.state / "ray.jsonl", self.identity())
         left = [unit for unit in units if unit.name not in journal.done]
         settings = Settings(
@@ -94,15 +96,17 @@ class Audit:
             try:
                 outcome = ray.get(ready[0])
             except RayError as error:
-                outcome = Outcome({}, b"", f"{type(error).__name__}: Ray could not finish it", may_help=False)
-            self.store(some, outcome)
-            missing = [unit for unit in some if not self.has_result(unit)] if outcome.error else []
+                outcome = Outcome({}, f"{type(error).__name__}: Ray could not finish it")
+            missing = [unit for unit in some if not self.is_new(unit, outcome)] if outcome.error else []
+            self.store([unit for unit in some if unit not in missing], outcome)
             journal.note(unit.name for unit in some if unit not in missing)
             if missing and len(some) > 1:
                 # One of them is too much: each alone, so that the others are done.
                 waiting.extendleft((unit,) for unit in missing)
             else:
                 failures += [Failure(unit.name, outcome.error or "") for unit in missing]
+                # What was found before must not pass for what is there.
+                self.store(missing, Outcome({}, None))
             self.say(f"{len(journal.done)} of {len(units)} units, {len(failures)} failed")
         return Summary(len(units), len(units) - len(left), tuple(failures))
 
@@ -122,27 +126,33 @@ class Audit:
         contents = [content.hex() for _, content in self.files]
         return json.dumps([self.now, self.targets, self.options, contents])
 
-    def known(self, units: tuple[Unit, ...]) -> dict[str, bytes]:
+    def known(self, units: Sequence[Unit]) -> dict[str, bytes]:
         """Results of earlier audits, which keyspill uses where nothing changed."""
         files = (file for unit in units for file in (self.state / "units").glob(f"{unit.key}-*.result"))
         return {file.name: file.read_bytes() for file in files}
 
-    def has_result(self, unit: Unit) -> bool:
-        """Whether there is any result of a unit."""
-        return next((self.state / "units").glob(f"{unit.key}-*.result"), None) is not None
+    def is_new(self, unit: Unit, outcome: Outcome) -> bool:
+        """Whether a task that did not end well left a result of a unit that was not there before."""
+        own = {name: content for name, content in outcome.results.items() if name.startswith(unit.key)}
+        return any(self.known((unit,)).get(name) != content for name, content in own.items())
 
-    def store(self, units: tuple[Unit, ...], outcome: Outcome) -> None:
-        """Keep the results of a task, each as a whole or not at all, and remove those that they replace."""
+    def store(self, units: Sequence[Unit], outcome: Outcome) -> None:
+        """Keep the results of units, each as a whole or not at all, and remove those that they replace."""
         folder = self.state / "units"
-        for name, content in outcome.results.items():
-            write_whole(folder / name, content)
-        if outcome.error is None or outcome.results:
-            for unit in units:
-                for file in folder.glob(f"{unit.key}-*.result"):
-                    if file.name not in outcome.results:
-                        file.unlink()
-        if outcome.units:
-            write_whole(self.state / "units.json", outcome.units)
+        for unit in units:
+            own = {name: content for name, content in outcome.results.items() if name.startswith(unit.key)}
+            for name, content in own.items():
+                write_whole(folder / name, content)
+            for file in folder.glob(f"{unit.key}-*.result"):
+                if file.name not in own:
+                    file.unlink()
+
+    def forget_others(self, units: Sequence[Unit]) -> None:
+        """Remove the results of units that are not audited any more."""
+        keys = {unit.key for unit in units}
+        for file in (self.state / "units").glob("*-*.result"):
+            if file.name.split("-")[0] not in keys:
+                file.unlink()
 
     def merge(self, arguments: list[str]) -> int:
         """Have keyspill join the results; returns its exit code."""

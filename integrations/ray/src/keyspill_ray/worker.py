@@ -10,8 +10,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-# What keyspill says with its exit codes: the work is done; a retry may help.
-DONE, TRY_AGAIN = 0, 75
+# What keyspill says when the work is done.
+DONE = 0
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,8 @@ class Outcome:
 
     results: dict[str, bytes]
     """Result files, by name."""
-    units: bytes
-    """The names of all units of the audit."""
     error: str | None
     """Why not everything was done, if it was not."""
-    may_help: bool
-    """Whether trying again may help."""
 
 
 def scan(names: tuple[str, ...], known: dict[str, bytes], settings: Settings) -> Outcome:
@@ -71,10 +67,7 @@ def scan(names: tuple[str, ...], known: dict[str, bytes], settings: Settings) ->
             command += ["--clone", str(directory / "clones")]
         code, words = run(command, settings)
         found = {file.name: file.read_bytes() for file in results.glob("*.result")}
-        listed = directory / "state" / "units.json"
-        error = None if code == DONE else words or f"keyspill ended with {code}"
-        units = listed.read_bytes() if listed.exists() else b""
-        return Outcome(found, units, error, may_help=code == TRY_AGAIN)
+        return Outcome(found, None if code == DONE else words or f"keyspill ended with {code}")
 
 
 def run(command: list[str], settings: Settings) -> tuple[int, str]:
