@@ -25,7 +25,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             std::fs::write(file.path(), [&body[..], &Sha256::digest(&body)].concat()).expect("it is written");
             if let Ok((known, _)) = ResultFile::open(file.path()) {
                 let mut records = known.records();
-                while let Ok(Some((_, record))) = records.next() {
+                while let Ok(Some((_, record))) = records.read() {
                     _ = record.unpack();
                 }
             }

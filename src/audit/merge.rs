@@ -163,7 +163,7 @@ impl Merge {
         let settings = self.settings(rules)?;
         let mut findings = Vec::new();
         let mut records = file.records();
-        while let Some((_, record)) = records.next()? {
+        while let Some((_, record)) = records.read()? {
             let (mut finding, _, target) = unpack(file, &record, rules, now)?;
             self.adopt(&mut finding, rules, &settings);
             findings.push((finding, target));
@@ -353,7 +353,7 @@ impl Join<'_> {
         let mut heap = BinaryHeap::new();
         let mut next: Vec<Option<Packed>> = Vec::with_capacity(readers.len());
         for (number, reader) in readers.iter_mut().enumerate() {
-            let first = reader.next()?;
+            let first = reader.read()?;
             next.push(first.map(|(name, record)| {
                 heap.push(Reverse((name, number)));
                 record
@@ -384,7 +384,7 @@ impl Join<'_> {
                     group.records.push((number, record));
                 }
             }
-            if let Some((name, record)) = readers[number].next()? {
+            if let Some((name, record)) = readers[number].read()? {
                 next[number] = Some(record);
                 heap.push(Reverse((name, number)));
             }

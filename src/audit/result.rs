@@ -350,7 +350,7 @@ impl Records<'_> {
     ///
     /// # Errors
     /// If the file changed since it was opened.
-    pub fn next(&mut self) -> Result<Option<(Name, Packed)>, ResultError> {
+    pub fn read(&mut self) -> Result<Option<(Name, Packed)>, ResultError> {
         while self.at == self.block.len() {
             if self.next == self.file.blocks.len() {
                 return Ok(None);

@@ -203,8 +203,9 @@ impl Search {
             Ok((facts, absolute)) if facts.is_dir() => {
                 // A folder below one that was looked at is part of that.
                 if !self.seen.contains(&absolute) {
-                    self.directory(&absolute, 0);
-                    if !self.repositories.contains(&absolute) && !self.is_in_repository(&absolute) {
+                    let known = self.repositories.len();
+                    let has_others = self.directory(&absolute, 0) || self.repositories.len() == known;
+                    if has_others && !self.is_in_repository(&absolute) {
                         self.folders.retain(|folder| !folder.starts_with(&absolute));
                         self.folders.insert(absolute);
                     }
@@ -222,28 +223,35 @@ impl Search {
         self.failed.push(Unit { name: name(path), source: Source::Failed(problem), apart: vec![] });
     }
 
-    /// Looks for repositories in a directory, and in their working trees. Links are not followed.
-    fn directory(&mut self, dir: &Path, depth: usize) {
+    /// Looks for repositories in a directory, and in their working trees. Links are not followed. True if there is anything
+    /// that is in no repository.
+    fn directory(&mut self, dir: &Path, depth: usize) -> bool {
         if !self.seen.insert(dir.to_owned()) {
-            return;
+            return false;
         }
         let has_tree = dir.join(".git").exists();
         if has_tree || is_bare_repository(dir) {
             self.repositories.insert(dir.to_owned());
         }
-        if self.repositories.contains(dir) && !has_tree {
-            return;
+        let is_repository = self.repositories.contains(dir);
+        if is_repository && !has_tree {
+            return false;
         }
         if depth == MAX_DEPTH {
-            return self
-                .fail(dir, format!("below it, repositories are not looked for: it is {MAX_DEPTH} folders deep"));
+            self.fail(dir, format!("below it, repositories are not looked for: it is {MAX_DEPTH} folders deep"));
+            return true;
         }
         // What cannot be listed is reported when it is scanned.
-        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != ".git" {
-                self.directory(&entry.path(), depth + 1);
+        let Ok(entries) = std::fs::read_dir(dir) else { return true };
+        let mut has_others = false;
+        for entry in entries.flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                has_others = true;
+            } else if entry.file_name() != ".git" {
+                has_others |= self.directory(&entry.path(), depth + 1);
             }
         }
+        has_others && !is_repository
     }
 }
 
