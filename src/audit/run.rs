@@ -311,7 +311,8 @@ impl Worker<'_> {
         }
         let clone = job.clone.as_deref().map(|dir| Cloned { dir, name: &job.unit.name });
         let result = self.scan.run(&job.unit, &job.state, clone, &Progress::default());
-        let is_retryable = result.header.unit.is_retryable;
+        // A damaged part is looked at again the next time, but is no reason to come back for it.
+        let is_retryable = result.header.unit.is_retryable && result.header.unit.error.is_some();
         self.progress.found.fetch_add(result.count(), Ordering::Relaxed);
         Done { result: self.state.store(&job.unit, &depends_on, result), is_reused: false, is_retryable, warning }
     }

@@ -141,7 +141,7 @@ fn summary(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
         if suppressed > 0 { format!("; not counted: {}", plural(suppressed, "finding")) } else { String::new() };
     let partial = inventory.units.iter().filter(|unit| unit.is_cut).count();
     let partial = if partial > 0 {
-        format!("; {} with parts that were never fetched", plural(partial, "repository"))
+        format!("; {}, of which parts were never fetched", plural(partial, "shallow or partial clone"))
     } else {
         String::new()
     };
