@@ -118,6 +118,17 @@ impl Odb {
         self.copies(oid).next()
     }
 
+    /// The directory of objects that an object is in.
+    pub fn dir(&self, node: Node) -> Option<&Path> {
+        match self.pack_of(node) {
+            Some(file) => file.path.parent()?.parent(),
+            None => {
+                let Loose { dir, .. } = &self.loose[(node - self.first_loose) as usize];
+                self.loose_dirs.get(usize::from(*dir)).map(PathBuf::as_path)
+            }
+        }
+    }
+
     /// The numbers of all copies of an object.
     pub fn copies(&self, oid: &Oid) -> impl Iterator<Item = Node> {
         let packed = self.packs.iter().filter_map(|file| Some(file.first + file.pack.index.find(oid)? as Node));

@@ -99,7 +99,14 @@ impl HistoryScan<'_> {
         let mut occurrences: Vec<_> = members
             .map(|((repository, prefix), refs)| self.occurrences(repository, prefix, refs, &walked, &held, &blobs))
             .collect();
-        keep_own(&mut occurrences);
+        if self.family.len() > 1 {
+            // A repository's own objects are in the first of its directories.
+            let own =
+                |(repository, _): &(Repository, PathBuf)| repository.object_dirs(&mut Vec::new()).into_iter().next();
+            let own: Vec<Option<PathBuf>> = self.family.iter().map(own).collect();
+            let keeper = |node: Node| own.iter().position(|dir| dir.as_deref() == odb.dir(node)).unwrap_or(0);
+            keep_own(&mut occurrences, keeper);
+        }
         // No longer needed, and large.
         drop((graph, trees, objects));
         let members = self.family.iter().zip(occurrences);
@@ -282,14 +289,17 @@ fn forget_other_branches(presence: &mut Presence, graph: &Graph) {
     }
 }
 
-/// Leaves to each of several repositories what can be reached from it; and to the first, what can be reached from none.
-fn keep_own(occurrences: &mut [Vec<Occurrence>]) {
+/// Leaves to each of several repositories what can be reached from it; and what can be reached from none, to the one with
+/// the number of its keeper.
+fn keep_own(occurrences: &mut [Vec<Occurrence>], keeper: impl Fn(Node) -> usize) {
     let key = |occurrence: &Occurrence| (occurrence.node, occurrence.item);
     let is_reached = |occurrence: &Occurrence| occurrence.history.reach < Reach::Unreachable;
-    let Some((_, others)) = occurrences.split_first_mut().filter(|(_, others)| !others.is_empty()) else { return };
-    others.iter_mut().for_each(|list| list.retain(is_reached));
     let reached: HashSet<_> = occurrences.iter().flatten().filter(|one| is_reached(one)).map(key).collect();
-    occurrences[0].retain(|occurrence| is_reached(occurrence) || !reached.contains(&key(occurrence)));
+    for (number, list) in occurrences.iter_mut().enumerate() {
+        list.retain(|occurrence| {
+            is_reached(occurrence) || (!reached.contains(&key(occurrence)) && keeper(occurrence.node) == number)
+        });
+    }
 }
 
 /// Records where commits are reachable from.

@@ -585,7 +585,7 @@ fn forks_that_borrow_objects_are_read_once_and_told_apart() {
     sandbox.git(&["clone", "-q", "--shared", "up", "fork"]);
     commit("up", "up.env", "up");
     commit("fork", "fork.env", "fork");
-    // What no ref leads to any more is of the repository that is named first.
+    // What no ref leads to any more is of the repository that keeps it.
     sandbox.git(&["-C", "fork", "checkout", "-q", "-b", "gone"]);
     commit("fork", "gone.env", "gone");
     sandbox.git(&["-C", "fork", "checkout", "-q", "-"]);
@@ -599,8 +599,8 @@ fn forks_that_borrow_objects_are_read_once_and_told_apart() {
     let expected = [
         ("fork/common.env", "head"),
         ("fork/fork.env", "head"),
+        ("fork/gone.env", "unreachable"),
         ("up/common.env", "head"),
-        ("up/gone.env", "unreachable"),
         ("up/up.env", "head"),
     ];
     assert_eq!(found, expected.map(|(path, reach)| (Some(path), Some(reach))));
