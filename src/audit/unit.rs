@@ -56,12 +56,10 @@ impl UnitScan<'_> {
             (Source::Remote(_), None) => return self.failed(unit, state, "it was not cloned".into(), true),
         };
         let scan = Scan { roots, scope, no_ignore, config, ..self.template.clone() };
-        let run = || scan.run(self.detector, progress);
+        let run = || self.result(unit, state, clone.as_ref(), scan.run(self.detector, progress));
         // A bug triggered by one unit must neither end the audit nor go unnoticed.
-        let Ok(report) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) else {
-            return self.failed(unit, state, SkipCause::Internal.to_string(), false);
-        };
-        self.result(unit, state, clone.as_ref(), report)
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
+            .unwrap_or_else(|_| self.failed(unit, state, SkipCause::Internal.to_string(), false))
     }
 
     /// The result for a unit of which nothing could be scanned.
