@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What is audited, and how.
 #[derive(Debug)]
@@ -61,10 +61,35 @@ pub struct AuditProgress {
     pub done: AtomicUsize,
     /// About how many bytes must be read.
     pub total_bytes: AtomicU64,
-    /// About how many were read.
+    /// About how many were read of the units that are done.
     pub bytes: AtomicU64,
+    /// The progress of units in work, and the size of each in bytes.
+    in_work: Mutex<Vec<(Arc<Progress>, u64)>>,
     /// Occurrences of keys so far.
     pub found: AtomicUsize,
+}
+
+impl AuditProgress {
+    /// About how many bytes were read so far, also of units in work.
+    pub fn bytes_read(&self) -> u64 {
+        let in_work = self.in_work.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = |(progress, size): &(Arc<Progress>, u64)| {
+            let [done, total] = [&progress.objects, &progress.total].map(|count| count.load(Ordering::Relaxed));
+            if total == 0 { 0 } else { (*size as f64 * (done as f64 / total as f64).min(1.0)) as u64 }
+        };
+        self.bytes.load(Ordering::Relaxed).saturating_add(in_work.iter().map(part).sum())
+    }
+
+    fn begin(&self, size: u64) -> Arc<Progress> {
+        let progress = Arc::new(Progress::default());
+        self.in_work.lock().unwrap_or_else(PoisonError::into_inner).push((progress.clone(), size));
+        progress
+    }
+
+    fn end(&self, progress: &Arc<Progress>) {
+        let mut in_work = self.in_work.lock().unwrap_or_else(PoisonError::into_inner);
+        in_work.retain(|(other, _)| !Arc::ptr_eq(other, progress));
+    }
 }
 
 /// What became of an audit.
@@ -310,7 +335,9 @@ impl Worker<'_> {
             return kept;
         }
         let clone = job.clone.as_deref().map(|dir| Cloned { dir, name: &job.unit.name });
-        let result = self.scan.run(&job.unit, &job.state, clone, &Progress::default());
+        let progress = self.progress.begin(job.size);
+        let result = self.scan.run(&job.unit, &job.state, clone, &progress);
+        self.progress.end(&progress);
         // A damaged part is looked at again the next time, but is no reason to come back for it.
         let is_retryable = result.header.unit.is_retryable && result.header.unit.error.is_some();
         self.progress.found.fetch_add(result.count(), Ordering::Relaxed);

@@ -49,7 +49,7 @@ fn draw_audit(progress: &AuditProgress, is_done: &Receiver<()>) {
     while is_done.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed) as u64;
         let (total, done) = (count(&progress.total), count(&progress.done));
-        let bytes = progress.bytes.load(Ordering::Relaxed);
+        let bytes = progress.bytes_read();
         let total_bytes = progress.total_bytes.load(Ordering::Relaxed);
         if total == 0 {
             continue;
@@ -59,13 +59,13 @@ fn draw_audit(progress: &AuditProgress, is_done: &Receiver<()>) {
         bar.set_length(total_bytes + total * OF_UNIT);
         bar.set_position(bytes + done * OF_UNIT);
         let speed = bytes as f64 / started.elapsed().as_secs_f64();
+        let left = if bytes + done > 0 { format!(", {} left", HumanDuration(bar.eta())) } else { String::new() };
         bar.set_message(format!(
-            "{} of {} units, {}/s, {} occurrences of keys, {} left",
+            "{} of {} units, {}/s, {} places with keys{left}",
             HumanCount(done),
             HumanCount(total),
             HumanBytes(speed as u64),
             HumanCount(count(&progress.found)),
-            HumanDuration(bar.eta())
         ));
         if bar.is_hidden() {
             bar.set_draw_target(ProgressDrawTarget::stderr());
