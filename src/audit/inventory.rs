@@ -89,6 +89,8 @@ pub struct KeyEntry {
     pub steps: Vec<String>,
     /// What became of it since the audit before.
     pub status: Option<Status>,
+    /// When an audit first found it, in seconds since 1970.
+    pub first_found: Option<i64>,
 }
 
 /// How it is known who must act.

@@ -564,6 +564,7 @@ impl Join<'_> {
             owned_by,
             steps: if known_steps.is_empty() { vec![remedy(of_pair)] } else { known_steps },
             status: None,
+            first_found: None,
         }
     }
 }

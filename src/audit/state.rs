@@ -353,6 +353,7 @@ impl Ledger {
             memory.is_cut |= key.target_count > key.all_targets.len();
             *counts.entry(status).or_default() += 1;
             key.status = Some(status);
+            key.first_found = Some(memory.first);
         }
         let mut fixed = Vec::new();
         let present: BTreeSet<&str> = inventory.keys.iter().map(|key| key.name.as_str()).collect();

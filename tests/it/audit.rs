@@ -420,6 +420,7 @@ fn changes_since_the_audit_before_come_first() {
     let second = audit("2026-01-02", &json);
     assert_eq!(second.code, Some(0), "nothing is new");
     assert_eq!(statuses(&second), [(id("a"), "known".into()), (id("b"), "known".into())].into());
+    assert_eq!(inventory(&second)["keys"][0]["firstFound"], "2026-01-01T00:00:00Z");
     std::fs::remove_file(sandbox.path().join("org/b.env")).expect("it is there");
     // What could not be read of the folder may still have it.
     sandbox.write_bytes("org/damaged.gz", b"\x1f\x8b\x08\0 this is not compressed");

@@ -97,7 +97,7 @@ struct Card {
     severity: String,
     title: String,
     account: String,
-    status: &'static str,
+    status: String,
     since: String,
     is_current: bool,
     judgements: Vec<JudgementView>,
@@ -261,7 +261,10 @@ fn card(key: &KeyEntry, anchors: &BTreeMap<&str, String>) -> Card {
         severity: key.severity.to_string(),
         title,
         account: key.account.map_or_else(|| "unknown".to_owned(), |account| account.to_string()),
-        status: key.status.map_or("", Status::word),
+        status: match (key.status, key.first_found) {
+            (Some(status), Some(first)) => format!("{}, first found {}", status.word(), date(first)),
+            (status, _) => status.map_or("", Status::word).to_owned(),
+        },
         since: key.first_seen.map(date).unwrap_or_default(),
         is_current: key.is_current,
         judgements: key

@@ -138,6 +138,8 @@ struct KeyRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    first_found: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<String>,
     canary: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,6 +173,7 @@ impl<'a> KeyRecord<'a> {
             title: &key.title,
             severity: key.severity,
             status: key.status,
+            first_found: key.first_found.map(moment),
             account: key.account.map(|account| account.to_string()),
             canary: key.is_canary,
             id: key.id.as_deref(),

@@ -33,7 +33,8 @@ fn section(key: &KeyEntry, out: &mut dyn Write) -> io::Result<()> {
     let account = key.account.map_or_else(|| "unknown".to_owned(), |account| account.to_string());
     writeln!(out, "- Account: {account}")?;
     if let Some(status) = key.status {
-        writeln!(out, "- Status: {}", status.word())?;
+        let since = key.first_found.map(|first| format!(", first found {}", date(first))).unwrap_or_default();
+        writeln!(out, "- Status: {}{since}", status.word())?;
     }
     let verdicts = verdicts(key);
     if !verdicts.is_empty() {
