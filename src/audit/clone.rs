@@ -61,6 +61,12 @@ impl CloneError {
     pub fn lasting(words: &str) -> Self {
         Self { words: words.to_owned(), is_retryable: false, is_of_network: false }
     }
+
+    /// A clone cannot be written, moved or removed.
+    fn of_disk(place: &Path, error: &io::Error) -> Self {
+        let words = format!("{}: {}", place.display(), crate::file::describe(error));
+        Self { words, is_retryable: true, is_of_network: false }
+    }
 }
 
 /// The refs of a repository.
@@ -136,7 +142,7 @@ impl Cloner {
                 Err(error) if error.is_retryable => return Err(error),
                 // What is damaged is cloned anew.
                 Err(_) => {
-                    std::fs::remove_dir_all(&place).map_err(|error| self.of_disk(&place, &error))?;
+                    std::fs::remove_dir_all(&place).map_err(|error| CloneError::of_disk(&place, &error))?;
                 }
             }
         }
@@ -151,7 +157,7 @@ impl Cloner {
             Ok(git)
         });
         match cloned {
-            Ok(_) => std::fs::rename(&unfinished, &place).map_err(|error| self.of_disk(&place, &error))?,
+            Ok(_) => std::fs::rename(&unfinished, &place).map_err(|error| CloneError::of_disk(&place, &error))?,
             Err(error) => {
                 _ = std::fs::remove_dir_all(&unfinished);
                 return Err(error);
@@ -175,12 +181,6 @@ impl Cloner {
             })?;
         }
         Ok(())
-    }
-
-    #[expect(clippy::unused_self, reason = "it reads as the others")]
-    fn of_disk(&self, place: &Path, error: &io::Error) -> CloneError {
-        let words = format!("{}: {}", place.display(), crate::file::describe(error));
-        CloneError { words, is_retryable: true, is_of_network: false }
     }
 
     /// Deletes a clone, unless clones are kept.
@@ -237,7 +237,7 @@ fn git(url: &str) -> (Command, String) {
     for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"] {
         git.env_remove(name);
     }
-    let bare = without_password(url);
+    let bare = shown_url(url);
     if let Some((user, password)) = web_credentials(url) {
         let helper = "!f() { echo \"username=$KEYSPILL_GIT_USER\"; echo \"password=$KEYSPILL_GIT_PASSWORD\"; }; f";
         git.env("KEYSPILL_GIT_USER", user).env("KEYSPILL_GIT_PASSWORD", password);
@@ -261,11 +261,6 @@ fn web_credentials(url: &str) -> Option<(String, String)> {
     let (user, password) = user.split_once(':').unwrap_or((user, ""));
     let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
     Some((decoded(user), decoded(password)))
-}
-
-/// A URL as it may be seen: on the web without a user, elsewhere without a password, which ssh does not use.
-fn without_password(url: &str) -> String {
-    shown_url(url)
 }
 
 struct Output {

@@ -13,27 +13,21 @@ const EVERY: Duration = Duration::from_millis(150);
 
 /// Runs `work` and shows `progress` meanwhile, if wanted and standard error is a terminal.
 pub fn shown<T>(progress: &Progress, is_wanted: bool, work: impl FnOnce() -> T) -> T {
-    if !is_wanted || !io::stderr().is_terminal() {
-        return work();
-    }
-    let (done, is_done) = channel::<()>();
-    std::thread::scope(|scope| {
-        scope.spawn(move || draw(progress, &is_done));
-        let outcome = work();
-        // Stops the drawing thread.
-        drop(done);
-        outcome
-    })
+    while_drawing(|is_done| draw(progress, is_done), is_wanted, work)
 }
 
 /// The same for an audit.
 pub fn shown_audit<T>(progress: &AuditProgress, is_wanted: bool, work: impl FnOnce() -> T) -> T {
+    while_drawing(|is_done| draw_audit(progress, is_done), is_wanted, work)
+}
+
+fn while_drawing<T>(draw: impl FnOnce(&Receiver<()>) + Send, is_wanted: bool, work: impl FnOnce() -> T) -> T {
     if !is_wanted || !io::stderr().is_terminal() {
         return work();
     }
     let (done, is_done) = channel::<()>();
     std::thread::scope(|scope| {
-        scope.spawn(move || draw_audit(progress, &is_done));
+        scope.spawn(move || draw(&is_done));
         let outcome = work();
         // Stops the drawing thread.
         drop(done);

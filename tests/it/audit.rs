@@ -318,7 +318,7 @@ fn the_jobs_for_kubernetes_work_as_processes() {
     let here = |argument: &str, index: usize| {
         // Each pod has a folder of its own for its work.
         let argument = argument.replace("$(JOB_COMPLETION_INDEX)", &index.to_string());
-        let argument = argument.replace("/work/", &format!("/work{index}/"));
+        let argument = argument.replace("/scratch/", &format!("/scratch{index}/"));
         match argument.strip_prefix('/') {
             Some(rest) => format!("{root}/{rest}"),
             None => argument,
