@@ -154,18 +154,22 @@ impl Merge {
         self.files.values()
     }
 
-    /// The findings of the file with a number, and the number of the target that each is in.
+    /// The findings in a file, and the number of the target that each is in.
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub fn findings_of(&self, number: usize, rules: &RuleSet, now: i64) -> Result<Vec<(Finding, u32)>, MergeError> {
-        let Some(file) = self.files.values().nth(number) else { return Ok(vec![]) };
-        let settings = self.settings(rules)?;
+    pub fn findings_of(
+        &self,
+        file: &ResultFile,
+        rules: &RuleSet,
+        settings: &Config,
+        now: i64,
+    ) -> Result<Vec<(Finding, u32)>, MergeError> {
         let mut findings = Vec::new();
         let mut records = file.records();
         while let Some((_, record)) = records.read()? {
             let (mut finding, _, target) = unpack(file, &record, rules, now)?;
-            self.adopt(&mut finding, rules, &settings);
+            self.adopt(&mut finding, rules, settings);
             findings.push((finding, target));
         }
         Ok(findings)
@@ -512,7 +516,6 @@ impl Join<'_> {
     }
 
     fn entry(&self, key: &Credential, count: usize, targets: &BTreeMap<&str, InTarget>) -> KeyEntry {
-        let telling = key.judgements.first().copied().unwrap_or(key.occurrences[0]);
         let of_pair = key.occurrences.iter().find(|finding| finding.secret().is_some()).unwrap_or(&key.occurrences[0]);
         let is_root = key.judgements.iter().any(|finding| {
             matches!(finding.rule.matcher, Matcher::Finder(Finder::RootKey)) && finding.severity == Severity::Error
@@ -544,7 +547,7 @@ impl Join<'_> {
                 .chain(&key.judgements)
                 .map(|finding| finding.severity)
                 .max()
-                .unwrap_or(telling.severity),
+                .unwrap_or(of_pair.severity),
             id: key.occurrences.iter().find_map(|finding| finding.key_id()).map(str::to_owned),
             secret: key.occurrences.iter().find_map(|finding| finding.secret_fingerprint()).map(|it| it.to_string()),
             is_proven: key.is_proven(),

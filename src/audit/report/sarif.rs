@@ -55,11 +55,12 @@ pub fn write(
     dir: &Path,
 ) -> Result<usize, SarifError> {
     std::fs::create_dir_all(dir).map_err(|error| SarifError::Write(dir.to_owned(), error))?;
+    let settings = merge.settings(rules)?;
     let mut written_files = BTreeSet::new();
     for (number, file) in merge.files().enumerate() {
         let unit = &file.header.unit;
         let mut by_target: Vec<Vec<Box<Finding>>> = vec![vec![]; unit.targets.len()];
-        for (finding, target) in merge.findings_of(number, rules, inventory.now)? {
+        for (finding, target) in merge.findings_of(file, rules, &settings, inventory.now)? {
             if let Some(list) = by_target.get_mut(target as usize) {
                 list.push(Box::new(finding));
             }
