@@ -126,6 +126,18 @@ def images():
     write("image/oci.tar", tarred({"index.json": "{}", "blobs/sha256/0123": gzip.compress(layer)}))
 
 
+def credential_report():
+    """IAM's credential report, saved as a workbook: no key, but the root user's are active."""
+    header = "user arn user_creation_time password_enabled password_last_used mfa_active access_key_1_active access_key_1_last_rotated"
+    book = openpyxl.Workbook()
+    book.active.append(header.split())
+    arn = "arn:aws:iam::111122223333:"
+    day = "2022-09-20T00:00:00+00:00"
+    book.active.append(["<root_account>", arn + "root", day, "not_supported", "no_information", False, True, day])
+    book.active.append(["ann", arn + "user/ann", day, True, day, True, False, "N/A"])
+    return book
+
+
 def documents():
     document = docx.Document()
     paragraph = document.add_paragraph()
@@ -138,6 +150,7 @@ def documents():
     book.active.append(["Access key ID", "Secret access key"])
     book.active.append([ID, SECRET])
     book.save(cases / "document/table.xlsx")
+    credential_report().save(here / "reports/credential-report.xlsx")
     slides = pptx.Presentation()
     slide = slides.slides.add_slide(slides.slide_layouts[1])
     slide.shapes.title.text = "Key " + ID

@@ -67,6 +67,24 @@ fn a_credential_report_is_read_as_a_table_and_as_the_cli_wraps_it() {
     assert!(explained.contains("CIS AWS Foundations Benchmark 3.0.0: 1.5"), "{explained}");
 }
 
+/// As written by openpyxl (`tests/containers/make.py`); a workbook says TRUE in its own way.
+#[test]
+fn a_credential_report_is_read_as_a_workbook() {
+    let workbook = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/containers/reports/credential-report.xlsx");
+    let sandbox = Sandbox::new();
+    sandbox.write_bytes("report.xlsx", &std::fs::read(workbook).expect("a case"));
+    let report = sandbox.json(&["."]);
+    let mut rules = rules_in(&report, "report.xlsx");
+    rules.sort();
+    let expected = [
+        ("aws-credential-report-key-older-90d", 2),
+        ("aws-credential-report-root-active-key", 2),
+        ("aws-credential-report-root-no-mfa", 2),
+        ("aws-credential-report-unused-45d", 3),
+    ];
+    assert_eq!(rules, expected.map(|(rule, line)| (rule.to_owned(), line)));
+}
+
 #[test]
 fn a_name_and_a_report_make_a_strong_sign() {
     let sandbox = Sandbox::new();
@@ -325,7 +343,7 @@ fn records_of_the_root_user_are_told_in_the_forms_that_tools_write() {
     };
     let quoted = |text: &str| serde_json::to_string(text).expect("text");
     type Form<'a> = &'a dyn Fn(&str) -> String;
-    let forms: [(&str, Form); 6] = [
+    let forms: [(&str, Form); 8] = [
         ("lookup-events", &|kind| {
             format!(
                 r#"{{"Events":[{{"EventName":"ListBuckets","AccessKeyId":"{id}","CloudTrailEvent":{}}}]}}"#,
@@ -341,6 +359,16 @@ fn records_of_the_root_user_are_told_in_the_forms_that_tools_write() {
         ("Elastic", &|kind| {
             format!(
                 r#"{{"aws":{{"cloudtrail":{{"user_identity":{{"type":"{kind}","access_key_id":"{id}"}}}}}},"event":{{"action":"ListBuckets"}}}}"#
+            )
+        }),
+        ("Elastic, flattened", &|kind| {
+            format!(
+                r#"{{"_source":{{"aws.cloudtrail.user_identity.type":"{kind}","aws.cloudtrail.user_identity.access_key_id":"{id}"}}}}"#
+            )
+        }),
+        ("Elastic, as fields", &|kind| {
+            format!(
+                r#"{{"fields":{{"aws.cloudtrail.user_identity.type":["{kind}"],"aws.cloudtrail.user_identity.access_key_id":["{id}"]}}}}"#
             )
         }),
         ("GuardDuty", &|kind| {

@@ -105,7 +105,8 @@ fn recorded(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<RootSign>> {
 }
 
 fn in_record(record: &Map<String, Value>, id: &str) -> Option<RootSign> {
-    cloud_trail(record, id).or_else(|| guard_duty(record, id)).or_else(|| security_hub(record, id))
+    let signs = [cloud_trail, flattened, guard_duty, security_hub];
+    signs.into_iter().find_map(|sign| sign(record, id))
 }
 
 /// A record in a text, as `lookup-events` (`CloudTrailEvent`) and `CloudWatch` Logs (`message`) write it.
@@ -142,6 +143,18 @@ fn cloud_trail(record: &Map<String, Value>, id: &str) -> Option<RootSign> {
     let is_creation = record.get("eventName")? == "CreateAccessKey" && for_user.is_none_or(Value::is_null);
     (is_creation && made == id)
         .then(|| sign(Strength::Proof, "CloudTrail recorded that the root user created it for itself."))
+}
+
+/// A `CloudTrail` record with the field names of the Elastic Common Schema, in one flat object; Kibana and the search API
+/// write each value as a list
+/// ([fields](https://www.elastic.co/docs/reference/beats/filebeat/exported-fields-aws)).
+fn flattened(record: &Map<String, Value>, id: &str) -> Option<RootSign> {
+    let field = |name: &str| {
+        let value = record.get(&format!("aws.cloudtrail.user_identity.{name}"))?;
+        value.as_array().and_then(|values| values.first()).unwrap_or(value).as_str()
+    };
+    (field("type")? == "Root" && field("access_key_id")? == id && field("invoked_by").is_none())
+        .then(|| sign(Strength::Proof, "CloudTrail recorded that the root user called AWS with it."))
 }
 
 fn guard_duty(finding: &Map<String, Value>, id: &str) -> Option<RootSign> {

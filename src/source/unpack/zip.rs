@@ -107,6 +107,7 @@ fn entries<R: Read + Seek>(
         Some(export) => &place.clone().with(Context::Slack(Arc::new(export))),
         None => place,
     };
+    let strings = credential_report(unpacker, &mut archive);
     let mut known = vec![];
     for index in 0..archive.len() {
         if let Err(cause) = budget.enter() {
@@ -120,7 +121,7 @@ fn entries<R: Read + Seek>(
             known.push(file.header_start()..data.saturating_add(file.compressed_size()));
         }
         match archive.by_index(index) {
-            Ok(mut file) => entry(unpacker, place, &mut file),
+            Ok(mut file) => entry(unpacker, place, &mut file, strings.as_deref()),
             Err(error) => unpacker.skip(&place.within(name.as_bytes()).path, cause(unpacker, &error)),
         }
     }
@@ -187,7 +188,7 @@ fn from_stream<R: Read + Seek>(
         let problem = match zip::read::read_zipfile_from_stream(part) {
             Ok(Some(mut file)) => {
                 budget.enter()?;
-                entry(unpacker, place, &mut file);
+                entry(unpacker, place, &mut file, None);
                 continue;
             }
             Ok(None) => return Ok(()),
@@ -214,7 +215,8 @@ fn cause(unpacker: &Unpacker, error: &ZipError) -> SkipCause {
     }
 }
 
-fn entry<R: Read>(unpacker: &Unpacker, place: &Place, file: &mut ZipFile<R>) {
+/// Emits what is in `file`. `strings` are those that the sheets of a workbook refer to, if they are to be read as tables.
+fn entry<R: Read>(unpacker: &Unpacker, place: &Place, file: &mut ZipFile<R>, strings: Option<&[String]>) {
     // An entry marked as a directory or a link may still have content.
     if !file.is_file() && file.size() == 0 && file.compressed_size() == 0 {
         return;
@@ -231,8 +233,13 @@ fn entry<R: Read>(unpacker: &Unpacker, place: &Place, file: &mut ZipFile<R>) {
     let mut unfolded = io::Cursor::new(head).chain(unfolded);
     let read = if is_xml {
         unpacker.read_all(&mut unfolded).map(|xml| {
-            let is_text = office::is_text(&name, &xml);
-            unpacker.leaf(&inner, if is_text { office::text(&xml) } else { xml }.as_slice());
+            let is_sheet = name.starts_with(office::SHEETS);
+            let text = match strings.or_else(|| office::is_credential_report(&xml).then_some(&[])) {
+                Some(strings) if is_sheet => office::sheet(&xml, strings),
+                _ if office::is_text(&name, &xml) => office::text(&xml),
+                _ => xml,
+            };
+            unpacker.leaf(&inner, &text);
         })
     } else {
         unpacker.entry(&inner, &mut unfolded)
@@ -240,6 +247,15 @@ fn entry<R: Read>(unpacker: &Unpacker, place: &Place, file: &mut ZipFile<R>) {
     if let Err(cause) = read {
         unpacker.skip(&inner.path, cause);
     }
+}
+
+/// The strings of a workbook that holds a credential report. Its sheets are read with them, as what a row says counts. In
+/// other workbooks the strings are searched where they are, once, however many cells show them.
+fn credential_report<R: Read + Seek>(unpacker: &Unpacker, archive: &mut ZipArchive<R>) -> Option<Vec<String>> {
+    let file = archive.by_name(office::STRINGS).ok()?;
+    let mut xml = Vec::new();
+    unpacker.budget().meter(file).take(office::MAX_STRINGS).read_to_end(&mut xml).ok()?;
+    office::is_credential_report(&xml).then(|| office::strings(&xml))
 }
 
 /// The tables of users and channels, if this is a Slack export; it may be packed with its folder.
