@@ -131,15 +131,16 @@ fn explanation(rule: &Rule) -> String {
             out.push('\n');
         }
     }
-    for (title, examples) in [("Found (the keys are made up)", &rule.positives), ("Not found", &rule.negatives)] {
+    let [positives, negatives] = rule.examples();
+    for (title, examples) in [("Found (the keys are made up)", positives), ("Not found", negatives)] {
         if examples.is_empty() {
             continue;
         }
         _ = writeln!(out, "{title}");
         for example in examples {
-            let text = example::expand(example.text()).text;
-            if !example.path().is_empty() {
-                _ = writeln!(out, "  in {}:", example::expand(example.path()).text);
+            let text = example::expand(&example.text).text;
+            if !example.path.is_empty() {
+                _ = writeln!(out, "  in {}:", example::expand(&example.path).text);
             }
             for line in text.trim_end().lines() {
                 _ = writeln!(out, "    {}", shorten(line));

@@ -51,28 +51,30 @@ pub fn check(set: &Arc<RuleSet>, wanted: impl Fn(&Rule) -> bool) -> Vec<Failure>
 
 fn check_rule(detector: &Detector, rule: &Rule) -> Vec<Failure> {
     let matches = |example: &Example| {
-        let text = example::expand(example.text()).text;
-        let path = example::expand(example.path()).text;
+        let text = example::expand(&example.text).text;
+        let path = example::expand(&example.path).text;
         let found = detector.detect(text.as_bytes(), Some(path.as_bytes()));
         found.candidates.iter().any(|candidate| candidate.rule.id == rule.id && candidate.dummy.is_none())
     };
     let numbers = |examples: &[Example], found: bool| -> Vec<usize> {
         (1..).zip(examples).filter(|(_, example)| matches(example) == found).map(|(n, _)| n).collect()
     };
-    let missed = numbers(&rule.positives, false).into_iter().map(ExampleProblem::Missed);
-    let alarms = numbers(&rule.negatives, true).into_iter().map(ExampleProblem::FalseAlarm);
+    let [positives, negatives] = rule.examples();
+    let missed = numbers(&positives, false).into_iter().map(ExampleProblem::Missed);
+    let alarms = numbers(&negatives, true).into_iter().map(ExampleProblem::FalseAlarm);
     let is_text_rule = !matches!(rule.matcher, Matcher::Finder(finder) if finder.is_of_findings());
-    let none = (is_text_rule && rule.positives.is_empty()).then_some(ExampleProblem::NoPositives);
+    let none = (is_text_rule && positives.is_empty()).then_some(ExampleProblem::NoPositives);
     none.into_iter().chain(missed).chain(alarms).map(|problem| Failure { rule: rule.id.to_string(), problem }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rule::Selection;
 
     #[test]
     fn every_example_of_the_built_in_rules_holds() {
-        let failures = check(&Arc::new(RuleSet::built_in()), |_| true);
+        let failures = check(&Arc::new(RuleSet::selected(&Selection::everything())), |_| true);
         assert_eq!(failures, [], "{}", failures.iter().map(|f| format!("\n{f}")).collect::<String>());
     }
 }

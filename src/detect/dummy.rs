@@ -93,6 +93,41 @@ pub fn in_secret(secret: &str) -> Option<Dummy> {
     if is_documented { Some(Dummy::Documented) } else { told_by(&WORDS, secret.as_bytes()) }
 }
 
+/// Why the token or password of another vendor is not a real one, if so.
+pub fn in_token(token: &[u8]) -> Option<Dummy> {
+    static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+        words(&[
+            "sample",
+            "dummy",
+            "fakekey",
+            "faketoken",
+            "testkey",
+            "testtoken",
+            "testtest",
+            "secretkey",
+            "accesskey",
+            "accesstoken",
+            "apikey",
+            "api_key",
+            "api-key",
+            "your_",
+            "your-",
+            "redacted",
+            "placeholder",
+            "changeme",
+            "notreal",
+            "insert",
+            "replace",
+            "deadbeef",
+            "abcdef",
+            "12345678",
+            "00000000",
+            "xxxxx",
+        ])
+    });
+    told_by(&WORDS, token)
+}
+
 /// True for equal characters in a row, sequential ones (`abcdef`, `123456`), or a repeated stretch.
 fn has_filler(text: &[u8]) -> bool {
     let [mut equal, mut up] = [1; 2];

@@ -20,6 +20,7 @@ mod request;
 mod secret;
 mod token;
 pub mod vendor;
+mod words;
 
 use crate::credential::{AccountId, Fingerprint};
 use crate::finding::{Dummy, Encoding};

@@ -1,7 +1,8 @@
 //! One pass over raw bytes that finds all places worth examining; most blobs have none, and are done.
 //!
-//! It combines the two searches of [`finder`]. The literals are the prefixes of key ids, the keywords of rules,
-//! the marks of text in another encoding, words that announce a secret, and inline comments that concern keyspill.
+//! It combines the searches of [`finder`]. The literals are the prefixes of key ids, the keywords of rules,
+//! the marks of text in another encoding, words that announce a secret, and inline comments that concern keyspill. What
+//! rules of tokens and of names look for is found by [`Words`].
 
 use super::decode::run::Packed;
 use super::decode::{array, base64, escape};
@@ -9,8 +10,9 @@ use super::finder;
 use super::finder::literals::Literals;
 use super::observe::credential_report;
 use super::secret;
-use crate::rule::RuleSet;
-use crate::text::alphabet::is_base64;
+use super::words::Words;
+use crate::rule::{RuleSet, Shape};
+use crate::text::alphabet::{is_base64, is_word};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -50,6 +52,8 @@ pub struct Hits {
     pub runs: Vec<Range<usize>>,
     /// Literals: offset and what each means.
     pub marks: Vec<(usize, Mark)>,
+    /// Maximal runs of letters and digits that some rule may be about.
+    pub words: Vec<Range<usize>>,
 }
 
 /// A part that two texts have in common.
@@ -69,25 +73,31 @@ pub const MIN_SHARED: usize = 256;
 impl Hits {
     /// True if nothing was found.
     pub fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.marks.is_empty()
+        self.runs.is_empty() && self.marks.is_empty() && self.words.is_empty()
     }
 
     /// Adds the hits of `known` that lie in a shared part.
-    fn inherit(&mut self, known: &Self, part: Shared, longest_literal: usize) {
+    fn inherit(&mut self, known: &Self, part: Shared, longest_literal: usize, reach: usize) {
         let Shared { from, to, length } = part;
         let end = from + length;
         // A run that reaches an end of the part may be longer here, and one close to it may have other neighbours.
-        let first = known.runs.partition_point(|run| run.start < from + secret::REACH);
-        let runs = known.runs[first..].iter().take_while(|run| run.end + secret::REACH <= end);
-        self.runs.extend(runs.map(|run| run.start - from + to..run.end - from + to));
+        let inherit = |known: &[Range<usize>], runs: &mut Vec<Range<usize>>| {
+            let first = known.partition_point(|run| run.start < from + reach);
+            let inside = known[first..].iter().take_while(|run| run.end + reach <= end);
+            runs.extend(inside.map(|run| run.start - from + to..run.end - from + to));
+        };
+        inherit(&known.runs, &mut self.runs);
+        inherit(&known.words, &mut self.words);
         let first = known.marks.partition_point(|(at, _)| *at < from);
         let marks = known.marks[first..].iter().take_while(|(at, _)| at + longest_literal <= end);
         self.marks.extend(marks.map(|(at, mark)| (at - from + to, *mark)));
     }
 
+    /// Adds the hits of a part that begins at `offset`; words are counted from the start of the text already.
     fn append(&mut self, mut later: Self, offset: usize) {
         self.runs.extend(later.runs.drain(..).map(|run| run.start + offset..run.end + offset));
         self.marks.extend(later.marks.drain(..).map(|(at, mark)| (at + offset, mark)));
+        self.words.append(&mut later.words);
     }
 }
 
@@ -97,6 +107,7 @@ pub struct Prefilter {
     literals: Literals,
     /// What each of the literals stands for.
     marks: Vec<Vec<Mark>>,
+    words: Words,
 }
 
 impl Prefilter {
@@ -105,6 +116,9 @@ impl Prefilter {
         let mut meanings: BTreeMap<Vec<u8>, Vec<Mark>> = BTreeMap::new();
         let mut add = |literal: Vec<u8>, mark| meanings.entry(literal).or_default().push(mark);
         for (index, rule) in rules.iter().enumerate() {
+            if rule.regex().is_some_and(|regex| regex.shape != Shape::Keywords) {
+                continue;
+            }
             rule.keywords.iter().for_each(|keyword| add(keyword.clone().into(), Mark::Keyword(index)));
         }
         // The CLI's JSON wraps a credential report.
@@ -154,22 +168,27 @@ impl Prefilter {
             add(comment.into(), Mark::AllowComment);
         }
         let (texts, marks): (Vec<_>, Vec<_>) = meanings.into_iter().unzip();
-        Self { literals: Literals::new(texts), marks }
+        Self { literals: Literals::new(texts), marks, words: Words::new(rules) }
+    }
+
+    /// The runs that rules are about.
+    pub fn words(&self) -> &Words {
+        &self.words
     }
 
     /// Finds everything in `text` that is worth examining.
     pub fn search(&self, text: &[u8]) -> Hits {
         let mut hits = self.search_all(text);
-        hits.runs.retain(|run| is_telling(text, run));
+        hits.runs.retain(|run| self.is_telling(text, run));
         hits
     }
 
     fn search_all(&self, text: &[u8]) -> Hits {
         if text.len() <= SPLIT_ABOVE {
-            return self.search_part(text);
+            return self.search_part(text, 0..text.len());
         }
         let parts: Vec<_> = split_at_lines(text).collect();
-        let found: Vec<_> = parts.par_iter().map(|part| (part.start, self.search_part(&text[part.clone()]))).collect();
+        let found: Vec<_> = parts.par_iter().map(|part| (part.start, self.search_part(text, part.clone()))).collect();
         let mut hits = Hits::default();
         found.into_iter().for_each(|(start, part)| hits.append(part, start));
         hits
@@ -186,14 +205,16 @@ impl Prefilter {
         }
         let mut hits = Hits::default();
         for window in windows {
-            hits.append(self.search_part(&text[window.clone()]), window.start);
+            hits.append(self.search_part(text, window.clone()), window.start);
         }
-        hits.runs.retain(|run| is_telling(text, run));
+        hits.runs.retain(|run| self.is_telling(text, run));
         for part in &shared {
-            hits.inherit(known, *part, self.literals.longest());
+            hits.inherit(known, *part, self.literals.longest(), self.reach());
         }
-        hits.runs.sort_unstable_by_key(|run| run.start);
-        hits.runs.dedup();
+        for runs in [&mut hits.runs, &mut hits.words] {
+            runs.sort_unstable_by_key(|run| run.start);
+            runs.dedup();
+        }
         hits.marks.sort_unstable();
         hits.marks.dedup();
         hits
@@ -202,7 +223,8 @@ impl Prefilter {
     /// The parts to search: everything not shared, extended into the shared parts on both sides so that literals and
     /// runs are whole. Sorted and non-overlapping.
     fn windows(&self, text: &[u8], shared: &[Shared]) -> Vec<Range<usize>> {
-        let reach = self.literals.longest().max(secret::REACH);
+        let reach = self.literals.longest().max(self.reach());
+        let is_of_run = |byte| is_base64(byte) || is_word(byte);
         let starts = std::iter::once(0).chain(shared.iter().map(|part| (part.to + part.length).saturating_sub(reach)));
         let ends = shared.iter().map(|part| text.len().min(part.to + reach)).chain([text.len()]);
         let mut windows: Vec<Range<usize>> = Vec::with_capacity(shared.len() + 1);
@@ -211,10 +233,10 @@ impl Prefilter {
             if end <= done {
                 continue;
             }
-            while start > done && is_base64(text[start - 1]) {
+            while start > done && is_of_run(text[start - 1]) {
                 start -= 1;
             }
-            while end < text.len() && is_base64(text[end]) {
+            while end < text.len() && is_of_run(text[end]) {
                 end += 1;
             }
             match windows.last_mut() {
@@ -226,8 +248,16 @@ impl Prefilter {
         windows
     }
 
-    fn search_part(&self, text: &[u8]) -> Hits {
+    /// How far around a run its meaning depends on the text, in bytes.
+    fn reach(&self) -> usize {
+        secret::REACH.max(self.words.reach())
+    }
+
+    /// Searches a part of `text` that cuts no run and no literal.
+    fn search_part(&self, whole: &[u8], part: Range<usize>) -> Hits {
         let mut hits = Hits::default();
+        self.words.find(whole, part.clone(), &mut hits.words);
+        let text = &whole[part];
         finder::base64_runs(text, &mut hits.runs);
         let mut literals = Vec::new();
         self.literals.find(text, &mut literals);
@@ -236,10 +266,10 @@ impl Prefilter {
         );
         hits
     }
-}
 
-fn is_telling(text: &[u8], run: &Range<usize>) -> bool {
-    secret::may_be_one(text, run) || Packed::detect(text, run).is_some()
+    fn is_telling(&self, text: &[u8], run: &Range<usize>) -> bool {
+        secret::may_be_one(text, run) || Packed::detect(text, run).is_some() || self.words.is_named(text, run)
+    }
 }
 
 /// Parts of about [`PART`] bytes that end after a newline: nothing that the prefilter looks for contains one.
@@ -267,13 +297,13 @@ mod tests {
         let line = crate::rule::example::expand("x {{akia}} {{secret}} Secret=ABSK amzn.mws. QUtJQ \n").text;
         let text = line.repeat(SPLIT_ABOVE / line.len() + 5000);
         let prefilter = Prefilter::new(&RuleSet::built_in());
-        let mut whole = prefilter.search_part(text.as_bytes());
-        whole.runs.retain(|run| is_telling(text.as_bytes(), run));
+        let mut whole = prefilter.search_part(text.as_bytes(), 0..text.len());
+        whole.runs.retain(|run| prefilter.is_telling(text.as_bytes(), run));
         assert!(whole.marks.iter().filter(|(_, mark)| *mark == Mark::KeyId).count() > 50_000);
         assert_eq!(prefilter.search(text.as_bytes()), whole);
         let one_line = text.replace('\n', " ");
-        let mut whole = prefilter.search_part(one_line.as_bytes());
-        whole.runs.retain(|run| is_telling(one_line.as_bytes(), run));
+        let mut whole = prefilter.search_part(one_line.as_bytes(), 0..one_line.len());
+        whole.runs.retain(|run| prefilter.is_telling(one_line.as_bytes(), run));
         assert_eq!(prefilter.search(one_line.as_bytes()), whole);
     }
 
@@ -320,7 +350,7 @@ mod tests {
                 text.extend_from_slice(&new[..if is_small { new.len().min(3) } else { new.len() }]);
             }
             let whole = prefilter.search(&text);
-            let mut expected = Hits { runs: whole.runs, marks: whole.marks };
+            let mut expected = Hits { runs: whole.runs, marks: whole.marks, words: whole.words };
             expected.marks.sort_unstable();
             let mut found = prefilter.search_derived(&text, &prefilter.search(&base), shared.into_iter());
             found.marks.sort_unstable();

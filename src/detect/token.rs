@@ -14,11 +14,13 @@ use super::dummy;
 use super::key_id::{self, IdKind};
 use super::prefilter::{Hits, Mark, Prefilter};
 use super::vendor::{self, Whose};
+use super::words::{Place, may_begin, may_end};
 use super::{Candidate, Part, observe, request, secret};
 use crate::finding::{Dummy, Encoding};
-use crate::rule::{Finder, Matcher, Observer, RegexMatcher, Rule, RuleSet, Severity};
+use crate::rule::{Finder, Form, Matcher, Observer, RegexMatcher, Rule, RuleSet, Severity};
 use crate::text::alphabet::ID_LEN;
 use crate::text::alphabet::SECRET_LEN;
+use crate::text::alphabet::is_word;
 use secrecy::{ExposeSecret, SecretString};
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -39,6 +41,9 @@ const COST_OF_UNPACKING: usize = 16 << 10;
 
 /// Maximum number of tokens read from one blob: no honest file has as many, and a hostile one could exhaust memory.
 pub const MAX_TOKENS: usize = 100_000;
+
+/// Maximum length of a token, in bytes.
+const MAX_TOKEN: usize = 8192;
 
 /// How far after a word such as "secret" an escaped secret is searched for, in bytes.
 const ESCAPE_REACH: usize = 300;
@@ -204,6 +209,7 @@ impl<'a> Tokenizer<'a> {
             self.read_run(layered, run.clone());
             self.read_packed(layered, run, &mut decoded);
         }
+        self.read_words(layered, hits);
         let (rules, names_secret) = self.read_marks(layered, hits, &mut decoded);
         self.read_rules(layered, rules, names_secret);
     }
@@ -263,7 +269,7 @@ impl<'a> Tokenizer<'a> {
     /// Applies the rules whose keywords were met, and observes the text where there is a reason.
     fn read_rules(&mut self, layered: &Layered, rules: BTreeSet<usize>, names_secret: bool) {
         let mut observers = BTreeSet::new();
-        for rule in rules.into_iter().filter_map(|index| self.rules.iter().nth(index)) {
+        for rule in rules.into_iter().filter_map(|index| self.rules.at(index)) {
             match &rule.matcher {
                 Matcher::Regex(_) => self.read_regex(layered, rule),
                 Matcher::Finder(finder) => observers.extend(finder.observer()),
@@ -488,40 +494,101 @@ impl<'a> Tokenizer<'a> {
         self.tokens.smtp_passwords.push(SmtpPassword { part: layered.part(value, run), named });
     }
 
+    /// Applies the rules that are about runs, where a run is that they may be about.
+    fn read_words(&mut self, layered: &Layered, hits: &Hits) {
+        let mut places: BTreeSet<(usize, Place)> = BTreeSet::new();
+        let words = self.prefilter.words();
+        let mut note = |rule: usize, place: Place| _ = places.insert((rule, place));
+        hits.words.iter().for_each(|run| words.rules(layered.text, run, &mut note));
+        hits.runs.iter().for_each(|run| words.rules_of_base64(layered.text, run, &mut note));
+        // Several words and runs lead to the same match.
+        let mut seen = BTreeSet::new();
+        for (index, place) in places {
+            let Some(rule) = self.rules.at(index) else { continue };
+            let Some(matcher) = self.covering(rule) else { continue };
+            let (mut at, end) = match place {
+                Place::At(at) => (at, layered.text.len().min(at + MAX_TOKEN)),
+                Place::Within { start, end } => (start, end),
+            };
+            while at < end
+                && let Some(captures) = matcher.regex().captures(&layered.text[at..end])
+            {
+                let (id, secret) = parts(&captures);
+                let range =
+                    |found: Option<regex::bytes::Match>| found.map(|found| at + found.start()..at + found.end());
+                let (id, secret) = (range(id), range(secret));
+                let whole = captures.get_match().start() + at..captures.get_match().end() + at;
+                let is_whole = stands_alone(layered.text, matcher, &whole, secret.as_ref().unwrap_or(&whole));
+                if is_whole && seen.insert((index, whole.start, whole.end)) {
+                    if !self.tokens.has_room() {
+                        return;
+                    }
+                    self.push_match(layered, rule, matcher, id, secret);
+                }
+                if matches!(place, Place::At(_)) {
+                    break;
+                }
+                at = if is_whole { whole.end.max(at + 1) } else { whole.start + 1 };
+            }
+        }
+    }
+
+    /// The regex of a rule, if it applies to the file.
+    fn covering<'b>(&self, rule: &'b Rule) -> Option<&'b RegexMatcher> {
+        rule.regex().filter(|matcher| self.path.is_none_or(|path| matcher.covers_path(path)))
+    }
+
     fn read_regex(&mut self, layered: &Layered, rule: &Arc<Rule>) {
-        let is_covered = |matcher: &&RegexMatcher| self.path.is_none_or(|path| matcher.covers_path(path));
-        let Some(matcher) = super::regex_of(rule).filter(is_covered) else { return };
+        let Some(matcher) = self.covering(rule) else { return };
         for captures in matcher.regex().captures_iter(layered.text) {
             if !self.tokens.has_room() {
                 return;
             }
-            let id = captures.name("id");
-            let secret = captures.name("secret").or_else(|| if id.is_none() { captures.get(0) } else { None });
-            let texts = || id.iter().chain(&secret).map(regex::bytes::Match::as_bytes);
-            if texts().any(|text| dummy::entropy(text) < matcher.min_entropy) {
-                continue;
+            let (id, secret) = parts(&captures);
+            let range = |found: Option<regex::bytes::Match>| found.map(|found| found.range());
+            let whole = captures.get_match().range();
+            let (id, secret) = (range(id), range(secret));
+            if stands_alone(layered.text, matcher, &whole, secret.as_ref().unwrap_or(&whole)) {
+                self.push_match(layered, rule, matcher, id, secret);
             }
-            let is_example = texts().any(|text| memchr::memmem::find(text, b"EXAMPLE").is_some());
-            let in_id = id.filter(|id| id.len() == ID_LEN).and_then(|id| dummy::in_key_id(id.as_bytes()));
-            let text = |found: &regex::bytes::Match| String::from_utf8_lossy(found.as_bytes()).into_owned();
-            let request = matcher.is_signed_request.then_some(id).flatten();
-            let request = request.map(|id| request::judge(layered.text, &id.range()));
-            let is_of_others = request.is_some_and(|request| !request.is_of_aws);
-            let of_others = || self.rules.of_finder(Finder::S3CompatibleKey);
-            let Some(rule) = (if is_of_others { of_others() } else { Some(rule) }) else { continue };
-            let of_token = || request::expiry_of_token(layered.text, &secret?.range());
-            let expires = request.and_then(|request| request.expires).or_else(of_token);
-            let has_expired = expires.zip(self.now).is_some_and(|(expires, now)| expires < now);
-            self.tokens.matches.push(Candidate {
-                severity: if has_expired { Severity::Note } else { rule.severity },
-                id: id.map(|found| layered.part(text(&found), found.range())),
-                secret: secret.map(|found| layered.part(SecretString::from(text(&found)), found.range())),
-                dummy: in_id.or(is_example.then_some(Dummy::Documented)),
-                vendor: request.and_then(|request| request.vendor),
-                expires,
-                ..Candidate::new(rule.clone())
-            });
         }
+    }
+
+    /// Records a match of a rule, unless its own characters say that it is none.
+    fn push_match(
+        &mut self,
+        layered: &Layered,
+        rule: &Arc<Rule>,
+        matcher: &RegexMatcher,
+        id: Option<Range<usize>>,
+        secret: Option<Range<usize>>,
+    ) {
+        let of = |range: &Range<usize>| &layered.text[range.clone()];
+        let texts = || id.iter().chain(&secret).map(of);
+        if texts().any(|text| dummy::entropy(text) < matcher.min_entropy) {
+            return;
+        }
+        let is_example = texts().any(|text| memchr::memmem::find(text, b"EXAMPLE").is_some());
+        let in_id = id.as_ref().filter(|id| id.len() == ID_LEN).and_then(|id| dummy::in_key_id(of(id)));
+        let in_token =
+            secret.as_ref().filter(|_| matcher.form != Form::Any).and_then(|secret| dummy::in_token(of(secret)));
+        let text = |range: &Range<usize>| String::from_utf8_lossy(of(range)).into_owned();
+        let request = id.as_ref().filter(|_| matcher.is_signed_request).map(|id| request::judge(layered.text, id));
+        let is_of_others = request.as_ref().is_some_and(|request| !request.is_of_aws);
+        let of_others = || self.rules.of_finder(Finder::S3CompatibleKey);
+        let Some(rule) = (if is_of_others { of_others() } else { Some(rule) }) else { return };
+        let of_token = || request::expiry_of_token(layered.text, secret.as_ref()?);
+        let expires = request.as_ref().and_then(|request| request.expires).or_else(of_token);
+        let has_expired = expires.zip(self.now).is_some_and(|(expires, now)| expires < now);
+        self.tokens.matches.push(Candidate {
+            severity: if has_expired { Severity::Note } else { rule.severity },
+            id: id.as_ref().map(|range| layered.part(text(range), range.clone())),
+            secret: secret.as_ref().map(|range| layered.part(SecretString::from(text(range)), range.clone())),
+            dummy: in_id.or(in_token).or(is_example.then_some(Dummy::Documented)),
+            vendor: request.and_then(|request| request.vendor),
+            expires,
+            ..Candidate::new(rule.clone())
+        });
     }
 
     /// Reads decoded text. If nested too deeply, it is not read, which is recorded if it mentions keys.
@@ -533,6 +600,27 @@ impl<'a> Tokenizer<'a> {
         }
         let layers: Vec<&dyn Decoded> = layered.layers.iter().copied().chain([inner]).collect();
         self.read_layered(&Layered::new(inner.text(), &layers, layered.file));
+    }
+}
+
+/// The groups of a match that are reported: `id` is shown, `secret` is not; without either, all of it is secret.
+fn parts<'a>(
+    captures: &regex::bytes::Captures<'a>,
+) -> (Option<regex::bytes::Match<'a>>, Option<regex::bytes::Match<'a>>) {
+    let id = captures.name("id");
+    let secret = captures.name("secret").or_else(|| if id.is_none() { captures.get(0) } else { None });
+    (id, secret)
+}
+
+/// True if a match is not part of something longer, and an assigned value looks like a key and not like a name.
+fn stands_alone(text: &[u8], matcher: &RegexMatcher, whole: &Range<usize>, secret: &Range<usize>) -> bool {
+    match matcher.form {
+        Form::Token => {
+            let starts_word = text.get(whole.start).is_some_and(|&byte| is_word(byte));
+            (!starts_word || may_begin(text, whole.start)) && may_end(text, whole.end)
+        }
+        Form::Assigned => may_end(text, secret.end) && text[secret.clone()].iter().any(u8::is_ascii_digit),
+        Form::Any => true,
     }
 }
 

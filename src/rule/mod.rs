@@ -1,11 +1,13 @@
 //! Rules as data: what to look for, what a finding means, and examples that prove the rule.
 //!
 //! A rule file is TOML ([`syntax`] is the file as written); [`Rule`] is a compiled rule and [`RuleSet`] holds all rules
-//! of a run. The built-in rules are `rules/aws.toml`, embedded in the binary; [`RuleSet::add`] adds a user's own, which
-//! extend the built-in ones and can never replace them.
+//! of a run. The built-in rules are the packs in `rules/`, prepared by `build.rs` and embedded in the binary;
+//! [`RuleSet::add`] adds a user's own, which extend the built-in ones and can never replace them.
 
 pub mod example;
+pub mod pack;
 mod severity;
+pub mod shape;
 pub mod syntax;
 
 use crate::file;
@@ -16,11 +18,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+pub use pack::{AWS, Selection};
 pub use severity::{Grade, Severity};
-pub use syntax::{Finder, Observer, Precision};
-
-/// The built-in rules, as written.
-const BUILT_IN: &str = include_str!("../../rules/aws.toml");
+pub use shape::{MIN_RUN, MIN_TEXT, Run, Shape};
+pub use syntax::{Check, Finder, Observer, Precision};
 
 /// Shortest keyword of a rule, in bytes: the prefilter tells literals by their first four.
 pub const MIN_KEYWORD: usize = 4;
@@ -63,9 +64,26 @@ pub enum Matcher {
     Regex(RegexMatcher),
 }
 
+/// What a regex is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// A token that begins with fixed text.
+    Token,
+    /// A value and the name that it is assigned to.
+    Assigned,
+    /// Anything.
+    Any,
+}
+
 /// A regex with further conditions.
 #[derive(Debug)]
 pub struct RegexMatcher {
+    /// What the regex is of. What a name says counts less than what a token says itself.
+    pub form: Form,
+    /// What a search looks for.
+    pub shape: Shape,
+    /// What a match says about itself.
+    pub check: Option<Check>,
     /// Minimum Shannon entropy of the reported text, in bits per byte.
     pub min_entropy: f64,
     /// True if matches are requests that were signed with a key.
@@ -83,9 +101,14 @@ impl RegexMatcher {
             .get_or_init(|| compile(&self.source).expect("regexes are compiled when a rule file is loaded or tested"))
     }
 
-    /// The regex as written.
+    /// The regex as written, or made from what is.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// True if it is of a value that is assigned to a name.
+    pub fn is_assigned(&self) -> bool {
+        self.form == Form::Assigned
     }
 
     /// The path regex as written.
@@ -111,6 +134,8 @@ fn compile(source: &str) -> Result<Regex, regex::Error> {
 pub struct Rule {
     /// Stable name, as in `aws-access-key-pair`.
     pub id: RuleId,
+    /// The pack that it is in; `None` for a user's own rule.
+    pub pack: Option<&'static str>,
     /// What it finds, in a few words and without a full stop.
     pub name: String,
     /// What it finds, in a sentence or two.
@@ -131,10 +156,34 @@ pub struct Rule {
     pub keywords: Vec<String>,
     /// How the rule matches text.
     pub matcher: Matcher,
-    /// Texts in which the rule must match.
-    pub positives: Vec<syntax::Example>,
-    /// Texts in which it must not.
-    pub negatives: Vec<syntax::Example>,
+    examples: Examples,
+}
+
+/// Where the examples of a rule are.
+#[derive(Debug)]
+enum Examples {
+    /// The texts that it must and must not match.
+    Own([Vec<syntax::Example>; 2]),
+    /// Those of the rule at this position of a pack.
+    InPack(&'static pack::Pack, usize),
+}
+
+impl Rule {
+    /// The texts in which it must match, and those in which it must not.
+    pub fn examples(&self) -> [Vec<syntax::Example>; 2] {
+        match &self.examples {
+            Examples::Own(examples) => examples.clone(),
+            Examples::InPack(pack, index) => pack.examples().swap_remove(*index),
+        }
+    }
+
+    /// The regex, if it matches with one.
+    pub fn regex(&self) -> Option<&RegexMatcher> {
+        match &self.matcher {
+            Matcher::Regex(regex) => Some(regex),
+            Matcher::Finder(_) => None,
+        }
+    }
 }
 
 /// Why a rule file was rejected.
@@ -170,11 +219,23 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
-    /// The built-in rules.
+    /// The built-in rules that are on by default.
     pub fn built_in() -> Self {
+        Self::selected(&Selection::default())
+    }
+
+    /// The built-in rules that a selection has on.
+    pub fn selected(selection: &Selection) -> Self {
         let mut set = Self::default();
-        // A test compiles every built-in regex, so a run need not, which saves a millisecond at each start.
-        set.extend(BUILT_IN, Trust::BuiltIn).expect("a test loads the built-in rules");
+        for pack in pack::all().iter().filter(|pack| selection.may_have(pack.name)) {
+            for (index, (written, shape)) in pack.rules().into_iter().enumerate() {
+                if selection.has(pack.name, &written.id, written.precision) {
+                    // `build.rs` has refused what is wrong, and a test compiles every regex, so a run need not.
+                    let rule = resolve(written, shape, Origin::Pack(pack, index));
+                    set.rules.push(Arc::new(rule.expect("a test loads the built-in rules")));
+                }
+            }
+        }
         set
     }
 
@@ -195,7 +256,7 @@ impl RuleSet {
     /// id that is already used. The set is then unchanged.
     pub fn add_text(&mut self, file: &Path, text: &str) -> Result<(), RuleFileError> {
         let before = self.rules.len();
-        self.extend(text, Trust::User).map_err(|problem| {
+        self.extend(text).map_err(|problem| {
             self.rules.truncate(before);
             RuleFileError { file: file.to_owned(), problem }
         })
@@ -204,6 +265,11 @@ impl RuleSet {
     /// The rule with that id.
     pub fn get(&self, id: &str) -> Option<&Arc<Rule>> {
         self.rules.iter().find(|rule| rule.id.as_str() == id)
+    }
+
+    /// The rule at a position.
+    pub fn at(&self, index: usize) -> Option<&Arc<Rule>> {
+        self.rules.get(index)
     }
 
     /// All rules, in order.
@@ -223,12 +289,14 @@ impl RuleSet {
         (distance(nearest) <= id.len().max(6) / 3).then_some(&nearest.id)
     }
 
-    fn extend(&mut self, text: &str, trust: Trust) -> Result<(), RuleProblem> {
+    fn extend(&mut self, text: &str) -> Result<(), RuleProblem> {
         let file: syntax::RuleFile =
             toml::from_str(text).map_err(|error| RuleProblem::Syntax(explain(text, &error)))?;
         for written in file.rule {
             let name = written.id.clone();
-            let rule = resolve(written, trust).map_err(|text| RuleProblem::Rule { rule: name.clone(), text })?;
+            let refused = |text| RuleProblem::Rule { rule: name.clone(), text };
+            let shape = shape::of(&written).map_err(|_| refused(refusal_of(&written)))?;
+            let rule = resolve(written, shape, Origin::User).map_err(refused)?;
             if self.get(&name).is_some() {
                 let text = "the id is already used; rules cannot replace existing ones, so choose another id".into();
                 return Err(RuleProblem::Rule { rule: name, text });
@@ -239,18 +307,34 @@ impl RuleSet {
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Trust {
-    BuiltIn,
+#[derive(Clone, Copy)]
+enum Origin {
+    Pack(&'static pack::Pack, usize),
     User,
 }
 
-fn resolve(written: syntax::RuleSyntax, trust: Trust) -> Result<Rule, String> {
-    if written.signed_request && trust == Trust::User {
+fn resolve(written: syntax::RuleSyntax, shape: Shape, origin: Origin) -> Result<Rule, String> {
+    let is_built_in = matches!(origin, Origin::Pack(..));
+    if written.signed_request && !is_built_in {
         return Err("`signed-request` is reserved for built-in rules".into());
     }
-    let matcher = match (written.regex, written.finder) {
-        (Some(source), None) => Matcher::Regex(RegexMatcher {
+    let regex = match (written.token, written.assigned, written.value, written.regex) {
+        (Some(token), None, None, None) => {
+            let start = if matches!(shape, Shape::Prefix(_)) { r"\A" } else { "" };
+            Some((Form::Token, format!("(?-u){start}(?:{token})")))
+        }
+        (None, Some(assigned), Some(value), None) => {
+            Some((Form::Assigned, format!("(?-u)(?i:{assigned}){}(?<secret>{value})", shape::GAP)))
+        }
+        (None, None, None, Some(regex)) => Some((Form::Any, regex)),
+        (None, None, None, None) => None,
+        _ => return Err("exactly one of `token`, `assigned` with `value`, and `regex` is required".into()),
+    };
+    let matcher = match (regex, written.finder) {
+        (Some((form, source)), None) => Matcher::Regex(RegexMatcher {
+            form,
+            shape,
+            check: written.check,
             min_entropy: written.min_entropy,
             is_signed_request: written.signed_request,
             source,
@@ -258,20 +342,25 @@ fn resolve(written: syntax::RuleSyntax, trust: Trust) -> Result<Rule, String> {
             regex: OnceLock::new(),
             path: OnceLock::new(),
         }),
-        (None, Some(finder)) if trust == Trust::BuiltIn => Matcher::Finder(finder),
+        (None, Some(finder)) if is_built_in => Matcher::Finder(finder),
         (None, Some(_)) => return Err("`finder` is reserved for built-in rules; use `regex`".into()),
-        (Some(_), Some(_)) | (None, None) => return Err("exactly one `regex` is required".into()),
+        _ => return Err("exactly one of `token`, `assigned` with `value`, and `regex` is required".into()),
     };
     if !(0.0..=10.0).contains(&written.security_severity) {
         return Err("`security-severity` must be a number from 0.0 to 10.0".into());
     }
     if let Matcher::Regex(regex) = &matcher
-        && trust == Trust::User
+        && !is_built_in
     {
         validate(regex, &written.keywords)?;
     }
+    let (pack, examples) = match origin {
+        Origin::Pack(pack, index) => (Some(pack.name), Examples::InPack(pack, index)),
+        Origin::User => (None, Examples::Own([written.positives, written.negatives])),
+    };
     Ok(Rule {
         id: RuleId::parse(&written.id)?,
+        pack,
         name: written.name,
         description: written.description,
         why: written.why,
@@ -282,13 +371,25 @@ fn resolve(written: syntax::RuleSyntax, trust: Trust) -> Result<Rule, String> {
         references: written.references,
         keywords: written.keywords,
         matcher,
-        positives: written.positives,
-        negatives: written.negatives,
+        examples,
     })
 }
 
+/// Why a rule has no shape, without quoting a regex that does not compile.
+fn refusal_of(written: &syntax::RuleSyntax) -> String {
+    let fields = [("token", &written.token), ("assigned", &written.assigned), ("value", &written.value)];
+    for (field, source) in fields {
+        if let Some(source) = source
+            && compile(source).is_err()
+        {
+            return format!("`{field}` is rejected: {}", refusal(source));
+        }
+    }
+    shape::of(written).err().unwrap_or_default()
+}
+
 fn validate(matcher: &RegexMatcher, keywords: &[String]) -> Result<(), String> {
-    if keywords.is_empty() {
+    if keywords.is_empty() && matcher.form != Form::Token {
         let text = "`keywords` is required: literal texts, one of which occurs in every match; other files are skipped";
         return Err(text.into());
     }
@@ -325,12 +426,15 @@ fn refusal(source: &str) -> String {
 mod tests {
     use super::*;
 
+    /// All built-in rules, those that are off by default too.
+    fn all() -> RuleSet {
+        RuleSet::selected(&Selection::everything())
+    }
+
     #[test]
     fn the_built_in_rules_load_and_every_regex_compiles() {
-        let rules = RuleSet::built_in();
-        assert!(rules.iter().len() > 10);
-        for rule in rules.iter() {
-            if let Matcher::Regex(matcher) = &rule.matcher {
+        for rule in all().iter() {
+            if let Some(matcher) = rule.regex() {
                 validate(matcher, &rule.keywords).unwrap_or_else(|error| panic!("{}: {error}", rule.id));
             }
         }
@@ -338,12 +442,14 @@ mod tests {
 
     #[test]
     fn every_built_in_rule_is_documented() {
-        for rule in RuleSet::built_in().iter() {
+        let mut ids = std::collections::BTreeSet::new();
+        for rule in all().iter() {
             for (what, text) in [("description", &rule.description), ("why", &rule.why), ("remedy", &rule.remedy)] {
                 assert!(text.len() > 20 && text.trim_end().ends_with('.'), "{}: {what}: {text:?}", rule.id);
             }
             assert!(rule.description.len() <= 1024, "GitHub cuts fullDescription at 1024 characters");
             assert!(!rule.references.is_empty() || rule.id.as_str() == "unused-allow", "{} has no reference", rule.id);
+            assert!(ids.insert(rule.id.clone()), "{} is there twice", rule.id);
         }
     }
 

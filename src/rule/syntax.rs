@@ -1,7 +1,7 @@
 //! A rule file as written. The format is documented for users in `docs/rules.md`.
 
-use super::Severity;
-use serde::Deserialize;
+use super::severity::Severity;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A rule file in TOML: `[[rule]]` tables.
 #[derive(Debug, Deserialize)]
@@ -13,7 +13,7 @@ pub struct RuleFile {
 }
 
 /// One `[[rule]]` table.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RuleSyntax {
     /// Kebab-case, permanently stable.
@@ -39,9 +39,16 @@ pub struct RuleSyntax {
     /// Links to further reading.
     #[serde(default)]
     pub references: Vec<String>,
-    /// Literal bytes, one of which must occur in a blob before the regex or observer is tried.
+    /// Literal bytes, one of which must occur in a blob before the regex or observer is tried. Those of names
+    /// (`assigned`) are searched in any case.
     #[serde(default)]
     pub keywords: Vec<String>,
+    /// A regex of a token that begins with fixed text. What stands next to a match must not be of `[A-Za-z0-9_-]`.
+    pub token: Option<String>,
+    /// A regex of the end of a name, in any case, to which a secret is assigned.
+    pub assigned: Option<String>,
+    /// A regex of what is assigned: the secret.
+    pub value: Option<String>,
     /// The regex (syntax of the crate `regex`). It reports its group `secret` (masked) or `id` (shown), else the whole
     /// match (masked).
     pub regex: Option<String>,
@@ -50,6 +57,8 @@ pub struct RuleSyntax {
     /// Minimum Shannon entropy of the reported text, in bits per byte.
     #[serde(default)]
     pub min_entropy: f64,
+    /// What a secret says about itself: a checksum, a date.
+    pub check: Option<Check>,
     /// True if what the regex finds are requests signed with a key: they expire, and may be for other stores than AWS's.
     #[serde(default)]
     pub signed_request: bool,
@@ -67,8 +76,13 @@ fn medium() -> f64 {
     5.0
 }
 
+/// What can be read in a secret without asking anyone. A secret that fails is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {}
+
 /// keyspill's own matchers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Finder {
     /// A long-term key id and its secret.
@@ -178,7 +192,7 @@ impl Finder {
 }
 
 /// How often a finding of a rule is a true positive. The four names are those that SARIF consumers know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// Sometimes wrong, even considering the context.
@@ -193,33 +207,37 @@ pub enum Precision {
 }
 
 /// A text to test a rule on, with placeholders for keys (see [`super::example`]).
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-pub enum Example {
-    /// The text of a file whose path does not matter.
-    Text(String),
-    /// The text of a file with a given path.
-    File {
-        /// The path, with `/` as separator.
-        path: String,
-        /// The file's text.
-        text: String,
-    },
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// The path of the file, with `/` as separator; empty if it does not matter.
+    pub path: String,
+    /// The file's text.
+    pub text: String,
 }
 
-impl Example {
-    /// The path, empty if it does not matter.
-    pub fn path(&self) -> &str {
-        match self {
-            Self::Text(_) => "",
-            Self::File { path, .. } => path,
-        }
-    }
+/// In rule files, a text alone, or a table with the path of its file.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ExampleSyntax {
+    Text(String),
+    File { path: String, text: String },
+}
 
-    /// The text, with its placeholders.
-    pub fn text(&self) -> &str {
-        match self {
-            Self::Text(text) | Self::File { text, .. } => text,
+impl<'de> Deserialize<'de> for Example {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            let (path, text) = Deserialize::deserialize(deserializer)?;
+            return Ok(Self { path, text });
         }
+        Ok(match ExampleSyntax::deserialize(deserializer)? {
+            ExampleSyntax::Text(text) => Self { path: String::new(), text },
+            ExampleSyntax::File { path, text } => Self { path, text },
+        })
+    }
+}
+
+impl Serialize for Example {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.path, &self.text).serialize(serializer)
     }
 }

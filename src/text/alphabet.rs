@@ -22,6 +22,23 @@ pub fn is_base64(byte: u8) -> bool {
     BASE64[usize::from(byte)]
 }
 
+/// True for letters, digits, `_` and `-`: what tokens are made of.
+#[inline]
+pub fn is_word(byte: u8) -> bool {
+    WORD[usize::from(byte)]
+}
+
+static WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut i = 0;
+    while i < 256 {
+        let b = i as u8;
+        table[i] = b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        i += 1;
+    }
+    table
+};
+
 static BASE64: [bool; 256] = {
     let mut table = [false; 256];
     let mut i = 0;

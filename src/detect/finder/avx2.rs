@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use super::literals::{Fingerprints, Literals, Occurrence, WINDOW};
-use super::{SECRET_LEN, scalar};
+use super::{MIN_RUN, SECRET_LEN, scalar};
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_loadu_si128, _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8,
     _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_m128i, _mm256_set1_epi8,
@@ -27,6 +27,12 @@ impl Finder {
     pub(super) fn base64_runs(self, haystack: &[u8], found: &mut Vec<Range<usize>>) {
         // SAFETY: a `Finder` exists only where AVX2 was detected.
         unsafe { base64_runs(haystack, found) }
+    }
+
+    /// Like [`super::word_runs`].
+    pub(super) fn word_runs(self, haystack: &[u8], found: impl FnMut(Range<usize>)) {
+        // SAFETY: a `Finder` exists only where AVX2 was detected.
+        unsafe { word_runs(haystack, found) }
     }
 
     /// Like [`Literals::find`], but unordered.
@@ -97,6 +103,57 @@ fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
         }
         at = last.min(at + STEP);
     }
+}
+
+/// Looks at 64 bytes at a time, one bit each, together with the bits of the 64 before.
+#[target_feature(enable = "avx2")]
+fn word_runs(haystack: &[u8], mut found: impl FnMut(Range<usize>)) {
+    const STEP: usize = 64;
+    let class = WordClass::new();
+    let mut before = 0;
+    // Every run that starts before `judged` has been found, and no run crosses it.
+    let mut judged = 0;
+    let mut at = 0;
+    while at < haystack.len() {
+        let here = match haystack[at..].first_chunk::<STEP>() {
+            Some(bytes) => class.inside(bytes),
+            None => {
+                let mut padded = [0; STEP];
+                padded[..haystack.len() - at].copy_from_slice(&haystack[at..]);
+                class.inside(&padded)
+            }
+        };
+        let mut starts = starts_of_runs(before, here);
+        while starts != 0 {
+            // Bit 0 is 64 bytes before `at`.
+            let place = starts.trailing_zeros() as usize;
+            let position = at + place - STEP;
+            let end = if position >= judged {
+                let start = scalar::word_start(haystack, position, judged);
+                judged = scalar::word_end(haystack, position + MIN_RUN);
+                found(start..judged);
+                judged
+            } else {
+                judged
+            };
+            let done = end + STEP - at;
+            starts = if done < 128 { starts & (!0 << done) } else { 0 };
+        }
+        before = here;
+        at += STEP;
+    }
+}
+
+/// A bit for each place at which [`MIN_RUN`] set bits begin and whose end is in `here`; `before` are the 64 bits before it.
+#[inline]
+fn starts_of_runs(before: u64, here: u64) -> u128 {
+    let bits = u128::from(here) << 64 | u128::from(before);
+    let of_2 = bits & bits >> 1;
+    let of_4 = of_2 & of_2 >> 2;
+    let of_8 = of_4 & of_4 >> 4;
+    let of_16 = of_8 & of_8 >> 8;
+    let of_20 = of_16 & of_4 >> 16;
+    of_20 & (!0 << (64 - MIN_RUN + 1))
 }
 
 /// See [`super::literals`].
@@ -272,5 +329,52 @@ impl Base64Class {
             }
         }
         scalar::run_end(haystack, from)
+    }
+}
+
+/// As [`Base64Class`], for letters, digits, `_` and `-`.
+struct WordClass {
+    low: __m256i,
+    high: __m256i,
+}
+
+impl WordClass {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn new() -> Self {
+        // Rows: bit 0 for 0x2_, which has -; bit 1 for 0x3_ (digits); bit 2 for 0x4_ and 0x6_; bit 3 for 0x5_, which has _;
+        // bit 4 for 0x7_.
+        const HIGH: [u8; 16] = [0, 0, 1, 2, 4, 8, 4, 16, 0, 0, 0, 0, 0, 0, 0, 0];
+        const LOW: [u8; 16] = {
+            let mut table = [0; 16];
+            let mut i = 0;
+            while i < 16 {
+                let in_2x = (i == 0xd) as u8;
+                let in_3x = (i <= 9) as u8;
+                let in_4x_6x = (i >= 1) as u8;
+                let in_5x = (i <= 0xa || i == 0xf) as u8;
+                let in_7x = (i <= 0xa) as u8;
+                table[i] = in_2x | in_3x << 1 | in_4x_6x << 2 | in_5x << 3 | in_7x << 4;
+                i += 1;
+            }
+            table
+        };
+        Self { low: _mm256_broadcastsi128_si256(load_half(&LOW)), high: _mm256_broadcastsi128_si256(load_half(&HIGH)) }
+    }
+
+    /// Bit `n` is set where byte `n` is of a word.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn inside(&self, bytes: &[u8; 64]) -> u64 {
+        let half = |bytes: &[u8; 32]| {
+            let bytes = load(bytes);
+            let high_nibbles = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(0x0f));
+            // A shuffle index with its top bit set gives 0.
+            non_zero(_mm256_and_si256(
+                _mm256_shuffle_epi8(self.low, bytes),
+                _mm256_shuffle_epi8(self.high, high_nibbles),
+            ))
+        };
+        u64::from(half(chunk(bytes, 0))) | u64::from(half(chunk(bytes, 32))) << 32
     }
 }

@@ -122,13 +122,13 @@ impl Fingerprints {
     fn new(texts: &[Vec<u8>]) -> Self {
         let rarest_window = |(literal, text): (usize, &Vec<u8>)| {
             let windows = text.array_windows::<WINDOW>().enumerate();
-            let rarest = windows.min_by_key(|(_, window)| window.iter().map(|&b| commonness(b)).sum::<u32>());
+            let rarest = windows.min_by_key(|(_, window)| commonness_of(&window[..]));
             let (offset, window) = rarest.expect("a literal is no shorter than a window");
             (literal, offset, *window)
         };
         let mut windows: Vec<_> = texts.iter().enumerate().map(rarest_window).collect();
         // The common ones first, so that each starts a bucket, and the rare ones join where they cost least.
-        windows.sort_by_key(|(_, _, window)| Reverse(window.iter().map(|&b| commonness(b)).sum::<u32>()));
+        windows.sort_by_key(|(_, _, window)| Reverse(commonness_of(window)));
         let mut buckets: [Vec<KnownLiteral>; 8] = Default::default();
         let (mut sets, mut chances) = ([Bucket::default(); 8], [0.0; 8]);
         let add = |sets: &mut [Bucket; 8], chances: &mut [f64; 8], window| {
@@ -214,6 +214,11 @@ static COMMONNESS: [[[u32; 256]; 2]; 16] = {
     }
     sums
 };
+
+/// How common bytes are in text and code, roughly.
+pub fn commonness_of(bytes: &[u8]) -> u32 {
+    bytes.iter().map(|&byte| commonness(byte)).sum()
+}
 
 /// How common a byte is in text and code, roughly.
 const fn commonness(byte: u8) -> u32 {

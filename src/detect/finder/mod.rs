@@ -1,6 +1,7 @@
-//! The two byte-level searches that everything else depends on: for literals and for long base64 runs.
+//! The three byte-level searches that everything else depends on: for literals, for long runs of base64, and for runs of
+//! letters and digits.
 //!
-//! They run over every byte of every blob, so they are vectorised where the machine allows it: both with AVX2, the
+//! They run over every byte of every blob, so they are vectorised where the machine allows it: all with AVX2, the
 //! literal search also with NEON. The scalar versions are the specification: property tests check that they agree.
 
 #[cfg(target_arch = "x86_64")]
@@ -15,6 +16,7 @@ mod neon;
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "parts of it serve the vectorised search alone"))]
 pub mod scalar;
 
+use crate::rule::MIN_RUN;
 use crate::text::alphabet::SECRET_LEN;
 use std::ops::Range;
 
@@ -27,10 +29,26 @@ pub fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
     scalar::base64_runs(haystack, found);
 }
 
+/// Calls `found` with every maximal run of at least [`MIN_RUN`] bytes of `[A-Za-z0-9_-]`, in order.
+pub fn word_runs(haystack: &[u8], found: impl FnMut(Range<usize>)) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = avx2::Finder::detect() {
+        return avx2.word_runs(haystack, found);
+    }
+    scalar::word_runs(haystack, found);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn both_word_runs(bytes: &[u8]) -> [Vec<Range<usize>>; 2] {
+        let (mut fast, mut slow) = (vec![], vec![]);
+        word_runs(bytes, |run| fast.push(run));
+        scalar::word_runs(bytes, |run| slow.push(run));
+        [fast, slow]
+    }
 
     fn both_runs(bytes: &[u8]) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
         let (mut fast, mut slow) = (vec![], vec![]);
@@ -44,6 +62,7 @@ mod tests {
         let piece = prop_oneof![
             "[A-Za-z0-9+/]{1,130}".prop_map(String::into_bytes),
             prop::collection::vec(any::<u8>(), 1..4),
+            "[A-Za-z0-9_-]{17,23}".prop_map(String::into_bytes),
             "[ =\"\n._-]{1,3}".prop_map(String::into_bytes),
         ];
         prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
@@ -62,6 +81,9 @@ mod tests {
             let regex = regex::bytes::Regex::new("(?-u)[A-Za-z0-9+/]{40,}").unwrap();
             let expected: Vec<_> = regex.find_iter(&bytes).map(|m| m.range()).collect();
             prop_assert_eq!(both_runs(&bytes).1, expected);
+            let regex = regex::bytes::Regex::new("(?-u)[A-Za-z0-9_-]{20,}").unwrap();
+            let expected: Vec<_> = regex.find_iter(&bytes).map(|m| m.range()).collect();
+            prop_assert_eq!(both_word_runs(&bytes), [expected.clone(), expected]);
         }
     }
 
@@ -73,6 +95,13 @@ mod tests {
                     let text = [vec![b' '; before], vec![b'x'; length], vec![b' '; after]].concat();
                     let expected = if length >= SECRET_LEN { vec![before..before + length] } else { vec![] };
                     assert_eq!(both_runs(&text), (expected.clone(), expected), "{before} {length} {after}");
+                }
+            }
+            for length in [19, 20, 21, 63, 64, 65, 83, 84, 85, 128, 150] {
+                for after in [0, 1, 31, 64, 130] {
+                    let text = [vec![b' '; before], vec![b'_'; length], vec![b' '; after]].concat();
+                    let expected = if length >= MIN_RUN { vec![before..before + length] } else { vec![] };
+                    assert_eq!(both_word_runs(&text), [expected.clone(), expected], "{before} {length} {after}");
                 }
             }
         }

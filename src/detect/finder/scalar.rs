@@ -1,6 +1,7 @@
-//! The search for runs, one byte at a time: the specification, and the fallback without AVX2.
+//! The searches for runs, one byte at a time: the specification, and the fallback without AVX2.
 
-use crate::text::alphabet::{SECRET_LEN, is_base64};
+use crate::rule::MIN_RUN;
+use crate::text::alphabet::{SECRET_LEN, is_base64, is_word};
 use std::ops::Range;
 
 /// See [`super::base64_runs`].
@@ -33,4 +34,28 @@ pub(super) fn run_end(haystack: &[u8], from: usize) -> usize {
 /// Offset just after the last byte before `from` that is not base64, but not below `floor`.
 pub(super) fn run_start(haystack: &[u8], from: usize, floor: usize) -> usize {
     haystack[floor..from].iter().rposition(|&b| !is_base64(b)).map_or(floor, |n| floor + n + 1)
+}
+
+/// See [`super::word_runs`].
+pub fn word_runs(haystack: &[u8], mut found: impl FnMut(Range<usize>)) {
+    let mut from = 0;
+    while let Some(window) = haystack.get(from..from + MIN_RUN) {
+        if let Some(last) = window.iter().rposition(|&b| !is_word(b)) {
+            from += last + 1;
+        } else {
+            let end = word_end(haystack, from + MIN_RUN);
+            found(from..end);
+            from = end;
+        }
+    }
+}
+
+/// Offset of the first byte at or after `from` that is not of a word.
+pub(super) fn word_end(haystack: &[u8], from: usize) -> usize {
+    haystack[from..].iter().position(|&b| !is_word(b)).map_or(haystack.len(), |n| from + n)
+}
+
+/// Offset just after the last byte before `from` that is not of a word, but not below `floor`.
+pub(super) fn word_start(haystack: &[u8], from: usize, floor: usize) -> usize {
+    haystack[floor..from].iter().rposition(|&b| !is_word(b)).map_or(floor, |n| floor + n + 1)
 }

@@ -1,0 +1,277 @@
+//! Runs of letters and digits that begin with a rule's prefix, or come after its word.
+//!
+//! However many rules there are, each run is looked up in two small tables: by its first four bytes, and by any four
+//! of the bytes before it. Nearly all runs are in neither.
+
+use super::finder;
+use crate::rule::{MIN_TEXT, RuleSet, Run, Shape};
+use crate::text::alphabet::is_word;
+use foldhash::HashMap;
+use std::ops::Range;
+
+/// The places at which rules with a shape may match.
+#[derive(Debug, Default)]
+pub struct Words {
+    prefixes: Table<Prefix>,
+    words: Table<Word>,
+    /// The same, for runs of base64.
+    base64_words: Table<Word>,
+    /// How far before a run a word may begin, in bytes.
+    reach: usize,
+    /// True if a word may also be part of a run.
+    is_inside: bool,
+    /// True if every rule with a word wants a digit in the run.
+    wants_digit: bool,
+}
+
+#[derive(Debug)]
+struct Prefix {
+    text: Vec<u8>,
+    rule: usize,
+}
+
+#[derive(Debug)]
+struct Word {
+    /// In small letters.
+    text: Vec<u8>,
+    /// Where the four bytes that are looked up are in it.
+    offset: usize,
+    rule: usize,
+    reach: usize,
+    end: Option<usize>,
+    is_inside: bool,
+}
+
+/// Where a rule may match.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A match begins here, if any.
+    At(usize),
+    /// A match lies within, if any.
+    Within { start: usize, end: usize },
+}
+
+impl Words {
+    /// The tables of all rules with a shape.
+    pub fn new(rules: &RuleSet) -> Self {
+        let mut words = Self { wants_digit: true, ..Self::default() };
+        for (rule, matcher) in rules.iter().enumerate().filter_map(|(n, rule)| Some((n, rule.regex()?))) {
+            match &matcher.shape {
+                Shape::Prefix(texts) => {
+                    for text in texts {
+                        words.prefixes.add(text, 0, Prefix { text: text.clone(), rule });
+                    }
+                }
+                Shape::Before { texts, reach, end, run, is_inside } => {
+                    words.reach = words.reach.max(*reach);
+                    words.is_inside |= is_inside;
+                    words.wants_digit &= matcher.is_assigned();
+                    for text in texts {
+                        let offset = rarest(text, *is_inside);
+                        let word =
+                            Word { text: text.clone(), offset, rule, reach: *reach, end: *end, is_inside: *is_inside };
+                        match run {
+                            Run::Word => words.words.add(text, offset, word),
+                            Run::Base64 => words.base64_words.add(text, offset, word),
+                        }
+                    }
+                }
+                Shape::Keywords | Shape::AnyCase => {}
+            }
+        }
+        words
+    }
+
+    /// How far around a run its meaning depends on the text, in bytes.
+    pub fn reach(&self) -> usize {
+        // The byte before a run, and what escapes its first letter, too.
+        self.reach.max(8)
+    }
+
+    /// Appends the runs in `part` of `text` that some rule may be about, in order. `part` must not cut a run.
+    pub fn find(&self, text: &[u8], part: Range<usize>, found: &mut Vec<Range<usize>>) {
+        if self.prefixes.is_empty() && self.words.is_empty() {
+            return;
+        }
+        finder::word_runs(&text[part.clone()], |run| {
+            let run = run.start + part.start..run.end + part.start;
+            if self.is_telling(text, &run) {
+                found.push(run);
+            }
+        });
+    }
+
+    /// True if a run of base64 in `text` follows a rule's word.
+    pub fn is_named(&self, text: &[u8], run: &Range<usize>) -> bool {
+        !self.base64_words.is_empty() && self.any_word(&self.base64_words, text, run, &mut |_, _| true)
+    }
+
+    fn is_telling(&self, text: &[u8], run: &Range<usize>) -> bool {
+        let has_prefix = starts(text, run).any(|at| self.prefixes.at(text, at).any(|prefix| prefix.is_at(text, at)));
+        let may_be_named =
+            || !self.words.is_empty() && (!self.wants_digit || text[run.clone()].iter().any(u8::is_ascii_digit));
+        has_prefix || may_be_named() && self.any_word(&self.words, text, run, &mut |_, _| true)
+    }
+
+    /// Calls `look` with each rule that may match at or around a run, and where.
+    pub fn rules(&self, text: &[u8], run: &Range<usize>, mut look: impl FnMut(usize, Place)) {
+        for at in starts(text, run) {
+            let rules = self.prefixes.at(text, at).filter(|prefix| prefix.is_at(text, at));
+            rules.for_each(|prefix| look(prefix.rule, Place::At(at)));
+        }
+        self.any_word(&self.words, text, run, &mut |word, at| {
+            look(word.rule, word.within(text, at));
+            false
+        });
+    }
+
+    /// The same for a run of base64.
+    pub fn rules_of_base64(&self, text: &[u8], run: &Range<usize>, mut look: impl FnMut(usize, Place)) {
+        self.any_word(&self.base64_words, text, run, &mut |word, at| {
+            look(word.rule, word.within(text, at));
+            false
+        });
+    }
+
+    /// True as soon as `is_last` is, called with each word before a run and its offset.
+    fn any_word(
+        &self,
+        words: &Table<Word>,
+        text: &[u8],
+        run: &Range<usize>,
+        is_last: &mut dyn FnMut(&Word, usize) -> bool,
+    ) -> bool {
+        let from = run.start.saturating_sub(self.reach);
+        let to = if self.is_inside { run.end } else { run.start };
+        // The four bytes of a word may extend into the run.
+        let around = &text[from..text.len().min(to + MIN_TEXT - 1)];
+        let mut four = 0u32;
+        for (n, &byte) in around.iter().enumerate() {
+            four = four >> 8 | u32::from(byte | 0x20) << 24;
+            if n + 1 < MIN_TEXT || !words.may_have(four) {
+                continue;
+            }
+            let at = from + n + 1 - MIN_TEXT;
+            for word in words.of(four) {
+                let Some(start) = at.checked_sub(word.offset) else { continue };
+                let is_near = start + word.reach >= run.start && (word.is_inside || start < run.start);
+                let is_here = || {
+                    text.get(start..start + word.text.len()).is_some_and(|here| here.eq_ignore_ascii_case(&word.text))
+                };
+                if is_near && is_here() && is_last(word, start) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+impl Prefix {
+    fn is_at(&self, text: &[u8], at: usize) -> bool {
+        text[at..].starts_with(&self.text)
+    }
+}
+
+impl Word {
+    /// The window in which a match with the word at `at` lies.
+    fn within(&self, text: &[u8], at: usize) -> Place {
+        let start = at.saturating_sub(self.reach);
+        let end = self.end.map_or(text.len(), |end| text.len().min(at + self.reach + end));
+        Place::Within { start, end }
+    }
+}
+
+/// Where a token may begin in a run: at its start, and after what escapes it (`\n`, `\u003d`, `%3D`).
+fn starts<'a>(text: &'a [u8], run: &Range<usize>) -> impl Iterator<Item = usize> + use<'a> {
+    let start = run.start;
+    let before = start.checked_sub(1).map(|before| text[before]);
+    let skipped: &[usize] = match before {
+        Some(b'%') => &[0, 2],
+        Some(b'\\') => match text[start] {
+            b'u' => &[0, 5],
+            b'x' => &[0, 3],
+            _ => &[0, 1],
+        },
+        // A colour of a terminal: `ESC [ 0 m`.
+        Some(b'[' | b';') => &[0, 2, 3],
+        _ => &[0],
+    };
+    let is_boundary = move |at: &usize| *at == start || text.get(*at).is_some();
+    skipped.iter().map(move |skip| start + skip).filter(is_boundary)
+}
+
+/// True if a token may begin at `at`: not in the middle of a word.
+pub fn may_begin(text: &[u8], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1) else { return true };
+    if !is_word(text[before]) {
+        return true;
+    }
+    let escaped = |length: usize, mark: &[u8]| at >= length && text[at - length..].starts_with(mark);
+    escaped(3, b"%")
+        || escaped(2, b"\\") && matches!(text[before], b'n' | b'r' | b't' | b'f' | b'v' | b'b')
+        || escaped(6, b"\\u")
+        || escaped(4, b"\\x")
+        || text[before] == b'm' && (escaped(3, b"[") || escaped(4, b"[") || escaped(3, b";") || escaped(4, b";"))
+}
+
+/// True if a token may end at `at`.
+pub fn may_end(text: &[u8], at: usize) -> bool {
+    text.get(at).is_none_or(|&byte| !is_word(byte))
+}
+
+/// Where in `text` the four bytes are that are rarest in other texts. If the text is not part of a run they must begin
+/// before it.
+fn rarest(text: &[u8], is_inside: bool) -> usize {
+    let last = if is_inside { text.len() } else { text.iter().rposition(|&byte| !is_word(byte)).unwrap_or(text.len()) };
+    let windows = text.array_windows::<MIN_TEXT>().enumerate().take_while(|(n, _)| *n <= last);
+    let rarest = windows.min_by_key(|(_, window)| finder::literals::commonness_of(&window[..]));
+    rarest.map_or(0, |(offset, _)| offset)
+}
+
+/// Values by four bytes, with a bit for each hash, as nearly every look-up fails.
+#[derive(Debug)]
+struct Table<T> {
+    bits: Box<[u64; BITS / 64]>,
+    values: HashMap<u32, Vec<T>>,
+}
+
+const BITS: usize = 1 << 16;
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { bits: Box::new([0; BITS / 64]), values: HashMap::default() }
+    }
+}
+
+impl<T> Table<T> {
+    fn add(&mut self, text: &[u8], offset: usize, value: T) {
+        let Some(four) = text[offset..].first_chunk() else { return };
+        let four = u32::from_le_bytes(*four);
+        self.bits[Self::slot(four) / 64] |= 1 << (Self::slot(four) % 64);
+        self.values.entry(four).or_default().push(value);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    #[inline]
+    fn slot(four: u32) -> usize {
+        (four.wrapping_mul(2_654_435_761) >> 16) as usize
+    }
+
+    #[inline]
+    fn may_have(&self, four: u32) -> bool {
+        self.bits[Self::slot(four) / 64] >> (Self::slot(four) % 64) & 1 == 1
+    }
+
+    fn of(&self, four: u32) -> impl Iterator<Item = &T> {
+        self.values.get(&four).into_iter().flatten()
+    }
+
+    fn at(&self, text: &[u8], at: usize) -> impl Iterator<Item = &T> {
+        let four = text.get(at..).and_then(|rest| rest.first_chunk()).map(|four| u32::from_le_bytes(*four));
+        four.filter(|four| self.may_have(*four)).into_iter().flat_map(|four| self.of(four))
+    }
+}

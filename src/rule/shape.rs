@@ -1,0 +1,479 @@
+//! What a search can look for, given a regex: fixed text at the start of a run of letters and digits, or before one.
+//!
+//! Most secrets contain a **run**: at least [`MIN_RUN`] bytes of `[A-Za-z0-9_-]` in a row. Runs are found at memory
+//! speed (`detect/finder`), however many rules there are, and few of them begin with a known prefix or follow a known
+//! word. This analysis says which, and proves that no match of the regex is lost. `build.rs` does it for the built-in
+//! rules, so that no run has to.
+
+use super::syntax::RuleSyntax;
+use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::{Parser, ParserBuilder};
+use serde::{Deserialize, Serialize};
+
+/// Minimum length of a run, in bytes.
+pub const MIN_RUN: usize = 20;
+
+/// Minimum length of a run of base64 characters, in bytes: what the search for secret keys finds anyway.
+pub const MIN_BASE64_RUN: usize = 40;
+
+/// How far before a run its word may begin, in bytes.
+pub const MAX_REACH: usize = 128;
+
+/// Minimum length of a text that is looked for, in bytes.
+pub const MIN_TEXT: usize = 4;
+
+/// Maximum number of texts that stand for one rule.
+const MAX_TEXTS: usize = 1024;
+
+/// Maximum length of what a rule of tokens or of assigned values may match, in bytes.
+const MAX_MATCH: usize = 8192;
+
+/// What stands between a name and its value: the end of the name's quotes, an assignment with a type, the tags of XML, or
+/// the `value:` of a list of variables; then a call and the value's quotes. The length of a match is at most [`MAX_GAP`].
+pub const GAP: &str = concat!(
+    r#"["'`)\]]{0,3}"#,
+    r#"(?:"#,
+    r#"</(?:name|key|string|Name|Key)>\s{0,8}<(?:value|string|Value)>"#,
+    r#"|["',]{0,2}\s{1,8}["']?[Vv]alue["']?\s?[:=]\s?"#,
+    r#"|(?:\s?:\s?&?[A-Za-z]{1,10})?[ \t]{0,6}(?:=>|:=|:-|\?=|\?:|\|\||\?\?|==|=|:|,|<-|->|>|%3[Dd])\s{0,3}"#,
+    r#"|\sor\s"#,
+    r#"|[ \t]{1,3}"#,
+    r#")"#,
+    r#"(?:[A-Za-z_.]{1,12}\()?"#,
+    r#"["'`\\]{0,3}"#,
+);
+
+/// Maximum length of a match of [`GAP`], in bytes.
+pub const MAX_GAP: usize = 45;
+
+/// What a search looks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shape {
+    /// A run that begins with one of these texts.
+    Prefix(Vec<Vec<u8>>),
+    /// One of these texts, in small letters and found in any case, close before a run.
+    Before {
+        /// The texts.
+        texts: Vec<Vec<u8>>,
+        /// How far before the run a match may begin, in bytes.
+        reach: usize,
+        /// How far after the start of the run it may end, in bytes; `None` if there is no bound.
+        end: Option<usize>,
+        /// The kind of the run.
+        run: Run,
+        /// True if the text may also be part of the run.
+        is_inside: bool,
+    },
+    /// The rule's keywords as they are, anywhere.
+    Keywords,
+    /// The rule's keywords in any case, anywhere; the whole text if there are none.
+    AnyCase,
+}
+
+/// Which characters make up a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Run {
+    /// At least [`MIN_RUN`] of `[A-Za-z0-9_-]`.
+    Word,
+    /// At least [`MIN_BASE64_RUN`] of `[A-Za-z0-9+/]`.
+    Base64,
+}
+
+impl Run {
+    fn has(self, byte: u8) -> bool {
+        byte.is_ascii_alphanumeric()
+            || match self {
+                Self::Word => matches!(byte, b'_' | b'-'),
+                Self::Base64 => matches!(byte, b'+' | b'/'),
+            }
+    }
+
+    fn min(self) -> usize {
+        match self {
+            Self::Word => MIN_RUN,
+            Self::Base64 => MIN_BASE64_RUN,
+        }
+    }
+}
+
+/// The shape of a rule.
+///
+/// # Errors
+/// If a regex is not one, or not of the kind that its field needs.
+pub fn of(rule: &RuleSyntax) -> Result<Shape, String> {
+    match (&rule.token, &rule.assigned, &rule.value) {
+        (Some(token), None, None) => of_token(token),
+        (None, Some(assigned), Some(value)) => of_assigned(assigned, value, &rule.keywords),
+        _ => Ok(Shape::Keywords),
+    }
+}
+
+/// The shape of a token that begins with fixed text.
+///
+/// # Errors
+/// If it does not, or may be of any length.
+pub fn of_token(regex: &str) -> Result<Shape, String> {
+    let hir = parse(regex)?;
+    let end = bounded(&hir, "token")?;
+    let branches: Vec<Vec<Hir>> = branches(&hir);
+    let starts: Option<Vec<_>> = branches.iter().map(|items| leading_texts(items)).collect();
+    let starts =
+        starts.ok_or("`token` must begin with fixed text of at least four characters, or three and a few more")?;
+    if branches.iter().all(|items| run_length(items, Run::Word) >= MIN_RUN) {
+        let mut texts: Vec<_> = starts.concat();
+        texts.sort_unstable();
+        texts.dedup();
+        return Ok(Shape::Prefix(texts));
+    }
+    let distances: Option<Vec<usize>> = branches.iter().map(|items| Some(first_run(items, 0, Run::Word)?.1)).collect();
+    let Some(reach) = distances.and_then(|all| all.into_iter().max()).filter(|reach| *reach <= MAX_REACH) else {
+        return Ok(Shape::Keywords);
+    };
+    let texts = folded(starts.concat());
+    Ok(Shape::Before { texts, reach, end: Some(end), run: Run::Word, is_inside: false })
+}
+
+/// The shape of a value that is assigned to a name.
+///
+/// # Errors
+/// If the value has no run, or one of the two may be of any length.
+pub fn of_assigned(assigned: &str, value: &str, keywords: &[String]) -> Result<Shape, String> {
+    let name = bounded(&parse(assigned)?, "assigned")?;
+    let value = parse(value)?;
+    let end = bounded(&value, "value")?;
+    let branches = branches(&value);
+    let run = [Run::Word, Run::Base64].into_iter().find_map(|run| {
+        let lead: Option<Vec<usize>> = branches.iter().map(|items| Some(first_run(items, 0, run)?.1)).collect();
+        Some((run, lead?.into_iter().max()?))
+    });
+    let (run, lead) = run.ok_or("`value` must contain 20 characters of `[A-Za-z0-9_-]` in a row, or 40 of base64")?;
+    let reach = name + MAX_GAP + lead;
+    if reach > MAX_REACH {
+        return Err(format!(
+            "`assigned` and what precedes the characters of `value` may be {reach} bytes long, and must not exceed {MAX_REACH}"
+        ));
+    }
+    let texts = keywords.iter().map(|keyword| keyword.to_ascii_lowercase().into_bytes()).collect();
+    Ok(Shape::Before { texts, reach, end: Some(end), run, is_inside: false })
+}
+
+/// The shape of any regex: a fixed text that every match contains, close before a run; otherwise its keywords.
+///
+/// # Errors
+/// If it is not a regex.
+pub fn of_any(regex: &str) -> Result<Shape, String> {
+    let hir =
+        ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).map_err(|error| error.to_string())?;
+    let (mut all, mut far, mut last) = (Vec::new(), 0, Some(0));
+    for items in branches(&hir) {
+        let Some((texts, reach, end)) = text_before_run(&items) else { return Ok(Shape::AnyCase) };
+        all.extend(texts);
+        far = reach.max(far);
+        last = last.zip(end).map(|(last, end)| last.max(end));
+    }
+    if all.is_empty() || all.len() > MAX_TEXTS {
+        return Ok(Shape::AnyCase);
+    }
+    Ok(Shape::Before { texts: folded(all), reach: far, end: last, run: Run::Word, is_inside: true })
+}
+
+fn parse(regex: &str) -> Result<Hir, String> {
+    Parser::new().parse(&format!("(?-u:{regex})")).or_else(|_| {
+        ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).map_err(|error| error.to_string())
+    })
+}
+
+fn bounded(hir: &Hir, field: &str) -> Result<usize, String> {
+    hir.properties().maximum_len().filter(|length| *length <= MAX_MATCH).ok_or_else(|| {
+        format!("`{field}` may match more than {MAX_MATCH} bytes: give repetitions an upper bound, as in `{{20,200}}`")
+    })
+}
+
+fn folded(texts: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut texts: Vec<_> = texts.into_iter().map(|text| text.to_ascii_lowercase()).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts
+}
+
+/// The alternatives of a regex, each as a sequence.
+fn branches(hir: &Hir) -> Vec<Vec<Hir>> {
+    match hir.kind() {
+        HirKind::Alternation(all) => all.iter().flat_map(branches).collect(),
+        HirKind::Capture(capture) => branches(&capture.sub),
+        // Alternatives within a sequence are tried as they are; those at its start become sequences of their own, so that
+        // each has its own fixed text.
+        HirKind::Concat(items) => match items.split_first() {
+            Some((first, rest)) if matches!(bare(first).kind(), HirKind::Alternation(_)) => branches(first)
+                .into_iter()
+                .map(|start| start.into_iter().chain(rest.iter().flat_map(sequence)).collect())
+                .collect(),
+            _ => vec![sequence(hir)],
+        },
+        _ => vec![sequence(hir)],
+    }
+}
+
+fn bare(hir: &Hir) -> &Hir {
+    match hir.kind() {
+        HirKind::Capture(capture) => bare(&capture.sub),
+        _ => hir,
+    }
+}
+
+fn sequence(hir: &Hir) -> Vec<Hir> {
+    match hir.kind() {
+        HirKind::Concat(items) => items.iter().flat_map(sequence).collect(),
+        HirKind::Capture(capture) => sequence(&capture.sub),
+        HirKind::Look(_) => vec![],
+        _ => vec![hir.clone()],
+    }
+}
+
+/// The texts that `hir` can match, if they are few; with `folds`, in small letters.
+fn texts(hir: &Hir, folds: bool) -> Option<Vec<Vec<u8>>> {
+    let all = match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => vec![vec![]],
+        HirKind::Literal(literal) => vec![literal.0.to_vec()],
+        HirKind::Class(class) => characters(class)?.into_iter().map(|byte| vec![byte]).collect(),
+        HirKind::Capture(capture) => texts(&capture.sub, folds)?,
+        HirKind::Alternation(items) => {
+            items.iter().map(|item| texts(item, folds)).collect::<Option<Vec<_>>>()?.concat()
+        }
+        HirKind::Concat(items) => {
+            items.iter().try_fold(vec![vec![]], |all, item| product(&all, &texts(item, folds)?))?
+        }
+        HirKind::Repetition(repetition) if repetition.max.is_some_and(|max| max <= 8) => {
+            let once = texts(&repetition.sub, folds)?;
+            let (min, max) = (repetition.min, repetition.max.unwrap_or(0));
+            let mut all = Vec::new();
+            let mut so_far = vec![vec![]];
+            for count in 0..=max {
+                if count >= min {
+                    all.extend(so_far.iter().cloned());
+                }
+                if count < max {
+                    so_far = product(&so_far, &once)?;
+                }
+            }
+            all
+        }
+        HirKind::Repetition(_) => return None,
+    };
+    let mut all: Vec<_> = if folds { all.into_iter().map(|text| text.to_ascii_lowercase()).collect() } else { all };
+    all.sort_unstable();
+    all.dedup();
+    (all.len() <= MAX_TEXTS).then_some(all)
+}
+
+fn product(first: &[Vec<u8>], second: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+    (first.len() * second.len() <= MAX_TEXTS)
+        .then(|| first.iter().flat_map(|a| second.iter().map(|b| [a.as_slice(), b].concat())).collect())
+}
+
+/// The characters of a class, if they are ASCII and at most 64.
+fn characters(class: &Class) -> Option<Vec<u8>> {
+    let ranges: Vec<(u32, u32)> = match class {
+        Class::Unicode(class) => class.iter().map(|range| (range.start().into(), range.end().into())).collect(),
+        Class::Bytes(class) => class.iter().map(|range| (range.start().into(), range.end().into())).collect(),
+    };
+    let count: u32 = ranges.iter().map(|(start, end)| end - start + 1).sum();
+    (count <= 64 && ranges.iter().all(|(_, end)| *end < 128))
+        .then(|| ranges.into_iter().flat_map(|(start, end)| start as u8..=end as u8).collect())
+}
+
+/// The texts with which a sequence begins, each of at least [`MIN_TEXT`] bytes.
+fn leading_texts(items: &[Hir]) -> Option<Vec<Vec<u8>>> {
+    const ENOUGH: usize = 8;
+    let mut all = vec![vec![]];
+    for item in items {
+        let is_enough = all.iter().map(Vec::len).min()? >= MIN_TEXT;
+        let next = texts(item, false).or_else(|| first_character(item));
+        let longer = next.as_ref().and_then(|next| product(&all, next)).filter(|longer| {
+            // Each character of a class makes as many texts as it has members, so only if they are needed.
+            !is_enough || longer.len() <= all.len().max(ENOUGH)
+        });
+        match longer {
+            Some(longer) => all = longer,
+            None if is_enough => break,
+            None => return None,
+        }
+        if texts(item, false).is_none() {
+            break;
+        }
+    }
+    (all.iter().all(|text| text.len() >= MIN_TEXT)).then_some(all)
+}
+
+/// The characters with which a repetition begins.
+fn first_character(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+    match hir.kind() {
+        HirKind::Repetition(repetition) if repetition.min > 0 => match repetition.sub.kind() {
+            HirKind::Class(class) => Some(characters(class)?.into_iter().map(|byte| vec![byte]).collect()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// How many characters of a run every match of the sequence begins with.
+fn run_length(items: &[Hir], run: Run) -> usize {
+    let mut length = 0;
+    for item in items {
+        let (min, is_whole) = run_of(item, run);
+        length += min;
+        if !is_whole {
+            break;
+        }
+    }
+    length
+}
+
+/// How many characters of a run every match begins with, and whether it has no others.
+fn run_of(hir: &Hir, run: Run) -> (usize, bool) {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => (0, true),
+        HirKind::Literal(literal) => {
+            let length = literal.0.iter().take_while(|byte| run.has(**byte)).count();
+            (length, length == literal.0.len())
+        }
+        HirKind::Class(class) => {
+            let is_inside = all_inside(class, run);
+            (usize::from(is_inside), is_inside)
+        }
+        HirKind::Capture(capture) => run_of(&capture.sub, run),
+        HirKind::Repetition(repetition) => match run_of(&repetition.sub, run) {
+            (min, true) => (min * repetition.min as usize, true),
+            (min, false) => (if repetition.min > 0 { min } else { 0 }, false),
+        },
+        HirKind::Concat(items) => {
+            let mut length = 0;
+            for item in items {
+                let (min, is_whole) = run_of(item, run);
+                length += min;
+                if !is_whole {
+                    return (length, false);
+                }
+            }
+            (length, true)
+        }
+        HirKind::Alternation(items) => {
+            let all: Vec<_> = items.iter().map(|item| run_of(item, run)).collect();
+            (all.iter().map(|(min, _)| *min).min().unwrap_or(0), all.iter().all(|(_, is_whole)| *is_whole))
+        }
+    }
+}
+
+fn all_inside(class: &Class, run: Run) -> bool {
+    match class {
+        Class::Unicode(class) => {
+            class.iter().all(|range| range.end() < '\u{80}' && (range.start()..=range.end()).all(|c| run.has(c as u8)))
+        }
+        Class::Bytes(class) => class.iter().all(|range| (range.start()..=range.end()).all(|byte| run.has(byte))),
+    }
+}
+
+/// The first item at or after `from` with which a whole run begins, and how far after `from` that is at most.
+fn first_run(items: &[Hir], from: usize, run: Run) -> Option<(usize, usize)> {
+    let mut distance = 0;
+    for index in from..items.len() {
+        if run_length(&items[index..], run) >= run.min() {
+            return Some((index, distance));
+        }
+        distance += items[index].properties().maximum_len()?;
+    }
+    None
+}
+
+/// Texts, one of which is in every match before a run; how far before the run a match may begin; and how far after the
+/// start of the run it may end.
+fn text_before_run(items: &[Hir]) -> Option<(Vec<Vec<u8>>, usize, Option<usize>)> {
+    let mut best: Option<(Vec<Vec<u8>>, usize, Option<usize>)> = None;
+    let mut before = Some(0);
+    for start in 0..items.len() {
+        // The longest texts from here on.
+        let mut all = vec![vec![]];
+        let mut next = start;
+        while next < items.len() && all.iter().map(Vec::len).min()? < 8 {
+            let Some(longer) = texts(&items[next], true).and_then(|texts| product(&all, &texts)) else { break };
+            all = longer;
+            next += 1;
+        }
+        if all.iter().all(|text| text.len() < MIN_TEXT)
+            && let Some(longer) = items.get(next).and_then(first_character).and_then(|texts| product(&all, &texts))
+        {
+            all = folded(longer);
+        }
+        let is_long = all.iter().all(|text| text.len() >= MIN_TEXT);
+        if is_long
+            && let Some(before) = before
+            && let Some((run, distance)) = first_run(items, start, Run::Word)
+            && before + distance <= MAX_REACH
+        {
+            let end = items[run..].iter().try_fold(0, |sum, item| Some(sum + item.properties().maximum_len()?));
+            let count = all.len();
+            if best.as_ref().is_none_or(|(texts, _, _)| count < texts.len()) {
+                best = Some((all, before + distance, end));
+            }
+        }
+        before = before.zip(items[start].properties().maximum_len()).map(|(sum, length)| sum + length);
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefix(regex: &str) -> Vec<String> {
+        match of_token(regex) {
+            Ok(Shape::Prefix(texts)) => texts.into_iter().map(|text| String::from_utf8(text).unwrap()).collect(),
+            other => panic!("{regex}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn tokens_begin_runs() {
+        assert_eq!(prefix("ghp_[A-Za-z0-9]{36}"), ["ghp_"]);
+        assert_eq!(prefix("gh[opsu]_[A-Za-z0-9]{36}"), ["gho_", "ghp_", "ghs_", "ghu_"]);
+        assert_eq!(prefix("(?:ghp|gho)_[A-Za-z0-9]{36}").len(), 2);
+        assert_eq!(prefix("hf_[A-Za-z]{34}").len(), 52);
+        let near = |regex: &str| match of_token(regex) {
+            Ok(Shape::Before { texts, reach, .. }) => (texts.len(), reach),
+            other => panic!("{regex}: {other:?}"),
+        };
+        assert_eq!(near(r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"), (38, 3));
+        assert_eq!(near(r"https://hooks\.slack\.com/services/T[A-Z0-9]{8,10}/B[A-Z0-9]{8,10}/[A-Za-z0-9]{24}").0, 1);
+        assert_eq!(of_token(r"abcd\.[0-9.]{40}"), Ok(Shape::Keywords));
+        assert!(of_token("[a-z]{30}").is_err());
+        assert!(of_token("ghp_[a-z]+").is_err());
+    }
+
+    #[test]
+    fn values_contain_runs() {
+        let shape = of_assigned("datadog_api_key", "[0-9a-f]{32}", &["datadog".into()]);
+        let texts = vec![b"datadog".to_vec()];
+        let expected = Shape::Before { texts, reach: 15 + MAX_GAP, end: Some(32), run: Run::Word, is_inside: false };
+        assert_eq!(shape, Ok(expected));
+        assert!(of_assigned("x_key", "[0-9a-f]{16}", &["x_key".into()]).is_err());
+    }
+
+    #[test]
+    fn other_regexes_have_shapes_too() {
+        let gitleaks = r#"(?i)[\w.-]{0,50}?(?:adafruit)(?:[ \t\w.-]{0,20})[\s'"]{0,3}(?:=|>|:{1,3}=|\|\||:|=>|\?=|,)[\x60'"\s=]{0,5}([a-z0-9_-]{32})(?:[\x60'"\s;]|\\[nr]|$)"#;
+        match of_any(gitleaks) {
+            Ok(Shape::Before { texts, reach, .. }) => {
+                assert_eq!(texts, [b"adafruit".to_vec()]);
+                assert!((80..=100).contains(&reach), "{reach}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(of_any(r"\b(ghp_[0-9a-zA-Z]{36})(?:[\x60'\x22\s;]|$)"), Ok(Shape::Before { .. })));
+        assert_eq!(of_any(r"(?i)password\s*=\s*(\S{8,16})"), Ok(Shape::AnyCase));
+    }
+
+    #[test]
+    fn the_gap_is_as_long_as_said() {
+        assert_eq!(parse(GAP).unwrap().properties().maximum_len(), Some(MAX_GAP));
+    }
+}
