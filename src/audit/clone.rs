@@ -4,7 +4,7 @@ use super::state::StateError;
 use super::target::shown_url;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,8 +18,11 @@ const SCHEMES: &str = "https:ssh:file";
 /// The maximum number of bytes kept of what git says.
 const MAX_WORDS: usize = 4096;
 
-/// The maximum size of a list of refs, in bytes.
-const MAX_REFS: usize = 256 << 20;
+/// The maximum size of a list of refs, in bytes: of a million refs.
+const MAX_REFS: usize = 64 << 20;
+
+/// The extension of a clone that is being made.
+const UNFINISHED: &str = "unfinished";
 
 /// How often a running git is looked at.
 const POLL: Duration = Duration::from_millis(20);
@@ -76,6 +79,8 @@ pub struct Refs {
     pub digest: String,
     /// The branch at HEAD.
     head: Option<String>,
+    /// A hash of the refs alone, as `git show-ref` lists them.
+    list: String,
 }
 
 impl Cloner {
@@ -88,14 +93,15 @@ impl Cloner {
             let path = path.to_owned();
             move |error| StateError::Io { path, error }
         };
-        std::fs::create_dir_all(&dir).map_err(failed(&dir))?;
-        let path = dir.join(".keyspill-lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed(&path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { dir, time_limit, retries, keeps, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(StateError::Locked(dir)),
-            Err(TryLockError::Error(error)) => Err(failed(&path)(error)),
+        make_private(&dir)?;
+        let lock = super::state::lock(&dir, ".keyspill-lock")?;
+        // What audits that were killed left behind.
+        for entry in std::fs::read_dir(&dir).map_err(failed(&dir))?.flatten() {
+            if entry.path().extension().is_some_and(|extension| extension == UNFINISHED) {
+                _ = std::fs::remove_dir_all(entry.path());
+            }
         }
+        Ok(Self { dir, time_limit, retries, keeps, _lock: lock })
     }
 
     /// The folder for clones.
@@ -113,11 +119,13 @@ impl Cloner {
             git.args(["ls-remote", "--symref", "--", &url]).stdout(Stdio::piped());
             Ok(git)
         })?;
-        let head = listed.split(|byte| *byte == b'\n').find_map(|line| {
+        let lines = || listed.split(|byte| *byte == b'\n');
+        let head = lines().find_map(|line| {
             let branch = line.strip_prefix(b"ref: ")?.strip_suffix(b"\tHEAD")?;
             String::from_utf8(branch.to_vec()).ok()
         });
-        Ok(Refs { digest: data_encoding::HEXLOWER.encode(&Sha256::digest(&listed)[..16]), head })
+        let list = digest_of_refs(lines());
+        Ok(Refs { digest: data_encoding::HEXLOWER.encode(&Sha256::digest(&listed)[..16]), head, list })
     }
 
     /// Where a repository is cloned to.
@@ -146,7 +154,8 @@ impl Cloner {
                 }
             }
         }
-        let unfinished = place.with_extension("unfinished");
+        // A git that was started before and goes on has a folder of its own.
+        let unfinished = place.with_extension(format!("{}.{UNFINISHED}", std::process::id()));
         let cloned = self.with_retries(|| {
             let (mut git, url) = git(url);
             // What an attempt before left behind.
@@ -166,13 +175,35 @@ impl Cloner {
         Ok(place)
     }
 
-    /// Brings a mirror up to date.
+    /// Brings a mirror up to date. It fails if it then has other refs than the repository: what was taken out of that would
+    /// stay in the mirror, so it must be made anew.
     fn update(&self, url: &str, place: &Path, refs: &Refs) -> Result<(), CloneError> {
+        // What is another user's is made anew.
+        if !is_own(place).map_err(|error| CloneError::of_disk(place, &error))? {
+            return Err(CloneError::lasting("the mirror belongs to another user"));
+        }
         self.with_retries(|| {
-            let (mut git, _) = git(url);
-            git.arg("--git-dir").arg(place).args(["remote", "update", "--prune"]).stdout(Stdio::null());
+            let (mut git, url) = git(url);
+            // Nothing that the mirror's own settings say of a remote counts.
+            git.arg("--git-dir").arg(place).args([
+                "fetch",
+                "--quiet",
+                "--no-auto-maintenance",
+                "--",
+                &url,
+                "refs/*:refs/*",
+            ]);
+            git.stdout(Stdio::null());
             Ok(git)
         })?;
+        let listed = self.with_retries(|| {
+            let (mut git, _) = git(url);
+            git.arg("--git-dir").arg(place).args(["show-ref"]).stdout(Stdio::piped());
+            Ok(git)
+        })?;
+        if digest_of_refs(listed.split(|byte| *byte == b'\n')) != refs.list {
+            return Err(CloneError::lasting("the mirror has other refs than the repository"));
+        }
         if let Some(head) = &refs.head {
             self.with_retries(|| {
                 let (mut git, _) = git(url);
@@ -223,6 +254,8 @@ pub fn end_all() {
 /// can see. A user and password in it are handed over by a helper that reads them from the environment.
 fn git(url: &str) -> (Command, String) {
     let mut git = Command::new("git");
+    // Programs that a mirror names are never run.
+    git.args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]);
     git.env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_ALLOW_PROTOCOL", SCHEMES)
         .env("LC_ALL", "C")
@@ -239,7 +272,8 @@ fn git(url: &str) -> (Command, String) {
     }
     let bare = shown_url(url);
     if let Some((user, password)) = web_credentials(url) {
-        let helper = "!f() { echo \"username=$KEYSPILL_GIT_USER\"; echo \"password=$KEYSPILL_GIT_PASSWORD\"; }; f";
+        let helper =
+            "!f() { printf 'username=%s\\npassword=%s\\n' \"$KEYSPILL_GIT_USER\" \"$KEYSPILL_GIT_PASSWORD\"; }; f";
         git.env("KEYSPILL_GIT_USER", user).env("KEYSPILL_GIT_PASSWORD", password);
         // The first setting makes git forget other helpers.
         let settings = [("credential.helper", ""), ("credential.helper", helper)];
@@ -251,6 +285,61 @@ fn git(url: &str) -> (Command, String) {
         }
     }
     (git, bare)
+}
+
+/// True if a user or password has characters that no protocol can carry, and that could be taken for more lines.
+pub fn has_control_characters(url: &str) -> bool {
+    web_credentials(url)
+        .is_some_and(|(user, password)| [user, password].iter().any(|text| text.contains(char::is_control)))
+}
+
+/// A hash of refs, from lines of `git ls-remote` or `git show-ref`.
+fn digest_of_refs<'a>(lines: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut refs: Vec<(&[u8], &[u8])> = lines
+        .filter_map(|line| {
+            let (id, name) = line.split_at_checked(line.iter().position(|byte| matches!(byte, b' ' | b'\t'))?)?;
+            let name = &name[1..];
+            (name.starts_with(b"refs/") && !name.ends_with(b"^{}")).then_some((name, id))
+        })
+        .collect();
+    refs.sort_unstable();
+    let mut hash = Sha256::new();
+    for (name, id) in refs {
+        hash.update(name);
+        hash.update(b" ");
+        hash.update(id);
+        hash.update(b"\n");
+    }
+    data_encoding::HEXLOWER.encode(&hash.finalize()[..16])
+}
+
+/// Makes the folder for clones, if there is none. What others can write to is refused: git does what a repository's
+/// settings say.
+fn make_private(dir: &Path) -> Result<(), StateError> {
+    let failed = |error| StateError::Io { path: dir.to_owned(), error };
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(dir).map_err(failed)?;
+    let refused = |problem| Err(StateError::Refused { path: dir.to_owned(), problem });
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::mode(&dir.metadata().map_err(failed)?) & 0o022 != 0 {
+        return refused("others can write to it, and git does what a clone's settings say; use a folder of your own");
+    }
+    if is_own(dir).map_err(failed)? { Ok(()) } else { refused("it belongs to another user; use a folder of your own") }
+}
+
+/// True if a file or folder belongs to the user who runs this program.
+#[cfg(unix)]
+fn is_own(path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    // Whoever makes a file owns it.
+    Ok(tempfile::tempfile()?.metadata()?.uid() == path.symlink_metadata()?.uid())
+}
+
+#[cfg(not(unix))]
+fn is_own(_path: &Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// User and password in a URL of the web, decoded.
@@ -268,6 +357,8 @@ struct Output {
     words: Vec<u8>,
     is_success: bool,
     is_late: bool,
+    /// True if it was ended by a signal.
+    was_killed: bool,
 }
 
 /// Runs a program and ends it, with all that it started, when its time is over.
@@ -296,7 +387,13 @@ fn run(command: &mut Command, time_limit: Duration) -> io::Result<Output> {
     let (status, is_late) = ended?;
     let until = Instant::now() + LINGER;
     let read = |reading: Option<Reading>| reading.map(|reading| reading.finish(until)).unwrap_or_default();
-    Ok(Output { listed: read(listed), words: read(words), is_success: status.success() && !is_late, is_late })
+    Ok(Output {
+        listed: read(listed),
+        words: read(words),
+        is_success: status.success() && !is_late,
+        is_late,
+        was_killed: status.code().is_none(),
+    })
 }
 
 /// Ends the programs of a group: git leaves the network to others.
@@ -350,7 +447,13 @@ fn explain(output: &Output, time_limit: Duration) -> CloneError {
     let line = text.lines().find(told).or_else(|| text.lines().last()).unwrap_or("git failed and said nothing");
     let words = crate::text::mask::hide_long_words(&without_credentials(line));
     let is_of_network = is_of_network(&text);
-    CloneError { is_retryable: is_of_network, is_of_network, words: crate::text::sanitize::one_line(&words) }
+    // Memory and disks may have room later.
+    let is_of_machine = output.was_killed || text.contains("No space left on device") || text.contains("Disk quota");
+    CloneError {
+        is_retryable: is_of_network || is_of_machine,
+        is_of_network,
+        words: crate::text::sanitize::one_line(&words),
+    }
 }
 
 /// A line without users and passwords in the URLs in it.
@@ -396,7 +499,8 @@ mod tests {
             "fatal: unable to access 'https://ann:hunter2@example.com/a.git/': Could not resolve host: example.com",
             "fatal: could not read from https://ann:hunter2@example.com/b.git",
         ] {
-            let output = Output { listed: vec![], words: line.into(), is_success: false, is_late: false };
+            let output =
+                Output { listed: vec![], words: line.into(), is_success: false, is_late: false, was_killed: false };
             let error = explain(&output, Duration::ZERO);
             assert!(!error.words.contains("hunter2"), "{}", error.words);
             assert_eq!(error.is_retryable, line.contains("resolve"));

@@ -13,13 +13,25 @@ const PLACES: [&str; 4] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"
 /// The maximum size of the file in bytes: GitHub ignores it above 3 MB.
 const MAX_BYTES: u64 = 3_000_000;
 
+/// The maximum number of lines with a pattern. A longer list is ignored as a whole, as part of one would name the wrong
+/// people.
+const MAX_ENTRIES: usize = 20_000;
+
 /// The maximum number of owners named for a file.
 const MAX_OWNERS: usize = 10;
 
-/// A list of code owners. Patterns are in order; in each section, the last one that matches counts.
+/// A list of code owners. Patterns are in order; in each section, the last one that matches counts, unless one takes the
+/// file out.
 #[derive(Debug, Default)]
 pub struct CodeOwners {
-    sections: Vec<Vec<Entry>>,
+    sections: Vec<Section>,
+}
+
+#[derive(Debug, Default)]
+struct Section {
+    /// In small letters; sections of the same name are one.
+    name: String,
+    entries: Vec<Entry>,
 }
 
 #[derive(Debug)]
@@ -27,7 +39,8 @@ struct Entry {
     pattern: Gitignore,
     /// True for `docs/*`, which means the files in a folder, and not those below.
     is_flat: bool,
-    /// Nobody, if it takes files out.
+    /// True for `!docs/`, which takes files out of the section, whatever follows.
+    is_exclusion: bool,
     owners: Vec<String>,
 }
 
@@ -40,14 +53,24 @@ impl CodeOwners {
 
     /// Parses a list. What cannot be understood is left out, as hosts do.
     pub fn parse(text: &str) -> Self {
-        let mut sections = vec![Vec::new()];
+        let mut sections = vec![Section::default()];
+        let mut current = 0;
+        let mut count = 0;
         // Owners that a section gives to entries without any.
         let mut usual: Vec<String> = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            if let Some(owners) = section(line) {
+            if let Some((name, owners)) = section(line) {
                 usual = names(owners);
-                sections.push(Vec::new());
+                let name = name.to_lowercase();
+                current = sections.iter().position(|section| section.name == name).unwrap_or_else(|| {
+                    sections.push(Section { name, entries: vec![] });
+                    sections.len() - 1
+                });
                 continue;
+            }
+            count += 1;
+            if count > MAX_ENTRIES {
+                return Self::default();
             }
             let (written, owners) = split_pattern(line);
             let is_exclusion = written.starts_with('!');
@@ -58,12 +81,10 @@ impl CodeOwners {
             let Ok(pattern) = builder.build() else { continue };
             let is_flat = written.ends_with("/*");
             let mut owners = names(owners);
-            if is_exclusion {
-                owners.clear();
-            } else if owners.is_empty() {
+            if owners.is_empty() {
                 owners.clone_from(&usual);
             }
-            sections.last_mut().expect("there is one").push(Entry { pattern, is_flat, owners });
+            sections[current].entries.push(Entry { pattern, is_flat, is_exclusion, owners });
         }
         Self { sections }
     }
@@ -86,7 +107,13 @@ impl CodeOwners {
             found.is_ignore()
         };
         let mut owners: Vec<String> = Vec::new();
-        for entry in self.sections.iter().filter_map(|section| section.iter().rev().find(fits)) {
+        let last = |section: &'_ Section| {
+            let entries = &section.entries;
+            let is_out = entries.iter().any(|entry| entry.is_exclusion && fits(&entry));
+            if is_out { None } else { entries.iter().rposition(|entry| fits(&entry)) }
+        };
+        for (section, place) in self.sections.iter().filter_map(|section| Some((section, last(section)?))) {
+            let entry = &section.entries[place];
             owners.extend(entry.owners.iter().filter(|owner| !owners.contains(owner)).cloned().collect::<Vec<_>>());
         }
         owners.truncate(MAX_OWNERS);
@@ -94,8 +121,8 @@ impl CodeOwners {
     }
 }
 
-/// What follows the head of a section of GitLab's: `^[Name][2] @owner`.
-fn section(line: &str) -> Option<&str> {
+/// The name of a section of GitLab's, and what follows its head: `^[Name][2] @owner`.
+fn section(line: &str) -> Option<(&str, &str)> {
     let inner = line.strip_prefix('^').unwrap_or(line).strip_prefix('[')?;
     let (name, rest) = inner.split_once(']')?;
     // A class of characters in a pattern goes on after it.
@@ -103,7 +130,7 @@ fn section(line: &str) -> Option<&str> {
         Some((count, rest)) if count.bytes().all(|b| b.is_ascii_digit()) => rest,
         _ => rest,
     };
-    (!name.is_empty() && (rest.is_empty() || rest.starts_with(char::is_whitespace))).then_some(rest)
+    (!name.is_empty() && (rest.is_empty() || rest.starts_with(char::is_whitespace))).then_some((name, rest))
 }
 
 /// The pattern, in which blanks may be escaped, and the rest of the line.
@@ -115,12 +142,12 @@ fn split_pattern(line: &str) -> (String, &str) {
         ends
     });
     let (pattern, rest) = line.split_at(end.map_or(line.len(), |(at, _)| at));
-    (pattern.replace("\\ ", " ").replace("\\#", "#"), rest)
+    (pattern.replace("\\ ", " "), rest)
 }
 
 fn names(text: &str) -> Vec<String> {
-    let text = text.split(" #").next().unwrap_or_default();
-    text.split_whitespace().filter(|word| word.contains('@')).map(str::to_owned).collect()
+    let words = text.split_whitespace().take_while(|word| !word.starts_with('#'));
+    words.filter(|word| word.contains('@')).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -148,6 +175,17 @@ mod tests {
     }
 
     #[test]
+    fn sections_of_one_name_are_one_and_what_is_taken_out_stays_out() {
+        let list = CodeOwners::parse(
+            "[Docs]\n*.env @a\n[Other]\nx/ @o\n[docs]\nreadme.env @b\n[S] @s\n*.md @e\n!a.md\n*.md\t@x\t# ask @boss\n",
+        );
+        for (path, owners) in [("readme.env", &["@b"][..]), ("x.env", &["@a"]), ("a.md", &[]), ("b.md", &["@x"])] {
+            assert_eq!(list.of(path.as_bytes()), owners, "{path}");
+        }
+        assert!(CodeOwners::parse(&"a @b\n".repeat(MAX_ENTRIES + 1)).of(b"a").is_empty());
+    }
+
+    #[test]
     fn each_section_has_its_own_owners() {
         let list = CodeOwners::parse(
             "* @all\n[Docs][2] @docs\n*.md\n!CHANGELOG.md\n^[Optional]\napi/ @api\npath\\ with\\ blanks/ @blanks\n\\#file @hash\n",
@@ -157,6 +195,7 @@ mod tests {
             ("CHANGELOG.md", &["@all"]),
             ("api/a.md", &["@all", "@docs", "@api"]),
             ("path with blanks/a", &["@all", "@blanks"]),
+            ("#file", &["@all", "@hash"]),
         ] {
             assert_eq!(list.of(path.as_bytes()), owners, "{path}");
         }

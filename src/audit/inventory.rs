@@ -23,7 +23,7 @@ pub struct Inventory {
     /// The number of all of these; only the first are listed.
     pub observation_count: usize,
     /// Tells keys of fingerprints apart; empty if fingerprints are not keyed.
-    pub key_check: String,
+    pub key_check: Option<String>,
     /// What was scanned, in order of their names.
     pub units: Vec<UnitEntry>,
     /// How many findings do not count: documented examples, placeholders, allowed by comments, by the configuration, and

@@ -93,34 +93,45 @@ impl Merge {
     pub fn add(&mut self, paths: &[PathBuf]) -> Result<(), MergeError> {
         // What each knows is large before it is joined.
         const OPEN_AT_ONCE: usize = 32;
+        let mut is_stale = false;
         for paths in paths.chunks(OPEN_AT_ONCE) {
             let opened: Vec<_> = paths.par_iter().map(|path| ResultFile::open(path)).collect();
             for result in opened {
                 let (file, facts) = result?;
-                self.add_file(file, facts)?;
+                is_stale |= self.add_file(file, facts);
             }
         }
-        Ok(())
+        // Only what is used must belong together.
+        let first = self.scanned().next();
+        first.map_or(Ok(()), |first| self.scanned().try_for_each(|other| belong_together(first, other)))?;
+        if is_stale { self.read_facts_again() } else { Ok(()) }
     }
 
-    fn add_file(&mut self, file: ResultFile, facts: Facts) -> Result<(), MergeError> {
-        if let Some(other) = self.files.values().next() {
-            belong_together(other, &file)?;
-        }
-        // Which of two is later must not depend on which comes first.
-        let age = |file: &ResultFile| (file.header.unit.moment, file.header.unit.state.clone(), file.hash);
+    /// True if an earlier result was replaced, so that what was known by it must be forgotten.
+    fn add_file(&mut self, file: ResultFile, facts: Facts) -> bool {
+        // Which of two is later must not depend on which comes first. As of the same moment, the one that failed.
+        let age = |file: &ResultFile| {
+            let unit = &file.header.unit;
+            (unit.moment, unit.error.is_some(), unit.state.clone(), file.hash)
+        };
         let name = file.header.unit.name.clone();
         match self.files.get(&name) {
-            Some(known) if age(known) >= age(&file) => return Ok(()),
-            // What is known by the earlier one is forgotten with it.
+            Some(known) if age(known) >= age(&file) => false,
             Some(_) => {
                 self.files.insert(name, file);
-                return self.read_facts_again();
+                true
             }
-            None => _ = self.files.insert(name, file),
+            None => {
+                self.files.insert(name, file);
+                self.add_facts(facts);
+                false
+            }
         }
-        self.add_facts(facts);
-        Ok(())
+    }
+
+    /// The results of units that could be scanned. Others say nothing, whatever they were written with.
+    fn scanned(&self) -> impl Iterator<Item = &ResultFile> {
+        self.files.values().filter(|file| file.header.unit.error.is_none())
     }
 
     fn add_facts(&mut self, facts: Facts) {
@@ -180,7 +191,7 @@ impl Merge {
     /// # Errors
     /// If it cannot be used.
     pub fn settings(&self, rules: &RuleSet) -> Result<Config, MergeError> {
-        let Some(file) = self.files.values().next() else { return Ok(Config::default()) };
+        let Some(file) = self.scanned().next() else { return Ok(Config::default()) };
         Config::parse_for_judging(&file.header.settings, rules)
             .map_err(|problem| MergeError::Settings { file: file.path.clone(), problem })
     }
@@ -247,7 +258,7 @@ impl Merge {
             let own = file.header.unit.suppressed;
             std::array::from_fn(|reason| sum[reason] + own[reason])
         });
-        let key_check = files.first().map(|file| file.header.key_check.clone()).unwrap_or_default();
+        let key_check = self.scanned().next().map(|file| file.header.key_check.clone());
         Ok(Inventory {
             now,
             keys,
@@ -305,8 +316,8 @@ fn unit(header: &Header, occurrences: usize) -> UnitEntry {
     let coverage = &unit.coverage;
     UnitEntry {
         targets: unit.targets.clone(),
-        error: unit.error.clone(),
-        failures: coverage.failures.clone(),
+        error: unit.error.as_deref().map(one_line),
+        failures: coverage.failures.iter().map(|(path, cause)| (one_line(path), one_line(cause))).collect(),
         failure_count: coverage.failure_count,
         is_cut: ["shallow", "not-fetched"].iter().any(|word| coverage.skips.contains_key(*word)),
         occurrences,

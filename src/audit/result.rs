@@ -36,6 +36,10 @@ const MAX_BLOCK: usize = 1 << 28;
 /// See [`MAX_BLOCK`].
 const MAX_INDEX: usize = 1 << 28;
 
+/// How many times as long as in the file an unpacked part may be, beyond [`FREE`] bytes: no honest one comes near.
+const MAX_RATIO: usize = 100;
+const FREE: usize = 1 << 20;
+
 const HASH: usize = 32;
 const TRAILER: usize = size_of::<u64>() + HASH;
 
@@ -276,6 +280,9 @@ impl ResultFile {
     fn block(&self, number: usize) -> Result<Vec<u8>, ResultError> {
         let refused = |problem: String| ResultError { file: self.path.clone(), problem };
         let (start, length) = self.blocks[number];
+        if length as usize > MAX_BLOCK {
+            return Err(refused(DAMAGED.to_owned()));
+        }
         let mut packed = vec![0; length as usize];
         let read = File::open(&self.path).and_then(|mut file| {
             file.seek(SeekFrom::Start(start))?;
@@ -289,6 +296,7 @@ impl ResultFile {
 const DAMAGED: &str = "it is damaged, or was not written to its end; delete it, and the audit makes it again";
 
 fn unpack(packed: &[u8], most: usize) -> io::Result<Vec<u8>> {
+    let most = most.min(packed.len().saturating_mul(MAX_RATIO).max(FREE));
     let mut unpacked = Vec::new();
     let read = zstd::stream::read::Decoder::with_buffer(packed)?.take(most as u64 + 1).read_to_end(&mut unpacked)?;
     if read > most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(unpacked) }
@@ -322,7 +330,8 @@ fn read_index(path: &Path) -> Result<(Index, [u8; HASH]), String> {
     let mut start = [0; 8];
     file.seek(SeekFrom::Start(end)).and_then(|_| file.read_exact(&mut start)).map_err(words)?;
     let start = u64::from_le_bytes(start);
-    let mut packed = vec![0; usize::try_from(end.checked_sub(start).ok_or_else(damaged)?).map_err(|_| damaged())?];
+    let size = end.checked_sub(start).and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= MAX_INDEX);
+    let mut packed = vec![0; size.ok_or_else(damaged)?];
     file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut packed)).map_err(words)?;
     let unpacked = unpack(&packed, MAX_INDEX).map_err(|_| damaged())?;
     let (index, rest): (Index, _) = postcard::take_from_bytes(&unpacked).map_err(|_| damaged())?;
@@ -330,7 +339,9 @@ fn read_index(path: &Path) -> Result<(Index, [u8; HASH]), String> {
     let end = index.blocks.iter().try_fold(MAGIC.len() as u64, |end, &(at, size)| {
         (at == end && size > 0).then(|| at.checked_add(size)).flatten()
     });
-    let is_right = rest.is_empty() && end == Some(start) && !index.header.unit.targets.is_empty();
+    let is_name = |target: &TargetRecord| !target.name.is_empty() && !target.name.contains(char::is_control);
+    let targets = &index.header.unit.targets;
+    let is_right = rest.is_empty() && end == Some(start) && !targets.is_empty() && targets.iter().all(is_name);
     if is_right { Ok((index, expected)) } else { Err(damaged()) }
 }
 

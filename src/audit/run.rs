@@ -7,6 +7,7 @@ use super::target::{Source, Unit};
 use super::unit::{Cloned, UnitScan};
 use super::{result, stamp};
 use crate::detect::Detector;
+use crate::environment::Environment;
 use crate::rule::{Matcher, RuleSet};
 use crate::scan::{Progress, Scan};
 use hmac::{Hmac, KeyInit, Mac};
@@ -36,7 +37,19 @@ pub struct Audit {
     pub threads: usize,
     /// Results of units that are not audited here any more are removed.
     pub forgets: bool,
+    /// What git ignores everywhere for this user: a hash of [`global_excludes`].
+    pub excludes: String,
 }
+
+/// A hash of the user's own list of files that git ignores in every repository. Results depend on it.
+pub fn global_excludes(environment: &Environment) -> String {
+    let file = environment.home.as_ref().and_then(|_| ignore::gitignore::gitconfig_excludes_path());
+    let text = file.and_then(|file| crate::file::read(&file, MAX_EXCLUDES).ok()).unwrap_or_default();
+    data_encoding::HEXLOWER.encode(&Sha256::digest(text)[..16])
+}
+
+/// The maximum size of the list that is hashed, in bytes.
+const MAX_EXCLUDES: u64 = 16 << 20;
 
 /// One of several parts of an audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,7 +258,8 @@ impl Audit {
         let Scan { config, limits, limit, archives, no_ignore, now, .. } = &self.template;
         let expired: Vec<bool> = config.allows.iter().map(|allow| allow.is_expired(*now)).collect();
         format!(
-            "{state}\n{}\n{}\n{}\n{expired:?}\n{limits:?}\n{limit:?}\n{archives}\n{no_ignore}\n{}",
+            "{state}\n{}\n{}\n{}\n{}\n{expired:?}\n{limits:?}\n{limit:?}\n{archives}\n{no_ignore}\n{}",
+            self.excludes,
             header.version,
             header.rules,
             header.key_check,

@@ -23,6 +23,9 @@ use std::path::{Path, PathBuf};
 /// The maximum size of the file of known keys, in bytes.
 const MAX_KEYS: u64 = 4 << 30;
 
+/// The maximum size of the list of units, in bytes.
+const MAX_UNITS: u64 = 128 << 20;
+
 /// The extension of a file that is being written.
 const UNFINISHED: &str = "unfinished";
 
@@ -42,6 +45,14 @@ pub enum StateError {
         path: PathBuf,
         /// Why.
         error: io::Error,
+    },
+    /// It must not be used.
+    #[error("{}: {problem}", path.display())]
+    Refused {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why, and what to do.
+        problem: &'static str,
     },
     /// Another audit uses it.
     #[error("{}: another audit is using this folder; wait until it has ended, or use another folder", .0.display())]
@@ -71,7 +82,7 @@ impl StateError {
         match self {
             Self::Locked(_) => true,
             Self::Io { error, .. } => !matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem),
-            Self::Keys { .. } | Self::Later { .. } => false,
+            Self::Keys { .. } | Self::Later { .. } | Self::Refused { .. } => false,
         }
     }
 }
@@ -98,13 +109,7 @@ impl State {
         };
         let units = dir.join("units");
         std::fs::create_dir_all(&units).map_err(failed(&units))?;
-        let path = dir.join("lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed(&path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StateError::Locked(dir.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(failed(&path)(error)),
-        }
+        let lock = lock(dir, "lock")?;
         let mut results: HashMap<String, Vec<PathBuf>> = HashMap::new();
         for entry in std::fs::read_dir(&units).map_err(failed(&units))? {
             let path = entry.map_err(failed(&units))?.path();
@@ -183,7 +188,7 @@ impl State {
 /// If it cannot be read.
 pub fn units_in(dir: &Path) -> Result<Vec<String>, StateError> {
     let path = dir.join(UNITS);
-    match crate::file::read(&path, MAX_KEYS) {
+    match crate::file::read(&path, MAX_UNITS) {
         Ok(text) => serde_json::from_slice(&text)
             .map_err(|_| StateError::Io { path, error: io::Error::new(io::ErrorKind::InvalidData, "it is damaged") }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(vec![]),
@@ -191,17 +196,38 @@ pub fn units_in(dir: &Path) -> Result<Vec<String>, StateError> {
     }
 }
 
-/// The result files in a folder: of an audit's state, or any other.
+/// Takes a lock on a folder, until the file is dropped.
+///
+/// # Errors
+/// If another audit has it, or the file cannot be used.
+pub fn lock(dir: &Path, name: &str) -> Result<File, StateError> {
+    let path = dir.join(name);
+    let failed = |error| StateError::Io { path: path.clone(), error };
+    // To open a pipe waits for its other end.
+    if path.symlink_metadata().is_ok_and(|facts| !facts.is_file()) {
+        return Err(StateError::Refused { path, problem: "it is not a regular file; delete it" });
+    }
+    let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StateError::Locked(dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// The result files in a folder: of an audit's state, or any other. Of an audit whose units are known, only theirs.
 ///
 /// # Errors
 /// If it cannot be listed.
-pub fn results_in(dir: &Path) -> io::Result<Vec<PathBuf>> {
+pub fn results_in(dir: &Path, units: &[String]) -> io::Result<Vec<PathBuf>> {
+    let known: BTreeSet<String> = units.iter().map(|name| digest(name)).collect();
+    let is_known = |path: &Path| known.is_empty() || unit_of(path).is_none_or(|unit| known.contains(&unit));
     let units = dir.join("units");
     let dir = if units.is_dir() { units } else { dir.to_owned() };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == EXTENSION) {
+        if path.extension().is_some_and(|extension| extension == EXTENSION) && is_known(&path) {
             files.push(path);
         }
     }
@@ -213,6 +239,8 @@ pub fn results_in(dir: &Path) -> io::Result<Vec<PathBuf>> {
 fn unit_of(path: &Path) -> Option<String> {
     let is_own = path.extension().is_some_and(|extension| extension == EXTENSION || extension == UNFINISHED);
     let name = path.file_stem()?.to_str().filter(|_| is_own)?;
+    // What is being written has some random letters, too.
+    let name = name.split('.').next()?;
     let (unit, state) = name.split_once('-')?;
     let is_digest = |text: &str| text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     (is_digest(unit) && is_digest(state)).then(|| unit.to_owned())
@@ -224,13 +252,19 @@ fn digest(text: &str) -> String {
 
 /// Writes a file that is there as a whole, or not at all, even if the machine stops.
 fn write_whole(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let unfinished = path.with_extension(UNFINISHED);
-    let written = File::create(&unfinished).and_then(|file| {
-        let mut out = BufWriter::with_capacity(1 << 16, file);
-        write(&mut out)?;
-        out.into_inner()?.sync_data()
-    });
-    written.and_then(|()| std::fs::rename(&unfinished, path)).inspect_err(|_| _ = std::fs::remove_file(&unfinished))
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    // A name that nobody can foresee, so that no link of others is followed.
+    let (prefix, suffix) = (format!("{stem}."), format!(".{UNFINISHED}"));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(&suffix);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let (file, unfinished) = builder.tempfile_in(dir)?.into_parts();
+    let mut out = BufWriter::with_capacity(1 << 16, file);
+    write(&mut out)?;
+    out.into_inner()?.sync_data()?;
+    unfinished.persist(path).map_err(|error| error.error)
 }
 
 /// What is remembered of keys.
@@ -260,6 +294,34 @@ struct KeyMemory {
     /// True if it was in more than are remembered.
     #[serde(default)]
     is_cut: bool,
+    /// The fingerprint of its secret, if the key has an id: the name under which the secret alone goes.
+    #[serde(default)]
+    secret: Option<String>,
+}
+
+impl KeyMemory {
+    fn new(now: i64) -> Self {
+        Self {
+            first: now,
+            last: now,
+            fixed: None,
+            returned: None,
+            targets: BTreeSet::new(),
+            is_cut: false,
+            secret: None,
+        }
+    }
+
+    /// Adds what is remembered of the same key under another name.
+    fn absorb(&mut self, other: Self) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        // It is fixed if both are.
+        self.fixed = self.fixed.zip(other.fixed).map(|(one, other)| one.max(other));
+        self.returned = self.returned.max(other.returned);
+        self.targets.extend(other.targets);
+        self.is_cut |= other.is_cut;
+    }
 }
 
 /// A short stand-in for the name of a target.
@@ -284,6 +346,9 @@ impl Ledger {
         let refused = |problem: &str| StateError::Keys { path: path.to_owned(), problem: problem.to_owned() };
         // The error may quote the file.
         let ledger: Self = serde_json::from_slice(&text).map_err(|_| refused("it is damaged"))?;
+        if ledger.keys.keys().any(|name| name.is_empty() || name.contains(char::is_control)) {
+            return Err(refused("it is damaged"));
+        }
         if ledger.version == Self::VERSION { Ok(ledger) } else { Err(refused("it is of another version of keyspill")) }
     }
 
@@ -312,10 +377,12 @@ impl Ledger {
         self.version = Self::VERSION;
         // An audit that is repeated as of the same moment takes the place of the one before.
         self.audits.pop_if(|audit| audit.at == now);
-        if self.key_check != inventory.key_check {
+        // Without any result there are no fingerprints.
+        if let Some(key_check) = inventory.key_check.as_ref().filter(|check| **check != self.key_check) {
             // Fingerprints are others now, so that nothing can be said of keys that have no other name.
             self.keys.retain(|name, _| !name.contains("-v1:"));
-            self.key_check.clone_from(&inventory.key_check);
+            self.keys.values_mut().for_each(|memory| memory.secret = None);
+            self.key_check.clone_from(key_check);
         }
         for memory in self.keys.values_mut() {
             memory.fixed.take_if(|fixed| *fixed == now);
@@ -324,26 +391,35 @@ impl Ledger {
         let before = self.audits.last().map(|audit| audit.at);
         let mut counts: BTreeMap<Status, usize> = BTreeMap::new();
         let scanned: BTreeSet<u64> = inventory.scanned_targets().map(hash).collect();
+        let by_secret: HashMap<String, String> =
+            self.keys.iter().filter_map(|(name, memory)| Some((memory.secret.clone()?, name.clone()))).collect();
+        let mut present: BTreeSet<String> = BTreeSet::new();
         for key in &mut inventory.keys {
+            // A secret whose id is not found now is still the key that it was.
+            let name = match by_secret.get(&key.name) {
+                Some(name) if !self.keys.contains_key(&key.name) => name.clone(),
+                _ => key.name.clone(),
+            };
             // A secret alone may have got its id since.
-            if let Some(print) = key.secret.as_ref().filter(|_| !self.keys.contains_key(&key.name)) {
-                let memory = self.keys.remove(print);
-                self.keys.extend(memory.map(|memory| (key.name.clone(), memory)));
+            if let Some(memory) =
+                key.secret.as_ref().filter(|print| **print != name).and_then(|print| self.keys.remove(print))
+            {
+                match self.keys.get_mut(&name) {
+                    Some(known) => known.absorb(memory),
+                    None => _ = self.keys.insert(name.clone(), memory),
+                }
             }
-            let status = match self.keys.get(&key.name) {
+            let status = match self.keys.get(&name) {
                 None => Status::New,
                 Some(memory) if memory.fixed.is_some() || memory.returned == Some(now) => Status::BackAgain,
                 Some(_) => Status::Known,
             };
-            let memory = self.keys.entry(key.name.clone()).or_insert_with(|| KeyMemory {
-                first: now,
-                last: now,
-                fixed: None,
-                returned: None,
-                targets: BTreeSet::new(),
-                is_cut: false,
-            });
+            let memory = self.keys.entry(name.clone()).or_insert_with(|| KeyMemory::new(now));
             (memory.last, memory.fixed) = (now, None);
+            if let Some(print) = key.secret.as_ref().filter(|print| **print != name) {
+                memory.secret = Some(print.clone());
+            }
+            present.insert(name);
             if status == Status::BackAgain {
                 memory.returned = Some(now);
             }
@@ -356,13 +432,14 @@ impl Ledger {
             key.first_found = Some(memory.first);
         }
         let mut fixed = Vec::new();
-        let present: BTreeSet<&str> = inventory.keys.iter().map(|key| key.name.as_str()).collect();
+        let is_complete = inventory.is_complete();
         let mut unseen = 0;
         for (name, memory) in
             self.keys.iter_mut().filter(|(name, memory)| memory.fixed.is_none() && !present.contains(name.as_str()))
         {
             let was_looked_for = memory.targets.iter().all(|target| scanned.contains(target));
-            if was_looked_for && !memory.is_cut {
+            // Where a key was in more places than are remembered, all must have been looked at.
+            if was_looked_for && (!memory.is_cut || is_complete) {
                 memory.fixed = Some(now);
                 fixed.push((name.clone(), memory.first));
             } else {

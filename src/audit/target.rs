@@ -3,10 +3,12 @@
 use crate::environment::Environment;
 use crate::file::describe;
 use crate::git::repository::Repository;
+use crate::source::gitignore::{GitIgnores, Ignored};
 use crate::text::mask::hide_secrets_in_name;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The maximum depth of folders below a target in which repositories are looked for.
 const MAX_DEPTH: usize = 500;
@@ -75,24 +77,31 @@ pub fn is_url(target: &str) -> bool {
 /// The units of targets, in order of their names: the same for the same targets in any order, wherever the audit runs.
 /// `own` are folders that the audit itself writes to.
 pub fn units(targets: &[String], own: &[PathBuf], environment: &Environment) -> Vec<Unit> {
-    let mut search = Search::default();
-    let mut remotes = BTreeSet::new();
-    for target in targets {
-        if is_url(target) {
-            remotes.insert(target.clone());
-        } else {
-            search.target(Path::new(target));
-        }
-    }
-    let mut units = search.failed;
+    let own: BTreeSet<PathBuf> = own.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let mut search = Search { own: own.clone(), ..Search::default() };
+    let (remotes, local): (BTreeSet<String>, BTreeSet<String>) =
+        targets.iter().cloned().partition(|target| is_url(target));
+    // Folders before what is in them, so that the order of the targets does not matter.
+    let mut local: Vec<_> = local.into_iter().map(|target| (Path::new(&target).canonicalize().ok(), target)).collect();
+    local.sort();
+    local.iter().for_each(|(_, target)| search.target(Path::new(target)));
+    let mut units = std::mem::take(&mut search.failed);
     units.extend(families(search.repositories.iter().cloned().collect(), environment));
-    let is_inside = |file: &PathBuf| file.ancestors().any(|above| search.seen.contains(above));
-    let files = search.files.iter().filter(|file| !is_inside(file)).chain(&search.folders);
+    // What git ignores is not read with its repository, so it is read by itself if it was named.
+    let ignores = GitIgnores::new(Arc::new(environment.clone()));
+    let is_ignored = |path: &Path, is_dir| ignores.ignores(path, is_dir) != Ignored::No;
+    let is_inside =
+        |file: &PathBuf| file.ancestors().any(|above| search.seen.contains(above)) && !is_ignored(file, false);
+    let named = search.named.iter().filter(|path| search.is_in_repository(path) && is_ignored(path, true));
+    let files = search.files.iter().filter(|file| !is_inside(file)).chain(&search.folders).chain(&search.strays);
+    let files: BTreeSet<&PathBuf> = files.chain(named).collect();
+    let files = files.into_iter();
     units.extend(files.map(|path| Unit { name: name(path), source: Source::Files(path.clone()), apart: vec![] }));
     units.extend(remotes.into_iter().map(remote));
     units.sort();
-    units.dedup();
-    let apart: Vec<PathBuf> = own.iter().filter_map(|dir| dir.canonicalize().ok()).chain(search.repositories).collect();
+    // The same repository with another user or token.
+    units.dedup_by(|a, b| a.name == b.name);
+    let apart: Vec<PathBuf> = own.into_iter().chain(search.repositories).collect();
     for unit in &mut units {
         let roots = match &unit.source {
             Source::Repositories(paths) => paths.clone(),
@@ -114,15 +123,30 @@ fn remote(url: String) -> Unit {
 
 /// Why a URL is not used, if it is not.
 fn problem_of_url(url: &str) -> Option<&'static str> {
-    let (_, rest) = url.split_once("://").filter(|(scheme, _)| scheme.starts_with("http"))?;
+    const SCHEMES: [&str; 3] = ["https", "ssh", "file"];
+    if url.contains(char::is_control) || super::clone::has_control_characters(url) {
+        return Some("it has characters that no URL has");
+    }
+    let Some((scheme, rest)) = url.split_once("://") else {
+        // As `user@host:path`, in which only one user is possible.
+        let (host, path) = url.split_once(':')?;
+        let is_plain = !path.contains('@') && !SCHEMES.contains(&host) && host != "http";
+        return (!is_plain).then_some("expected https://…, ssh://…, file://… or user@host:path");
+    };
+    if !SCHEMES.contains(&scheme) {
+        return Some("only https, ssh and file are used; others run programs, or are neither private nor authentic");
+    }
+    if scheme == "file" {
+        return None;
+    }
     let end = rest.find('/').unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
-    let has_port = authority.rsplit_once(':').is_none_or(|(_, port)| is_port(port));
-    if url.contains('?') {
+    if url.contains(['?', '#', ';']) {
         // Whatever it is, others would see it in the arguments of git.
         Some("it has a query, which may hold a token; pass tokens as git is set up to, or as the user of the URL")
-    } else if !authority.contains('@') && path.contains('@') && !has_port {
+    } else if authority.is_empty() {
+        Some("it names no host")
+    } else if path.match_indices('@').any(|(at, _)| !path[..at].ends_with('/')) {
         Some("its user or password has a character that must be percent-encoded")
     } else {
         None
@@ -133,8 +157,9 @@ fn problem_of_url(url: &str) -> Option<&'static str> {
 /// hash.
 pub fn shown_url(url: &str) -> String {
     if problem_of_url(url).is_some() {
-        let scheme = url.split("://").next().unwrap_or_default();
-        return format!("{scheme}://…{}", digest(url));
+        let scheme =
+            url.split("://").next().filter(|scheme| matches!(*scheme, "https" | "ssh" | "file" | "http" | "git"));
+        return format!("{}://…{}", scheme.unwrap_or("url"), digest(url));
     }
     match url.split_once("://") {
         Some((scheme, rest)) => {
@@ -160,7 +185,11 @@ fn digest(text: &str) -> String {
 
 /// A path as reports name it: nothing in it is taken for something else, and no two paths have the same name.
 pub fn name(path: &Path) -> String {
-    let bytes = path.as_os_str().as_encoded_bytes();
+    name_of_bytes(path.as_os_str().as_encoded_bytes())
+}
+
+/// The same for the bytes of a path.
+pub fn name_of_bytes(bytes: &[u8]) -> String {
     let mut hidden = bytes.to_vec();
     hide_secrets_in_name(&mut hidden);
     let mut name = String::with_capacity(bytes.len());
@@ -185,6 +214,12 @@ pub fn name(path: &Path) -> String {
 /// What is found in the targets. Paths are canonical, so that nothing is found twice.
 #[derive(Default)]
 struct Search {
+    /// What the audit itself writes.
+    own: BTreeSet<PathBuf>,
+    /// Files and folders among git's own in a bare repository.
+    strays: BTreeSet<PathBuf>,
+    /// What was named as a target.
+    named: BTreeSet<PathBuf>,
     /// Folders that were looked at.
     seen: BTreeSet<PathBuf>,
     repositories: BTreeSet<PathBuf>,
@@ -201,6 +236,7 @@ impl Search {
             Err(error) => self.fail(path, describe(&error)),
             Ok((facts, absolute)) if facts.is_file() => _ = self.files.insert(absolute),
             Ok((facts, absolute)) if facts.is_dir() => {
+                self.named.insert(absolute.clone());
                 // A folder below one that was looked at is part of that.
                 if !self.seen.contains(&absolute) {
                     let known = self.repositories.len();
@@ -226,7 +262,7 @@ impl Search {
     /// Looks for repositories in a directory, and in their working trees. Links are not followed. True if there is anything
     /// that is in no repository.
     fn directory(&mut self, dir: &Path, depth: usize) -> bool {
-        if !self.seen.insert(dir.to_owned()) {
+        if self.own.contains(dir) || !self.seen.insert(dir.to_owned()) {
             return false;
         }
         let has_tree = dir.join(".git").exists();
@@ -235,6 +271,7 @@ impl Search {
         }
         let is_repository = self.repositories.contains(dir);
         if is_repository && !has_tree {
+            self.strays_in(dir, depth);
             return false;
         }
         if depth == MAX_DEPTH {
@@ -253,6 +290,49 @@ impl Search {
         }
         has_others && !is_repository
     }
+}
+
+impl Search {
+    /// Notes what is in a bare repository and is none of git's.
+    fn strays_in(&mut self, dir: &Path, depth: usize) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if name.to_str().is_some_and(is_gits) {
+                continue;
+            }
+            let path = entry.path();
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_file() || kind.is_dir() && depth < MAX_DEPTH && self.directory(&path, depth + 1) {
+                self.strays.insert(path);
+            }
+        }
+    }
+}
+
+/// True for what git, its maintenance, and code hosts have in a repository's own folder.
+fn is_gits(name: &str) -> bool {
+    const NAMES: [&str; 19] = [
+        "HEAD",
+        "config",
+        "config.worktree",
+        "description",
+        "hooks",
+        "info",
+        "objects",
+        "refs",
+        "packed-refs",
+        "logs",
+        "branches",
+        "worktrees",
+        "modules",
+        "index",
+        "shallow",
+        "lfs",
+        "gc.log",
+        "rr-cache",
+        "reftable",
+    ];
+    NAMES.contains(&name) || name.ends_with("_HEAD") || name.ends_with("_EDITMSG") || name.ends_with(".lock")
 }
 
 fn is_bare_repository(dir: &Path) -> bool {
@@ -278,6 +358,10 @@ fn families(repositories: Vec<PathBuf>, environment: &Environment) -> Vec<Unit> 
         let tree = repository.work_dir().map(|dir| dir.canonicalize().unwrap_or(dir.to_owned()));
         if tree.is_some_and(|tree| tree != path) {
             units.push(failed("its settings name a working tree elsewhere (core.worktree)".into()));
+            continue;
+        }
+        if repository.work_dir().is_none() && path.join(".git").exists() {
+            units.push(failed("its settings say that it has no working tree (core.bare), but there is one".into()));
             continue;
         }
         let dirs = repository.object_dirs(&mut Vec::new());
@@ -328,7 +412,22 @@ mod tests {
         for path in ["clones/a", "C:/clones", "./a:b", "mail.mbox", "://x"] {
             assert!(!is_url(path), "{path}");
         }
-        for url in ["https://example.com/a?private_token=hunter2", "https://ann:hun/ter2@example.com/a.git"] {
+        for url in [
+            "https://example.com/a?private_token=hunter2",
+            "https://ann:hun/ter2@example.com/a.git",
+            "https://ann:123/hunter2@example.com/a",
+            "HTTPS://hunter2@example.com/a.git",
+            "git+https://hunter2@example.com/a",
+            "oauth2:hunter2@example.com:g/a.git",
+            "oauth2:hunter2@example.com/g/a.git",
+            "https:/ann:hunter2@example.com/a",
+            "https:///ann:hunter2@example.com/a",
+            "ssh://example.com/a?token=hunter2",
+            "https://example.com/a#token=hunter2",
+            "https://ann:a%0Ahunter2@example.com/a",
+            "ext::sh -c hunter2",
+        ] {
+            assert!(is_url(url), "{url}");
             let unit = remote(url.to_owned());
             assert!(matches!(unit.source, Source::Failed(_)), "{url}");
             assert!(!unit.name.contains("ter2"), "{}", unit.name);

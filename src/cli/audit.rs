@@ -6,7 +6,7 @@ use super::output;
 use super::progress;
 use crate::audit::clone::Cloner;
 use crate::audit::merge::Merge;
-use crate::audit::run::{Audit, AuditProgress, Shard};
+use crate::audit::run::{Audit, AuditProgress, Shard, global_excludes};
 use crate::audit::stamp;
 use crate::audit::state::{State, StateError};
 use crate::audit::target::{Source, Unit, read_list, units};
@@ -190,11 +190,14 @@ impl Args {
         }
         let dir = self.state.as_deref().or(temporary.as_ref().map(tempfile::TempDir::path)).expect("there is one");
         let state = State::open(dir)?;
+        // A report is not there yet, or is an earlier one, with keys that may be gone.
+        let written = outputs.iter().filter_map(|output| output.file.clone());
         let own: Vec<PathBuf> =
-            std::iter::once(dir).chain(cloner.as_ref().map(Cloner::dir)).map(Path::to_owned).collect();
+            std::iter::once(dir).chain(cloner.as_ref().map(Cloner::dir)).map(Path::to_owned).chain(written).collect();
         let all = units(&targets, &own, &environment);
         state.note_units(&all)?;
-        let template = Scan { config, no_ignore: self.no_ignore, environment, now, ..Scan::default() };
+        let template =
+            Scan { config, no_ignore: self.no_ignore, environment: environment.clone(), now, ..Scan::default() };
         let audit = Audit {
             template,
             detector: Detector::new(rules.clone()).at(now),
@@ -204,11 +207,17 @@ impl Args {
             clones_at_once: usize::from(self.clones),
             threads: self.threads(),
             forgets: wanted.is_none(),
+            excludes: global_excludes(&environment),
         };
         let progress = AuditProgress::default();
         let mut chosen = all.clone();
         if let Some(wanted) = &wanted {
             chosen.retain(|unit| wanted.contains(&unit.name));
+            if let Some(unknown) = wanted.iter().find(|name| !all.iter().any(|unit| unit.name == **name)) {
+                let name = crate::text::sanitize::one_line(unknown);
+                bail!("--units names what is no unit of these targets: {name}; `--plan` lists them");
+            }
+            state.forget_others(&all.iter().map(|unit| unit.name.clone()).collect());
         }
         let outcome = progress::shown_audit(&progress, !self.report.quiet, || audit.run(chosen, &state, &progress))?;
         outcome.warnings.iter().for_each(|warning| output::warning(warning));
@@ -243,6 +252,9 @@ impl Args {
                 (name.clone(), read.map_err(|error| anyhow::anyhow!("{name}: {}", crate::file::describe(&error)))?)
             };
             targets.extend(read_list(&text).map_err(|problem| anyhow::anyhow!("{name}: {problem}"))?);
+        }
+        if targets.iter().any(String::is_empty) {
+            bail!("a target has no name; is a variable empty?");
         }
         if targets.is_empty() {
             bail!("there is nothing to audit: the list of targets is empty");

@@ -45,8 +45,8 @@ impl Args {
                 is_complete = false;
             } else if path.is_dir() {
                 let failed = |error| anyhow::anyhow!("{}: {}", path.display(), crate::file::describe(&error));
-                let found = results_in(path).map_err(failed)?;
                 let names = units_in(path)?;
+                let found = results_in(path, &names).map_err(failed)?;
                 if found.is_empty() && names.is_empty() {
                     bail!("{}: there are no results in this folder", path.display());
                 }

@@ -1,7 +1,7 @@
 //! Sources of blobs. A source emits each blob once and reports what it could not or should not read.
 
 pub mod chat;
-mod gitignore;
+pub mod gitignore;
 pub mod pieces;
 pub mod read;
 mod skip;

@@ -932,3 +932,172 @@ fn the_threshold_is_that_of_the_audit() {
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(words.contains("is part of a target and is not obeyed"), "{words}");
 }
+
+#[test]
+fn what_was_named_is_read() {
+    let sandbox = Sandbox::new();
+    // It looks like a bare repository, and has a file that is none of git's.
+    sandbox.git(&["init", "-q", "--bare", "bare"]);
+    sandbox.write_bytes("bare/stray.env", env("stray").as_bytes());
+    // Git ignores these.
+    sandbox.git(&["init", "-q", "tree"]);
+    sandbox.write("tree/.gitignore", "*.secret\nbuild/\n");
+    sandbox.write_bytes("tree/my.secret", env("file").as_bytes());
+    sandbox.write_bytes("tree/build/x.env", env("folder").as_bytes());
+    let lists = [["bare", "tree", "tree/my.secret", "tree/build"], ["tree/build", "tree/my.secret", "tree", "bare"]];
+    let runs = lists.map(|list| audit(&sandbox, &[&list[..], &["--format", "json"]].concat()));
+    assert_eq!(runs[0].stdout, runs[1].stdout, "the order of targets does not matter");
+    let found: BTreeSet<String> = targets(&runs[0]).into_keys().collect();
+    assert_eq!(found, ["stray", "file", "folder"].map(id).into());
+    // A repository that says it has no working tree hides it.
+    sandbox.git(&["-C", "tree", "config", "core.bare", "true"]);
+    let hidden = audit(&sandbox, &["tree"]);
+    assert_eq!(hidden.code, Some(2), "{}", hidden.stderr);
+    assert!(hidden.stderr.contains("core.bare"), "{}", hidden.stderr);
+    let empty = audit(&sandbox, &["", "tree"]);
+    assert_eq!(empty.code, Some(2), "{}", empty.stderr);
+    assert!(empty.stderr.contains("a target has no name"), "{}", empty.stderr);
+}
+
+/// Keys that are found with their id on one day and without it on another.
+#[test]
+fn a_key_is_the_same_with_and_without_its_id() {
+    let sandbox = Sandbox::new();
+    let run = |now: &str| {
+        let args = ["audit", "a", "b", "--state", "s", "--format", "json", "--fail-on-new", "--now", now];
+        relative(&sandbox, sandbox.run(&args))
+    };
+    let statuses = |run: &Run| {
+        let report = inventory(run);
+        let keys = report["keys"].as_array().expect("a list").iter();
+        let mut statuses: Vec<String> = keys.map(|key| key["status"].as_str().expect("one").to_owned()).collect();
+        statuses.sort();
+        (statuses, report["changes"]["fixed"].as_array().map_or(0, Vec::len))
+    };
+    let secret = "AWS_SECRET_ACCESS_KEY={{secret a}}\n";
+    sandbox.write("a/x.env", &format!("AWS_ACCESS_KEY_ID={{{{akia a}}}}\n{secret}"));
+    sandbox.write("b/y.env", secret);
+    assert_eq!(run("2026-01-01").code, Some(1));
+    sandbox.write("a/x.env", "nothing\n");
+    let without = run("2026-01-02");
+    assert_eq!((statuses(&without), without.code), ((vec!["known".into()], 0), Some(0)), "{}", without.stdout);
+    sandbox.write("a/x.env", &format!("AWS_ACCESS_KEY_ID={{{{akia a}}}}\n{secret}"));
+    let with = run("2026-01-03");
+    assert_eq!((statuses(&with), with.code), ((vec!["known".into()], 0), Some(0)), "{}", with.stdout);
+}
+
+#[test]
+fn a_failure_is_the_latest_result_and_spoils_no_other() {
+    let sandbox = Sandbox::new();
+    repository(&sandbox, "r.git", &[Change { author: "Ann", day: 1, file: "a.env", text: Some(env("a")) }]);
+    sandbox.write("t/b.env", "AWS_ACCESS_KEY_ID={{akia b}}\nAWS_SECRET_ACCESS_KEY={{secret b}}\n");
+    sandbox.write("one.toml", "org_domains = [\"one.example\"]\n");
+    sandbox.write("two.toml", "org_domains = [\"two.example\"]\n");
+    let url = format!("file://{}/r.git", sandbox.path().display());
+    let run = |config: &str| audit(&sandbox, &[&url, "t", "--clone", "c", "--state", "s", "--config", config]);
+    assert_eq!(run("one.toml").code, Some(1));
+    let moved = |from: &str, to: &str| std::fs::rename(sandbox.path().join(from), sandbox.path().join(to));
+    moved("r.git", "gone.git").expect("it is there");
+    assert_eq!(run("one.toml").code, Some(2));
+    let merged = |format: &str, out: &[&str]| audit_merge(&sandbox, &[&["s", "--format", format], out].concat());
+    let report = merged("json", &[]);
+    assert_eq!(report.code, Some(2), "{}", report.stderr);
+    assert_eq!(inventory(&report)["complete"], false);
+    // With another configuration, what failed is not compared.
+    assert_eq!(run("two.toml").code, Some(2));
+    let report = merged("json", &[]);
+    assert_eq!(report.code, Some(2));
+    assert_eq!(inventory(&report)["keys"].as_array().map(Vec::len), Some(1), "{}", report.stderr);
+    // Reports of others stay, and there is none of what could not be read.
+    sandbox.write("sarif/codeql-20260601.sarif", "{}");
+    merged("sarif", &["--output", "sarif"]);
+    let files: Vec<_> = std::fs::read_dir(sandbox.path().join("sarif")).expect("a folder").flatten().collect();
+    let names: BTreeSet<String> = files.iter().map(|file| file.file_name().to_string_lossy().into_owned()).collect();
+    assert!(names.contains("codeql-20260601.sarif") && names.len() == 2, "{names:?}");
+}
+
+fn audit_merge(sandbox: &Sandbox, args: &[&str]) -> Run {
+    relative(sandbox, sandbox.run(&[&["merge", "--now", NOW], args].concat()))
+}
+
+#[test]
+fn what_an_audit_writes_is_no_target() {
+    let sandbox = Sandbox::new();
+    sandbox.write("org/a.env", "AWS_ACCESS_KEY_ID={{akia a}}\nAWS_SECRET_ACCESS_KEY={{secret a}}\n");
+    repository(&sandbox, "r.git", &[Change { author: "Ann", day: 1, file: "b.env", text: Some(env("b")) }]);
+    let url = format!("file://{}/r.git", sandbox.path().display());
+    let run = |now: &str| {
+        let args = ["org", &url, "--clone", "org/clones", "--keep-clones", "--state", "org/state", "--format", "csv"];
+        sandbox.run(&[&["audit", "--now", now], &args[..], &["--output", "org/audit.csv"]].concat());
+        std::fs::read_to_string(sandbox.path().join("org/audit.csv")).expect("a report")
+    };
+    let first = run("2026-01-01");
+    assert!(first.contains(&id("a")), "{first}");
+    std::fs::remove_file(sandbox.path().join("org/a.env")).expect("it is there");
+    let second = run("2026-01-02");
+    assert!(!second.contains(&id("a")), "an earlier report is not what is looked for: {second}");
+    assert!(!second.contains("org/clones"), "{second}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_mirror_of_others_runs_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::new();
+    repository(&sandbox, "r.git", &[Change { author: "Ann", day: 1, file: "a.env", text: Some(env("a")) }]);
+    let url = format!("file://{}/r.git", sandbox.path().display());
+    let args = [&url, "--clone", "c", "--keep-clones", "--format", "json"];
+    assert_eq!(audit(&sandbox, &args).code, Some(1));
+    let mirror = std::fs::read_dir(sandbox.path().join("c")).expect("a folder").flatten().map(|entry| entry.path());
+    let mirror = mirror.into_iter().find(|path| path.is_dir()).expect("a mirror");
+    let mark = sandbox.path().join("ran");
+    let mirror_text = mirror.to_str().expect("a plain name");
+    sandbox.git(&[
+        "-C",
+        mirror_text,
+        "config",
+        "remote.origin.uploadpack",
+        &format!("touch {}; git-upload-pack", mark.display()),
+    ]);
+    let hook = mirror.join("hooks/reference-transaction");
+    std::fs::create_dir_all(mirror.join("hooks")).expect("a folder");
+    std::fs::write(&hook, format!("#!/bin/sh\ntouch {}\n", mark.display())).expect("a hook");
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+    // A branch that is overwritten is not kept in the mirror.
+    import(
+        &sandbox,
+        "r.git",
+        "refs/heads/next",
+        &[Change { author: "Ann", day: 5, file: "b.env", text: Some(env("b")) }],
+    );
+    let run = audit(&sandbox, &args);
+    assert_eq!(targets(&run).len(), 2, "{}", run.stderr);
+    sandbox.git(&["-C", "r.git", "branch", "-q", "-D", "next"]);
+    sandbox.git(&["-C", "r.git", "gc", "-q", "--prune=now"]);
+    let run = audit(&sandbox, &args);
+    assert_eq!(targets(&run).len(), 1, "what the server has no more is not in the mirror: {}", run.stderr);
+    assert!(!mark.exists(), "a program that a mirror names was run");
+    // A folder in which anyone can put mirrors is refused.
+    std::fs::set_permissions(sandbox.path().join("c"), std::fs::Permissions::from_mode(0o777)).expect("it is ours");
+    let run = audit(&sandbox, &args);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("others can write to it"), "{}", run.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_place_of_a_lock_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write("org/a.txt", "nothing\n");
+    sandbox.write("s/x", "");
+    let made = Command::new("mkfifo").arg(sandbox.path().join("s/lock")).status().expect("mkfifo runs");
+    assert!(made.success());
+    let run = audit(&sandbox, &["org", "--state", "s"]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains("not a regular file"), "{}", run.stderr);
+    // A unit that is none is a mistake.
+    sandbox.write("units.json", "[\"/nope/typo\"]");
+    let run = audit(&sandbox, &["org", "--units", "units.json", "--state", "t"]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains("/nope/typo"), "{}", run.stderr);
+}

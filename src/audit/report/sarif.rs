@@ -10,7 +10,7 @@ use crate::report::{Coverage, Format, Options, Report};
 use crate::rule::RuleSet;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -59,6 +59,11 @@ pub fn write(
     let mut written_files = BTreeSet::new();
     for (number, file) in merge.files().enumerate() {
         let unit = &file.header.unit;
+        // An empty report would close what is known of it where it is uploaded; an older one stays as it is.
+        if unit.error.is_some() {
+            written_files.extend(unit.targets.iter().map(|target| dir.join(file_name(&target.name))));
+            continue;
+        }
         let mut by_target: Vec<Vec<Box<Finding>>> = vec![vec![]; unit.targets.len()];
         for (finding, target) in merge.findings_of(file, rules, &settings, inventory.now)? {
             if let Some(list) = by_target.get_mut(target as usize) {
@@ -67,7 +72,7 @@ pub fn write(
         }
         for judgement in judgements.0.remove(&number).unwrap_or_default() {
             let path = judgement.path.file();
-            let begins = |name: &str| name == "." || path.starts_with(name.as_bytes());
+            let begins = |name: &str| name == "." || below(path, name).is_some();
             let fitting = unit.targets.iter().enumerate().filter(|(_, target)| begins(&target.name));
             let place = fitting.max_by_key(|(_, target)| target.name.len()).map_or(0, |(place, _)| place);
             if let Some(list) = by_target.get_mut(place) {
@@ -91,18 +96,26 @@ pub fn write(
     Ok(written_files.len())
 }
 
-/// Removes files of targets that are not audited any more: nobody must upload them again.
+/// Removes files of targets that are not audited any more: nobody must upload them again. Those of units that are missing
+/// stay, as do those of other programs.
 fn remove_others(dir: &Path, written: &BTreeSet<PathBuf>) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".sarif"));
         let digest = name.and_then(|name| name.rsplit_once('-')).map(|(_, digest)| digest);
         let is_own = digest.is_some_and(|text| text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit()));
-        if is_own && !written.contains(&path) {
+        if is_own && !written.contains(&path) && is_keyspills(&path) {
             std::fs::remove_file(path)?;
         }
     }
     Ok(())
+}
+
+/// True for a report of this program.
+fn is_keyspills(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = crate::file::open(path).and_then(|file| file.take(4096).read_to_end(&mut head));
+    read.is_ok() && memchr::memmem::find(&head, b"\"name\": \"keyspill\"").is_some()
 }
 
 /// The report of one target. Paths are relative to it, as code hosts expect.
@@ -153,10 +166,16 @@ fn failures(unit: &UnitRecord) -> Vec<crate::source::Skip> {
     of_unit.chain(of_parts).map(skip).collect()
 }
 
+/// What is below a target of that name in a path. A name is written with escapes, a path is not.
+fn below<'a>(path: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let ends = memchr::memchr_iter(b'/', path).filter(|end| *end > 0);
+    let is_it = |end: &usize| super::super::target::name_of_bytes(&path[..*end]) == name;
+    ends.into_iter().find(is_it).map(|end| &path[end + 1..])
+}
+
 fn relocate(finding: &mut Finding, name: &str) {
     let moved = |path: &Arc<BlobPath>| {
-        let rest = path.file().strip_prefix(name.as_bytes())?.strip_prefix(b"/")?;
-        let start = BlobPath::from_bytes(rest);
+        let start = BlobPath::from_bytes(below(path.file(), name)?);
         Some(Arc::new(path.inside().iter().fold(start, |path, inner| path.within(inner))))
     };
     if let Some(path) = moved(&finding.path) {
