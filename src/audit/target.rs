@@ -130,7 +130,7 @@ fn problem_of_url(url: &str) -> Option<&'static str> {
     let Some((scheme, rest)) = url.split_once("://") else {
         // As `user@host:path`, in which only one user is possible.
         let (host, path) = url.split_once(':')?;
-        let is_plain = !path.contains('@') && !SCHEMES.contains(&host) && host != "http";
+        let is_plain = !path.contains('@') && !path.starts_with(':') && !SCHEMES.contains(&host) && host != "http";
         return (!is_plain).then_some("expected https://…, ssh://…, file://… or user@host:path");
     };
     if !SCHEMES.contains(&scheme) {

@@ -2,7 +2,7 @@
 
 use super::Detector;
 use crate::rule::syntax::Example;
-use crate::rule::{Matcher, Rule, RuleSet, example};
+use crate::rule::{AWS, Matcher, Rule, RuleSet, example};
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,8 +45,14 @@ const NOW: i64 = 1_767_225_600;
 /// Checks the rules of `set` for which `wanted` is true.
 pub fn check(set: &Arc<RuleSet>, wanted: impl Fn(&Rule) -> bool) -> Vec<Failure> {
     // Examples that contain dates assume this time.
-    let detector = Detector::new(set.clone()).at(NOW);
-    set.iter().filter(|rule| wanted(rule)).flat_map(|rule| check_rule(&detector, rule)).collect()
+    let detector = |rules: RuleSet| Detector::new(Arc::new(rules)).at(NOW);
+    // AWS's finders work together; of other rules, several may find the same, and only one is reported.
+    let together = detector(set.filtered(|rule| rule.pack.is_none_or(|pack| pack == AWS)));
+    let check = |rule: &Arc<Rule>| match rule.pack {
+        Some(pack) if pack != AWS => check_rule(&detector(set.filtered(|other| other.id == rule.id)), rule),
+        _ => check_rule(&together, rule),
+    };
+    set.iter().filter(|rule| wanted(rule)).flat_map(check).collect()
 }
 
 fn check_rule(detector: &Detector, rule: &Rule) -> Vec<Failure> {

@@ -15,7 +15,9 @@ pub mod finder;
 pub mod key_id;
 pub mod observe;
 mod pair;
+mod password;
 pub mod prefilter;
+mod proof;
 mod request;
 mod secret;
 mod token;
@@ -24,7 +26,8 @@ mod words;
 
 use crate::credential::{AccountId, Fingerprint};
 use crate::finding::{Dummy, Encoding};
-use crate::rule::{Finder, Matcher, Rule, RuleSet, Severity};
+use crate::rule::pack::GENERIC;
+use crate::rule::{AWS, Finder, Form, Matcher, Rule, RuleSet, Severity};
 use crate::text::report_heads;
 use crate::text::wide::Wide;
 use comment::Comment;
@@ -33,6 +36,7 @@ use decode::wide::WideText;
 use foldhash::HashSet;
 use prefilter::{Hits, Prefilter, Shared};
 use secrecy::SecretString;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -244,7 +248,7 @@ impl Detector {
         };
         let mut covered: Vec<Range<usize>> = candidates
             .iter()
-            .filter(|candidate| candidate.note.is_none())
+            .filter(|candidate| candidate.note.is_none() && rank(&candidate.rule).is_none())
             .filter(is_sure)
             .flat_map(Candidate::spans)
             .collect();
@@ -277,6 +281,7 @@ impl Detector {
             let severity = if id.part.value.starts_with("AKIA") { Severity::Warning } else { Severity::Note };
             candidates.extend(self.candidate(finder, Some(severity), Some(id.part), None, id.dummy));
         }
+        let mut candidates = most_telling(candidates);
         candidates.sort_by(|a, b| (a.primary().start, &a.rule.id).cmp(&(b.primary().start, &b.rule.id)));
         let is_own_report = report_heads::is_report(blob);
         if is_own_report {
@@ -332,6 +337,47 @@ impl Detector {
             _ => self.candidate(Finder::SecretAccessKey, None, None, Some(part), dummy),
         }
     }
+}
+
+/// How little a rule of another pack than AWS's knows of what it finds; `None` for AWS's and users' own, which are reported
+/// whatever else is.
+fn rank(rule: &Rule) -> Option<(bool, Form)> {
+    let pack = rule.pack.filter(|pack| *pack != AWS)?;
+    Some((pack == GENERIC, rule.regex()?.form))
+}
+
+/// Candidates without those of other packs that overlap what a rule that knows more has found.
+fn most_telling(candidates: Vec<Candidate>) -> Vec<Candidate> {
+    let (mut others, mut kept): (Vec<_>, Vec<_>) =
+        candidates.into_iter().partition(|candidate| rank(&candidate.rule).is_some());
+    if others.is_empty() {
+        return kept;
+    }
+    let length = |candidate: &Candidate| candidate.spans().map(|span| span.len()).sum::<usize>();
+    others.sort_by(|a, b| {
+        rank(&a.rule)
+            .cmp(&rank(&b.rule))
+            .then_with(|| length(b).cmp(&length(a)))
+            .then_with(|| a.rule.id.cmp(&b.rule.id))
+    });
+    // Spans that are taken, by their starts; none overlaps another.
+    let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
+    let keys = kept.iter().filter(|candidate| candidate.note.is_none());
+    for span in keys.flat_map(Candidate::spans) {
+        let end = taken.entry(span.start).or_default();
+        *end = span.end.max(*end);
+    }
+    for candidate in others {
+        let is_free = |span: Range<usize>| {
+            let before = taken.range(..span.end).next_back();
+            before.is_none_or(|(_, end)| *end <= span.start)
+        };
+        if candidate.spans().all(is_free) {
+            taken.extend(candidate.spans().map(|span| (span.start, span.end)));
+            kept.push(candidate);
+        }
+    }
+    kept
 }
 
 /// The regex of `rule`, if it matches with one.

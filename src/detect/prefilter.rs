@@ -116,8 +116,13 @@ impl Prefilter {
         let mut meanings: BTreeMap<Vec<u8>, Vec<Mark>> = BTreeMap::new();
         let mut add = |literal: Vec<u8>, mark| meanings.entry(literal).or_default().push(mark);
         for (index, rule) in rules.iter().enumerate() {
-            if rule.regex().is_some_and(|regex| regex.shape != Shape::Keywords) {
-                continue;
+            match rule.regex().map_or(&Shape::Keywords, |regex| &regex.shape) {
+                Shape::Keywords => {}
+                Shape::Texts(texts) => {
+                    texts.iter().for_each(|text| add(text.clone(), Mark::Keyword(index)));
+                    continue;
+                }
+                Shape::Prefix(_) | Shape::Before { .. } | Shape::AnyCase => continue,
             }
             rule.keywords.iter().for_each(|keyword| add(keyword.clone().into(), Mark::Keyword(index)));
         }

@@ -15,16 +15,16 @@ use super::key_id::{self, IdKind};
 use super::prefilter::{Hits, Mark, Prefilter};
 use super::vendor::{self, Whose};
 use super::words::{Place, may_begin, may_end};
-use super::{Candidate, Part, observe, request, secret};
+use super::{Candidate, Part, observe, proof, request, secret};
 use crate::finding::{Dummy, Encoding};
-use crate::rule::{Finder, Form, Matcher, Observer, RegexMatcher, Rule, RuleSet, Severity};
+use crate::rule::{AWS, Check, Finder, Form, Matcher, Observer, RegexMatcher, Rule, RuleSet, Severity};
 use crate::text::alphabet::ID_LEN;
 use crate::text::alphabet::SECRET_LEN;
 use crate::text::alphabet::is_word;
 use secrecy::{ExposeSecret, SecretString};
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::BuildHasher;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -211,17 +211,17 @@ impl<'a> Tokenizer<'a> {
         }
         self.read_words(layered, hits);
         let (rules, names_secret) = self.read_marks(layered, hits, &mut decoded);
-        self.read_rules(layered, rules, names_secret);
+        self.read_rules(layered, &rules, names_secret);
     }
 
-    /// Looks at the hits of literals. Returns the rules whose keywords were met, and whether a secret is named.
+    /// Looks at the hits of literals. Returns the rules whose keywords were met, and where; and whether a secret is named.
     fn read_marks<'b>(
         &mut self,
         layered: &Layered<'b>,
         hits: &Hits,
         decoded: &mut AlreadyDecoded<'b>,
-    ) -> (BTreeSet<usize>, bool) {
-        let mut rules = BTreeSet::new();
+    ) -> (BTreeMap<usize, Vec<usize>>, bool) {
+        let mut rules: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut names_secret = false;
         let mut escapes = Vec::new();
         for &(at, mark) in &hits.marks {
@@ -231,7 +231,7 @@ impl<'a> Tokenizer<'a> {
                         escapes.push(at.saturating_sub(ID_ESCAPE_REACH)..at + ID_ESCAPE_REACH);
                     }
                 }
-                Mark::Keyword(rule) => _ = rules.insert(rule),
+                Mark::Keyword(rule) => rules.entry(rule).or_default().push(at),
                 Mark::SecretWord => {
                     names_secret = names_secret || observe::names_value(layered.text, at);
                     escapes.push(at..at + ESCAPE_REACH);
@@ -267,11 +267,11 @@ impl<'a> Tokenizer<'a> {
     }
 
     /// Applies the rules whose keywords were met, and observes the text where there is a reason.
-    fn read_rules(&mut self, layered: &Layered, rules: BTreeSet<usize>, names_secret: bool) {
+    fn read_rules(&mut self, layered: &Layered, rules: &BTreeMap<usize, Vec<usize>>, names_secret: bool) {
         let mut observers = BTreeSet::new();
-        for rule in rules.into_iter().filter_map(|index| self.rules.at(index)) {
+        for (rule, hits) in rules.iter().filter_map(|(index, hits)| Some((self.rules.at(*index)?, hits))) {
             match &rule.matcher {
-                Matcher::Regex(_) => self.read_regex(layered, rule),
+                Matcher::Regex(matcher) => self.read_regex(layered, rule, matcher, hits),
                 Matcher::Finder(finder) => observers.extend(finder.observer()),
             }
         }
@@ -505,83 +505,118 @@ impl<'a> Tokenizer<'a> {
         let mut seen = BTreeSet::new();
         for (index, place) in places {
             let Some(rule) = self.rules.at(index) else { continue };
-            let Some(matcher) = self.covering(rule) else { continue };
-            let (mut at, end) = match place {
-                Place::At(at) => (at, layered.text.len().min(at + MAX_TOKEN)),
-                Place::Within { start, end } => (start, end),
-            };
-            while at < end
-                && let Some(captures) = matcher.regex().captures(&layered.text[at..end])
-            {
-                let (id, secret) = parts(&captures);
-                let range =
-                    |found: Option<regex::bytes::Match>| found.map(|found| at + found.start()..at + found.end());
-                let (id, secret) = (range(id), range(secret));
-                let whole = captures.get_match().start() + at..captures.get_match().end() + at;
-                let is_whole = stands_alone(layered.text, matcher, &whole, secret.as_ref().unwrap_or(&whole));
-                if is_whole && seen.insert((index, whole.start, whole.end)) {
-                    if !self.tokens.has_room() {
-                        return;
-                    }
-                    self.push_match(layered, rule, matcher, id, secret);
-                }
-                if matches!(place, Place::At(_)) {
-                    break;
-                }
-                at = if is_whole { whole.end.max(at + 1) } else { whole.start + 1 };
-            }
+            let Some(matcher) = rule.regex() else { continue };
+            self.read_place(layered, rule, matcher, &place, &mut |whole| seen.insert((index, whole.start, whole.end)));
         }
     }
 
-    /// The regex of a rule, if it applies to the file.
-    fn covering<'b>(&self, rule: &'b Rule) -> Option<&'b RegexMatcher> {
-        rule.regex().filter(|matcher| self.path.is_none_or(|path| matcher.covers_path(path)))
-    }
-
-    fn read_regex(&mut self, layered: &Layered, rule: &Arc<Rule>) {
-        let Some(matcher) = self.covering(rule) else { return };
-        for captures in matcher.regex().captures_iter(layered.text) {
-            if !self.tokens.has_room() {
-                return;
+    /// Applies a rule whose keywords were met, where they were.
+    fn read_regex(&mut self, layered: &Layered, rule: &Arc<Rule>, matcher: &RegexMatcher, hits: &[usize]) {
+        let length = layered.text.len();
+        if matcher.form == Form::Token {
+            for &at in hits {
+                self.read_place(layered, rule, matcher, &Place::At(at), &mut |_| true);
             }
-            let (id, secret) = parts(&captures);
-            let range = |found: Option<regex::bytes::Match>| found.map(|found| found.range());
-            let whole = captures.get_match().range();
-            let (id, secret) = (range(id), range(secret));
-            if stands_alone(layered.text, matcher, &whole, secret.as_ref().unwrap_or(&whole)) {
-                self.push_match(layered, rule, matcher, id, secret);
+            return;
+        }
+        // Every match contains a keyword.
+        let mut start = 0;
+        let reach = matcher.max_len().unwrap_or(length);
+        for (n, &at) in hits.iter().enumerate() {
+            let end = at.saturating_add(reach).saturating_add(1).min(length);
+            if n == 0 {
+                start = at.saturating_sub(reach);
             }
+            // Windows that overlap are one.
+            if hits.get(n + 1).is_some_and(|next| next.saturating_sub(reach) <= end) {
+                continue;
+            }
+            self.read_place(layered, rule, matcher, &Place::Within { start, end }, &mut |_| true);
+            start = hits.get(n + 1).map_or(length, |next| next.saturating_sub(reach).max(end));
         }
     }
 
-    /// Records a match of a rule, unless its own characters say that it is none.
-    fn push_match(
+    /// Applies a rule at a place; `is_new` says of a match whether it is the first of it.
+    fn read_place(
         &mut self,
         layered: &Layered,
         rule: &Arc<Rule>,
         matcher: &RegexMatcher,
-        id: Option<Range<usize>>,
-        secret: Option<Range<usize>>,
+        place: &Place,
+        is_new: &mut dyn FnMut(&Range<usize>) -> bool,
     ) {
+        if self.path.is_some_and(|path| !matcher.covers_path(path)) {
+            return;
+        }
+        let text = layered.text;
+        // A token is anchored at its start; what else matches may look at what is before.
+        let (base, mut at, end) = match *place {
+            Place::At(at) => (at, 0, text.len().min(at + MAX_TOKEN)),
+            Place::Within { start, end } => (0, start, end),
+        };
+        while base + at <= end
+            && let Some(captures) = matcher.regex().captures_at(&text[base..end], at)
+        {
+            let (id, secret) = parts(&captures);
+            let range =
+                |found: Option<regex::bytes::Match>| found.map(|found| base + found.start()..base + found.end());
+            let (id, secret) = (range(id), range(secret));
+            let whole = captures.get_match().start() + base..captures.get_match().end() + base;
+            let is_whole = stands_alone(text, matcher, secret.as_ref().unwrap_or(&whole));
+            // The end of a window is not the end of the text.
+            let is_cut = matches!(place, Place::Within { .. }) && whole.end == end && end < text.len();
+            let found = Match { whole: whole.clone(), id, secret, host: range(captures.name("host")) };
+            if is_whole && !is_cut && is_new(&whole) {
+                if !self.tokens.has_room() {
+                    return;
+                }
+                self.push_match(layered, rule, matcher, &found);
+            }
+            if matches!(place, Place::At(_)) {
+                return;
+            }
+            // What ends one match may begin another.
+            let end_of_secret = found.secret.as_ref().map_or(whole.end, |secret| secret.end);
+            at = if is_whole { end_of_secret.max(whole.start + 1) } else { whole.start + 1 };
+        }
+    }
+
+    /// Records a match of a rule, unless its own characters say that it is none.
+    fn push_match(&mut self, layered: &Layered, rule: &Arc<Rule>, matcher: &RegexMatcher, found: &Match) {
+        let Match { whole, id, secret, host } = found;
         let of = |range: &Range<usize>| &layered.text[range.clone()];
-        let texts = || id.iter().chain(&secret).map(of);
+        let texts = || id.iter().chain(secret).map(of);
         if texts().any(|text| dummy::entropy(text) < matcher.min_entropy) {
             return;
         }
+        let proof = match (matcher.check, secret) {
+            (Some(check), Some(secret)) => match proof::of(check, of(secret), host.as_ref().map(of), of(whole)) {
+                Some(proof) => Some(proof),
+                None => return,
+            },
+            _ => None,
+        };
         let is_example = texts().any(|text| memchr::memmem::find(text, b"EXAMPLE").is_some());
         let in_id = id.as_ref().filter(|id| id.len() == ID_LEN).and_then(|id| dummy::in_key_id(of(id)));
-        let in_token =
-            secret.as_ref().filter(|_| matcher.form != Form::Any).and_then(|secret| dummy::in_token(of(secret)));
+        let in_token = secret
+            .as_ref()
+            .filter(|_| may_be_placeholder(rule, matcher))
+            .and_then(|secret| dummy::in_token(&of(secret)[matcher.shape.fixed(of(secret))..]));
         let text = |range: &Range<usize>| String::from_utf8_lossy(of(range)).into_owned();
         let request = id.as_ref().filter(|_| matcher.is_signed_request).map(|id| request::judge(layered.text, id));
         let is_of_others = request.as_ref().is_some_and(|request| !request.is_of_aws);
         let of_others = || self.rules.of_finder(Finder::S3CompatibleKey);
         let Some(rule) = (if is_of_others { of_others() } else { Some(rule) }) else { return };
         let of_token = || request::expiry_of_token(layered.text, secret.as_ref()?);
-        let expires = request.as_ref().and_then(|request| request.expires).or_else(of_token);
+        let expires = request
+            .as_ref()
+            .and_then(|request| request.expires)
+            .or_else(of_token)
+            .or(proof.and_then(|proof| proof.expires));
         let has_expired = expires.zip(self.now).is_some_and(|(expires, now)| expires < now);
+        let is_locked = proof.is_some_and(|proof| proof.is_locked);
         self.tokens.matches.push(Candidate {
-            severity: if has_expired { Severity::Note } else { rule.severity },
+            severity: if has_expired || is_locked { Severity::Note } else { rule.severity },
             id: id.as_ref().map(|range| layered.part(text(range), range.clone())),
             secret: secret.as_ref().map(|range| layered.part(SecretString::from(text(range)), range.clone())),
             dummy: in_id.or(in_token).or(is_example.then_some(Dummy::Documented)),
@@ -603,6 +638,15 @@ impl<'a> Tokenizer<'a> {
     }
 }
 
+/// A match of a rule: offsets in the text.
+struct Match {
+    whole: Range<usize>,
+    id: Option<Range<usize>>,
+    secret: Option<Range<usize>>,
+    /// Where it is used.
+    host: Option<Range<usize>>,
+}
+
 /// The groups of a match that are reported: `id` is shown, `secret` is not; without either, all of it is secret.
 fn parts<'a>(
     captures: &regex::bytes::Captures<'a>,
@@ -612,12 +656,19 @@ fn parts<'a>(
     (id, secret)
 }
 
+/// True if what a rule finds is short enough that chance does not make it look like a placeholder. Users' own rules decide
+/// themselves, AWS's rules know better.
+fn may_be_placeholder(rule: &Rule, matcher: &RegexMatcher) -> bool {
+    let is_long = matches!(matcher.check, Some(Check::PemKey | Check::Jwt));
+    !is_long && (matcher.form != Form::Any || rule.pack.is_some_and(|pack| pack != AWS))
+}
+
 /// True if a match is not part of something longer, and an assigned value looks like a key and not like a name.
-fn stands_alone(text: &[u8], matcher: &RegexMatcher, whole: &Range<usize>, secret: &Range<usize>) -> bool {
+fn stands_alone(text: &[u8], matcher: &RegexMatcher, secret: &Range<usize>) -> bool {
     match matcher.form {
         Form::Token => {
-            let starts_word = text.get(whole.start).is_some_and(|&byte| is_word(byte));
-            (!starts_word || may_begin(text, whole.start)) && may_end(text, whole.end)
+            let starts_word = text.get(secret.start).is_some_and(|&byte| is_word(byte));
+            (!starts_word || may_begin(text, secret.start)) && may_end(text, secret.end)
         }
         Form::Assigned => may_end(text, secret.end) && text[secret.clone()].iter().any(u8::is_ascii_digit),
         Form::Any => true,

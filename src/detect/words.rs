@@ -59,7 +59,7 @@ impl Words {
             match &matcher.shape {
                 Shape::Prefix(texts) => {
                     for text in texts {
-                        words.prefixes.add(text, 0, Prefix { text: text.clone(), rule });
+                        words.prefixes.add(first_four(text, 0), Prefix { text: text.clone(), rule });
                     }
                 }
                 Shape::Before { texts, reach, end, run, is_inside } => {
@@ -71,12 +71,12 @@ impl Words {
                         let word =
                             Word { text: text.clone(), offset, rule, reach: *reach, end: *end, is_inside: *is_inside };
                         match run {
-                            Run::Word => words.words.add(text, offset, word),
-                            Run::Base64 => words.base64_words.add(text, offset, word),
+                            Run::Word => words.words.add(first_four(text, offset).map(fold_four), word),
+                            Run::Base64 => words.base64_words.add(first_four(text, offset).map(fold_four), word),
                         }
                     }
                 }
-                Shape::Keywords | Shape::AnyCase => {}
+                Shape::Texts(_) | Shape::Keywords | Shape::AnyCase => {}
             }
         }
         words
@@ -147,7 +147,7 @@ impl Words {
         let around = &text[from..text.len().min(to + MIN_TEXT - 1)];
         let mut four = 0u32;
         for (n, &byte) in around.iter().enumerate() {
-            four = four >> 8 | u32::from(byte | 0x20) << 24;
+            four = four >> 8 | u32::from(fold(byte)) << 24;
             if n + 1 < MIN_TEXT || !words.may_have(four) {
                 continue;
             }
@@ -177,7 +177,7 @@ impl Word {
     /// The window in which a match with the word at `at` lies.
     fn within(&self, text: &[u8], at: usize) -> Place {
         let start = at.saturating_sub(self.reach);
-        let end = self.end.map_or(text.len(), |end| text.len().min(at + self.reach + end));
+        let end = self.end.map_or(text.len(), |end| text.len().min(at + self.reach + end + 2));
         Place::Within { start, end }
     }
 }
@@ -229,6 +229,20 @@ fn rarest(text: &[u8], is_inside: bool) -> usize {
     rarest.map_or(0, |(offset, _)| offset)
 }
 
+/// Small letters for capitals, and other bytes for some others: enough for a first look.
+#[inline]
+fn fold(byte: u8) -> u8 {
+    byte | 0x20
+}
+
+fn fold_four(four: u32) -> u32 {
+    four | u32::from_le_bytes([fold(0); 4])
+}
+
+fn first_four(text: &[u8], offset: usize) -> Option<u32> {
+    text.get(offset..)?.first_chunk().map(|four| u32::from_le_bytes(*four))
+}
+
 /// Values by four bytes, with a bit for each hash, as nearly every look-up fails.
 #[derive(Debug)]
 struct Table<T> {
@@ -245,9 +259,8 @@ impl<T> Default for Table<T> {
 }
 
 impl<T> Table<T> {
-    fn add(&mut self, text: &[u8], offset: usize, value: T) {
-        let Some(four) = text[offset..].first_chunk() else { return };
-        let four = u32::from_le_bytes(*four);
+    fn add(&mut self, four: Option<u32>, value: T) {
+        let Some(four) = four else { return };
         self.bits[Self::slot(four) / 64] |= 1 << (Self::slot(four) % 64);
         self.values.entry(four).or_default().push(value);
     }
@@ -271,7 +284,6 @@ impl<T> Table<T> {
     }
 
     fn at(&self, text: &[u8], at: usize) -> impl Iterator<Item = &T> {
-        let four = text.get(at..).and_then(|rest| rest.first_chunk()).map(|four| u32::from_le_bytes(*four));
-        four.filter(|four| self.may_have(*four)).into_iter().flat_map(|four| self.of(four))
+        first_four(text, at).filter(|four| self.may_have(*four)).into_iter().flat_map(|four| self.of(four))
     }
 }

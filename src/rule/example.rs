@@ -9,7 +9,8 @@
 //! | `{{secret}}` | a secret access key: 40 characters of `[A-Za-z0-9+/]` |
 //! | `{{ses}}` | an SES SMTP password |
 //! | `{{allow}}` | the marker of a comment that allows a finding |
-//! | `{{base64:N}}`, `{{base62:N}}`, `{{base32:N}}`, `{{hex:N}}`, `{{digits:N}}`, `{{lower:N}}` | N random characters of that alphabet |
+//! | `{{base64:N}}`, `{{base64url:N}}`, `{{base62:N}}`, `{{base32:N}}`, `{{hex:N}}`, `{{digits:N}}`, `{{lower:N}}`, `{{upper:N}}`, `{{letters:N}}` | N random characters of that alphabet |
+//! | `{{uuid}}` | a random UUID |
 //!
 //! A label after a space distinguishes values: `{{akia one}}` and `{{akia two}}` differ. Values can be encoded:
 //! `{{secret | percent}}`, and likewise `base64` and `json` (with `\/`).
@@ -115,6 +116,12 @@ fn make(form: &str, label: &str) -> Option<String> {
             bytes[1..].copy_from_slice(&Sha256::digest(&seed));
             Some(BASE64.encode(&bytes))
         }
+        "uuid" => {
+            let hex = random("0123456789abcdef", 32);
+            let parts =
+                [&hex[..8], &hex[8..12], &format!("4{}", &hex[13..16]), &format!("a{}", &hex[17..20]), &hex[20..]];
+            Some(parts.join("-"))
+        }
         _ => {
             let (name, length) = form.split_once(':')?;
             let length = length.parse().ok().filter(|n| *n <= MAX_LENGTH)?;
@@ -125,6 +132,9 @@ fn make(form: &str, label: &str) -> Option<String> {
                 "hex" => "0123456789abcdef".into(),
                 "digits" => DIGITS.into(),
                 "lower" => format!("{LOWER}{DIGITS}"),
+                "upper" => format!("{UPPER}{DIGITS}"),
+                "letters" => format!("{UPPER}{LOWER}"),
+                "base64url" => format!("{UPPER}{LOWER}{DIGITS}-_"),
                 _ => return None,
             };
             Some(random(&alphabet, length))

@@ -64,10 +64,25 @@ pub enum Shape {
         /// True if the text may also be part of the run.
         is_inside: bool,
     },
+    /// These texts as they are, anywhere: a token begins with them.
+    Texts(Vec<Vec<u8>>),
     /// The rule's keywords as they are, anywhere.
     Keywords,
     /// The rule's keywords in any case, anywhere; the whole text if there are none.
     AnyCase,
+}
+
+impl Shape {
+    /// The length of the fixed text with which a token begins.
+    pub fn fixed(&self, token: &[u8]) -> usize {
+        let texts = match self {
+            Self::Prefix(texts) | Self::Texts(texts) => texts.as_slice(),
+            Self::Before { texts, .. } => texts,
+            Self::Keywords | Self::AnyCase => &[],
+        };
+        let begins = |text: &&Vec<u8>| token.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text));
+        texts.iter().filter(begins).map(Vec::len).max().unwrap_or(0)
+    }
 }
 
 /// Which characters make up a run.
@@ -104,7 +119,11 @@ pub fn of(rule: &RuleSyntax) -> Result<Shape, String> {
     match (&rule.token, &rule.assigned, &rule.value) {
         (Some(token), None, None) => of_token(token),
         (None, Some(assigned), Some(value)) => of_assigned(assigned, value, &rule.keywords),
-        _ => Ok(Shape::Keywords),
+        // What contains a run is found with that; the rest by its keywords.
+        _ => match rule.regex.as_deref().map_or(Ok(Shape::Keywords), of_any)? {
+            Shape::AnyCase => Ok(Shape::Keywords),
+            shape => Ok(shape),
+        },
     }
 }
 
@@ -125,12 +144,16 @@ pub fn of_token(regex: &str) -> Result<Shape, String> {
         texts.dedup();
         return Ok(Shape::Prefix(texts));
     }
-    let distances: Option<Vec<usize>> = branches.iter().map(|items| Some(first_run(items, 0, Run::Word)?.1)).collect();
-    let Some(reach) = distances.and_then(|all| all.into_iter().max()).filter(|reach| *reach <= MAX_REACH) else {
-        return Ok(Shape::Keywords);
-    };
-    let texts = folded(starts.concat());
-    Ok(Shape::Before { texts, reach, end: Some(end), run: Run::Word, is_inside: false })
+    let run = [Run::Word, Run::Base64].into_iter().find_map(|run| {
+        let distances: Option<Vec<usize>> = branches.iter().map(|items| Some(first_run(items, 0, run)?.1)).collect();
+        Some((run, distances?.into_iter().max().filter(|reach| (1..=MAX_REACH).contains(reach))?))
+    });
+    Ok(match run {
+        Some((run, reach)) => {
+            Shape::Before { texts: folded(starts.concat()), reach, end: Some(end), run, is_inside: false }
+        }
+        None => Shape::Texts(starts.concat()),
+    })
 }
 
 /// The shape of a value that is assigned to a name.
@@ -201,15 +224,22 @@ fn branches(hir: &Hir) -> Vec<Vec<Hir>> {
     match hir.kind() {
         HirKind::Alternation(all) => all.iter().flat_map(branches).collect(),
         HirKind::Capture(capture) => branches(&capture.sub),
-        // Alternatives within a sequence are tried as they are; those at its start become sequences of their own, so that
-        // each has its own fixed text.
-        HirKind::Concat(items) => match items.split_first() {
-            Some((first, rest)) if matches!(bare(first).kind(), HirKind::Alternation(_)) => branches(first)
-                .into_iter()
-                .map(|start| start.into_iter().chain(rest.iter().flat_map(sequence)).collect())
-                .collect(),
-            _ => vec![sequence(hir)],
-        },
+        // The first alternatives that are not just a few texts become sequences of their own, so that each has its own
+        // fixed text. (The parser takes out what they begin with in common.)
+        HirKind::Concat(items) => {
+            let few = items.iter().take_while(|item| texts(item, false).is_some()).count();
+            match items.get(few).map(bare) {
+                Some(alternatives) if matches!(alternatives.kind(), HirKind::Alternation(_)) => {
+                    let before = || items[..few].iter().flat_map(sequence);
+                    let after = || items[few + 1..].iter().flat_map(sequence);
+                    branches(alternatives)
+                        .into_iter()
+                        .map(|branch| before().chain(branch).chain(after()).collect())
+                        .collect()
+                }
+                _ => vec![sequence(hir)],
+            }
+        }
         _ => vec![sequence(hir)],
     }
 }
@@ -444,7 +474,7 @@ mod tests {
         };
         assert_eq!(near(r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"), (38, 3));
         assert_eq!(near(r"https://hooks\.slack\.com/services/T[A-Z0-9]{8,10}/B[A-Z0-9]{8,10}/[A-Za-z0-9]{24}").0, 1);
-        assert_eq!(of_token(r"abcd\.[0-9.]{40}"), Ok(Shape::Keywords));
+        assert_eq!(of_token(r"abcd\.[0-9.]{40}"), Ok(Shape::Texts(vec![b"abcd.".to_vec()])));
         assert!(of_token("[a-z]{30}").is_err());
         assert!(of_token("ghp_[a-z]+").is_err());
     }

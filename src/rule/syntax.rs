@@ -79,7 +79,51 @@ fn medium() -> f64 {
 /// What can be read in a secret without asking anyone. A secret that fails is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Check {}
+pub enum Check {
+    /// The last six characters are the CRC-32, in base 62, of those after the last `_`: GitHub, npm, NetBird, Polar.
+    #[serde(rename = "crc32-base62")]
+    Crc32Base62,
+    /// … of all before: JSR.
+    #[serde(rename = "crc32-base62-whole")]
+    Crc32Base62Whole,
+    /// The last eight digits are the CRC-32, in hexadecimal, of all before: Packagist, Atlassian.
+    #[serde(rename = "crc32-hex")]
+    Crc32Hex,
+    /// The last eight digits are the bytes of the CRC-32 of what is before the last `_`, the lowest first.
+    GrafanaToken,
+    /// The last seven characters are the CRC-32 of all before, in base 36.
+    GitlabRoutable,
+    /// The last part is the CRC-32, in base 62, of the parts before.
+    SynapseToken,
+    /// The same with the lowest digit first.
+    MasToken,
+    /// The middle part is JSON in base64, with the organisation's address.
+    SentryToken,
+    /// JSON in base64, with the address to sign in.
+    #[serde(rename = "1password-token")]
+    OnePasswordToken,
+    /// A token of a service account, with the claims of Kubernetes.
+    KubernetesToken,
+    /// The first part is the number of a bot in base64.
+    DiscordToken,
+    /// The middle part is JSON in base64, with a user.
+    MapboxToken,
+    /// A JSON Web Token, which may say when it ends.
+    Jwt,
+    /// A private key in PEM that is there to its end; one that is encrypted is a note.
+    PemKey,
+    /// A user and a real password, in base64.
+    BasicAuth,
+    /// A real password, and a server that is no example: groups `secret` and `host`.
+    UrlPassword,
+    /// A real password.
+    Password,
+    /// A key in base 58 with a checksum.
+    #[serde(rename = "base58check")]
+    Base58Check,
+    /// A key in bech32.
+    Bech32,
+}
 
 /// keyspill's own matchers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
