@@ -11,8 +11,9 @@ use super::finder::literals::Literals;
 use super::observe::credential_report;
 use super::secret;
 use super::words::Words;
-use crate::rule::{RuleSet, Shape};
+use crate::rule::{AWS, MIN_KEYWORD, RuleSet, Shape};
 use crate::text::alphabet::{is_base64, is_word};
+use memchr::memmem::Finder;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -104,9 +105,13 @@ impl Hits {
 /// Built once from the rules, shared by all threads.
 #[derive(Debug)]
 pub struct Prefilter {
-    literals: Literals,
-    /// What each of the literals stands for.
-    marks: Vec<Vec<Mark>>,
+    /// What is always searched for, and what packs of rules add: two searches for a few hundred literals cost less than one
+    /// in which they hide one another.
+    literals: Vec<(Literals, Vec<Vec<Mark>>)>,
+    /// Texts that are too short for that.
+    short: Vec<(Finder<'static>, Vec<Mark>)>,
+    /// The rules about URLs with passwords.
+    urls: Vec<Mark>,
     words: Words,
 }
 
@@ -114,18 +119,26 @@ impl Prefilter {
     /// A prefilter for all `rules` and encodings.
     pub fn new(rules: &RuleSet) -> Self {
         let mut meanings: BTreeMap<Vec<u8>, Vec<Mark>> = BTreeMap::new();
-        let mut add = |literal: Vec<u8>, mark| meanings.entry(literal).or_default().push(mark);
+        let mut of_packs: BTreeMap<Vec<u8>, Vec<Mark>> = BTreeMap::new();
+        let mut urls = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
+            let meanings = if rule.pack.is_some_and(|pack| pack != AWS) { &mut of_packs } else { &mut meanings };
+            let mut add = |literal: Vec<u8>, mark| meanings.entry(literal).or_default().push(mark);
             match rule.regex().map_or(&Shape::Keywords, |regex| &regex.shape) {
                 Shape::Keywords => {}
                 Shape::Texts(texts) => {
                     texts.iter().for_each(|text| add(text.clone(), Mark::Keyword(index)));
                     continue;
                 }
+                Shape::Url { .. } => {
+                    urls.push(Mark::Keyword(index));
+                    continue;
+                }
                 Shape::Prefix(_) | Shape::Before { .. } | Shape::AnyCase => continue,
             }
             rule.keywords.iter().for_each(|keyword| add(keyword.clone().into(), Mark::Keyword(index)));
         }
+        let mut add = |literal: Vec<u8>, mark| meanings.entry(literal).or_default().push(mark);
         // The CLI's JSON wraps a credential report.
         add(data_encoding::BASE64_NOPAD.encode(credential_report::START).into(), Mark::Base64 { phase: 0 });
         // The wide words are cut to what several have in common.
@@ -172,8 +185,14 @@ impl Prefilter {
         for comment in crate::text::markers::MARKERS {
             add(comment.into(), Mark::AllowComment);
         }
-        let (texts, marks): (Vec<_>, Vec<_>) = meanings.into_iter().unzip();
-        Self { literals: Literals::new(texts), marks, words: Words::new(rules) }
+        let (short, of_packs): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            of_packs.into_iter().partition(|(text, _)| text.len() < MIN_KEYWORD);
+        let short = short.into_iter().map(|(text, marks)| (Finder::new(&text).into_owned(), marks)).collect();
+        let literals = [meanings, of_packs].into_iter().filter(|meanings| !meanings.is_empty()).map(|meanings| {
+            let (texts, marks): (Vec<_>, Vec<_>) = meanings.into_iter().unzip();
+            (Literals::new(texts), marks)
+        });
+        Self { literals: literals.collect(), short, urls, words: Words::new(rules) }
     }
 
     /// The runs that rules are about.
@@ -214,7 +233,7 @@ impl Prefilter {
         }
         hits.runs.retain(|run| self.is_telling(text, run));
         for part in &shared {
-            hits.inherit(known, *part, self.literals.longest(), self.reach());
+            hits.inherit(known, *part, self.longest_literal(), self.reach());
         }
         for runs in [&mut hits.runs, &mut hits.words] {
             runs.sort_unstable_by_key(|run| run.start);
@@ -228,7 +247,7 @@ impl Prefilter {
     /// The parts to search: everything not shared, extended into the shared parts on both sides so that literals and
     /// runs are whole. Sorted and non-overlapping.
     fn windows(&self, text: &[u8], shared: &[Shared]) -> Vec<Range<usize>> {
-        let reach = self.literals.longest().max(self.reach());
+        let reach = self.longest_literal().max(self.reach());
         let is_of_run = |byte| is_base64(byte) || is_word(byte);
         let starts = std::iter::once(0).chain(shared.iter().map(|part| (part.to + part.length).saturating_sub(reach)));
         let ends = shared.iter().map(|part| text.len().min(part.to + reach)).chain([text.len()]);
@@ -264,17 +283,43 @@ impl Prefilter {
         self.words.find(whole, part.clone(), &mut hits.words);
         let text = &whole[part];
         finder::base64_runs(text, &mut hits.runs);
-        let mut literals = Vec::new();
-        self.literals.find(text, &mut literals);
-        hits.marks.extend(
-            literals.into_iter().flat_map(|(at, literal)| self.marks[literal].iter().map(move |&mark| (at, mark))),
-        );
+        for (literals, marks) in &self.literals {
+            let mut found = Vec::new();
+            literals.find(text, &mut found);
+            hits.marks
+                .extend(found.into_iter().flat_map(|(at, literal)| marks[literal].iter().map(move |&mark| (at, mark))));
+        }
+        for (finder, marks) in &self.short {
+            let found = finder.find_iter(text);
+            hits.marks.extend(found.flat_map(|at| marks.iter().map(move |&mark| (at, mark))));
+        }
+        if !self.urls.is_empty() {
+            let found = memchr::memchr_iter(b'@', text).filter(|at| has_password(text, *at));
+            hits.marks.extend(found.flat_map(|at| self.urls.iter().map(move |&mark| (at, mark))));
+        }
+        // Each search tells its own in order.
+        if self.literals.len() > 1 || !self.short.is_empty() || !self.urls.is_empty() {
+            hits.marks.sort_by_key(|(at, _)| *at);
+        }
         hits
+    }
+
+    fn longest_literal(&self) -> usize {
+        self.literals.iter().map(|(literals, _)| literals.longest()).max().unwrap_or(0)
     }
 
     fn is_telling(&self, text: &[u8], run: &Range<usize>) -> bool {
         secret::may_be_one(text, run) || Packed::detect(text, run).is_some() || self.words.is_named(text, run)
     }
+}
+
+/// True if what is before the `@` may be the user of a URL, and perhaps a password.
+fn has_password(text: &[u8], at: usize) -> bool {
+    const MAX_CREDENTIALS: usize = 512;
+    let before = &text[at.saturating_sub(MAX_CREDENTIALS)..at];
+    let start = before.iter().rposition(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'<' | b'>'));
+    let word = &before[start.map_or(0, |start| start + 1)..];
+    memchr::memmem::find(word, b"://").is_some_and(|scheme| !word[scheme + 3..].contains(&b'/'))
 }
 
 /// Parts of about [`PART`] bytes that end after a newline: nothing that the prefilter looks for contains one.

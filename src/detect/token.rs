@@ -17,7 +17,7 @@ use super::vendor::{self, Whose};
 use super::words::{Place, may_begin, may_end};
 use super::{Candidate, Part, observe, proof, request, secret};
 use crate::finding::{Dummy, Encoding};
-use crate::rule::{AWS, Check, Finder, Form, Matcher, Observer, RegexMatcher, Rule, RuleSet, Severity};
+use crate::rule::{AWS, Check, Finder, Form, Matcher, Observer, RegexMatcher, Rule, RuleSet, Severity, Shape};
 use crate::text::alphabet::ID_LEN;
 use crate::text::alphabet::SECRET_LEN;
 use crate::text::alphabet::is_word;
@@ -562,7 +562,7 @@ impl<'a> Tokenizer<'a> {
                 |found: Option<regex::bytes::Match>| found.map(|found| base + found.start()..base + found.end());
             let (id, secret) = (range(id), range(secret));
             let whole = captures.get_match().start() + base..captures.get_match().end() + base;
-            let is_whole = stands_alone(text, matcher, secret.as_ref().unwrap_or(&whole));
+            let is_whole = stands_alone(text, rule, matcher, secret.as_ref().unwrap_or(&whole));
             // The end of a window is not the end of the text.
             let is_cut = matches!(place, Place::Within { .. }) && whole.end == end && end < text.len();
             let found = Match { whole: whole.clone(), id, secret, host: range(captures.name("host")) };
@@ -664,14 +664,15 @@ fn may_be_placeholder(rule: &Rule, matcher: &RegexMatcher) -> bool {
 }
 
 /// True if a match is not part of something longer, and an assigned value looks like a key and not like a name.
-fn stands_alone(text: &[u8], matcher: &RegexMatcher, secret: &Range<usize>) -> bool {
+fn stands_alone(text: &[u8], rule: &Rule, matcher: &RegexMatcher, secret: &Range<usize>) -> bool {
+    let has_digit = || text[secret.clone()].iter().any(u8::is_ascii_digit);
     match matcher.form {
         Form::Token => {
             let starts_word = text.get(secret.start).is_some_and(|&byte| is_word(byte));
             (!starts_word || may_begin(text, secret.start)) && may_end(text, secret.end)
         }
-        Form::Assigned => may_end(text, secret.end) && text[secret.clone()].iter().any(u8::is_ascii_digit),
-        Form::Any => true,
+        Form::Assigned => may_end(text, secret.end) && has_digit(),
+        Form::Any => rule.pack.is_none() || !matches!(matcher.shape, Shape::Before { .. }) || has_digit(),
     }
 }
 

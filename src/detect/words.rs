@@ -13,14 +13,11 @@ use std::ops::Range;
 #[derive(Debug, Default)]
 pub struct Words {
     prefixes: Table<Prefix>,
-    words: Table<Word>,
+    words: Around,
     /// The same, for runs of base64.
-    base64_words: Table<Word>,
-    /// How far before a run a word may begin, in bytes.
-    reach: usize,
-    /// True if a word may also be part of a run.
-    is_inside: bool,
-    /// True if every rule with a word wants a digit in the run.
+    base64_words: Around,
+    /// True if every rule with a word wants a digit in the run: what has none is a name, and not a key. Of 32 random letters
+    /// and digits, one in 290 has no digit.
     wants_digit: bool,
 }
 
@@ -42,6 +39,16 @@ struct Word {
     is_inside: bool,
 }
 
+/// Words to be found around a run.
+#[derive(Debug, Default)]
+struct Around {
+    table: Table<Word>,
+    /// How far before a run a word may begin, in bytes.
+    reach: usize,
+    /// True if a word may also be part of a run.
+    is_inside: bool,
+}
+
 /// Where a rule may match.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
@@ -55,28 +62,35 @@ impl Words {
     /// The tables of all rules with a shape.
     pub fn new(rules: &RuleSet) -> Self {
         let mut words = Self { wants_digit: true, ..Self::default() };
-        for (rule, matcher) in rules.iter().enumerate().filter_map(|(n, rule)| Some((n, rule.regex()?))) {
+        for (number, rule, matcher) in rules.iter().enumerate().filter_map(|(n, rule)| Some((n, rule, rule.regex()?))) {
             match &matcher.shape {
                 Shape::Prefix(texts) => {
                     for text in texts {
-                        words.prefixes.add(first_four(text, 0), Prefix { text: text.clone(), rule });
+                        words.prefixes.add(first_four(text, 0), Prefix { text: text.clone(), rule: number });
                     }
                 }
                 Shape::Before { texts, reach, end, run, is_inside } => {
-                    words.reach = words.reach.max(*reach);
-                    words.is_inside |= is_inside;
-                    words.wants_digit &= matcher.is_assigned();
+                    let around = match run {
+                        Run::Word => &mut words.words,
+                        Run::Base64 => &mut words.base64_words,
+                    };
+                    around.reach = around.reach.max(*reach);
+                    around.is_inside |= is_inside;
+                    words.wants_digit &= rule.pack.is_some();
                     for text in texts {
                         let offset = rarest(text, *is_inside);
-                        let word =
-                            Word { text: text.clone(), offset, rule, reach: *reach, end: *end, is_inside: *is_inside };
-                        match run {
-                            Run::Word => words.words.add(first_four(text, offset).map(fold_four), word),
-                            Run::Base64 => words.base64_words.add(first_four(text, offset).map(fold_four), word),
-                        }
+                        let word = Word {
+                            text: text.clone(),
+                            offset,
+                            rule: number,
+                            reach: *reach,
+                            end: *end,
+                            is_inside: *is_inside,
+                        };
+                        around.table.add(first_four(text, offset).map(fold_four), word);
                     }
                 }
-                Shape::Texts(_) | Shape::Keywords | Shape::AnyCase => {}
+                Shape::Url { .. } | Shape::Texts(_) | Shape::Keywords | Shape::AnyCase => {}
             }
         }
         words
@@ -85,12 +99,12 @@ impl Words {
     /// How far around a run its meaning depends on the text, in bytes.
     pub fn reach(&self) -> usize {
         // The byte before a run, and what escapes its first letter, too.
-        self.reach.max(8)
+        self.words.reach.max(self.base64_words.reach).max(8)
     }
 
     /// Appends the runs in `part` of `text` that some rule may be about, in order. `part` must not cut a run.
     pub fn find(&self, text: &[u8], part: Range<usize>, found: &mut Vec<Range<usize>>) {
-        if self.prefixes.is_empty() && self.words.is_empty() {
+        if self.prefixes.is_empty() && self.words.table.is_empty() {
             return;
         }
         finder::word_runs(&text[part.clone()], |run| {
@@ -103,14 +117,13 @@ impl Words {
 
     /// True if a run of base64 in `text` follows a rule's word.
     pub fn is_named(&self, text: &[u8], run: &Range<usize>) -> bool {
-        !self.base64_words.is_empty() && self.any_word(&self.base64_words, text, run, &mut |_, _| true)
+        self.base64_words.any(text, run, &mut |_, _| true)
     }
 
     fn is_telling(&self, text: &[u8], run: &Range<usize>) -> bool {
         let has_prefix = starts(text, run).any(|at| self.prefixes.at(text, at).any(|prefix| prefix.is_at(text, at)));
-        let may_be_named =
-            || !self.words.is_empty() && (!self.wants_digit || text[run.clone()].iter().any(u8::is_ascii_digit));
-        has_prefix || may_be_named() && self.any_word(&self.words, text, run, &mut |_, _| true)
+        let may_be_named = || !self.wants_digit || text[run.clone()].iter().any(u8::is_ascii_digit);
+        has_prefix || may_be_named() && self.words.any(text, run, &mut |_, _| true)
     }
 
     /// Calls `look` with each rule that may match at or around a run, and where.
@@ -119,7 +132,7 @@ impl Words {
             let rules = self.prefixes.at(text, at).filter(|prefix| prefix.is_at(text, at));
             rules.for_each(|prefix| look(prefix.rule, Place::At(at)));
         }
-        self.any_word(&self.words, text, run, &mut |word, at| {
+        self.words.any(text, run, &mut |word, at| {
             look(word.rule, word.within(text, at));
             false
         });
@@ -127,20 +140,19 @@ impl Words {
 
     /// The same for a run of base64.
     pub fn rules_of_base64(&self, text: &[u8], run: &Range<usize>, mut look: impl FnMut(usize, Place)) {
-        self.any_word(&self.base64_words, text, run, &mut |word, at| {
+        self.base64_words.any(text, run, &mut |word, at| {
             look(word.rule, word.within(text, at));
             false
         });
     }
+}
 
-    /// True as soon as `is_last` is, called with each word before a run and its offset.
-    fn any_word(
-        &self,
-        words: &Table<Word>,
-        text: &[u8],
-        run: &Range<usize>,
-        is_last: &mut dyn FnMut(&Word, usize) -> bool,
-    ) -> bool {
+impl Around {
+    /// True as soon as `is_last` is, called with each word around a run and its offset.
+    fn any(&self, text: &[u8], run: &Range<usize>, is_last: &mut dyn FnMut(&Word, usize) -> bool) -> bool {
+        if self.table.is_empty() {
+            return false;
+        }
         let from = run.start.saturating_sub(self.reach);
         let to = if self.is_inside { run.end } else { run.start };
         // The four bytes of a word may extend into the run.
@@ -148,11 +160,11 @@ impl Words {
         let mut four = 0u32;
         for (n, &byte) in around.iter().enumerate() {
             four = four >> 8 | u32::from(fold(byte)) << 24;
-            if n + 1 < MIN_TEXT || !words.may_have(four) {
+            if n + 1 < MIN_TEXT || !self.table.may_have(four) {
                 continue;
             }
             let at = from + n + 1 - MIN_TEXT;
-            for word in words.of(four) {
+            for word in self.table.of(four) {
                 let Some(start) = at.checked_sub(word.offset) else { continue };
                 let is_near = start + word.reach >= run.start && (word.is_inside || start < run.start);
                 let is_here = || {

@@ -373,7 +373,7 @@ fn resolve(written: syntax::RuleSyntax, shape: Shape, origin: Origin) -> Result<
     if let Matcher::Regex(regex) = &matcher
         && !is_built_in
     {
-        validate(regex, &written.keywords)?;
+        validate(regex, &written.keywords, MIN_KEYWORD)?;
     }
     let (pack, examples) = match origin {
         Origin::Pack(pack, index) => (Some(pack.name), Examples::InPack(pack, index)),
@@ -409,16 +409,14 @@ fn refusal_of(written: &syntax::RuleSyntax) -> String {
     shape::of(written).err().unwrap_or_default()
 }
 
-fn validate(matcher: &RegexMatcher, keywords: &[String]) -> Result<(), String> {
+fn validate(matcher: &RegexMatcher, keywords: &[String], min: usize) -> Result<(), String> {
     if keywords.is_empty() && matcher.form != Form::Token {
         let text = "`keywords` is required: literal texts, one of which occurs in every match; other files are skipped";
         return Err(text.into());
     }
-    if let Some(short) = keywords.iter().position(|keyword| keyword.len() < MIN_KEYWORD || !keyword.is_ascii()) {
+    if let Some(short) = keywords.iter().position(|keyword| keyword.len() < min || !keyword.is_ascii()) {
         let number = short + 1;
-        return Err(format!(
-            "keyword {number} is rejected: keywords must be ASCII and have at least {MIN_KEYWORD} bytes"
-        ));
+        return Err(format!("keyword {number} is rejected: keywords must be ASCII and have at least {min} bytes"));
     }
     let regex = compile(&matcher.source).map_err(|_| format!("`regex` is rejected: {}", refusal(&matcher.source)))?;
     if regex.is_match(b"") {
@@ -454,8 +452,9 @@ mod tests {
 
     #[test]
     fn the_built_in_rules_load_and_every_regex_compiles() {
-        let failure =
-            |rule: &Arc<Rule>| Some(format!("{}: {}", rule.id, validate(rule.regex()?, &rule.keywords).err()?));
+        let failure = |rule: &Arc<Rule>| {
+            Some(format!("{}: {}", rule.id, validate(rule.regex()?, &rule.keywords, MIN_KEYWORD - 1).err()?))
+        };
         assert_eq!(all().iter().filter_map(failure).collect::<Vec<_>>(), [""; 0]);
     }
 

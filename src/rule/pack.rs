@@ -54,6 +54,11 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// What is on by default in these packs.
+    pub fn of_packs(packs: impl IntoIterator<Item = String>) -> Self {
+        Self { packs: Some(packs.into_iter().collect()), ..Self::default() }
+    }
+
     /// Every rule of every pack.
     pub fn everything() -> Self {
         Self { is_everything: true, ..Self::default() }

@@ -17,13 +17,13 @@ pub const MIN_RUN: usize = 20;
 pub const MIN_BASE64_RUN: usize = 40;
 
 /// How far before a run its word may begin, in bytes.
-pub const MAX_REACH: usize = 128;
+pub const MAX_REACH: usize = 104;
 
 /// Minimum length of a text that is looked for, in bytes.
 pub const MIN_TEXT: usize = 4;
 
 /// Maximum number of texts that stand for one rule.
-const MAX_TEXTS: usize = 1024;
+const MAX_TEXTS: usize = 1300;
 
 /// Maximum length of what a rule of tokens or of assigned values may match, in bytes.
 const MAX_MATCH: usize = 8192;
@@ -64,6 +64,11 @@ pub enum Shape {
         /// True if the text may also be part of the run.
         is_inside: bool,
     },
+    /// A URL with a user and a password.
+    Url {
+        /// How long a match may be, in bytes.
+        length: usize,
+    },
     /// These texts as they are, anywhere: a token begins with them.
     Texts(Vec<Vec<u8>>),
     /// The rule's keywords as they are, anywhere.
@@ -78,7 +83,7 @@ impl Shape {
         let texts = match self {
             Self::Prefix(texts) | Self::Texts(texts) => texts.as_slice(),
             Self::Before { texts, .. } => texts,
-            Self::Keywords | Self::AnyCase => &[],
+            Self::Url { .. } | Self::Keywords | Self::AnyCase => &[],
         };
         let begins = |text: &&Vec<u8>| token.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text));
         texts.iter().filter(begins).map(Vec::len).max().unwrap_or(0)
@@ -121,7 +126,12 @@ pub fn of(rule: &RuleSyntax) -> Result<Shape, String> {
         (None, Some(assigned), Some(value)) => of_assigned(assigned, value, &rule.keywords),
         // What contains a run is found with that; the rest by its keywords.
         _ => match rule.regex.as_deref().map_or(Ok(Shape::Keywords), of_any)? {
-            Shape::AnyCase => Ok(Shape::Keywords),
+            Shape::AnyCase if rule.regex.as_deref().is_some_and(is_url) => {
+                let length = rule.regex.as_deref().map_or(Ok(0), |regex| bounded(&parse(regex)?, "regex"))?;
+                Ok(Shape::Url { length })
+            }
+            // Looking into every run costs more than looking for a few more literals.
+            Shape::AnyCase | Shape::Before { run: Run::Word, is_inside: true, .. } => Ok(Shape::Keywords),
             shape => Ok(shape),
         },
     }
@@ -149,11 +159,23 @@ pub fn of_token(regex: &str) -> Result<Shape, String> {
         Some((run, distances?.into_iter().max().filter(|reach| (1..=MAX_REACH).contains(reach))?))
     });
     Ok(match run {
-        Some((run, reach)) => {
+        // A later run of the token will do, too.
+        Some((run, _)) => {
+            let reach = end.min(MAX_REACH);
             Shape::Before { texts: folded(starts.concat()), reach, end: Some(end), run, is_inside: false }
         }
-        None => Shape::Texts(starts.concat()),
+        None => Shape::Texts(shortened(starts.concat())),
     })
+}
+
+/// Many texts that begin with the same three characters become these: they are searched for by themselves.
+fn shortened(texts: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    const MANY: usize = 8;
+    const SHORT: usize = MIN_TEXT - 1;
+    match texts.first().map(|first| first[..SHORT].to_vec()) {
+        Some(start) if texts.len() > MANY && texts.iter().all(|text| text.starts_with(&start)) => vec![start],
+        _ => texts,
+    }
 }
 
 /// The shape of a value that is assigned to a name.
@@ -187,17 +209,33 @@ pub fn of_assigned(assigned: &str, value: &str, keywords: &[String]) -> Result<S
 pub fn of_any(regex: &str) -> Result<Shape, String> {
     let hir =
         ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).map_err(|error| error.to_string())?;
-    let (mut all, mut far, mut last) = (Vec::new(), 0, Some(0));
-    for items in branches(&hir) {
-        let Some((texts, reach, end)) = text_before_run(&items) else { return Ok(Shape::AnyCase) };
-        all.extend(texts);
-        far = reach.max(far);
-        last = last.zip(end).map(|(last, end)| last.max(end));
-    }
-    if all.is_empty() || all.len() > MAX_TEXTS {
-        return Ok(Shape::AnyCase);
-    }
-    Ok(Shape::Before { texts: folded(all), reach: far, end: last, run: Run::Word, is_inside: true })
+    let branches = branches(&hir);
+    let before = |run| {
+        let found: Vec<BeforeRun> = branches.iter().map(|items| text_before_run(items, run)).collect::<Option<_>>()?;
+        let texts: Vec<_> = found.iter().flat_map(|found| found.texts.clone()).collect();
+        let is_few = !texts.is_empty() && texts.len() <= MAX_TEXTS;
+        is_few.then(|| Shape::Before {
+            texts: folded(texts),
+            reach: found.iter().map(|found| found.reach + found.end.unwrap_or(0)).max().unwrap_or(0).min(MAX_REACH),
+            end: found.iter().try_fold(0, |last: usize, found| Some(last.max(found.end?))),
+            run,
+            is_inside: found.iter().any(|found| found.is_inside),
+        })
+    };
+    Ok(before(Run::Word).or_else(|| before(Run::Base64)).unwrap_or(Shape::AnyCase))
+}
+
+/// True if every match has `://`, and an `@` after it.
+fn is_url(regex: &str) -> bool {
+    let ends = |item: &Hir, text: &[u8]| {
+        texts(item, false).is_some_and(|texts| texts.iter().all(|one| memchr::memmem::find(one, text).is_some()))
+    };
+    parse(regex).is_ok_and(|hir| {
+        branches(&hir).iter().all(|items| {
+            let scheme = items.iter().position(|item| ends(item, b"://"));
+            scheme.is_some_and(|scheme| items[scheme + 1..].iter().any(|item| ends(item, b"@")))
+        })
+    })
 }
 
 fn parse(regex: &str) -> Result<Hir, String> {
@@ -407,7 +445,8 @@ fn all_inside(class: &Class, run: Run) -> bool {
 fn first_run(items: &[Hir], from: usize, run: Run) -> Option<(usize, usize)> {
     let mut distance = 0;
     for index in from..items.len() {
-        if run_length(&items[index..], run) >= run.min() {
+        // A run without digits is taken for a name.
+        if run_length(&items[index..], run) >= run.min() && may_have_digit(&items[index]) {
             return Some((index, distance));
         }
         distance += items[index].properties().maximum_len()?;
@@ -415,10 +454,55 @@ fn first_run(items: &[Hir], from: usize, run: Run) -> Option<(usize, usize)> {
     None
 }
 
-/// Texts, one of which is in every match before a run; how far before the run a match may begin; and how far after the
-/// start of the run it may end.
-fn text_before_run(items: &[Hir]) -> Option<(Vec<Vec<u8>>, usize, Option<usize>)> {
-    let mut best: Option<(Vec<Vec<u8>>, usize, Option<usize>)> = None;
+/// Texts, one of which is in every match before a run.
+struct BeforeRun {
+    texts: Vec<Vec<u8>>,
+    /// How far before the run a match may begin, in bytes.
+    reach: usize,
+    /// How far after the start of the run it may end.
+    end: Option<usize>,
+    /// True if the text may be part of the run.
+    is_inside: bool,
+}
+
+fn may_have_digit(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Literal(_) | HirKind::Empty | HirKind::Look(_) => true,
+        HirKind::Class(Class::Unicode(class)) => class.iter().any(|range| range.start() <= '9' && range.end() >= '0'),
+        HirKind::Class(Class::Bytes(class)) => class.iter().any(|range| range.start() <= b'9' && range.end() >= b'0'),
+        HirKind::Repetition(repetition) => may_have_digit(&repetition.sub),
+        HirKind::Capture(capture) => may_have_digit(&capture.sub),
+        HirKind::Concat(items) | HirKind::Alternation(items) => items.iter().any(may_have_digit),
+    }
+}
+
+/// True if every match of the items has a character that is of no run.
+fn has_separator(items: &[Hir], run: Run) -> bool {
+    items.iter().any(|item| match item.kind() {
+        HirKind::Literal(literal) => literal.0.iter().any(|byte| !run.has(*byte)),
+        HirKind::Class(class) => characters(class).is_some_and(|all| all.iter().all(|byte| !run.has(*byte))),
+        HirKind::Repetition(repetition) => {
+            repetition.min > 0 && has_separator(std::slice::from_ref(&*repetition.sub), run)
+        }
+        HirKind::Capture(capture) => has_separator(std::slice::from_ref(&*capture.sub), run),
+        HirKind::Concat(items) => has_separator(items, run),
+        HirKind::Alternation(items) => items.iter().all(|item| has_separator(std::slice::from_ref(item), run)),
+        HirKind::Empty | HirKind::Look(_) => false,
+    })
+}
+
+/// True if the items before `start` end with a run of base64 that goes on to `next`.
+fn is_long_inside(items: &[Hir], start: usize, next: usize, run: Run) -> bool {
+    let is_whole = |item: &Hir| run_of(item, run).1;
+    let first = items[..start].iter().rposition(|item| !is_whole(item)).map_or(0, |at| at + 1);
+    run == Run::Base64
+        && next > start
+        && items[start..next].iter().all(is_whole)
+        && items[first..next].iter().map(|item| run_of(item, run).0).sum::<usize>() >= run.min()
+}
+
+fn text_before_run(items: &[Hir], run: Run) -> Option<BeforeRun> {
+    let mut best: Option<BeforeRun> = None;
     let mut before = Some(0);
     for start in 0..items.len() {
         // The longest texts from here on.
@@ -437,14 +521,23 @@ fn text_before_run(items: &[Hir]) -> Option<(Vec<Vec<u8>>, usize, Option<usize>)
         let is_long = all.iter().all(|text| text.len() >= MIN_TEXT);
         if is_long
             && let Some(before) = before
-            && let Some((run, distance)) = first_run(items, start, Run::Word)
+            && let Some((first, distance)) = first_run(items, start, run)
             && before + distance <= MAX_REACH
         {
-            let end = items[run..].iter().try_fold(0, |sum, item| Some(sum + item.properties().maximum_len()?));
+            let end = items[first..].iter().try_fold(0, |sum, item| Some(sum + item.properties().maximum_len()?));
             let count = all.len();
-            if best.as_ref().is_none_or(|(texts, _, _)| count < texts.len()) {
-                best = Some((all, before + distance, end));
+            if best.as_ref().is_none_or(|best| count < best.texts.len()) {
+                let is_inside = !has_separator(&items[start..first], run);
+                best = Some(BeforeRun { texts: all.clone(), reach: before + distance, end, is_inside });
             }
+        }
+        if is_long_inside(items, start, next, run)
+            && all.iter().all(|text| text.len() >= MIN_TEXT)
+            && let Some(reach) = before.filter(|reach| *reach <= MAX_REACH)
+            && best.is_none()
+        {
+            let end = items[start..].iter().try_fold(0, |sum, item| Some(sum + item.properties().maximum_len()?));
+            best = Some(BeforeRun { texts: all.clone(), reach, end, is_inside: true });
         }
         before = before.zip(items[start].properties().maximum_len()).map(|(sum, length)| sum + length);
     }
@@ -472,7 +565,7 @@ mod tests {
             Ok(Shape::Before { texts, reach, .. }) => (texts.len(), reach),
             other => panic!("{regex}: {other:?}"),
         };
-        assert_eq!(near(r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"), (38, 3));
+        assert_eq!(near(r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"), (38, 69));
         assert_eq!(near(r"https://hooks\.slack\.com/services/T[A-Z0-9]{8,10}/B[A-Z0-9]{8,10}/[A-Za-z0-9]{24}").0, 1);
         assert_eq!(of_token(r"abcd\.[0-9.]{40}"), Ok(Shape::Texts(vec![b"abcd.".to_vec()])));
         assert!(of_token("[a-z]{30}").is_err());
@@ -494,7 +587,7 @@ mod tests {
         match of_any(gitleaks) {
             Ok(Shape::Before { texts, reach, .. }) => {
                 assert_eq!(texts, [b"adafruit".to_vec()]);
-                assert!((80..=100).contains(&reach), "{reach}");
+                assert!((80..=MAX_REACH).contains(&reach), "{reach}");
             }
             other => panic!("{other:?}"),
         }

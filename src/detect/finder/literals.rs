@@ -85,8 +85,11 @@ impl Literals {
     /// Checks a position at which the windows of some `buckets` (one bit each) may start.
     pub(super) fn verify(&self, haystack: &[u8], window: usize, buckets: u8, found: &mut Vec<Occurrence>) {
         let Some(here) = haystack.get(window..).and_then(|rest| rest.first_chunk::<WINDOW>()) else { return };
-        let set = (0..8).filter(|bucket| buckets >> bucket & 1 == 1);
         // The nibbles of several windows combine into others, so most that get here are false alarms.
+        if !self.fingerprints.has_window(*here) {
+            return;
+        }
+        let set = (0..8).filter(|bucket| buckets >> bucket & 1 == 1);
         let known =
             set.flat_map(|bucket: usize| &self.fingerprints.buckets[bucket]).filter(|known| known.window == *here);
         for &KnownLiteral { literal, offset, .. } in known {
@@ -107,6 +110,15 @@ pub(super) struct Fingerprints {
     pub(super) high: [[u8; 16]; WINDOW],
     /// The literals of each bucket.
     buckets: [Vec<KnownLiteral>; 8],
+    /// A bit for the hash of each window.
+    windows: Box<[u64; HASHES / 64]>,
+}
+
+/// The number of hashes of windows.
+const HASHES: usize = 1 << 14;
+
+fn hash(window: [u8; WINDOW]) -> usize {
+    u32::from_le_bytes(window).wrapping_mul(2_654_435_761) as usize >> 18
 }
 
 /// A literal in a bucket.
@@ -153,7 +165,11 @@ impl Fingerprints {
                 }
             }
         }
-        let mut fingerprints = Self { low: [[0; 16]; WINDOW], high: [[0; 16]; WINDOW], buckets };
+        let mut bits = Box::new([0; HASHES / 64]);
+        for known in buckets.iter().flatten() {
+            bits[hash(known.window) / 64] |= 1 << (hash(known.window) % 64);
+        }
+        let mut fingerprints = Self { low: [[0; 16]; WINDOW], high: [[0; 16]; WINDOW], buckets, windows: bits };
         for (bucket, known) in fingerprints.buckets.iter().enumerate() {
             for (place, &byte) in known.iter().flat_map(|known| known.window.iter().enumerate()) {
                 fingerprints.low[place][usize::from(byte & 15)] |= 1 << bucket;
@@ -161,6 +177,11 @@ impl Fingerprints {
             }
         }
         fingerprints
+    }
+
+    #[inline]
+    fn has_window(&self, window: [u8; WINDOW]) -> bool {
+        self.windows[hash(window) / 64] >> (hash(window) % 64) & 1 == 1
     }
 }
 
