@@ -1,6 +1,7 @@
 //! Prepares the built-in rules: reads the packs in `rules/`, finds out what a search can look for, and writes both in a
 //! form that takes no time to load. Every start of the program would have to do this otherwise.
 
+use rule::prepared::{self, Prepared, Texts};
 use rule::shape::{self, Shape};
 use rule::syntax::{Example, RuleFile, RuleSyntax};
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::{env, fs};
 #[path = "src/rule"]
 #[allow(dead_code, missing_docs, unreachable_pub)]
 mod rule {
+    pub mod prepared;
     pub mod severity;
     pub mod shape;
     pub mod syntax;
@@ -24,35 +26,63 @@ fn main() {
         .collect();
     // AWS's first, then by name: the order of rules is that of reports.
     names.sort_by_key(|name| (name != "aws", name.clone()));
-    let mut list = String::from("&[\n");
+    let mut list = String::new();
+    let count = names.len();
     let mut problems = Vec::new();
     for name in names {
         let file = format!("rules/{name}.toml");
         let text = fs::read_to_string(&file).expect("a file of rules");
         let file_of_rules: RuleFile = toml::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
-        let (mut rules, mut examples): (Vec<(RuleSyntax, Shape)>, Vec<[Vec<Example>; 2]>) = Default::default();
+        let (mut rules, mut texts, mut examples) = (Vec::new(), Vec::new(), Vec::<[Vec<Example>; 2]>::new());
         for mut rule in file_of_rules.rule {
+            let is_aws = name == "aws";
             // AWS's literals are searched anyway.
-            match if name == "aws" { Ok(Shape::Keywords) } else { shape::of(&rule) } {
-                Ok(shape) => {
+            let shape = if is_aws { Ok(Shape::Keywords) } else { shape::of(&rule) };
+            match shape.and_then(|shape| Ok((prepared::source(&rule, &shape, !is_aws)?, shape))) {
+                Ok((source, shape)) => {
                     examples.push([std::mem::take(&mut rule.positives), std::mem::take(&mut rule.negatives)]);
-                    rules.push((rule, shape));
+                    texts.push(Texts::take(&mut rule));
+                    rules.push((rule, source, shape));
                 }
                 Err(error) => problems.push(format!("{file}: {}: {error}", rule.id)),
             }
         }
+        let rules: Vec<Prepared> =
+            rules.iter().map(|(rule, source, shape)| prepare(rule, source.as_ref(), shape)).collect();
         let write = |kind: &str, bytes: Vec<u8>| {
             fs::write(Path::new(&out).join(format!("{name}.{kind}")), bytes).expect("cargo's folder can be written");
         };
         write("rules", postcard::to_stdvec(&rules).expect("rules can be written"));
+        write("texts", postcard::to_stdvec(&texts).expect("texts can be written"));
         write("examples", postcard::to_stdvec(&examples).expect("examples can be written"));
         let include = |kind| format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.{kind}\"))");
         list += &format!(
-            "    Pack {{ name: {name:?}, rules: {}, examples: {} }},\n",
+            "    Pack {{ name: {name:?}, rules: {}, texts: {}, examples: {}, cache: OnceLock::new() }},\n",
             include("rules"),
+            include("texts"),
             include("examples")
         );
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    fs::write(Path::new(&out).join("packs.rs"), list + "]\n").expect("cargo's folder can be written");
+    let packs = format!("static PACKS: [Pack; {count}] = [\n{list}];\n");
+    fs::write(Path::new(&out).join("packs.rs"), packs).expect("cargo's folder can be written");
+}
+
+fn prepare<'a>(rule: &'a RuleSyntax, source: Option<&'a (prepared::Form, String)>, shape: &Shape) -> Prepared<'a> {
+    let is_searched = matches!(shape, Shape::Keywords | Shape::AnyCase);
+    Prepared {
+        id: &rule.id,
+        severity: rule.severity,
+        security_severity: rule.security_severity,
+        precision: rule.precision,
+        keywords: rule.keywords.iter().filter(|_| is_searched).map(String::as_str).collect(),
+        form: source.map(|(form, _)| *form),
+        source: source.map_or("", |(_, source)| source),
+        path: rule.path.as_deref(),
+        min_entropy: rule.min_entropy,
+        check: rule.check,
+        signed_request: rule.signed_request,
+        finder: rule.finder,
+        shape: shape.clone(),
+    }
 }

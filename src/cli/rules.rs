@@ -89,7 +89,7 @@ fn list(rules: &RuleSet) -> anyhow::Result<Verdict> {
             rule.id.as_str(),
             rule.severity.to_string(),
             rule.security_severity,
-            rule.name
+            rule.texts().name
         )
     };
     output::stdout(&rules.iter().map(line).collect::<String>())?;
@@ -108,10 +108,10 @@ fn explain(rules: &RuleSet, id: &str) -> anyhow::Result<Verdict> {
 }
 
 fn explanation(rule: &Rule) -> String {
-    let mut out = format!("{}: {}\n\n", rule.id, rule.name);
+    let mut out = format!("{}: {}\n\n", rule.id, rule.texts().name);
     let severity = format!("{} (security severity {:.1} of 10)", rule.severity, rule.security_severity);
-    _ = writeln!(out, "Severity: {severity}\n\n{}\n", wrap(rule.description.trim()));
-    for (title, text) in [("Why it matters", &rule.why), ("What to do", &rule.remedy)] {
+    _ = writeln!(out, "Severity: {severity}\n\n{}\n", wrap(rule.texts().description.trim()));
+    for (title, text) in [("Why it matters", &rule.texts().why), ("What to do", &rule.texts().remedy)] {
         if !text.trim().is_empty() {
             _ = writeln!(out, "{title}\n{}\n", wrap(text.trim()));
         }
@@ -148,7 +148,7 @@ fn explanation(rule: &Rule) -> String {
             out.push('\n');
         }
     }
-    for link in &rule.references {
+    for link in &rule.texts().references {
         _ = writeln!(out, "See {link}");
     }
     out

@@ -136,7 +136,7 @@ impl Prefilter {
                 }
                 Shape::Prefix(_) | Shape::Before { .. } | Shape::AnyCase => continue,
             }
-            rule.keywords.iter().for_each(|keyword| add(keyword.clone().into(), Mark::Keyword(index)));
+            rule.keywords.iter().for_each(|keyword| add(keyword.as_bytes().to_vec(), Mark::Keyword(index)));
         }
         let mut add = |literal: Vec<u8>, mark| meanings.entry(literal).or_default().push(mark);
         // The CLI's JSON wraps a credential report.

@@ -4,14 +4,16 @@
 //! of the bytes before it. Nearly all runs are in neither.
 
 use super::finder;
-use crate::rule::{MIN_TEXT, RuleSet, Run, Shape};
+use crate::rule::{MIN_TEXT, Rule, RuleSet, Run, Shape};
 use crate::text::alphabet::is_word;
-use foldhash::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The places at which rules with a shape may match.
 #[derive(Debug, Default)]
 pub struct Words {
+    /// Their shapes hold the texts.
+    rules: Vec<Arc<Rule>>,
     prefixes: Table<Prefix>,
     words: Around,
     /// The same, for runs of base64.
@@ -21,16 +23,17 @@ pub struct Words {
     wants_digit: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Prefix {
-    text: Vec<u8>,
     rule: usize,
+    /// The number of the text in the rule's shape.
+    text: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Word {
-    /// In small letters.
-    text: Vec<u8>,
+    /// The number of the text, which is in small letters, in the rule's shape.
+    text: usize,
     /// Where the four bytes that are looked up are in it.
     offset: usize,
     rule: usize,
@@ -61,12 +64,12 @@ pub enum Place {
 impl Words {
     /// The tables of all rules with a shape.
     pub fn new(rules: &RuleSet) -> Self {
-        let mut words = Self { wants_digit: true, ..Self::default() };
+        let mut words = Self { wants_digit: true, rules: rules.iter().cloned().collect(), ..Self::default() };
         for (number, rule, matcher) in rules.iter().enumerate().filter_map(|(n, rule)| Some((n, rule, rule.regex()?))) {
             match &matcher.shape {
                 Shape::Prefix(texts) => {
-                    for text in texts {
-                        words.prefixes.add(first_four(text, 0), Prefix { text: text.clone(), rule: number });
+                    for (text, bytes) in texts.iter().enumerate() {
+                        words.prefixes.add(first_four(bytes, 0), Prefix { rule: number, text });
                     }
                 }
                 Shape::Before { texts, reach, end, run, is_inside } => {
@@ -77,23 +80,30 @@ impl Words {
                     around.reach = around.reach.max(*reach);
                     around.is_inside |= is_inside;
                     words.wants_digit &= rule.pack.is_some();
-                    for text in texts {
-                        let offset = rarest(text, *is_inside);
-                        let word = Word {
-                            text: text.clone(),
-                            offset,
-                            rule: number,
-                            reach: *reach,
-                            end: *end,
-                            is_inside: *is_inside,
-                        };
-                        around.table.add(first_four(text, offset).map(fold_four), word);
+                    for (text, bytes) in texts.iter().enumerate() {
+                        let offset = rarest(bytes, *is_inside);
+                        let word = Word { text, offset, rule: number, reach: *reach, end: *end, is_inside: *is_inside };
+                        around.table.add(first_four(bytes, offset).map(fold_four), word);
                     }
                 }
                 Shape::Url { .. } | Shape::Texts(_) | Shape::Keywords | Shape::AnyCase => {}
             }
         }
+        words.prefixes.sort();
+        words.words.table.sort();
+        words.base64_words.table.sort();
         words
+    }
+
+    fn text(&self, rule: usize, text: usize) -> &[u8] {
+        match self.rules[rule].regex().map(|matcher| &matcher.shape) {
+            Some(Shape::Prefix(texts) | Shape::Before { texts, .. }) => &texts[text],
+            _ => &[],
+        }
+    }
+
+    fn prefixes_at<'a>(&'a self, text: &'a [u8], at: usize) -> impl Iterator<Item = &'a Prefix> {
+        self.prefixes.at(text, at).filter(move |prefix| text[at..].starts_with(self.text(prefix.rule, prefix.text)))
     }
 
     /// How far around a run its meaning depends on the text, in bytes.
@@ -117,22 +127,21 @@ impl Words {
 
     /// True if a run of base64 in `text` follows a rule's word.
     pub fn is_named(&self, text: &[u8], run: &Range<usize>) -> bool {
-        self.base64_words.any(text, run, &mut |_, _| true)
+        self.any(&self.base64_words, text, run, &mut |_, _| true)
     }
 
     fn is_telling(&self, text: &[u8], run: &Range<usize>) -> bool {
-        let has_prefix = starts(text, run).any(|at| self.prefixes.at(text, at).any(|prefix| prefix.is_at(text, at)));
+        let has_prefix = starts(text, run).any(|at| self.prefixes_at(text, at).next().is_some());
         let may_be_named = || !self.wants_digit || text[run.clone()].iter().any(u8::is_ascii_digit);
-        has_prefix || may_be_named() && self.words.any(text, run, &mut |_, _| true)
+        has_prefix || may_be_named() && self.any(&self.words, text, run, &mut |_, _| true)
     }
 
     /// Calls `look` with each rule that may match at or around a run, and where.
     pub fn rules(&self, text: &[u8], run: &Range<usize>, mut look: impl FnMut(usize, Place)) {
         for at in starts(text, run) {
-            let rules = self.prefixes.at(text, at).filter(|prefix| prefix.is_at(text, at));
-            rules.for_each(|prefix| look(prefix.rule, Place::At(at)));
+            self.prefixes_at(text, at).for_each(|prefix| look(prefix.rule, Place::At(at)));
         }
-        self.words.any(text, run, &mut |word, at| {
+        self.any(&self.words, text, run, &mut |word, at| {
             look(word.rule, word.within(text, at));
             false
         });
@@ -140,35 +149,41 @@ impl Words {
 
     /// The same for a run of base64.
     pub fn rules_of_base64(&self, text: &[u8], run: &Range<usize>, mut look: impl FnMut(usize, Place)) {
-        self.base64_words.any(text, run, &mut |word, at| {
+        self.any(&self.base64_words, text, run, &mut |word, at| {
             look(word.rule, word.within(text, at));
             false
         });
     }
-}
 
-impl Around {
     /// True as soon as `is_last` is, called with each word around a run and its offset.
-    fn any(&self, text: &[u8], run: &Range<usize>, is_last: &mut dyn FnMut(&Word, usize) -> bool) -> bool {
-        if self.table.is_empty() {
+    fn any(
+        &self,
+        around: &Around,
+        text: &[u8],
+        run: &Range<usize>,
+        is_last: &mut dyn FnMut(&Word, usize) -> bool,
+    ) -> bool {
+        let Around { table, reach, is_inside } = around;
+        if table.is_empty() {
             return false;
         }
-        let from = run.start.saturating_sub(self.reach);
-        let to = if self.is_inside { run.end } else { run.start };
+        let from = run.start.saturating_sub(*reach);
+        let to = if *is_inside { run.end } else { run.start };
         // The four bytes of a word may extend into the run.
         let around = &text[from..text.len().min(to + MIN_TEXT - 1)];
         let mut four = 0u32;
         for (n, &byte) in around.iter().enumerate() {
             four = four >> 8 | u32::from(fold(byte)) << 24;
-            if n + 1 < MIN_TEXT || !self.table.may_have(four) {
+            if n + 1 < MIN_TEXT || !table.may_have(four) {
                 continue;
             }
             let at = from + n + 1 - MIN_TEXT;
-            for word in self.table.of(four) {
+            for word in table.of(four) {
                 let Some(start) = at.checked_sub(word.offset) else { continue };
                 let is_near = start + word.reach >= run.start && (word.is_inside || start < run.start);
                 let is_here = || {
-                    text.get(start..start + word.text.len()).is_some_and(|here| here.eq_ignore_ascii_case(&word.text))
+                    let wanted = self.text(word.rule, word.text);
+                    text.get(start..start + wanted.len()).is_some_and(|here| here.eq_ignore_ascii_case(wanted))
                 };
                 if is_near && is_here() && is_last(word, start) {
                     return true;
@@ -176,12 +191,6 @@ impl Around {
             }
         }
         false
-    }
-}
-
-impl Prefix {
-    fn is_at(&self, text: &[u8], at: usize) -> bool {
-        text[at..].starts_with(&self.text)
     }
 }
 
@@ -259,14 +268,15 @@ fn first_four(text: &[u8], offset: usize) -> Option<u32> {
 #[derive(Debug)]
 struct Table<T> {
     bits: Box<[u64; BITS / 64]>,
-    values: HashMap<u32, Vec<T>>,
+    /// Sorted by the four bytes.
+    values: Vec<(u32, T)>,
 }
 
 const BITS: usize = 1 << 16;
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { bits: Box::new([0; BITS / 64]), values: HashMap::default() }
+        Self { bits: Box::new([0; BITS / 64]), values: Vec::new() }
     }
 }
 
@@ -274,7 +284,11 @@ impl<T> Table<T> {
     fn add(&mut self, four: Option<u32>, value: T) {
         let Some(four) = four else { return };
         self.bits[Self::slot(four) / 64] |= 1 << (Self::slot(four) % 64);
-        self.values.entry(four).or_default().push(value);
+        self.values.push((four, value));
+    }
+
+    fn sort(&mut self) {
+        self.values.sort_by_key(|(four, _)| *four);
     }
 
     fn is_empty(&self) -> bool {
@@ -292,7 +306,8 @@ impl<T> Table<T> {
     }
 
     fn of(&self, four: u32) -> impl Iterator<Item = &T> {
-        self.values.get(&four).into_iter().flatten()
+        let start = self.values.partition_point(|(other, _)| *other < four);
+        self.values[start..].iter().take_while(move |(other, _)| *other == four).map(|(_, value)| value)
     }
 
     fn at(&self, text: &[u8], at: usize) -> impl Iterator<Item = &T> {

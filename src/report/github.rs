@@ -42,7 +42,7 @@ pub fn write(report: &Report, base: &UriBase, out: &mut dyn Write) -> io::Result
                 properties.extend([("col", column.as_str()), ("endColumn", end_column)]);
             }
         }
-        let title = format!("{}: {}", finding.rule.id, finding.rule.name);
+        let title = format!("{}: {}", finding.rule.id, finding.rule.texts().name);
         properties.push(("title", &title));
         command(out, level, &properties, &text(finding, has_line))?;
     }

@@ -165,7 +165,7 @@ fn vulnerability<'a>(finding: &'a Finding, number: usize, report: &Report, base:
     let excerpts: Vec<_> = finding.excerpts.iter().map(|excerpt| &*excerpt.text).collect();
     Vulnerability {
         id: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("keyspill:{name}").as_bytes()).to_string(),
-        name: &rule.name,
+        name: &rule.texts().name,
         description: one_line(&description),
         severity: severity(finding),
         solution: one_line(first_sentence(&remedy(finding))),

@@ -85,7 +85,7 @@ pub fn write(report: &Report, action: HookAction, fail_on: Severity, command: &s
     if let Some(first) = counted.first() {
         let is_key = first.key().is_some();
         out.push_str(if !is_key {
-            super::wording::first_sentence(first.rule.remedy.trim())
+            super::wording::first_sentence(first.rule.texts().remedy.trim())
         } else if action == HookAction::Message {
             "Remove it from the message."
         } else if matches!(action, HookAction::Commit | HookAction::Check) {

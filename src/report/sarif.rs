@@ -175,9 +175,9 @@ fn driver(report: &Report) -> ToolComponent {
 }
 
 fn descriptor(rule: &Rule) -> ReportingDescriptor {
-    let help = format!("{}\n\nWhat to do: {}", rule.why.trim(), rule.remedy.trim());
-    let links: String = rule.references.iter().map(|link| format!("\n- <{link}>")).collect();
-    let markdown = format!("{}\n\n**What to do.** {}\n{links}", rule.why.trim(), rule.remedy.trim());
+    let help = format!("{}\n\nWhat to do: {}", rule.texts().why.trim(), rule.texts().remedy.trim());
+    let links: String = rule.texts().references.iter().map(|link| format!("\n- <{link}>")).collect();
+    let markdown = format!("{}\n\n**What to do.** {}\n{links}", rule.texts().why.trim(), rule.texts().remedy.trim());
     let properties = PropertyBag::builder()
         .tags(vec!["security".to_owned(), "secrets".to_owned()])
         .additional_properties(BTreeMap::from([
@@ -188,13 +188,13 @@ fn descriptor(rule: &Rule) -> ReportingDescriptor {
     let mut descriptor = ReportingDescriptor::builder()
         .id(rule.id.as_str())
         .name(pascal_case(rule.id.as_str()))
-        .short_description(words(&sentence(&rule.name)))
-        .full_description(words(&sentence(rule.description.trim())))
+        .short_description(words(&sentence(&rule.texts().name)))
+        .full_description(words(&sentence(rule.texts().description.trim())))
         .default_configuration(ReportingConfiguration::builder().level(json!(rule.severity)).build())
         .help(MultiformatMessageString::builder().text(help).markdown(markdown).build())
         .properties(properties)
         .build();
-    descriptor.help_uri = rule.references.first().cloned();
+    descriptor.help_uri = rule.texts().references.first().cloned();
     descriptor
 }
 

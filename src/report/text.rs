@@ -259,7 +259,7 @@ fn level(severity: Severity) -> Level<'static> {
 fn occurrence(finding: &Finding, worst: &Finding) -> String {
     let mut remarks = Vec::new();
     if finding.rule.id != worst.rule.id {
-        remarks.push(finding.rule.name.clone());
+        remarks.push(finding.rule.texts().name.clone());
     }
     if let Some(history) = finding.history.as_ref().filter(|history| history.is_past()) {
         let commit = history.introduced.listed.first();

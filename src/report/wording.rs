@@ -12,7 +12,7 @@ use bytesize::ByteSize;
 
 /// What was found, as the title of a diagnostic, without a full stop.
 pub fn headline(finding: &Finding) -> String {
-    let mut text = finding.rule.name.clone();
+    let mut text = finding.rule.texts().name.clone();
     if let Some(id) = finding.id().filter(|_| finding.judgement().is_some()) {
         text = format!("{text}: {}", id.text);
     } else if let Some(id) = finding.id().filter(|_| finding.observation().is_some()) {
@@ -219,7 +219,7 @@ pub fn date(seconds: i64) -> String {
 
 /// The rule's remedy, with the key id or user name filled in.
 pub fn remedy(finding: &Finding) -> String {
-    let remedy = finding.rule.remedy.trim();
+    let remedy = finding.rule.texts().remedy.trim();
     // A finding in a credential report names the user, not the key.
     let user = finding.id().filter(|_| finding.observation().is_some()).and_then(|id| id.text.rsplit_once(":user/"));
     match (finding.key_id(), user) {

@@ -6,6 +6,7 @@
 
 pub mod example;
 pub mod pack;
+pub mod prepared;
 mod severity;
 pub mod shape;
 pub mod syntax;
@@ -14,11 +15,13 @@ use crate::file;
 use crate::text::mask::name_shown;
 use crate::text::toml::explain;
 use regex::bytes::{Regex, RegexBuilder};
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub use pack::{AWS, Selection};
+pub use prepared::{Form, Texts};
 pub use severity::{Grade, Severity};
 pub use shape::{MIN_RUN, MIN_TEXT, Run, Shape};
 pub use syntax::{Check, Finder, Observer, Precision};
@@ -64,17 +67,6 @@ pub enum Matcher {
     Regex(RegexMatcher),
 }
 
-/// What a regex is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Form {
-    /// A token that begins with fixed text.
-    Token,
-    /// A value and the name that it is assigned to.
-    Assigned,
-    /// Anything.
-    Any,
-}
-
 /// A regex with further conditions.
 #[derive(Debug)]
 pub struct RegexMatcher {
@@ -88,8 +80,8 @@ pub struct RegexMatcher {
     pub min_entropy: f64,
     /// True if matches are requests that were signed with a key.
     pub is_signed_request: bool,
-    source: String,
-    path_source: Option<String>,
+    source: Cow<'static, str>,
+    path_source: Option<Cow<'static, str>>,
     regex: OnceLock<Regex>,
     path: OnceLock<Regex>,
     max_len: OnceLock<Option<usize>>,
@@ -145,44 +137,42 @@ pub struct Rule {
     pub id: RuleId,
     /// The pack that it is in; `None` for a user's own rule.
     pub pack: Option<&'static str>,
-    /// What it finds, in a few words and without a full stop.
-    pub name: String,
-    /// What it finds, in a sentence or two.
-    pub description: String,
-    /// Why a finding matters.
-    pub why: String,
-    /// What to do about a finding, first thing first.
-    pub remedy: String,
     /// The severity of a finding, unless the rule's finder grades it.
     pub severity: Severity,
     /// GitHub's `security-severity`: 0.0 to 10.0, where 9.0 is critical, 7.0 high, 4.0 medium.
     pub security_severity: f64,
     /// How often a finding is a true positive.
     pub precision: Precision,
-    /// Links to further reading.
-    pub references: Vec<String>,
-    /// Literal, case-sensitive bytes; the rule is only tried where one of them occurs.
-    pub keywords: Vec<String>,
+    /// Literal bytes; if the search looks for them, the rule is only tried where one of them occurs.
+    pub keywords: Vec<Cow<'static, str>>,
     /// How the rule matches text.
     pub matcher: Matcher,
-    examples: Examples,
+    words: Words,
 }
 
-/// Where the examples of a rule are.
+/// Where the texts and examples of a rule are.
 #[derive(Debug)]
-enum Examples {
-    /// The texts that it must and must not match.
-    Own([Vec<syntax::Example>; 2]),
-    /// Those of the rule at this position of a pack.
+enum Words {
+    /// Here: the texts that it must and must not match, too.
+    Own(Texts, [Vec<syntax::Example>; 2]),
+    /// With the rule at this position of a pack.
     InPack(&'static pack::Pack, usize),
 }
 
 impl Rule {
+    /// What it tells people.
+    pub fn texts(&self) -> &Texts {
+        match &self.words {
+            Words::Own(texts, _) => texts,
+            Words::InPack(pack, index) => &pack.texts()[*index],
+        }
+    }
+
     /// The texts in which it must match, and those in which it must not.
     pub fn examples(&self) -> [Vec<syntax::Example>; 2] {
-        match &self.examples {
-            Examples::Own(examples) => examples.clone(),
-            Examples::InPack(pack, index) => pack.examples().swap_remove(*index),
+        match &self.words {
+            Words::Own(_, examples) => examples.clone(),
+            Words::InPack(pack, index) => pack.examples().swap_remove(*index),
         }
     }
 
@@ -237,11 +227,9 @@ impl RuleSet {
     pub fn selected(selection: &Selection) -> Self {
         let mut set = Self::default();
         for pack in pack::all().iter().filter(|pack| selection.may_have(pack.name)) {
-            for (index, (written, shape)) in pack.rules().into_iter().enumerate() {
-                if selection.has(pack.name, &written.id, written.precision) {
-                    // `build.rs` has refused what is wrong, and a test compiles every regex, so a run need not.
-                    let rule = resolve(written, shape, Origin::Pack(pack, index));
-                    set.rules.push(Arc::new(rule.expect("a test loads the built-in rules")));
+            for (index, prepared) in pack.rules().into_iter().enumerate() {
+                if selection.has(pack.name, prepared.id, prepared.precision) {
+                    set.rules.push(Arc::new(built_in(prepared, pack, index)));
                 }
             }
         }
@@ -309,9 +297,7 @@ impl RuleSet {
             toml::from_str(text).map_err(|error| RuleProblem::Syntax(explain(text, &error)))?;
         for written in file.rule {
             let name = written.id.clone();
-            let refused = |text| RuleProblem::Rule { rule: name.clone(), text };
-            let shape = shape::of(&written).map_err(|_| refused(refusal_of(&written)))?;
-            let rule = resolve(written, shape, Origin::User).map_err(refused)?;
+            let rule = resolve(written).map_err(|text| RuleProblem::Rule { rule: name.clone(), text })?;
             if self.get(&name).is_some() {
                 let text = "the id is already used; rules cannot replace existing ones, so choose another id".into();
                 return Err(RuleProblem::Rule { rule: name, text });
@@ -322,77 +308,73 @@ impl RuleSet {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Origin {
-    Pack(&'static pack::Pack, usize),
-    User,
-}
-
-fn resolve(written: syntax::RuleSyntax, shape: Shape, origin: Origin) -> Result<Rule, String> {
-    let is_built_in = matches!(origin, Origin::Pack(..));
-    if written.signed_request && !is_built_in {
-        return Err("`signed-request` is reserved for built-in rules".into());
-    }
-    let regex = match (written.token, written.assigned, written.value, written.regex) {
-        (Some(token), None, None, None) => {
-            let start = if matches!(shape, Shape::Before { .. }) { "" } else { r"\A" };
-            // With what follows, so that of several alternatives the one that fits is taken.
-            Some((Form::Token, format!("(?-u){start}(?<secret>{token})(?:[^A-Za-z0-9_-]|$)")))
-        }
-        (None, Some(assigned), Some(value), None) => {
-            Some((Form::Assigned, format!("(?-u)(?i:{assigned}){}(?<secret>{value})(?:[^A-Za-z0-9_-]|$)", shape::GAP)))
-        }
-        // Other packs than AWS's have their classes in ASCII.
-        (None, None, None, Some(regex)) => match origin {
-            Origin::Pack(pack, _) if pack.name != AWS => Some((Form::Any, format!("(?-u){regex}"))),
-            _ => Some((Form::Any, regex)),
-        },
-        (None, None, None, None) => None,
-        _ => return Err("exactly one of `token`, `assigned` with `value`, and `regex` is required".into()),
-    };
-    let matcher = match (regex, written.finder) {
-        (Some((form, source)), None) => Matcher::Regex(RegexMatcher {
+/// A built-in rule. `build.rs` has refused what is wrong, and a test compiles every regex, so a run need not.
+fn built_in(prepared: prepared::Prepared<'static>, pack: &'static pack::Pack, index: usize) -> Rule {
+    let matcher = match (prepared.form, prepared.finder) {
+        (Some(form), _) => Matcher::Regex(RegexMatcher {
             form,
-            shape,
-            check: written.check,
-            min_entropy: written.min_entropy,
-            is_signed_request: written.signed_request,
-            source,
-            path_source: written.path,
+            shape: prepared.shape,
+            check: prepared.check,
+            min_entropy: prepared.min_entropy,
+            is_signed_request: prepared.signed_request,
+            source: prepared.source.into(),
+            path_source: prepared.path.map(Cow::Borrowed),
             regex: OnceLock::new(),
             path: OnceLock::new(),
             max_len: OnceLock::new(),
         }),
-        (None, Some(finder)) if is_built_in => Matcher::Finder(finder),
-        (None, Some(_)) => return Err("`finder` is reserved for built-in rules; use `regex`".into()),
-        _ => return Err("exactly one of `token`, `assigned` with `value`, and `regex` is required".into()),
+        (None, finder) => Matcher::Finder(finder.expect("a rule has a regex or a finder")),
     };
+    Rule {
+        id: RuleId(prepared.id.into()),
+        pack: Some(pack.name),
+        severity: prepared.severity,
+        security_severity: prepared.security_severity,
+        precision: prepared.precision,
+        keywords: prepared.keywords.into_iter().map(Cow::Borrowed).collect(),
+        matcher,
+        words: Words::InPack(pack, index),
+    }
+}
+
+/// A user's rule.
+fn resolve(mut written: syntax::RuleSyntax) -> Result<Rule, String> {
+    if written.signed_request {
+        return Err("`signed-request` is reserved for built-in rules".into());
+    }
+    if written.finder.is_some() {
+        return Err("`finder` is reserved for built-in rules; use `regex`".into());
+    }
     if !(0.0..=10.0).contains(&written.security_severity) {
         return Err("`security-severity` must be a number from 0.0 to 10.0".into());
     }
-    if let Matcher::Regex(regex) = &matcher
-        && !is_built_in
-    {
-        validate(regex, &written.keywords, MIN_KEYWORD)?;
-    }
-    let (pack, examples) = match origin {
-        Origin::Pack(pack, index) => (Some(pack.name), Examples::InPack(pack, index)),
-        Origin::User => (None, Examples::Own([written.positives, written.negatives])),
+    let id = RuleId::parse(&written.id)?;
+    let shape = shape::of(&written).map_err(|_| refusal_of(&written))?;
+    let (form, source) = prepared::source(&written, &shape, false)?.expect("it has no finder");
+    let matcher = RegexMatcher {
+        form,
+        shape,
+        check: written.check,
+        min_entropy: written.min_entropy,
+        is_signed_request: false,
+        source: source.into(),
+        path_source: written.path.take().map(Cow::Owned),
+        regex: OnceLock::new(),
+        path: OnceLock::new(),
+        max_len: OnceLock::new(),
     };
+    let keywords: Vec<Cow<str>> = written.keywords.drain(..).map(Cow::Owned).collect();
+    validate(&matcher, &keywords, MIN_KEYWORD)?;
+    let texts = Texts::take(&mut written);
     Ok(Rule {
-        id: RuleId::parse(&written.id)?,
-        pack,
-        name: written.name,
-        description: written.description,
-        why: written.why,
-        remedy: written.remedy,
+        id,
+        pack: None,
         severity: written.severity,
         security_severity: written.security_severity,
         precision: written.precision,
-        references: written.references,
-        keywords: written.keywords,
-        matcher,
-        examples,
+        keywords,
+        matcher: Matcher::Regex(matcher),
+        words: Words::Own(texts, [written.positives, written.negatives]),
     })
 }
 
@@ -409,8 +391,11 @@ fn refusal_of(written: &syntax::RuleSyntax) -> String {
     shape::of(written).err().unwrap_or_default()
 }
 
-fn validate(matcher: &RegexMatcher, keywords: &[String], min: usize) -> Result<(), String> {
-    if keywords.is_empty() && matcher.form != Form::Token {
+fn validate(matcher: &RegexMatcher, keywords: &[Cow<str>], min: usize) -> Result<(), String> {
+    if keywords.is_empty()
+        && matcher.form != Form::Token
+        && !matches!(matcher.shape, Shape::Before { .. } | Shape::Url { .. })
+    {
         let text = "`keywords` is required: literal texts, one of which occurs in every match; other files are skipped";
         return Err(text.into());
     }
@@ -462,11 +447,12 @@ mod tests {
     fn every_built_in_rule_is_documented() {
         let mut ids = std::collections::BTreeSet::new();
         for rule in all().iter() {
-            for (what, text) in [("description", &rule.description), ("why", &rule.why), ("remedy", &rule.remedy)] {
+            let texts = rule.texts();
+            for (what, text) in [("description", &texts.description), ("why", &texts.why), ("remedy", &texts.remedy)] {
                 assert!(text.len() > 14 && text.trim_end().ends_with('.'), "{}: {what}: {text:?}", rule.id);
             }
-            assert!(rule.description.len() <= 1024, "GitHub cuts fullDescription at 1024 characters");
-            assert!(!rule.references.is_empty() || rule.id.as_str() == "unused-allow", "{} has no reference", rule.id);
+            assert!(texts.description.len() <= 1024, "GitHub cuts fullDescription at 1024 characters");
+            assert!(!texts.references.is_empty() || rule.id.as_str() == "unused-allow", "{} has no reference", rule.id);
             assert!(ids.insert(rule.id.clone()), "{} is there twice", rule.id);
         }
     }

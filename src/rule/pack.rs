@@ -1,9 +1,10 @@
 //! The packs of built-in rules, and which of their rules are on.
 
 use super::Precision;
-use super::shape::Shape;
-use super::syntax::{Example, RuleSyntax};
+use super::prepared::{Prepared, Texts};
+use super::syntax::Example;
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 /// The pack of AWS's keys. All of its rules are on by default.
 pub const AWS: &str = "aws";
@@ -17,13 +18,20 @@ pub struct Pack {
     /// The name of the file, without its extension.
     pub name: &'static str,
     rules: &'static [u8],
+    texts: &'static [u8],
     examples: &'static [u8],
+    cache: OnceLock<Vec<Texts>>,
 }
 
 impl Pack {
-    /// Its rules, without examples.
-    pub fn rules(&self) -> Vec<(RuleSyntax, Shape)> {
+    /// What a search needs of its rules.
+    pub fn rules(&self) -> Vec<Prepared<'static>> {
         postcard::from_bytes(self.rules).expect("build.rs has written it")
+    }
+
+    /// What its rules tell people, read when it is first asked for.
+    pub fn texts(&self) -> &[Texts] {
+        self.cache.get_or_init(|| postcard::from_bytes(self.texts).expect("build.rs has written it"))
     }
 
     /// The positive and negative examples of each of its rules.
@@ -34,9 +42,11 @@ impl Pack {
 
 /// All packs, AWS's first.
 pub fn all() -> &'static [Pack] {
-    static PACKS: &[Pack] = include!(concat!(env!("OUT_DIR"), "/packs.rs"));
-    PACKS
+    &PACKS
 }
+
+// `PACKS`, by `build.rs`.
+include!(concat!(env!("OUT_DIR"), "/packs.rs"));
 
 /// Which built-in rules are on.
 ///

@@ -243,7 +243,7 @@ fn card<'a>(key: &Credential<'a>, anchors: &HashMap<String, String>, is_folded: 
         };
         let text =
             format!("{}:{}:{}", finding.path.to_text(), finding.location.start_line, finding.location.start_column);
-        PlaceView { text: one_line(&text), rule: finding.rule.name.clone(), when }
+        PlaceView { text: one_line(&text), rule: finding.rule.texts().name.clone(), when }
     };
     let excerpt = worst.excerpts.iter().map(|excerpt| Line { number: excerpt.line, text: &excerpt.text });
     Card {
