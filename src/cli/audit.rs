@@ -4,6 +4,8 @@ use super::environment::environment;
 use super::inventory::ReportArgs;
 use super::output;
 use super::progress;
+use super::selection::RuleArgs;
+use super::session::Refused;
 use crate::audit::clone::Cloner;
 use crate::audit::merge::Merge;
 use crate::audit::run::{Audit, AuditProgress, Shard, global_excludes};
@@ -14,7 +16,7 @@ use crate::config::Config;
 use crate::detect::Detector;
 use crate::environment::Environment;
 use crate::report::Verdict;
-use crate::rule::RuleSet;
+use crate::rule::{RuleSet, Selection};
 use crate::scan::Scan;
 use crate::text::sanitize::write_json_pretty;
 use anyhow::{Context, bail};
@@ -83,9 +85,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Input")]
     config: Option<PathBuf>,
 
-    /// Add the rules of a TOML file. May be repeated.
-    #[arg(long = "rules", value_name = "FILE", help_heading = "Input")]
-    rules: Vec<PathBuf>,
+    #[command(flatten)]
+    rules: RuleArgs,
 
     /// Folder that remembers the audit: what did not change is not scanned again, an audit that was ended goes on, and
     /// reports tell what is new.
@@ -161,11 +162,19 @@ impl Args {
         if self.worker {
             outputs.retain(|output| output.file.is_some());
         }
-        let rules = Arc::new(load_rules(&self.rules)?);
+        let mut refused = Vec::new();
+        let known = self.rules.known(&mut refused);
+        if let Some(unknown) = self.rules.unknown(&known) {
+            bail!(unknown);
+        }
         let now = self.report.moment();
         let key = self.fingerprint_key.as_deref().map(read_key).transpose()?;
         let targets = self.targets()?;
-        let config = self.load_config(&rules, &targets)?;
+        let config = self.load_config(&known, &targets)?;
+        let rules = Arc::new(self.rules.selected(&config, &mut refused));
+        if let Some(Refused { file, problem }) = refused.first() {
+            bail!("{}: {problem}", file.display());
+        }
         // Without a working directory, every path is absolute: names must not depend on where the audit runs.
         let environment = Arc::new(Environment { working_dir: PathBuf::new(), ..environment().clone() });
         if self.plan {
@@ -307,9 +316,9 @@ struct Done {
     is_written: bool,
 }
 
-/// The built-in rules and those in files.
+/// All built-in rules, on or off, and those in files: a result may have findings of any.
 pub fn load_rules(files: &[PathBuf]) -> anyhow::Result<RuleSet> {
-    let mut rules = RuleSet::built_in();
+    let mut rules = RuleSet::selected(&Selection::everything());
     for file in files {
         rules.add(file)?;
     }

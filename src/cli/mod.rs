@@ -12,6 +12,7 @@ mod output;
 mod progress;
 mod rules;
 mod scan;
+mod selection;
 mod session;
 
 use crate::report::Verdict;

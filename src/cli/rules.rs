@@ -3,17 +3,23 @@
 use super::output;
 use crate::detect::check;
 use crate::report::Verdict;
-use crate::rule::{Matcher, Rule, RuleSet, example};
+use crate::rule::{Matcher, Rule, RuleSet, Selection, Shape, example, pack};
 use anyhow::bail;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Subcommands of `rules`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// List all rules.
-    List(Loaded),
+    /// List the rules that are on, or all.
+    List {
+        /// Also list those that are off by default.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        loaded: Loaded,
+    },
     /// Explain what a rule finds, why it matters and what to do.
     Explain {
         /// The rule's id, such as `aws-access-key-pair`.
@@ -27,6 +33,11 @@ pub enum Command {
         /// Rule files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+    },
+    /// Check a configuration of gitleaks for use as it is, with `--gitleaks-config`, and list its rules.
+    Import {
+        /// The configuration, such as `.gitleaks.toml`.
+        file: PathBuf,
     },
 }
 
@@ -55,14 +66,13 @@ impl clap::builder::TypedValueParser for AnyRule {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = clap::builder::PossibleValue>>> {
-        let ids: Vec<String> = RuleSet::built_in().iter().map(|rule| rule.id.to_string()).collect();
-        Some(Box::new(ids.into_iter().map(clap::builder::PossibleValue::new)))
+        Some(Box::new(pack::ids().iter().map(clap::builder::PossibleValue::new)))
     }
 }
 
 impl Loaded {
-    fn load(&self) -> anyhow::Result<RuleSet> {
-        let mut rules = RuleSet::built_in();
+    fn load(&self, selection: &Selection) -> anyhow::Result<RuleSet> {
+        let mut rules = RuleSet::selected(selection);
         for file in &self.rules {
             rules.add(file)?;
         }
@@ -74,23 +84,36 @@ impl Command {
     /// Runs the subcommand.
     pub fn run(self) -> anyhow::Result<Verdict> {
         match self {
-            Self::List(loaded) => list(&loaded.load()?),
-            Self::Explain { id, loaded } => explain(&loaded.load()?, &id),
+            Self::List { all, loaded } => {
+                list(&loaded.load(&if all { Selection::everything() } else { Selection::default() })?)
+            }
+            Self::Explain { id, loaded } => explain(&loaded.load(&Selection::everything())?, &id),
+            Self::Import { file } => import(&file),
             Self::Check { files } => check_files(&files),
         }
     }
 }
 
+fn import(file: &Path) -> anyhow::Result<Verdict> {
+    let mut rules = RuleSet::default();
+    rules.add_gitleaks(file)?;
+    let fast = rules.iter().filter(|rule| rule.regex().is_some_and(|regex| regex.shape != Shape::AnyCase)).count();
+    output::stdout(&format!(
+        "{} rules; {fast} of them at full speed, the others where one of their keywords is\nuse them with: keyspill scan --gitleaks-config {}\n",
+        rules.iter().len(),
+        file.display()
+    ))?;
+    list(&rules)
+}
+
 fn list(rules: &RuleSet) -> anyhow::Result<Verdict> {
     let width = rules.iter().map(|rule| rule.id.as_str().len()).max().unwrap_or(0);
+    let packs = rules.iter().filter_map(|rule| rule.pack).map(str::len).max().unwrap_or(0);
     let line = |rule: &Arc<Rule>| {
-        format!(
-            "{:width$}  {:7}  {:4.1}  {}\n",
-            rule.id.as_str(),
-            rule.severity.to_string(),
-            rule.security_severity,
-            rule.texts().name
-        )
+        let pack = rule.pack.unwrap_or("");
+        let id = rule.id.as_str();
+        let severity = rule.severity.to_string();
+        format!("{id:width$}  {pack:packs$}  {severity:7}  {:4.1}  {}\n", rule.security_severity, rule.texts().name)
     };
     output::stdout(&rules.iter().map(line).collect::<String>())?;
     Ok(Verdict::Clean)
@@ -119,12 +142,11 @@ fn explanation(rule: &Rule) -> String {
     match &rule.matcher {
         Matcher::Finder(_) => {}
         Matcher::Regex(regex) => {
-            _ = writeln!(
-                out,
-                "Matched by\n  keywords: {}\n  regex: {}",
-                rule.keywords.join(", "),
-                regex.source().trim()
-            );
+            out.push_str("Matched by\n");
+            if !rule.keywords.is_empty() {
+                _ = writeln!(out, "  keywords: {}", rule.keywords.join(", "));
+            }
+            _ = writeln!(out, "  regex: {}", regex.source().trim());
             if let Some(path) = regex.path_source() {
                 _ = writeln!(out, "  only in paths matching: {path}");
             }

@@ -3,6 +3,7 @@
 use super::environment::environment;
 use super::output::{self, ColourChoice};
 use super::progress;
+use super::selection::RuleArgs;
 use super::session::{Obeyed, Refused, recorded};
 use crate::config::Config;
 use crate::detect::Detector;
@@ -116,9 +117,8 @@ pub struct Args {
     #[arg(long, conflicts_with = "baseline", help_heading = "Gate")]
     no_baseline: bool,
 
-    /// Add the rules of a TOML file. May be repeated.
-    #[arg(long = "rules", value_name = "FILE", help_heading = "Input")]
-    rules: Vec<PathBuf>,
+    #[command(flatten)]
+    rules: RuleArgs,
 
     /// Format of the report.
     ///
@@ -253,8 +253,12 @@ impl Args {
                 .context("cannot start threads")?;
         }
         let mut refused = Vec::new();
-        let rules = self.load_rules(&mut refused);
-        let config = self.load_config(&rules, &mut refused);
+        let known = self.rules.known(&mut refused);
+        if let Some(unknown) = self.rules.unknown(&known) {
+            bail!(unknown);
+        }
+        let config = self.load_config(&known, &mut refused);
+        let rules = self.rules.selected(&config, &mut refused);
         let baseline = self.load_baseline(&config, &mut refused);
         let usual = Some(config.fail_on.unwrap_or(Severity::Warning));
         let fail_on = self.fail_on.map_or(usual, FailOn::threshold);
@@ -397,17 +401,6 @@ impl Args {
         };
         let file = self.baseline.clone().or_else(found)?;
         Baseline::read(&file).map_err(|error| refused.push(error.into())).ok()
-    }
-
-    /// The built-in rules and those of all files that could be loaded.
-    fn load_rules(&self, refused: &mut Vec<Refused>) -> RuleSet {
-        let mut rules = RuleSet::built_in();
-        for file in &self.rules {
-            if let Err(error) = rules.add(file) {
-                refused.push(error.into());
-            }
-        }
-        rules
     }
 
     /// What reports show.

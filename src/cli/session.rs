@@ -3,6 +3,7 @@
 use super::environment::environment;
 use super::output;
 use super::progress;
+use super::selection::RuleArgs;
 use crate::config::{Config, ConfigError};
 use crate::detect::Detector;
 use crate::git::staged::is_staged;
@@ -121,6 +122,7 @@ impl Session {
             refused.push(error.into());
             None
         });
+        let rules = RuleArgs::default().selected(&config, &mut refused);
         let now = super::now();
         let fail_on = config.fail_on.unwrap_or(Severity::Warning);
         Self { detector: Detector::new(Arc::new(rules)).at(now), config, baseline, fail_on, now, refused }

@@ -8,7 +8,7 @@ use crate::config::allow::{Allow, Paths, Unscanned};
 use crate::credential::{AccountId, Fingerprint};
 use crate::environment::Environment;
 use crate::file::{self, describe};
-use crate::rule::{RuleSet, Severity};
+use crate::rule::{RuleSet, Selection, Severity, pack};
 use crate::text::mask::{hide_long_words, name_shown};
 use crate::text::toml::explain;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +54,10 @@ pub struct Config {
     pub fail_on: Option<Severity>,
     /// The file of accepted findings, if given.
     pub baseline: Option<PathBuf>,
+    /// Which built-in rules are on.
+    pub selection: Selection,
+    /// Files of rules.
+    pub rule_files: Vec<PathBuf>,
     /// Severity overrides by rule.
     pub severity: BTreeMap<String, Severity>,
     /// Findings that do not count.
@@ -170,9 +174,10 @@ impl Config {
         self.user_file.as_deref() == Some(file)
     }
 
-    /// The files that the main one includes.
+    /// The files that the main one includes, and those of rules.
     pub fn included(&self) -> impl Iterator<Item = &PathBuf> {
-        self.files.iter().skip(1).filter(|file| Some(*file) != self.user_file.as_ref())
+        let files = self.files.iter().skip(1).filter(|file| Some(*file) != self.user_file.as_ref());
+        files.chain(&self.rule_files)
     }
 
     fn add(&mut self, file: &Path, rules: &RuleSet, root: Option<&Path>) -> Result<(), ConfigError> {
@@ -207,7 +212,25 @@ impl Config {
                 self.add(&path, rules, root)?;
             }
         }
-        self.merge(written, &text, file, &absolute_dir, rules).map_err(refused)?;
+        let mut rules = rules.clone();
+        for path in &written.rules {
+            let path = dir.join(path);
+            let failed = |text: String| refused(ConfigProblem::Value(format!("rules: {text}")));
+            let whole = path.canonicalize().map_err(|error| {
+                let shown = hide_long_words(&path.display().to_string());
+                failed(format!("{shown} cannot be read: {}", describe(&error)))
+            })?;
+            if root.is_some_and(|root| !whole.starts_with(root)) {
+                return problem("rules: the file is outside the repository; pass it with --rules to allow that");
+            }
+            if !self.rule_files.contains(&path) {
+                self.rule_files.push(path);
+            }
+        }
+        for path in &self.rule_files {
+            rules.add(path).map_err(|error| refused(ConfigProblem::Value(format!("rules: {error}"))))?;
+        }
+        self.merge(written, &text, file, &absolute_dir, &rules).map_err(refused)?;
         self.files.push(file.to_owned());
         Ok(())
     }
@@ -222,6 +245,14 @@ impl Config {
         rules: &RuleSet,
     ) -> Result<(), ConfigProblem> {
         known_rules("severity", written.severity.keys(), rules)?;
+        known_rules("enable", written.enable.iter(), rules)?;
+        known_rules("disable", written.disable.iter(), rules)?;
+        if let Some(packs) = written.packs {
+            known_packs(&packs)?;
+            self.selection.packs = Some(packs.into_iter().collect());
+        }
+        self.selection.enable.extend(written.enable);
+        self.selection.disable.extend(written.disable);
         let domains = written.org_domains.iter().enumerate().map(domain).collect::<Result<Vec<_>, _>>()?;
         self.org_domains.extend(domains);
         self.org_accounts.extend(accounts("org_accounts", &written.org_accounts)?);
@@ -304,6 +335,18 @@ impl Config {
         if let Some(baseline) = &self.baseline {
             _ = writeln!(out, "baseline = {}", quoted(&baseline.to_string_lossy()));
         }
+        if let Some(packs) = &self.selection.packs {
+            _ = writeln!(out, "packs = {}", list(packs.iter().cloned().collect()));
+        }
+        for (key, rules) in [("enable", &self.selection.enable), ("disable", &self.selection.disable)] {
+            if !rules.is_empty() {
+                _ = writeln!(out, "{key} = {}", list(rules.iter().cloned().collect()));
+            }
+        }
+        if !self.rule_files.is_empty() {
+            let files = self.rule_files.iter().map(|file| file.to_string_lossy().into_owned());
+            _ = writeln!(out, "rules = {}", list(files.collect()));
+        }
         if !self.exclude.is_empty() {
             let patterns = self.exclude.iter().flat_map(|paths| paths.patterns().to_vec());
             _ = writeln!(out, "exclude = {}", list(patterns.collect()));
@@ -385,12 +428,21 @@ fn known_keys(table: &toml::Table, known: &[&str], place: &str) -> Result<(), Co
     Err(ConfigProblem::Value(format!("{place}unknown key {}: {hint}", name_shown(unknown))))
 }
 
+fn known_packs(packs: &[String]) -> Result<(), ConfigProblem> {
+    let Some(unknown) = packs.iter().find(|name| pack::all().iter().all(|pack| pack.name != **name)) else {
+        return Ok(());
+    };
+    let known = pack::all().iter().map(|pack| pack.name).collect::<Vec<_>>().join(", ");
+    Err(ConfigProblem::Value(format!("packs: there is no pack {}; there are {known}", name_shown(unknown))))
+}
+
 fn known_rules<'a>(
     key: &str,
     mut named: impl Iterator<Item = &'a String>,
     rules: &RuleSet,
 ) -> Result<(), ConfigProblem> {
-    let Some(rule) = named.find(|rule| rules.get(rule).is_none()) else { return Ok(()) };
+    // Rules that are off may be named, too.
+    let Some(rule) = named.find(|rule| !rules.knows(rule)) else { return Ok(()) };
     let hint = rules
         .nearest(rule)
         .map_or_else(|| "see `keyspill rules list`".into(), |nearest| format!("did you mean `{nearest}`?"));

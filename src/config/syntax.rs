@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 /// The keys of the file, in the order of the documentation.
-pub const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 16] = [
     "include",
     "org_domains",
     "org_accounts",
@@ -15,6 +15,10 @@ pub const KEYS: [&str; 12] = [
     "trusted_repos",
     "fail_on",
     "baseline",
+    "packs",
+    "enable",
+    "disable",
+    "rules",
     "exclude",
     "severity",
     "allow",
@@ -47,6 +51,14 @@ pub struct ConfigFile {
     pub fail_on: Option<Severity>,
     /// The file of accepted findings, relative to this one.
     pub baseline: Option<PathBuf>,
+    /// Packs of rules; all but the generic one if not given.
+    pub packs: Option<Vec<String>>,
+    /// Rules that are turned on.
+    pub enable: Vec<String>,
+    /// Rules that are turned off.
+    pub disable: Vec<String>,
+    /// Files of rules, relative to this one.
+    pub rules: Vec<PathBuf>,
     /// Patterns as in `.gitignore`, relative to the file: what is not scanned at all.
     pub exclude: Vec<String>,
     /// Severity overrides by rule.

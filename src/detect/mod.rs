@@ -281,7 +281,7 @@ impl Detector {
             let severity = if id.part.value.starts_with("AKIA") { Severity::Warning } else { Severity::Note };
             candidates.extend(self.candidate(finder, Some(severity), Some(id.part), None, id.dummy));
         }
-        let mut candidates = most_telling(candidates);
+        let mut candidates = most_telling(with_required(blob, candidates));
         candidates.sort_by(|a, b| (a.primary().start, &a.rule.id).cmp(&(b.primary().start, &b.rule.id)));
         let is_own_report = report_heads::is_report(blob);
         if is_own_report {
@@ -344,6 +344,43 @@ impl Detector {
 fn rank(rule: &Rule) -> Option<(bool, Form)> {
     let pack = rule.pack.filter(|pack| *pack != AWS)?;
     Some((pack == GENERIC, rule.regex()?.form))
+}
+
+/// Candidates without those of gitleaks' rules that need others nearby which were not found, and without these others.
+fn with_required(blob: &[u8], mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+    let gitleaks = |candidate: &Candidate| candidate.rule.regex().is_some_and(|regex| regex.gitleaks.is_some());
+    if !candidates.iter().any(gitleaks) {
+        return candidates;
+    }
+    let places: Vec<(String, usize)> =
+        candidates.iter().map(|candidate| (candidate.rule.id.to_string(), candidate.primary().start)).collect();
+    let column = |at: usize| at - memchr::memrchr(b'\n', &blob[..at]).map_or(0, |newline| newline + 1);
+    let is_near = |one: usize, other: usize, lines: Option<usize>, columns: Option<usize>| {
+        let between = &blob[one.min(other)..one.max(other)];
+        lines.is_none_or(|lines| memchr::memchr_iter(b'\n', between).take(lines + 1).count() <= lines)
+            && columns.is_none_or(|columns| column(one).abs_diff(column(other)) <= columns)
+    };
+    // gitleaks leaves out what its generic rule finds if another one found it, too.
+    let is_generic = |candidate: &Candidate| gitleaks(candidate) && candidate.rule.id.as_str().contains("generic");
+    let specific: Vec<Range<usize>> = candidates
+        .iter()
+        .filter(|candidate| gitleaks(candidate) && !is_generic(candidate))
+        .map(Candidate::primary)
+        .collect();
+    candidates.retain(|candidate| {
+        let span = candidate.primary();
+        if is_generic(candidate) && specific.iter().any(|other| other.start <= span.start && span.end <= other.end) {
+            return false;
+        }
+        let Some(rule) = candidate.rule.regex().and_then(|regex| regex.gitleaks.as_ref()) else { return true };
+        let at = candidate.primary().start;
+        let has = |wanted: &crate::rule::gitleaks::Required| {
+            let of_rule = places.iter().filter(|(id, _)| *id == wanted.id);
+            of_rule.into_iter().any(|(_, place)| is_near(at, *place, wanted.within_lines, wanted.within_columns))
+        };
+        !rule.skip_report && rule.required.iter().all(has)
+    });
+    candidates
 }
 
 /// Candidates without those of other packs that overlap what a rule that knows more has found.

@@ -13,6 +13,7 @@ use super::secret;
 use super::words::Words;
 use crate::rule::{AWS, MIN_KEYWORD, RuleSet, Shape};
 use crate::text::alphabet::{is_base64, is_word};
+use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem::Finder;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -110,6 +111,10 @@ pub struct Prefilter {
     literals: Vec<(Literals, Vec<Vec<Mark>>)>,
     /// Texts that are too short for that.
     short: Vec<(Finder<'static>, Vec<Mark>)>,
+    /// Keywords in any case, with the rule of each: only of rules that others wrote.
+    folded: Option<(AhoCorasick, Vec<usize>)>,
+    /// Rules without anything to look for.
+    always: Vec<usize>,
     /// The rules about URLs with passwords.
     urls: Vec<Mark>,
     words: Words,
@@ -120,7 +125,7 @@ impl Prefilter {
     pub fn new(rules: &RuleSet) -> Self {
         let mut meanings: BTreeMap<Vec<u8>, Vec<Mark>> = BTreeMap::new();
         let mut of_packs: BTreeMap<Vec<u8>, Vec<Mark>> = BTreeMap::new();
-        let mut urls = Vec::new();
+        let (mut urls, mut folded, mut always) = (Vec::new(), Vec::new(), Vec::new());
         for (index, rule) in rules.iter().enumerate() {
             let meanings = if rule.pack.is_some_and(|pack| pack != AWS) { &mut of_packs } else { &mut meanings };
             let mut add = |literal: Vec<u8>, mark| meanings.entry(literal).or_default().push(mark);
@@ -134,7 +139,14 @@ impl Prefilter {
                     urls.push(Mark::Keyword(index));
                     continue;
                 }
-                Shape::Prefix(_) | Shape::Before { .. } | Shape::AnyCase => continue,
+                Shape::AnyCase => {
+                    match rule.keywords.as_slice() {
+                        [] => always.push(index),
+                        words => folded.extend(words.iter().map(|word| (word.to_string(), index))),
+                    }
+                    continue;
+                }
+                Shape::Prefix(_) | Shape::Before { .. } => continue,
             }
             rule.keywords.iter().for_each(|keyword| add(keyword.as_bytes().to_vec(), Mark::Keyword(index)));
         }
@@ -188,11 +200,17 @@ impl Prefilter {
         let (short, of_packs): (BTreeMap<_, _>, BTreeMap<_, _>) =
             of_packs.into_iter().partition(|(text, _)| text.len() < MIN_KEYWORD);
         let short = short.into_iter().map(|(text, marks)| (Finder::new(&text).into_owned(), marks)).collect();
+        let folded = (!folded.is_empty()).then(|| {
+            let (words, rules): (Vec<String>, Vec<usize>) = folded.into_iter().unzip();
+            let builder =
+                AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(words);
+            (builder.expect("a few hundred keywords stay far below the automaton's limits"), rules)
+        });
         let literals = [meanings, of_packs].into_iter().filter(|meanings| !meanings.is_empty()).map(|meanings| {
             let (texts, marks): (Vec<_>, Vec<_>) = meanings.into_iter().unzip();
             (Literals::new(texts), marks)
         });
-        Self { literals: literals.collect(), short, urls, words: Words::new(rules) }
+        Self { literals: literals.collect(), short, folded, always, urls, words: Words::new(rules) }
     }
 
     /// The runs that rules are about.
@@ -297,15 +315,26 @@ impl Prefilter {
             let found = memchr::memchr_iter(b'@', text).filter(|at| has_password(text, *at));
             hits.marks.extend(found.flat_map(|at| self.urls.iter().map(move |&mark| (at, mark))));
         }
+        if let Some((automaton, rules)) = &self.folded {
+            let found = automaton.find_overlapping_iter(text);
+            hits.marks.extend(found.map(|found| (found.start(), Mark::Keyword(rules[found.pattern().as_usize()]))));
+        }
+        hits.marks.extend(self.always.iter().map(|rule| (0, Mark::Keyword(*rule))));
         // Each search tells its own in order.
-        if self.literals.len() > 1 || !self.short.is_empty() || !self.urls.is_empty() {
+        if !self.always.is_empty()
+            || self.folded.is_some()
+            || self.literals.len() > 1
+            || !self.short.is_empty()
+            || !self.urls.is_empty()
+        {
             hits.marks.sort_by_key(|(at, _)| *at);
         }
         hits
     }
 
     fn longest_literal(&self) -> usize {
-        self.literals.iter().map(|(literals, _)| literals.longest()).max().unwrap_or(0)
+        let folded = self.folded.as_ref().map_or(0, |(automaton, _)| automaton.max_pattern_len());
+        self.literals.iter().map(|(literals, _)| literals.longest()).max().unwrap_or(0).max(folded)
     }
 
     fn is_telling(&self, text: &[u8], run: &Range<usize>) -> bool {

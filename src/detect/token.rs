@@ -519,6 +519,10 @@ impl<'a> Tokenizer<'a> {
             }
             return;
         }
+        if matcher.shape == Shape::AnyCase {
+            let whole = Place::Within { start: 0, end: length };
+            return self.read_place(layered, rule, matcher, &whole, &mut |_| true);
+        }
         // Every match contains a keyword.
         let mut start = 0;
         let reach = matcher.max_len().unwrap_or(length);
@@ -557,7 +561,7 @@ impl<'a> Tokenizer<'a> {
         while base + at <= end
             && let Some(captures) = matcher.regex().captures_at(&text[base..end], at)
         {
-            let (id, secret) = parts(&captures);
+            let (id, secret) = parts(matcher, &captures);
             let range =
                 |found: Option<regex::bytes::Match>| found.map(|found| base + found.start()..base + found.end());
             let (id, secret) = (range(id), range(secret));
@@ -585,6 +589,14 @@ impl<'a> Tokenizer<'a> {
     fn push_match(&mut self, layered: &Layered, rule: &Arc<Rule>, matcher: &RegexMatcher, found: &Match) {
         let Match { whole, id, secret, host } = found;
         let of = |range: &Range<usize>| &layered.text[range.clone()];
+        if let (Some(gitleaks), Some(secret)) = (&matcher.gitleaks, secret) {
+            if gitleaks.has_keyword(layered.text) && gitleaks.reports(self.path, layered.text, whole, of(secret)) {
+                let text = String::from_utf8_lossy(of(secret)).into_owned();
+                let secret = Some(layered.part(SecretString::from(text), secret.clone()));
+                self.tokens.matches.push(Candidate { secret, ..Candidate::new(rule.clone()) });
+            }
+            return;
+        }
         let texts = || id.iter().chain(secret).map(of);
         if texts().any(|text| dummy::entropy(text) < matcher.min_entropy) {
             return;
@@ -649,8 +661,12 @@ struct Match {
 
 /// The groups of a match that are reported: `id` is shown, `secret` is not; without either, all of it is secret.
 fn parts<'a>(
+    matcher: &RegexMatcher,
     captures: &regex::bytes::Captures<'a>,
 ) -> (Option<regex::bytes::Match<'a>>, Option<regex::bytes::Match<'a>>) {
+    if let Some(gitleaks) = &matcher.gitleaks {
+        return (None, gitleaks.secret(captures));
+    }
     let id = captures.name("id");
     let secret = captures.name("secret").or_else(|| if id.is_none() { captures.get(0) } else { None });
     (id, secret)

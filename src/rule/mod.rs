@@ -5,6 +5,7 @@
 //! [`RuleSet::add`] adds a user's own, which extend the built-in ones and can never replace them.
 
 pub mod example;
+pub mod gitleaks;
 pub mod pack;
 pub mod prepared;
 mod severity;
@@ -28,6 +29,9 @@ pub use syntax::{Check, Finder, Observer, Precision};
 
 /// Shortest keyword of a rule, in bytes: the prefilter tells literals by their first four.
 pub const MIN_KEYWORD: usize = 4;
+
+/// Maximum number of configurations of gitleaks that extend one another: as many as gitleaks follows.
+const MAX_EXTENDED: usize = 3;
 
 /// Maximum compiled size of one regex, in bytes. Larger ones are rejected, so that a rule file cannot exhaust memory.
 pub const REGEX_SIZE_LIMIT: usize = 1 << 20;
@@ -76,6 +80,8 @@ pub struct RegexMatcher {
     pub shape: Shape,
     /// What a match says about itself.
     pub check: Option<Check>,
+    /// What else gitleaks knows of it, if it is from a configuration of gitleaks.
+    pub gitleaks: Option<Box<gitleaks::Gitleaks>>,
     /// Minimum Shannon entropy of the reported text, in bits per byte.
     pub min_entropy: f64,
     /// True if matches are requests that were signed with a key.
@@ -127,7 +133,11 @@ impl RegexMatcher {
 }
 
 fn compile(source: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(source).size_limit(REGEX_SIZE_LIMIT).build()
+    compile_bytes(source, REGEX_SIZE_LIMIT)
+}
+
+fn compile_bytes(source: &str, limit: usize) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(source).size_limit(limit).build()
 }
 
 /// One rule, ready to use.
@@ -212,7 +222,7 @@ enum RuleProblem {
 }
 
 /// All rules of a run, in a fixed order: the built-in ones, then each added file's.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
 }
@@ -259,6 +269,39 @@ impl RuleSet {
         })
     }
 
+    /// Adds the rules of a configuration of gitleaks, and of the files that it extends.
+    ///
+    /// # Errors
+    /// If one cannot be read, or has what has no counterpart here. The set is then unchanged.
+    pub fn add_gitleaks(&mut self, file: &Path) -> Result<(), RuleFileError> {
+        let mut rules: Vec<Arc<Rule>> = Vec::new();
+        let mut disabled: std::collections::BTreeSet<String> = std::collections::BTreeSet::new();
+        let mut next = Some(file.to_owned());
+        // A rule of the file that extends another takes the place of that with the same id.
+        for _ in 0..MAX_EXTENDED {
+            let Some(file) = next.take() else { break };
+            let failed = |problem: RuleProblem| RuleFileError { file: file.clone(), problem };
+            let text = file::read_text(&file, file::MAX_SETTINGS).map_err(|error| failed(error.into()))?;
+            let configuration = gitleaks::parse(&text).map_err(failed)?;
+            for rule in configuration.rules {
+                let is_known = rules.iter().any(|known| known.id == rule.id);
+                if !is_known && !disabled.contains(rule.id.as_str()) {
+                    rules.push(rule);
+                }
+            }
+            disabled.extend(configuration.disabled);
+            next = configuration.extends.map(|path| file.parent().unwrap_or(Path::new("")).join(path));
+        }
+        for rule in rules {
+            // What keyspill has by itself is not reported twice.
+            match self.rules.iter().position(|known| known.id == rule.id) {
+                Some(place) => self.rules[place] = rule,
+                None => self.rules.push(rule),
+            }
+        }
+        Ok(())
+    }
+
     /// The rule with that id.
     pub fn get(&self, id: &str) -> Option<&Arc<Rule>> {
         self.rules.iter().find(|rule| rule.id.as_str() == id)
@@ -285,11 +328,17 @@ impl RuleSet {
         self.rules.iter().find(|rule| matches!(rule.matcher, Matcher::Finder(f) if f == finder))
     }
 
-    /// The known rule id nearest to `id`, for "did you mean".
-    pub fn nearest(&self, id: &str) -> Option<&RuleId> {
-        let distance = |rule: &Arc<Rule>| strsim::damerau_levenshtein(rule.id.as_str(), id);
-        let nearest = self.rules.iter().min_by_key(|rule| distance(rule))?;
-        (distance(nearest) <= id.len().max(6) / 3).then_some(&nearest.id)
+    /// The rule id nearest to `id`, of this set or of any pack, for "did you mean".
+    pub fn nearest(&self, id: &str) -> Option<&str> {
+        let distance = |known: &str| strsim::damerau_levenshtein(known, id);
+        let known = self.rules.iter().map(|rule| rule.id.as_str()).chain(pack::ids().iter().copied());
+        let nearest = known.min_by_key(|known| distance(known))?;
+        (distance(nearest) <= id.len().max(6) / 3).then_some(nearest)
+    }
+
+    /// True if there is a rule with that id, here or in any pack, on or off.
+    pub fn knows(&self, id: &str) -> bool {
+        self.get(id).is_some() || pack::ids().contains(&id)
     }
 
     fn extend(&mut self, text: &str) -> Result<(), RuleProblem> {
@@ -315,6 +364,7 @@ fn built_in(prepared: prepared::Prepared<'static>, pack: &'static pack::Pack, in
             form,
             shape: prepared.shape,
             check: prepared.check,
+            gitleaks: None,
             min_entropy: prepared.min_entropy,
             is_signed_request: prepared.signed_request,
             source: prepared.source.into(),
@@ -355,6 +405,7 @@ fn resolve(mut written: syntax::RuleSyntax) -> Result<Rule, String> {
         form,
         shape,
         check: written.check,
+        gitleaks: None,
         min_entropy: written.min_entropy,
         is_signed_request: false,
         source: source.into(),
@@ -468,7 +519,7 @@ mod tests {
     #[test]
     fn the_nearest_rule_is_suggested() {
         let rules = RuleSet::built_in();
-        assert_eq!(rules.nearest("aws-acces-key-pair").map(RuleId::as_str), Some("aws-access-key-pair"));
+        assert_eq!(rules.nearest("aws-acces-key-pair"), Some("aws-access-key-pair"));
         assert_eq!(rules.nearest("something-else-entirely"), None);
     }
 }

@@ -48,6 +48,12 @@ pub fn all() -> &'static [Pack] {
 // `PACKS`, by `build.rs`.
 include!(concat!(env!("OUT_DIR"), "/packs.rs"));
 
+/// The ids of all rules of all packs.
+pub fn ids() -> &'static [&'static str] {
+    static IDS: OnceLock<Vec<&str>> = OnceLock::new();
+    IDS.get_or_init(|| all().iter().flat_map(|pack| pack.rules().into_iter().map(|rule| rule.id)).collect())
+}
+
 /// Which built-in rules are on.
 ///
 /// By default: those of AWS, and of the other packs, except the generic one, those that are rarely wrong (precision

@@ -1,0 +1,89 @@
+//! Which rules are on: packs and rules on the command line, in the configuration, and in files.
+
+use super::session::Refused;
+use crate::config::Config;
+use crate::rule::{RuleSet, pack};
+use clap::builder::PossibleValuesParser;
+use std::path::PathBuf;
+
+/// Arguments as typed.
+#[derive(Debug, Default, clap::Args)]
+pub struct RuleArgs {
+    /// Use only the rules of these packs, separated by commas [default: all but generic].
+    #[arg(long, value_name = "PACK", value_delimiter = ',', value_parser = packs(), help_heading = "Rules")]
+    packs: Vec<String>,
+
+    /// Turn a rule on, such as one that is off by default as it is often wrong. May be repeated.
+    #[arg(long, value_name = "RULE", help_heading = "Rules")]
+    enable: Vec<String>,
+
+    /// Turn a rule off. May be repeated.
+    #[arg(long, value_name = "RULE", help_heading = "Rules")]
+    disable: Vec<String>,
+
+    /// Add the rules of a TOML file. May be repeated.
+    #[arg(long = "rules", value_name = "FILE", help_heading = "Rules")]
+    files: Vec<PathBuf>,
+
+    /// Add the rules of a configuration of gitleaks, as it is. May be repeated.
+    #[arg(long, value_name = "FILE", help_heading = "Rules")]
+    gitleaks_config: Vec<PathBuf>,
+}
+
+fn packs() -> PossibleValuesParser {
+    PossibleValuesParser::new(pack::all().iter().map(|pack| pack.name))
+}
+
+impl RuleArgs {
+    /// The rules of files, which a configuration may name as it may any built-in one.
+    pub fn known(&self, refused: &mut Vec<Refused>) -> RuleSet {
+        let mut rules = RuleSet::default();
+        self.add_files(&mut rules, refused);
+        rules
+    }
+
+    /// The rules that are on with a configuration. Files that cannot be used were told with [`Self::known`].
+    pub fn selected(&self, config: &Config, refused: &mut Vec<Refused>) -> RuleSet {
+        let mut selection = config.selection.clone();
+        if !self.packs.is_empty() {
+            selection.packs = Some(self.packs.iter().cloned().collect());
+        }
+        for id in &self.enable {
+            selection.disable.remove(id);
+        }
+        selection.enable.extend(self.enable.iter().cloned());
+        selection.disable.extend(self.disable.iter().cloned());
+        let mut rules = RuleSet::selected(&selection);
+        for file in &config.rule_files {
+            // The configuration has read it.
+            if let Err(error) = rules.add(file) {
+                refused.push(error.into());
+            }
+        }
+        self.add_files(&mut rules, &mut Vec::new());
+        rules
+    }
+
+    /// Words for a rule that is turned on or off and does not exist.
+    pub fn unknown(&self, known: &RuleSet) -> Option<String> {
+        let id = self.enable.iter().chain(&self.disable).find(|id| !known.knows(id))?;
+        let hint = known.nearest(id).map_or_else(
+            || "see `keyspill rules list --all`".to_owned(),
+            |nearest| format!("did you mean `{nearest}`?"),
+        );
+        Some(format!("there is no rule {}; {hint}", crate::text::mask::name_shown(id)))
+    }
+
+    fn add_files(&self, rules: &mut RuleSet, refused: &mut Vec<Refused>) {
+        for file in &self.files {
+            if let Err(error) = rules.add(file) {
+                refused.push(error.into());
+            }
+        }
+        for file in &self.gitleaks_config {
+            if let Err(error) = rules.add_gitleaks(file) {
+                refused.push(error.into());
+            }
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! Configurations of gitleaks, read as they are.
+//!
+//! Source: <https://github.com/gitleaks/gitleaks#configuration>. What differs: classes and `(?i)` are of ASCII alone, as are
+//! those of Go except that its `(?i)` also knows two letters outside it; keywords may be anywhere in the file, not only in
+//! the same hundred kilobytes; and a path is what reports show. What has no counterpart is refused, by name.
+
+use super::prepared::Form;
+use super::shape::{self, Shape};
+use super::{Matcher, RegexMatcher, Rule, RuleId, RuleProblem, Severity, Texts, Words, compile_bytes};
+use crate::rule::Precision;
+use aho_corasick::AhoCorasick;
+use regex::bytes::Regex;
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+use toml::Spanned;
+
+/// The maximum compiled size of one regex, in bytes: some of gitleaks' are larger than keyspill's may be.
+const REGEX_SIZE_LIMIT: usize = 8 << 20;
+
+/// What gitleaks knows of a rule beyond its regex.
+#[derive(Debug)]
+pub struct Gitleaks {
+    secret_group: usize,
+    /// A secret's entropy must be more than this, if it is not 0.
+    entropy: f64,
+    /// In any case; one must be in the file.
+    keywords: Option<AhoCorasick>,
+    allowlists: Vec<Allowlist>,
+    /// Other rules that must match nearby.
+    pub required: Vec<Required>,
+    /// True if it only counts for others.
+    pub skip_report: bool,
+}
+
+/// Another rule that must match nearby.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Required {
+    /// Its id.
+    pub id: String,
+    /// At most so many lines away.
+    pub within_lines: Option<usize>,
+    /// At most so many columns away.
+    pub within_columns: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Allowlist {
+    needs_all: bool,
+    paths: Vec<Regex>,
+    regexes: Vec<Regex>,
+    target: Target,
+    stopwords: Option<AhoCorasick>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Target {
+    #[default]
+    Secret,
+    Match,
+    Line,
+}
+
+impl Gitleaks {
+    /// The part of a match that is the secret.
+    pub fn secret<'a>(&self, captures: &regex::bytes::Captures<'a>) -> Option<regex::bytes::Match<'a>> {
+        if self.secret_group > 0 {
+            return captures.get(self.secret_group);
+        }
+        let filled = (1..captures.len()).filter_map(|n| captures.get(n)).find(|group| !group.is_empty());
+        filled.or_else(|| captures.get(0))
+    }
+
+    /// True if gitleaks would report a secret.
+    pub fn reports(&self, path: Option<&[u8]>, text: &[u8], whole: &std::ops::Range<usize>, secret: &[u8]) -> bool {
+        let is_random = self.entropy == 0.0 || crate::rule::gitleaks::entropy(secret) > self.entropy;
+        is_random && !self.allowlists.iter().any(|list| list.allows(path, text, whole, secret))
+    }
+
+    /// True if the file has one of the keywords, or none is wanted.
+    pub fn has_keyword(&self, text: &[u8]) -> bool {
+        self.keywords.as_ref().is_none_or(|keywords| keywords.is_match(text))
+    }
+}
+
+/// Shannon's entropy in bits per byte, without rounding.
+fn entropy(bytes: &[u8]) -> f64 {
+    let mut counts = [0u32; 256];
+    bytes.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
+    let total = bytes.len() as f64;
+    counts
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| f64::from(*count) / total)
+        .map(|part| -part * part.log2())
+        .sum()
+}
+
+impl Allowlist {
+    fn allows(&self, path: Option<&[u8]>, text: &[u8], whole: &std::ops::Range<usize>, secret: &[u8]) -> bool {
+        let target = match self.target {
+            Target::Secret => secret,
+            Target::Match => &text[whole.clone()],
+            Target::Line => {
+                let start = memchr::memrchr(b'\n', &text[..whole.start]).map_or(0, |at| at + 1);
+                let end = memchr::memchr(b'\n', &text[whole.end..]).map_or(text.len(), |at| whole.end + at);
+                &text[start..end]
+            }
+        };
+        let checks = [
+            (!self.paths.is_empty())
+                .then(|| path.is_some_and(|path| self.paths.iter().any(|regex| regex.is_match(path)))),
+            (!self.regexes.is_empty()).then(|| self.regexes.iter().any(|regex| regex.is_match(target))),
+            self.stopwords.as_ref().map(|words| words.is_match(secret)),
+        ];
+        let mut checks = checks.into_iter().flatten().peekable();
+        checks.peek().is_some() && if self.needs_all { checks.all(|holds| holds) } else { checks.any(|holds| holds) }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct File {
+    #[serde(default, rename = "title")]
+    _title: String,
+    #[serde(default, rename = "description")]
+    _description: String,
+    #[serde(default, rename = "minVersion")]
+    _min_version: String,
+    #[serde(default)]
+    extend: Extend,
+    #[serde(default)]
+    rules: Vec<Spanned<RuleWritten>>,
+    #[serde(default)]
+    allowlists: Vec<Spanned<AllowlistWritten>>,
+    #[serde(default)]
+    allowlist: Option<Spanned<AllowlistWritten>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct Extend {
+    path: String,
+    url: String,
+    use_default: bool,
+    disabled_rules: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct RuleWritten {
+    id: String,
+    description: String,
+    regex: Option<Spanned<String>>,
+    secret_group: usize,
+    entropy: f64,
+    keywords: Vec<String>,
+    path: Option<Spanned<String>>,
+    #[serde(rename = "tags")]
+    _tags: Vec<String>,
+    allowlists: Vec<Spanned<AllowlistWritten>>,
+    allowlist: Option<Spanned<AllowlistWritten>>,
+    required: Vec<Required>,
+    skip_report: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct AllowlistWritten {
+    #[serde(rename = "description")]
+    _description: String,
+    target_rules: Vec<String>,
+    condition: String,
+    commits: Vec<String>,
+    paths: Vec<String>,
+    regexes: Vec<String>,
+    regex_target: String,
+    stopwords: Vec<String>,
+}
+
+/// A configuration, and what it extends.
+#[derive(Debug)]
+pub(super) struct Configuration {
+    pub rules: Vec<Arc<Rule>>,
+    /// The file that it extends, relative to it.
+    pub extends: Option<String>,
+    /// Rules of that file that are off.
+    pub disabled: BTreeSet<String>,
+}
+
+/// Parses a configuration.
+///
+/// # Errors
+/// What is wrong with it, or has no counterpart here: the line and the rule.
+pub(super) fn parse(text: &str) -> Result<Configuration, RuleProblem> {
+    let file: File =
+        toml::from_str(text).map_err(|error| RuleProblem::Syntax(crate::text::toml::explain(text, &error)))?;
+    let line = |span: std::ops::Range<usize>| text[..span.start].matches('\n').count() + 1;
+    let refused = |span: std::ops::Range<usize>, rule: &str, problem: String| RuleProblem::Rule {
+        rule: if rule.is_empty() { "global".to_owned() } else { rule.to_owned() },
+        text: format!("line {}: {problem}", line(span)),
+    };
+    if file.extend.use_default || !file.extend.url.is_empty() {
+        let problem = "[extend] `useDefault` and `url` name rules that are not here: put gitleaks' own configuration into a file and name it with `path`";
+        return Err(RuleProblem::Syntax(problem.into()));
+    }
+    let global: Vec<_> = file.allowlist.iter().chain(&file.allowlists).collect();
+    for list in &global {
+        allowlist(list.get_ref()).map_err(|problem| refused(list.span(), "", problem))?;
+    }
+    let mut rules: Vec<Arc<Rule>> = Vec::new();
+    for written in file.rules {
+        let span = written.span();
+        let rule = written.into_inner();
+        let id = rule.id.clone();
+        let fail = |problem: String| refused(span.clone(), &id, problem);
+        let own = rule.allowlist.iter().chain(&rule.allowlists);
+        let of_rule = |list: &&&Spanned<AllowlistWritten>| {
+            let targets = &list.get_ref().target_rules;
+            targets.is_empty() || targets.contains(&id)
+        };
+        let lists = own.chain(global.iter().filter(of_rule).copied());
+        let allowlists =
+            lists.map(|list| allowlist(list.get_ref()).map_err(|problem| refused(list.span(), &id, problem)));
+        let allowlists = allowlists.collect::<Result<Vec<_>, _>>()?;
+        if rule.keywords.iter().any(|keyword| keyword.len() < 2) {
+            return Err(fail("a keyword of one letter is in every file: leave it out, or give a longer one".into()));
+        }
+        let keywords = (!rule.keywords.is_empty()).then(|| words(&rule.keywords));
+        let (source, shape) = match (&rule.regex, &rule.path) {
+            (Some(regex), _) => {
+                let at = |problem: String| refused(regex.span(), &id, problem);
+                let source = translated(regex.get_ref()).map_err(at)?;
+                let shape = shape::of_any(&source).unwrap_or(Shape::AnyCase);
+                (source, shape)
+            }
+            // A file whose name is enough.
+            (None, Some(_)) => (r"(?s-u)\A.{1,20}".to_owned(), Shape::AnyCase),
+            (None, None) => return Err(fail("it has neither `regex` nor `path`".into())),
+        };
+        let regex = compile_bytes(&source, REGEX_SIZE_LIMIT)
+            .map_err(|_| fail(format!("`regex` compiles to more than {REGEX_SIZE_LIMIT} bytes")))?;
+        if rule.secret_group >= regex.captures_len().max(1) && rule.secret_group > 0 {
+            return Err(fail(format!(
+                "`secretGroup` is {}, and the regex has {} groups",
+                rule.secret_group,
+                regex.captures_len() - 1
+            )));
+        }
+        let path = match rule.path {
+            Some(path) => {
+                let source = translated(path.get_ref()).map_err(|problem| refused(path.span(), &id, problem))?;
+                compile_bytes(&source, REGEX_SIZE_LIMIT)
+                    .map_err(|_| refused(path.span(), &id, "`path` is too large".into()))?;
+                Some(source.into())
+            }
+            None => None,
+        };
+        let is_plain =
+            |part: &str| part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) && !part.is_empty();
+        if !id.split('-').all(is_plain) {
+            return Err(fail("`id` must be words of a-z and 0-9 joined by single hyphens".into()));
+        }
+        let matcher = RegexMatcher {
+            form: Form::Any,
+            shape,
+            check: None,
+            gitleaks: Some(Box::new(Gitleaks {
+                secret_group: rule.secret_group,
+                entropy: rule.entropy,
+                keywords,
+                allowlists,
+                required: rule.required,
+                skip_report: rule.skip_report,
+            })),
+            min_entropy: 0.0,
+            is_signed_request: false,
+            source: source.into(),
+            path_source: path,
+            regex: OnceLock::from(regex),
+            path: OnceLock::new(),
+            max_len: OnceLock::new(),
+        };
+        let description =
+            if rule.description.is_empty() { format!("Found by the rule {id}.") } else { rule.description };
+        rules.push(Arc::new(Rule {
+            id: RuleId(id.as_str().into()),
+            pack: None,
+            severity: Severity::Error,
+            security_severity: 7.0,
+            precision: Precision::Medium,
+            keywords: rule.keywords.iter().map(|keyword| keyword.to_ascii_lowercase().into()).collect(),
+            matcher: Matcher::Regex(matcher),
+            words: Words::Own(
+                Texts { name: id.replace('-', " "), description, ..Texts::default() },
+                Default::default(),
+            ),
+        }));
+    }
+    let extends = (!file.extend.path.is_empty()).then_some(file.extend.path);
+    Ok(Configuration { rules, extends, disabled: file.extend.disabled_rules.into_iter().collect() })
+}
+
+fn allowlist(written: &AllowlistWritten) -> Result<Allowlist, String> {
+    if !written.commits.is_empty() {
+        return Err("`commits` of an allowlist has no counterpart: keyspill judges contents, not commits; allow their findings by fingerprint".into());
+    }
+    let regexes = |written: &[String]| {
+        let compiled = written.iter().map(|regex| {
+            let source = translated(regex)?;
+            compile_bytes(&source, REGEX_SIZE_LIMIT).map_err(|_| "a regex of an allowlist is too large".to_owned())
+        });
+        compiled.collect::<Result<Vec<_>, String>>()
+    };
+    let needs_all = match written.condition.to_ascii_uppercase().as_str() {
+        "" | "OR" | "||" => false,
+        "AND" | "&&" => true,
+        _ => return Err("`condition` of an allowlist must be OR or AND".into()),
+    };
+    let target = match written.regex_target.as_str() {
+        "" | "secret" => Target::Secret,
+        "match" => Target::Match,
+        "line" => Target::Line,
+        _ => return Err("`regexTarget` must be match or line".into()),
+    };
+    let stopwords = (!written.stopwords.is_empty()).then(|| words(&written.stopwords));
+    Ok(Allowlist { needs_all, paths: regexes(&written.paths)?, regexes: regexes(&written.regexes)?, target, stopwords })
+}
+
+fn words(words: &[String]) -> AhoCorasick {
+    let builder = AhoCorasick::builder().ascii_case_insensitive(true).build(words);
+    builder.expect("words of a file of settings stay below the automaton's limits")
+}
+
+/// Escapes what Go takes for itself and Rust for syntax: a brace that begins no repetition; a bracket, and doubled marks, in
+/// a class.
+fn with_escapes(regex: &str) -> String {
+    let mut out = String::with_capacity(regex.len());
+    let mut in_class = false;
+    let mut at = 0;
+    while let Some(c) = regex[at..].chars().next() {
+        let rest = &regex[at..];
+        let length = match c {
+            '\\' => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            '[' if in_class && rest.starts_with("[:") => rest.find(":]").map_or(1, |end| end + 2),
+            _ => c.len_utf8(),
+        };
+        let is_doubled = in_class && ["&&", "--", "~~"].iter().any(|marks| rest.starts_with(marks));
+        match c {
+            '{' if !in_class && !is_repetition(rest) => out.push_str(r"\{"),
+            '[' if in_class && length == 1 => out.push_str(r"\["),
+            _ if is_doubled => out.extend(['\\', c]),
+            _ => out.push_str(&rest[..length]),
+        }
+        at += length;
+        match c {
+            '[' if !in_class => {
+                in_class = true;
+                // A bracket that closes nothing is itself.
+                for first in ["^", "]"] {
+                    if regex[at..].starts_with(first) {
+                        out.push_str(if first == "]" { r"\]" } else { first });
+                        at += 1;
+                    }
+                }
+            }
+            ']' => in_class = false,
+            _ => {}
+        }
+    }
+    out
+}
+
+/// True if a text begins with `{2}`, `{2,}` or `{2,3}`.
+fn is_repetition(text: &str) -> bool {
+    let Some((inner, _)) = text[1..].split_once('}') else { return false };
+    let (min, max) = inner.split_once(',').unwrap_or((inner, "0"));
+    let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    !min.is_empty() && is_number(min) && is_number(max)
+}
+
+/// A regex in Rust's syntax that matches what Go's RE2 does.
+///
+/// # Errors
+/// What Rust's does not know.
+fn translated(regex: &str) -> Result<String, String> {
+    for (construct, what) in [(r"\Q", "quoted text (`\\Q…\\E`)"), (r"\C", "single bytes (`\\C`)")] {
+        if regex.contains(construct) {
+            return Err(format!("{what} is not supported; write it with escapes"));
+        }
+    }
+    let regex = &with_escapes(regex);
+    let source = format!("(?-u:{regex})");
+    let parsed = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(&source);
+    if parsed.is_ok() {
+        return Ok(source);
+    }
+    // Letters outside ASCII need Unicode.
+    match regex_syntax::ParserBuilder::new().utf8(false).build().parse(regex) {
+        Ok(_) => Ok(regex.clone()),
+        Err(regex_syntax::Error::Parse(error)) => {
+            Err(format!("the regex is not supported: {}, at character {}", error.kind(), error.span().start.column))
+        }
+        Err(_) => Err("the regex is not supported".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regexes_of_go_are_understood() {
+        for (go, rust) in [
+            (r"^\${[A-Z]{2,3}}$", r"^\$\{[A-Z]{2,3}}$"),
+            (r"[[:alnum:]_[]{4,}", r"[[:alnum:]_\[]{4,}"),
+            (r"[]a]&&", r"[\]a]&&"),
+            (r"[^]--z]", r"[^\]\--z]"),
+            (r"\{{", r"\{\{"),
+        ] {
+            assert_eq!(with_escapes(go), rust);
+            assert!(translated(go).is_ok(), "{go}");
+        }
+        assert!(translated(r"(?=x)").unwrap_err().contains("look-around"));
+        assert!(translated(r"\Qa.b\E").is_err());
+    }
+
+    #[test]
+    fn what_has_no_counterpart_is_named() {
+        for (text, words) in [
+            ("[[rules]]\nid = \"a\"\nregex = '(?=x)'\n", "rule `a`: line 3"),
+            ("[[rules]]\nid = \"a\"\nregex = 'x'\nkeywords = [\"x\"]\n", "one letter"),
+            ("[[rules]]\nid = \"a\"\n", "neither"),
+            ("[[rules]]\nid = \"a\"\nregex = 'x'\nvalidate = 'y'\n", "line 4, column 1: unknown key"),
+            ("[extend]\nuseDefault = true\n", "useDefault"),
+            ("[[rules]]\nid = \"a\"\nregex = 'x'\n[[rules.allowlists]]\ncommits = [\"0\"]\n", "commits"),
+            ("[[rules]]\nid = \"a\"\nregex = 'x'\nsecretGroup = 2\n", "secretGroup"),
+        ] {
+            let error = parse(text).expect_err(text).to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}
