@@ -519,7 +519,8 @@ impl<'a> Tokenizer<'a> {
             }
             return;
         }
-        if matcher.shape == Shape::AnyCase {
+        let is_near_words = matcher.gitleaks.as_ref().is_some_and(|gitleaks| gitleaks.is_near_words);
+        if matcher.shape == Shape::AnyCase && !is_near_words {
             let whole = Place::Within { start: 0, end: length };
             return self.read_place(layered, rule, matcher, &whole, &mut |_| true);
         }

@@ -11,6 +11,7 @@ use crate::rule::Precision;
 use aho_corasick::AhoCorasick;
 use regex::bytes::Regex;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use toml::Spanned;
@@ -31,6 +32,8 @@ pub struct Gitleaks {
     pub required: Vec<Required>,
     /// True if it only counts for others.
     pub skip_report: bool,
+    /// True if the words that are searched for are part of every match.
+    pub is_near_words: bool,
 }
 
 /// Another rule that must match nearby.
@@ -263,6 +266,13 @@ pub(super) fn parse(text: &str) -> Result<Configuration, RuleProblem> {
         if !id.split('-').all(is_plain) {
             return Err(fail("`id` must be words of a-z and 0-9 joined by single hyphens".into()));
         }
+        // Words of the regex itself say where to look, others only that the file is worth a look.
+        let own = if shape == Shape::AnyCase { shape::texts_in(&source) } else { None };
+        let own: Option<Vec<String>> =
+            own.and_then(|texts| texts.into_iter().map(|text| String::from_utf8(text).ok()).collect());
+        let is_near_words = own.is_some();
+        let searched =
+            own.unwrap_or_else(|| rule.keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect());
         let matcher = RegexMatcher {
             form: Form::Any,
             shape,
@@ -274,6 +284,7 @@ pub(super) fn parse(text: &str) -> Result<Configuration, RuleProblem> {
                 allowlists,
                 required: rule.required,
                 skip_report: rule.skip_report,
+                is_near_words,
             })),
             min_entropy: 0.0,
             is_signed_request: false,
@@ -291,7 +302,7 @@ pub(super) fn parse(text: &str) -> Result<Configuration, RuleProblem> {
             severity: Severity::Error,
             security_severity: 7.0,
             precision: Precision::Medium,
-            keywords: rule.keywords.iter().map(|keyword| keyword.to_ascii_lowercase().into()).collect(),
+            keywords: searched.into_iter().map(Cow::Owned).collect(),
             matcher: Matcher::Regex(matcher),
             words: Words::Own(
                 Texts { name: id.replace('-', " "), description, ..Texts::default() },
@@ -330,7 +341,9 @@ fn allowlist(written: &AllowlistWritten) -> Result<Allowlist, String> {
 }
 
 fn words(words: &[String]) -> AhoCorasick {
-    let builder = AhoCorasick::builder().ascii_case_insensitive(true).build(words);
+    // Faster to build than a DFA, and hardly ever used.
+    let kind = Some(aho_corasick::AhoCorasickKind::NoncontiguousNFA);
+    let builder = AhoCorasick::builder().ascii_case_insensitive(true).kind(kind).build(words);
     builder.expect("words of a file of settings stay below the automaton's limits")
 }
 

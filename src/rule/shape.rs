@@ -225,6 +225,29 @@ pub fn of_any(regex: &str) -> Result<Shape, String> {
     Ok(before(Run::Word).or_else(|| before(Run::Base64)).unwrap_or(Shape::AnyCase))
 }
 
+/// Texts in small letters, one of which is in every match in any case, if a match cannot be longer than a few kilobytes.
+pub fn texts_in(regex: &str) -> Option<Vec<Vec<u8>>> {
+    const MIN_LENGTH: usize = 3;
+    let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).ok()?;
+    hir.properties().maximum_len().filter(|length| *length <= MAX_MATCH)?;
+    let best = |items: &Vec<Hir>| {
+        let texts = (0..items.len()).filter_map(|start| {
+            let mut all = vec![vec![]];
+            for item in &items[start..] {
+                let Some(longer) = texts(item, true).and_then(|texts| product(&all, &texts)) else { break };
+                all = longer;
+                if all.iter().map(Vec::len).min()? >= 8 {
+                    break;
+                }
+            }
+            all.iter().all(|text| text.len() >= MIN_LENGTH).then(|| folded(all))
+        });
+        texts.min_by_key(|texts| (texts.len(), std::cmp::Reverse(texts.iter().map(Vec::len).min())))
+    };
+    let all: Vec<Vec<u8>> = branches(&hir).iter().map(best).collect::<Option<Vec<_>>>()?.concat();
+    (all.len() <= 64).then(|| folded(all))
+}
+
 /// True if every match has `://`, and an `@` after it.
 fn is_url(regex: &str) -> bool {
     let ends = |item: &Hir, text: &[u8]| {
