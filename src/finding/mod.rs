@@ -11,7 +11,7 @@ pub mod path;
 mod suppression;
 
 use crate::credential::{AccountId, Fingerprint};
-use crate::rule::{Finder, Grade, Matcher, Rule, Severity};
+use crate::rule::{AWS, Finder, Grade, Matcher, Rule, Severity};
 use crate::text::alphabet::ID_LEN;
 pub use encoding::Encoding;
 use evidence::{Evidence, Link, Owner};
@@ -256,6 +256,12 @@ impl Finding {
     /// True if it is of a key that is not AWS's, or not known to be.
     pub fn is_of_others(&self) -> bool {
         matches!(self.rule.matcher, Matcher::Finder(finder) if finder.is_of_others()) && self.link().is_none()
+            || self.is_of_pack()
+    }
+
+    /// True if it is of another vendor's secret, or whatever a rule of the user's finds.
+    pub fn is_of_pack(&self) -> bool {
+        self.rule.pack != Some(AWS)
     }
 
     /// True if it is of a link that no longer worked when it was found.

@@ -39,9 +39,8 @@ pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, config: &Config) -> Vec
 
 /// Judges one key. `known` must be of everything that was scanned.
 pub fn judge_key(key: &Credential, known: &RootFacts, rules: &RuleSet, config: &Config) -> Vec<Finding> {
-    // The judgements are about AWS's keys.
     if key.occurrences.iter().all(|finding| finding.is_of_others()) {
-        return vec![];
+        return judge_secret(key, rules, config);
     }
     let root = root::judge(key, known);
     let is_root = root.as_ref().is_some_and(|verdict| verdict.grade == Grade::Critical);
@@ -59,6 +58,19 @@ pub fn judge_key(key: &Credential, known: &RootFacts, rules: &RuleSet, config: &
     let kept = profile::judge(key);
     let verdicts = root.into_iter().chain(others).chain(foreign::judge(key, config)).chain(kept);
     verdicts.filter_map(|verdict| finding(&verdict, rules)).collect()
+}
+
+/// Judges a secret that is not AWS's: where it was sent and who has it says the same of any.
+fn judge_secret(key: &Credential, rules: &RuleSet, config: &Config) -> Vec<Finding> {
+    // Of keys that may be anybody's, nothing is known but their characters.
+    if !key.occurrences.iter().any(|finding| finding.is_of_pack()) {
+        return vec![];
+    }
+    let exposed = key.without_expired_links();
+    let verdicts = mailed::judge(&exposed, config).into_iter().chain(shared::judge(&exposed, config));
+    let neutral =
+        verdicts.filter_map(|verdict| Some(Assessment { finder: verdict.finder.of_any_secret()?, ..verdict }));
+    neutral.filter_map(|verdict| finding(&verdict, rules)).collect()
 }
 
 /// Turns a verdict into a finding.

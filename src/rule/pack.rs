@@ -12,6 +12,9 @@ pub const AWS: &str = "aws";
 /// The pack that is off by default, as it takes any random text with a telling name for a secret.
 pub const GENERIC: &str = "generic";
 
+/// The pack of what the occurrences of a secret mean together, which is always on.
+const JUDGEMENTS: &str = "judgements";
+
 /// A file of rules in `rules/`, as prepared by `build.rs`.
 #[derive(Debug)]
 pub struct Pack {
@@ -81,7 +84,9 @@ impl Selection {
     }
 
     fn has_pack(&self, pack: &str) -> bool {
-        self.is_everything || self.packs.as_ref().map_or(pack != GENERIC, |packs| packs.contains(pack))
+        self.is_everything
+            || pack == JUDGEMENTS
+            || self.packs.as_ref().map_or(pack != GENERIC, |packs| packs.contains(pack))
     }
 
     /// True if rules of a pack may be on.

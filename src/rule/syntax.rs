@@ -154,6 +154,12 @@ pub enum Finder {
     SharedKey,
     /// A judgement: the key is in several files.
     CopiedKey,
+    /// A judgement: another vendor's secret was sent by mail.
+    EmailedSecret,
+    /// A judgement: more people have access to another vendor's secret than should.
+    SharedSecret,
+    /// A judgement: another vendor's secret is in several files.
+    CopiedSecret,
     /// A judgement: the key belongs to another organisation's account.
     ForeignKey,
     /// A judgement: commands that name no profile use the key.
@@ -204,6 +210,7 @@ impl Finder {
             Self::TemporaryKey | Self::SesSmtpPassword => false,
             Self::UnusedAllow | Self::RootKey | Self::EmailedKey => true,
             Self::SharedKey | Self::CopiedKey | Self::ForeignKey => true,
+            Self::EmailedSecret | Self::SharedSecret | Self::CopiedSecret => true,
             Self::DefaultProfileKey | Self::ReadableCredentials | Self::MissingSessionToken => true,
             _ => self.observer().is_none(),
         }
@@ -212,6 +219,16 @@ impl Finder {
     /// True if a finding may hold a secret access key.
     pub fn is_of_secret(self) -> bool {
         matches!(self, Self::AccessKeyPair | Self::SecretAccessKey | Self::TemporaryKey | Self::SecretKey40)
+    }
+
+    /// The judgement of a secret that is not AWS's that says the same, if there is one.
+    pub fn of_any_secret(self) -> Option<Self> {
+        match self {
+            Self::EmailedKey => Some(Self::EmailedSecret),
+            Self::SharedKey => Some(Self::SharedSecret),
+            Self::CopiedKey => Some(Self::CopiedSecret),
+            _ => None,
+        }
     }
 
     /// True if it finds keys that are not AWS's, or not known to be.
