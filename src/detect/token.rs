@@ -496,14 +496,26 @@ impl<'a> Tokenizer<'a> {
 
     /// Applies the rules that are about runs, where a run is that they may be about.
     fn read_words(&mut self, layered: &Layered, hits: &Hits) {
-        let mut places: BTreeSet<(usize, Place)> = BTreeSet::new();
         let words = self.prefilter.words();
-        let mut note = |rule: usize, place: Place| _ = places.insert((rule, place));
-        hits.words.iter().for_each(|run| words.rules(layered.text, run, &mut note));
-        hits.runs.iter().for_each(|run| words.rules_of_base64(layered.text, run, &mut note));
-        // Several words and runs lead to the same match.
+        // Several runs lead to the same match.
         let mut seen = BTreeSet::new();
-        for (index, place) in places {
+        for run in &hits.words {
+            let mut places = Places::default();
+            words.rules(layered.text, run, |rule, place| places.add(rule, place));
+            self.read_places(layered, places, &mut seen);
+        }
+        for run in &hits.runs {
+            let mut places = Places::default();
+            words.rules_of_base64(layered.text, run, |rule, place| places.add(rule, place));
+            self.read_places(layered, places, &mut seen);
+        }
+    }
+
+    fn read_places(&mut self, layered: &Layered, places: Places, seen: &mut BTreeSet<(usize, usize, usize)>) {
+        let Places { starts, windows } = places;
+        let starts = starts.into_iter().map(|(rule, at)| (rule, Place::At(at)));
+        let windows = windows.into_iter().map(|(rule, (start, end))| (rule, Place::Within { start, end }));
+        for (index, place) in starts.chain(windows) {
             let Some(rule) = self.rules.at(index) else { continue };
             let Some(matcher) = rule.regex() else { continue };
             self.read_place(layered, rule, matcher, &place, &mut |whole| seen.insert((index, whole.start, whole.end)));
@@ -648,6 +660,25 @@ impl<'a> Tokenizer<'a> {
         }
         let layers: Vec<&dyn Decoded> = layered.layers.iter().copied().chain([inner]).collect();
         self.read_layered(&Layered::new(inner.text(), &layers, layered.file));
+    }
+}
+
+/// Where rules may match around one run; a rule's windows are one.
+#[derive(Default)]
+struct Places {
+    starts: BTreeSet<(usize, usize)>,
+    windows: BTreeMap<usize, (usize, usize)>,
+}
+
+impl Places {
+    fn add(&mut self, rule: usize, place: Place) {
+        match place {
+            Place::At(at) => _ = self.starts.insert((rule, at)),
+            Place::Within { start, end } => {
+                let window = self.windows.entry(rule).or_insert((start, end));
+                *window = (window.0.min(start), window.1.max(end));
+            }
+        }
     }
 }
 

@@ -347,7 +347,7 @@ impl RuleSet {
         for written in file.rule {
             let name = written.id.clone();
             let rule = resolve(written).map_err(|text| RuleProblem::Rule { rule: name.clone(), text })?;
-            if self.get(&name).is_some() {
+            if self.knows(&name) {
                 let text = "the id is already used; rules cannot replace existing ones, so choose another id".into();
                 return Err(RuleProblem::Rule { rule: name, text });
             }
@@ -431,7 +431,12 @@ fn resolve(mut written: syntax::RuleSyntax) -> Result<Rule, String> {
 
 /// Why a rule has no shape, without quoting a regex that does not compile.
 fn refusal_of(written: &syntax::RuleSyntax) -> String {
-    let fields = [("token", &written.token), ("assigned", &written.assigned), ("value", &written.value)];
+    let fields = [
+        ("token", &written.token),
+        ("assigned", &written.assigned),
+        ("value", &written.value),
+        ("regex", &written.regex),
+    ];
     for (field, source) in fields {
         if let Some(source) = source
             && compile(source).is_err()

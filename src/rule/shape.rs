@@ -46,6 +46,9 @@ pub const GAP: &str = concat!(
 /// Maximum length of a match of [`GAP`], in bytes.
 pub const MAX_GAP: usize = 45;
 
+/// The parser's own words may quote the secret that a regex was made from.
+const NO_REGEX: &str = "it is not a regex";
+
 /// What a search looks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Shape {
@@ -207,8 +210,7 @@ pub fn of_assigned(assigned: &str, value: &str, keywords: &[String]) -> Result<S
 /// # Errors
 /// If it is not a regex.
 pub fn of_any(regex: &str) -> Result<Shape, String> {
-    let hir =
-        ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).map_err(|error| error.to_string())?;
+    let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).map_err(|_| NO_REGEX.to_owned())?;
     let branches = branches(&hir);
     let before = |run| {
         let found: Vec<BeforeRun> = branches.iter().map(|items| text_before_run(items, run)).collect::<Option<_>>()?;
@@ -262,9 +264,10 @@ fn is_url(regex: &str) -> bool {
 }
 
 fn parse(regex: &str) -> Result<Hir, String> {
-    Parser::new().parse(&format!("(?-u:{regex})")).or_else(|_| {
-        ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).map_err(|error| error.to_string())
-    })
+    Parser::new()
+        .parse(&format!("(?-u:{regex})"))
+        .or_else(|_| ParserBuilder::new().unicode(false).utf8(false).build().parse(regex))
+        .map_err(|_| NO_REGEX.to_owned())
 }
 
 fn bounded(hir: &Hir, field: &str) -> Result<usize, String> {

@@ -20,6 +20,7 @@ mod judge;
 mod library;
 mod mail;
 mod mutations;
+mod packs;
 mod page;
 mod pdf;
 mod policy;

@@ -1,0 +1,286 @@
+//! Rules of all vendors: that the fast search loses nothing, which rules are on, and configurations of gitleaks.
+
+use crate::support::{Sandbox, expand, findings_in};
+use keyspill::internals::detect::Detector;
+use keyspill::internals::rule::{Matcher, RuleSet, Selection, example};
+use proptest::prelude::*;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
+/// All rules of packs that are on by default, each alone, and its positives as a scan would see them.
+static RULES: LazyLock<Vec<(Detector, String, Vec<String>)>> = LazyLock::new(|| {
+    let all = RuleSet::built_in();
+    let of_packs = all.iter().filter(|rule| rule.pack != Some("aws") && matches!(rule.matcher, Matcher::Regex(_)));
+    let alone = of_packs.map(|rule| {
+        let set = all.filtered(|other| other.id == rule.id);
+        let [positives, _] = rule.examples();
+        let texts = positives.iter().map(|positive| example::expand(&positive.text).text).collect();
+        (Detector::new(Arc::new(set)).at(1_767_225_600), rule.id.to_string(), texts)
+    });
+    alone.collect()
+});
+
+static TOGETHER: LazyLock<Detector> = LazyLock::new(|| Detector::new(Arc::new(RuleSet::built_in())).at(1_767_225_600));
+
+#[test]
+fn there_are_rules_for_every_vendor() {
+    let all = RuleSet::selected(&Selection::everything());
+    let packs: BTreeSet<_> = all.iter().filter_map(|rule| rule.pack).collect();
+    assert!(packs.len() >= 14, "{packs:?}");
+    assert!(RULES.len() >= 700, "{} rules of other vendors are on", RULES.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever stands around a secret, the search finds what the rule's regex does on its own.
+    #[test]
+    fn the_search_loses_nothing(
+        rule in any::<prop::sample::Index>(),
+        positive in any::<prop::sample::Index>(),
+        before in "[ -~\n]{0,200}",
+        after in "[ -~\n]{0,200}",
+    ) {
+        let (detector, id, positives) = rule.get(&RULES);
+        let text = format!("{before}\n{}\n{after}", positive.get(positives));
+        let path = None;
+        let found: BTreeSet<_> = detector.detect(text.as_bytes(), path).candidates.iter().map(|c| c.primary().start).collect();
+        prop_assert!(!found.is_empty(), "{} is not found in {:?}", id, text);
+        let matcher = RuleSet::built_in().get(id).and_then(|rule| rule.regex().map(|regex| regex.source().to_owned()));
+        let regex = regex::bytes::Regex::new(&matcher.expect("a regex").replace(r"\A", "")).expect("it compiles");
+        for captures in regex.captures_iter(text.as_bytes()) {
+            let secret = captures.name("secret").unwrap_or_else(|| captures.get(0).expect("a match"));
+            let is_boundary = |byte: Option<&u8>| byte.is_none_or(|b| !b.is_ascii_alphanumeric() && !b"_-".contains(b));
+            let before = secret.start().checked_sub(1).and_then(|at| text.as_bytes().get(at));
+            // Only what stands alone in the naive search must be found; what its own characters refuse need not.
+            if is_boundary(before) && secret.start() > text.find('\n').unwrap_or(0) && positives.iter().any(|p| p.contains(&*String::from_utf8_lossy(secret.as_bytes()))) {
+                prop_assert!(found.iter().any(|at| at.abs_diff(secret.start()) < 400), "{} misses {:?}", id, text);
+            }
+        }
+    }
+
+    /// Where one version of a file differs from another by some lines, searching what is new finds what a whole search does.
+    #[test]
+    fn a_derived_search_loses_nothing(
+        rules in prop::collection::vec(any::<[prop::sample::Index; 2]>(), 1..6),
+        filler in prop::collection::vec("[ -~]{0,120}", 6..30),
+        cut in any::<[prop::sample::Index; 2]>(),
+    ) {
+        let texts: Vec<&str> = rules.iter().map(|[rule, positive]| positive.get(&rule.get(&RULES).2).as_str()).collect();
+        let mut lines: Vec<String> = filler.clone();
+        for (n, text) in texts.iter().enumerate() {
+            lines.insert((n * 5) % lines.len(), (*text).to_owned());
+        }
+        let base = lines.join("\n");
+        let [from, to] = cut.map(|index| index.index(base.len() + 1));
+        prop_assume!(base.is_char_boundary(from) && base.is_char_boundary(to));
+        let (from, to) = (from.min(to), from.max(to));
+        let text = format!("{}{}{}", &base[..from], texts[0], &base[to..]);
+        let shared = [
+            keyspill::internals::detect::prefilter::Shared { from: 0, to: 0, length: from },
+            keyspill::internals::detect::prefilter::Shared { from: to, to: from + texts[0].len(), length: base.len() - to },
+        ];
+        let known = TOGETHER.prefilter(base.as_bytes(), None::<(_, std::iter::Empty<_>)>).expect("it is no wide text");
+        let derived = TOGETHER.prefilter(text.as_bytes(), Some((&known, shared.into_iter()))).expect("nor is this");
+        let whole = TOGETHER.prefilter(text.as_bytes(), None::<(_, std::iter::Empty<_>)>).expect("nor is this");
+        prop_assert_eq!(&derived.words, &whole.words);
+        let marks = |hits: &keyspill::internals::detect::prefilter::Hits| hits.marks.iter().copied().collect::<BTreeSet<_>>();
+        prop_assert_eq!(marks(&derived), marks(&whole));
+    }
+}
+
+fn rules_of(report: &Value, path: &str) -> BTreeSet<String> {
+    findings_in(report, path).iter().map(|finding| finding["rule"].as_str().expect("a rule").to_owned()).collect()
+}
+
+fn set(rules: &[&str]) -> BTreeSet<String> {
+    rules.iter().map(|rule| (*rule).to_owned()).collect()
+}
+
+#[test]
+fn packs_and_rules_are_chosen_on_the_command_line_and_in_the_configuration() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "a.env",
+        "ANTHROPIC=x\nDATABASE_URL=postgres://app:{{base62:20}}@db1.prod-cluster.net/x\nAWS_ACCESS_KEY_ID={{akia}}\n",
+    );
+    sandbox.write(
+        "jwt.txt",
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI4MTcyNjM1NCIsInJvbGUiOiJhZG1pbiJ9.{{base64url:43}}\n",
+    );
+    sandbox.write("generic.env", "CLIENT_SECRET={{base62:32}}\n");
+    let all = |args: &[&str]| {
+        let report = sandbox.json(&[&["."], args].concat());
+        ["a.env", "jwt.txt", "generic.env"].map(|path| rules_of(&report, path))
+    };
+    let [a, jwt, generic] = all(&[]);
+    assert_eq!(a, set(&["aws-access-key-id", "postgres-url-password"]));
+    assert!(jwt.is_empty() && generic.is_empty(), "rules that are often wrong are off");
+    assert_eq!(all(&["--packs", "aws"])[0], set(&["aws-access-key-id"]));
+    assert_eq!(all(&["--packs", "passwords,generic"])[2], set(&["generic-secret"]));
+    assert_eq!(all(&["--enable", "json-web-token"])[1], set(&["json-web-token"]));
+    assert_eq!(all(&["--disable", "postgres-url-password"])[0], set(&["aws-access-key-id"]));
+    let wrong = sandbox.run(&["scan", ".", "--disable", "postgres-url-pasword"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.stderr.contains("did you mean `postgres-url-password`?"), "{}", wrong.stderr);
+
+    sandbox.write("team/rules.toml", "[[rule]]\nid = \"acme-token\"\nname = \"ACME token\"\ndescription = \"A token.\"\nseverity = \"error\"\ntoken = 'acme_[a-z0-9]{20}'\npositives = [\"acme_{{lower:20}}\"]\n");
+    sandbox.write("acme.txt", "acme_{{lower:20}}\n");
+    sandbox.write("keyspill.toml", "packs = [\"aws\"]\nenable = [\"json-web-token\"]\nrules = [\"team/rules.toml\"]\n[severity]\nacme-token = \"warning\"\n");
+    let report = sandbox.json(&["."]);
+    assert_eq!(rules_of(&report, "a.env"), set(&["aws-access-key-id"]));
+    assert_eq!(rules_of(&report, "jwt.txt"), set(&["json-web-token"]));
+    assert!(rules_of(&report, "acme.txt").contains("acme-token"));
+    let audited = sandbox.run(&["audit", ".", "--config", "keyspill.toml", "--format", "json"]);
+    assert!(audited.stdout.contains("ACME token"), "{}{}", audited.stdout, audited.stderr);
+    for (bad, words) in [
+        ("packs = [\"awz\"]\n", "there is no pack"),
+        ("disable = [\"nothing\"]\n", "disable: there is no rule"),
+        ("rules = [\"none.toml\"]\n", "none.toml cannot be read"),
+        ("rules = [\"../outside.toml\"]\n", "rules: "),
+    ] {
+        sandbox.write("keyspill.toml", bad);
+        let run = sandbox.run(&["scan", "."]);
+        assert_eq!(run.code, Some(2), "{bad}");
+        assert!(run.stderr.contains(words), "{bad}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn of_several_rules_the_one_that_knows_most_reports() {
+    let sandbox = Sandbox::new();
+    // A token in the URL of a clone is the token's, and not just a password.
+    sandbox.write("clone.sh", "git clone https://oauth2:glpat-{{base64url:20}}@gitlab.com/a/b.git\n");
+    let report = sandbox.json(&["."]);
+    assert_eq!(rules_of(&report, "clone.sh"), set(&["gitlab-personal-access-token"]));
+}
+
+#[test]
+fn what_has_expired_or_is_for_tests_is_a_note() {
+    let sandbox = Sandbox::new();
+    let part = |json: &str| data_encoding::BASE64URL_NOPAD.encode(json.as_bytes());
+    let token = |exp: &str| {
+        let claims = part(&format!("{{\"iss\":\"https://id.acme.example\"{exp}}}"));
+        format!("{}.{claims}.{}", part("{\"alg\":\"HS256\",\"typ\":\"JWT\"}"), expand("{{base64url:43}}").text)
+    };
+    sandbox.write("old.txt", &token(",\"exp\":1600000000"));
+    sandbox.write("new.txt", &token(",\"exp\":4100000000"));
+    sandbox.write("test.txt", "sk_test_{{base62:24}}\n");
+    let report = sandbox.json(&[".", "--enable", "json-web-token"]);
+    let severity = |path: &str| findings_in(&report, path)[0]["severity"].as_str().expect("one").to_owned();
+    assert_eq!([severity("old.txt"), severity("new.txt"), severity("test.txt")], ["note", "warning", "note"]);
+}
+
+#[test]
+fn other_vendors_secrets_are_judged_and_not_called_awss() {
+    let sandbox = Sandbox::new();
+    sandbox.git(&["init", "-q"]);
+    sandbox.write("a.env", "postgres://app:{{base62:20}}@db1.prod-cluster.net/x\n");
+    sandbox.write("b.env", "postgres://app:{{base62:20}}@db1.prod-cluster.net/x\n");
+    sandbox.write(
+        "mail.eml",
+        "From: ann@corp.example\nTo: bob@other.example\nDate: Thu, 1 Jan 2026 00:00:00 +0000\nSubject: x\n\npostgres://app:{{base62:20}}@db1.prod-cluster.net/x\n",
+    );
+    let report = sandbox.json(&[".", "--fail-on", "note"]);
+    let rules: BTreeSet<&str> = report["findings"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|finding| finding["rule"].as_str().expect("one"))
+        .collect();
+    assert!(rules.contains("emailed-secret") && rules.contains("copied-secret"), "{rules:?}");
+    assert!(!rules.iter().any(|rule| rule.starts_with("aws-")), "{rules:?}");
+    assert!(!report.to_string().contains(&expand("{{base62:20}}").text), "no secret is shown");
+}
+
+/// A configuration of gitleaks with everything it knows.
+const GITLEAKS: &str = r#"title = "test"
+[extend]
+path = "base.toml"
+disabledRules = ["off"]
+
+[[rules]]
+id = "acme-key"
+description = "ACME key"
+regex = '''(?i)acme[\w.-]{0,10}[ \t]{0,5}[=:][ \t"']{0,5}([a-z0-9]{32})(?:["'\s]|$)'''
+entropy = 3
+keywords = ["acme"]
+[[rules.allowlists]]
+stopwords = ["abcdef"]
+
+[[rules]]
+id = "group"
+regex = '''(id)-(secret)?-([0-9]{6})'''
+secretGroup = 3
+keywords = ["id-"]
+[[rules.allowlists]]
+condition = "AND"
+regexTarget = "line"
+regexes = ['''allowed''']
+paths = ['''\.txt$''']
+
+[[rules]]
+id = "with-other"
+regex = '''main-[a-z]{5}'''
+keywords = ["main-"]
+[[rules.required]]
+id = "helper"
+withinLines = 2
+
+[[rules]]
+id = "helper"
+regex = '''helper-[a-z]{5}'''
+keywords = ["helper-"]
+skipReport = true
+
+[[rules]]
+id = "by-name"
+path = '''\.p12$'''
+"#;
+
+#[test]
+fn a_configuration_of_gitleaks_is_used_as_it_is() {
+    let sandbox = Sandbox::new();
+    sandbox.write_bytes("g.toml", GITLEAKS.as_bytes());
+    sandbox.write_bytes(
+        "base.toml",
+        b"[[rules]]\nid = \"off\"\nregex = 'off-[0-9]{9}'\nkeywords = [\"off-\"]\n[[rules]]\nid = \"on\"\nregex = 'on-[0-9]{9}'\nkeywords = [\"on-\"]\n",
+    );
+    sandbox.write(
+        "a/one.txt",
+        "ACME_KEY = \"{{lower:32}}\"\nacme: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\nacme = {{lower:26}}abcdef\n",
+    );
+    sandbox.write("a/two.txt", "id--123456\nid--123456 allowed\n");
+    sandbox.write("a/two.md", "id--123456 allowed\n");
+    sandbox.write("a/three.txt", "main-abcde\n\nhelper-abcde\n\n\n\nmain-fghij\n");
+    sandbox.write("a/four.txt", "off-123456789\non-123456789\n");
+    sandbox.write_bytes("a/five.p12", b"anything");
+    let report = sandbox.json(&["a", "--packs", "aws", "--gitleaks-config", "g.toml"]);
+    let found: BTreeSet<String> = report["findings"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|finding| {
+            let text = |key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+            format!("{} {}:{}", text("rule"), text("path"), finding["location"]["startLine"])
+        })
+        .collect();
+    let expected = [
+        "acme-key a/one.txt:1",
+        "by-name a/five.p12:1",
+        "copied-secret a/two.md:1",
+        "group a/two.md:1",
+        "group a/two.txt:1",
+        "on a/four.txt:2",
+        "with-other a/three.txt:1",
+    ];
+    assert_eq!(found, set(&expected));
+    let imported = sandbox.run(&["rules", "import", "g.toml"]);
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    assert!(imported.stdout.starts_with("6 rules; "), "{}", imported.stdout);
+    sandbox.write_bytes("bad.toml", b"[[rules]]\nid = \"x\"\nregex = '''(?<=a)b'''\n");
+    let bad = sandbox.run(&["scan", "a", "--gitleaks-config", "bad.toml"]);
+    assert_eq!(bad.code, Some(2));
+    assert!(bad.stderr.contains("bad.toml") && bad.stderr.contains("rule `x`: line 3"), "{}", bad.stderr);
+}
