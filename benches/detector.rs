@@ -11,7 +11,7 @@ use keyspill::internals::detect::Detector;
 use keyspill::internals::detect::finder::literals::Literals;
 use keyspill::internals::detect::finder::{self, scalar};
 use keyspill::internals::detect::prefilter::Prefilter;
-use keyspill::internals::rule::RuleSet;
+use keyspill::internals::rule::{RuleSet, Selection};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
@@ -75,7 +75,8 @@ fn prefilter_alone(bencher: Bencher) {
 /// The built-in rules' keywords, as an example of literals.
 fn literals() -> Literals {
     let rules = RuleSet::built_in();
-    let keywords = rules.iter().flat_map(|rule| rule.keywords.iter().map(|keyword| keyword.clone().into_bytes()));
+    let keywords = rules.iter().flat_map(|rule| rule.keywords.iter().map(|keyword| keyword.as_bytes().to_vec()));
+    let keywords = keywords.filter(|keyword| keyword.len() >= keyspill::internals::rule::MIN_KEYWORD);
     Literals::new(keywords.chain([b"AKIA".to_vec(), b"ASIA".to_vec(), b"ecret".to_vec()]).collect())
 }
 
@@ -96,6 +97,30 @@ fn literals_scalar(bencher: Bencher) {
         let mut found = vec![];
         literals.find_scalar(file, &mut found);
         found.len()
+    });
+}
+
+#[divan::bench(sample_count = 20)]
+fn prefilter_of_aws_alone(bencher: Bencher) {
+    let prefilter = Prefilter::new(&RuleSet::selected(&Selection::of_packs(["aws".to_owned()])));
+    over_corpus(bencher, |file| prefilter.search(file).marks.len());
+}
+
+#[divan::bench(sample_count = 20)]
+fn word_runs_vectorised(bencher: Bencher) {
+    over_corpus(bencher, |file| {
+        let mut count = 0;
+        finder::word_runs(file, |_| count += 1);
+        count
+    });
+}
+
+#[divan::bench(sample_count = 20)]
+fn word_runs_scalar(bencher: Bencher) {
+    over_corpus(bencher, |file| {
+        let mut count = 0;
+        finder::scalar::word_runs(file, |_| count += 1);
+        count
     });
 }
 

@@ -332,7 +332,10 @@ fn is_gits(name: &str) -> bool {
         "rr-cache",
         "reftable",
     ];
-    NAMES.contains(&name) || name.ends_with("_HEAD") || name.ends_with("_EDITMSG") || name.ends_with(".lock")
+    NAMES.contains(&name)
+        || name.ends_with("_HEAD")
+        || name.ends_with("_EDITMSG")
+        || name.strip_suffix("lock").is_some_and(|name| name.ends_with('.'))
 }
 
 fn is_bare_repository(dir: &Path) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! It combines the searches of [`finder`]. The literals are the prefixes of key ids, the keywords of rules,
 //! the marks of text in another encoding, words that announce a secret, and inline comments that concern keyspill. What
-//! rules of tokens and of names look for is found by [`Words`].
+//! rules of tokens and of names look for is found by `Words`.
 
 use super::decode::run::Packed;
 use super::decode::{array, base64, escape};

@@ -78,7 +78,7 @@ pub fn of(check: Check, secret: &[u8], host: Option<&[u8]>, whole: &[u8]) -> Opt
             let is_foreign = host.is_none_or(password::is_real_host);
             proven(is_foreign && count <= 1 && password::is_real(&decoded, b""))
         }
-        Check::Base58Check => {
+        Check::Base58 => {
             let text = std::str::from_utf8(secret).ok()?;
             proven(bs58::decode(text).with_check(None).into_vec().is_ok())
         }

@@ -15,9 +15,10 @@ pub struct Words {
     /// Their shapes hold the texts.
     rules: Vec<Arc<Rule>>,
     prefixes: Table<Prefix>,
-    words: Around,
+    /// Words before runs.
+    named: Around,
     /// The same, for runs of base64.
-    base64_words: Around,
+    named_base64: Around,
     /// True if every rule with a word wants a digit in the run: what has none is a name, and not a key. Of 32 random letters
     /// and digits, one in 290 has no digit.
     wants_digit: bool,
@@ -74,8 +75,8 @@ impl Words {
                 }
                 Shape::Before { texts, reach, end, run, is_inside } => {
                     let around = match run {
-                        Run::Word => &mut words.words,
-                        Run::Base64 => &mut words.base64_words,
+                        Run::Word => &mut words.named,
+                        Run::Base64 => &mut words.named_base64,
                     };
                     around.reach = around.reach.max(*reach);
                     around.is_inside |= is_inside;
@@ -90,8 +91,8 @@ impl Words {
             }
         }
         words.prefixes.sort();
-        words.words.table.sort();
-        words.base64_words.table.sort();
+        words.named.table.sort();
+        words.named_base64.table.sort();
         words
     }
 
@@ -109,12 +110,12 @@ impl Words {
     /// How far around a run its meaning depends on the text, in bytes.
     pub fn reach(&self) -> usize {
         // The byte before a run, and what escapes its first letter, too.
-        self.words.reach.max(self.base64_words.reach).max(8)
+        self.named.reach.max(self.named_base64.reach).max(8)
     }
 
     /// Appends the runs in `part` of `text` that some rule may be about, in order. `part` must not cut a run.
     pub fn find(&self, text: &[u8], part: Range<usize>, found: &mut Vec<Range<usize>>) {
-        if self.prefixes.is_empty() && self.words.table.is_empty() {
+        if self.prefixes.is_empty() && self.named.table.is_empty() {
             return;
         }
         finder::word_runs(&text[part.clone()], |run| {
@@ -127,13 +128,13 @@ impl Words {
 
     /// True if a run of base64 in `text` follows a rule's word.
     pub fn is_named(&self, text: &[u8], run: &Range<usize>) -> bool {
-        self.any(&self.base64_words, text, run, &mut |_, _| true)
+        self.any(&self.named_base64, text, run, &mut |_, _| true)
     }
 
     fn is_telling(&self, text: &[u8], run: &Range<usize>) -> bool {
         let has_prefix = starts(text, run).any(|at| self.prefixes_at(text, at).next().is_some());
         let may_be_named = || !self.wants_digit || text[run.clone()].iter().any(u8::is_ascii_digit);
-        has_prefix || may_be_named() && self.any(&self.words, text, run, &mut |_, _| true)
+        has_prefix || may_be_named() && self.any(&self.named, text, run, &mut |_, _| true)
     }
 
     /// Calls `look` with each rule that may match at or around a run, and where.
@@ -141,7 +142,7 @@ impl Words {
         for at in starts(text, run) {
             self.prefixes_at(text, at).for_each(|prefix| look(prefix.rule, Place::At(at)));
         }
-        self.any(&self.words, text, run, &mut |word, at| {
+        self.any(&self.named, text, run, &mut |word, at| {
             look(word.rule, word.within(text, at));
             false
         });
@@ -149,7 +150,7 @@ impl Words {
 
     /// The same for a run of base64.
     pub fn rules_of_base64(&self, text: &[u8], run: &Range<usize>, mut look: impl FnMut(usize, Place)) {
-        self.any(&self.base64_words, text, run, &mut |word, at| {
+        self.any(&self.named_base64, text, run, &mut |word, at| {
             look(word.rule, word.within(text, at));
             false
         });

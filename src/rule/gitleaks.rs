@@ -13,6 +13,7 @@ use regex::bytes::Regex;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use toml::Spanned;
 
@@ -77,7 +78,7 @@ impl Gitleaks {
     }
 
     /// True if gitleaks would report a secret.
-    pub fn reports(&self, path: Option<&[u8]>, text: &[u8], whole: &std::ops::Range<usize>, secret: &[u8]) -> bool {
+    pub fn reports(&self, path: Option<&[u8]>, text: &[u8], whole: &Range<usize>, secret: &[u8]) -> bool {
         let is_random = self.entropy == 0.0 || crate::rule::gitleaks::entropy(secret) > self.entropy;
         is_random && !self.allowlists.iter().any(|list| list.allows(path, text, whole, secret))
     }
@@ -102,7 +103,7 @@ fn entropy(bytes: &[u8]) -> f64 {
 }
 
 impl Allowlist {
-    fn allows(&self, path: Option<&[u8]>, text: &[u8], whole: &std::ops::Range<usize>, secret: &[u8]) -> bool {
+    fn allows(&self, path: Option<&[u8]>, text: &[u8], whole: &Range<usize>, secret: &[u8]) -> bool {
         let target = match self.target {
             Target::Secret => secret,
             Target::Match => &text[whole.clone()],
@@ -200,8 +201,8 @@ pub(super) struct Configuration {
 pub(super) fn parse(text: &str) -> Result<Configuration, RuleProblem> {
     let file: File =
         toml::from_str(text).map_err(|error| RuleProblem::Syntax(crate::text::toml::explain(text, &error)))?;
-    let line = |span: std::ops::Range<usize>| text[..span.start].matches('\n').count() + 1;
-    let refused = |span: std::ops::Range<usize>, rule: &str, problem: String| RuleProblem::Rule {
+    let line = |span: Range<usize>| text[..span.start].matches('\n').count() + 1;
+    let refused = |span: Range<usize>, rule: &str, problem: String| RuleProblem::Rule {
         rule: if rule.is_empty() { "global".to_owned() } else { rule.to_owned() },
         text: format!("line {}: {problem}", line(span)),
     };
@@ -213,105 +214,104 @@ pub(super) fn parse(text: &str) -> Result<Configuration, RuleProblem> {
     for list in &global {
         allowlist(list.get_ref()).map_err(|problem| refused(list.span(), "", problem))?;
     }
-    let mut rules: Vec<Arc<Rule>> = Vec::new();
-    for written in file.rules {
-        let span = written.span();
-        let rule = written.into_inner();
-        let id = rule.id.clone();
-        let fail = |problem: String| refused(span.clone(), &id, problem);
-        let own = rule.allowlist.iter().chain(&rule.allowlists);
-        let of_rule = |list: &&&Spanned<AllowlistWritten>| {
-            let targets = &list.get_ref().target_rules;
-            targets.is_empty() || targets.contains(&id)
-        };
-        let lists = own.chain(global.iter().filter(of_rule).copied());
-        let allowlists =
-            lists.map(|list| allowlist(list.get_ref()).map_err(|problem| refused(list.span(), &id, problem)));
-        let allowlists = allowlists.collect::<Result<Vec<_>, _>>()?;
-        if rule.keywords.iter().any(|keyword| keyword.len() < 2) {
-            return Err(fail("a keyword of one letter is in every file: leave it out, or give a longer one".into()));
-        }
-        let keywords = (!rule.keywords.is_empty()).then(|| words(&rule.keywords));
-        let (source, shape) = match (&rule.regex, &rule.path) {
-            (Some(regex), _) => {
-                let at = |problem: String| refused(regex.span(), &id, problem);
-                let source = translated(regex.get_ref()).map_err(at)?;
-                let shape = shape::of_any(&source).unwrap_or(Shape::AnyCase);
-                (source, shape)
-            }
-            // A file whose name is enough.
-            (None, Some(_)) => (r"(?s-u)\A.{1,20}".to_owned(), Shape::AnyCase),
-            (None, None) => return Err(fail("it has neither `regex` nor `path`".into())),
-        };
-        let regex = compile_bytes(&source, REGEX_SIZE_LIMIT)
-            .map_err(|_| fail(format!("`regex` compiles to more than {REGEX_SIZE_LIMIT} bytes")))?;
-        if rule.secret_group >= regex.captures_len().max(1) && rule.secret_group > 0 {
-            return Err(fail(format!(
-                "`secretGroup` is {}, and the regex has {} groups",
-                rule.secret_group,
-                regex.captures_len() - 1
-            )));
-        }
-        let path = match rule.path {
-            Some(path) => {
-                let source = translated(path.get_ref()).map_err(|problem| refused(path.span(), &id, problem))?;
-                compile_bytes(&source, REGEX_SIZE_LIMIT)
-                    .map_err(|_| refused(path.span(), &id, "`path` is too large".into()))?;
-                Some(source.into())
-            }
-            None => None,
-        };
-        let is_plain =
-            |part: &str| part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) && !part.is_empty();
-        if !id.split('-').all(is_plain) {
-            return Err(fail("`id` must be words of a-z and 0-9 joined by single hyphens".into()));
-        }
-        // Words of the regex itself say where to look, others only that the file is worth a look.
-        let own = if shape == Shape::AnyCase { shape::texts_in(&source) } else { None };
-        let own: Option<Vec<String>> =
-            own.and_then(|texts| texts.into_iter().map(|text| String::from_utf8(text).ok()).collect());
-        let is_near_words = own.is_some();
-        let searched =
-            own.unwrap_or_else(|| rule.keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect());
-        let matcher = RegexMatcher {
-            form: Form::Any,
-            shape,
-            check: None,
-            gitleaks: Some(Box::new(Gitleaks {
-                secret_group: rule.secret_group,
-                entropy: rule.entropy,
-                keywords,
-                allowlists,
-                required: rule.required,
-                skip_report: rule.skip_report,
-                is_near_words,
-            })),
-            min_entropy: 0.0,
-            is_signed_request: false,
-            source: source.into(),
-            path_source: path,
-            regex: OnceLock::from(regex),
-            path: OnceLock::new(),
-            max_len: OnceLock::new(),
-        };
-        let description =
-            if rule.description.is_empty() { format!("Found by the rule {id}.") } else { rule.description };
-        rules.push(Arc::new(Rule {
-            id: RuleId(id.as_str().into()),
-            pack: None,
-            severity: Severity::Error,
-            security_severity: 7.0,
-            precision: Precision::Medium,
-            keywords: searched.into_iter().map(Cow::Owned).collect(),
-            matcher: Matcher::Regex(matcher),
-            words: Words::Own(
-                Texts { name: id.replace('-', " "), description, ..Texts::default() },
-                Default::default(),
-            ),
-        }));
-    }
+    let rules = file.rules.into_iter().map(|written| resolve(written, &global, &refused)).collect::<Result<_, _>>()?;
     let extends = (!file.extend.path.is_empty()).then_some(file.extend.path);
     Ok(Configuration { rules, extends, disabled: file.extend.disabled_rules.into_iter().collect() })
+}
+
+/// A rule, with the allowlists of the whole file that are about it.
+fn resolve(
+    written: Spanned<RuleWritten>,
+    global: &[&Spanned<AllowlistWritten>],
+    refused: &dyn Fn(Range<usize>, &str, String) -> RuleProblem,
+) -> Result<Arc<Rule>, RuleProblem> {
+    let span = written.span();
+    let rule = written.into_inner();
+    let id = rule.id.clone();
+    let fail = |problem: String| refused(span.clone(), &id, problem);
+    let own = rule.allowlist.iter().chain(&rule.allowlists);
+    let of_rule = |list: &&&Spanned<AllowlistWritten>| {
+        let targets = &list.get_ref().target_rules;
+        targets.is_empty() || targets.contains(&id)
+    };
+    let lists = own.chain(global.iter().filter(of_rule).copied());
+    let allowlists = lists.map(|list| allowlist(list.get_ref()).map_err(|problem| refused(list.span(), &id, problem)));
+    let allowlists = allowlists.collect::<Result<Vec<_>, _>>()?;
+    if rule.keywords.iter().any(|keyword| keyword.len() < 2) {
+        return Err(fail("a keyword of one letter is in every file: leave it out, or give a longer one".into()));
+    }
+    let keywords = (!rule.keywords.is_empty()).then(|| words(&rule.keywords));
+    let (source, shape) = match (&rule.regex, &rule.path) {
+        (Some(regex), _) => {
+            let at = |problem: String| refused(regex.span(), &id, problem);
+            let source = translated(regex.get_ref()).map_err(at)?;
+            let shape = shape::of_any(&source).unwrap_or(Shape::AnyCase);
+            (source, shape)
+        }
+        // A file whose name is enough.
+        (None, Some(_)) => (r"(?s-u)\A.{1,20}".to_owned(), Shape::AnyCase),
+        (None, None) => return Err(fail("it has neither `regex` nor `path`".into())),
+    };
+    let regex = compile_bytes(&source, REGEX_SIZE_LIMIT)
+        .map_err(|_| fail(format!("`regex` compiles to more than {REGEX_SIZE_LIMIT} bytes")))?;
+    if rule.secret_group >= regex.captures_len().max(1) && rule.secret_group > 0 {
+        return Err(fail(format!(
+            "`secretGroup` is {}, and the regex has {} groups",
+            rule.secret_group,
+            regex.captures_len() - 1
+        )));
+    }
+    let path = match rule.path {
+        Some(path) => {
+            let source = translated(path.get_ref()).map_err(|problem| refused(path.span(), &id, problem))?;
+            compile_bytes(&source, REGEX_SIZE_LIMIT)
+                .map_err(|_| refused(path.span(), &id, "`path` is too large".into()))?;
+            Some(source.into())
+        }
+        None => None,
+    };
+    let is_plain = |part: &str| part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) && !part.is_empty();
+    if !id.split('-').all(is_plain) {
+        return Err(fail("`id` must be words of a-z and 0-9 joined by single hyphens".into()));
+    }
+    // Words of the regex itself say where to look, others only that the file is worth a look.
+    let own = if shape == Shape::AnyCase { shape::texts_in(&source) } else { None };
+    let own: Option<Vec<String>> =
+        own.and_then(|texts| texts.into_iter().map(|text| String::from_utf8(text).ok()).collect());
+    let is_near_words = own.is_some();
+    let searched = own.unwrap_or_else(|| rule.keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect());
+    let matcher = RegexMatcher {
+        form: Form::Any,
+        shape,
+        check: None,
+        gitleaks: Some(Box::new(Gitleaks {
+            secret_group: rule.secret_group,
+            entropy: rule.entropy,
+            keywords,
+            allowlists,
+            required: rule.required,
+            skip_report: rule.skip_report,
+            is_near_words,
+        })),
+        min_entropy: 0.0,
+        is_signed_request: false,
+        source: source.into(),
+        path_source: path,
+        regex: OnceLock::from(regex),
+        path: OnceLock::new(),
+        max_len: OnceLock::new(),
+    };
+    let description = if rule.description.is_empty() { format!("Found by the rule {id}.") } else { rule.description };
+    Ok(Arc::new(Rule {
+        id: RuleId(id.as_str().into()),
+        pack: None,
+        severity: Severity::Error,
+        security_severity: 7.0,
+        precision: Precision::Medium,
+        keywords: searched.into_iter().map(Cow::Owned).collect(),
+        matcher: Matcher::Regex(Box::new(matcher)),
+        words: Words::Own(Texts { name: id.replace('-', " "), description, ..Texts::default() }, Default::default()),
+    }))
 }
 
 fn allowlist(written: &AllowlistWritten) -> Result<Allowlist, String> {

@@ -68,7 +68,7 @@ pub enum Matcher {
     /// One of keyspill's own matchers for keys and secrets.
     Finder(Finder),
     /// A regex, searched in blobs that contain one of the rule's keywords.
-    Regex(RegexMatcher),
+    Regex(Box<RegexMatcher>),
 }
 
 /// A regex with further conditions.
@@ -360,7 +360,7 @@ impl RuleSet {
 /// A built-in rule. `build.rs` has refused what is wrong, and a test compiles every regex, so a run need not.
 fn built_in(prepared: prepared::Prepared<'static>, pack: &'static pack::Pack, index: usize) -> Rule {
     let matcher = match (prepared.form, prepared.finder) {
-        (Some(form), _) => Matcher::Regex(RegexMatcher {
+        (Some(form), _) => Matcher::Regex(Box::new(RegexMatcher {
             form,
             shape: prepared.shape,
             check: prepared.check,
@@ -372,7 +372,7 @@ fn built_in(prepared: prepared::Prepared<'static>, pack: &'static pack::Pack, in
             regex: OnceLock::new(),
             path: OnceLock::new(),
             max_len: OnceLock::new(),
-        }),
+        })),
         (None, finder) => Matcher::Finder(finder.expect("a rule has a regex or a finder")),
     };
     Rule {
@@ -424,7 +424,7 @@ fn resolve(mut written: syntax::RuleSyntax) -> Result<Rule, String> {
         security_severity: written.security_severity,
         precision: written.precision,
         keywords,
-        matcher: Matcher::Regex(matcher),
+        matcher: Matcher::Regex(Box::new(matcher)),
         words: Words::Own(texts, [written.positives, written.negatives]),
     })
 }

@@ -264,10 +264,9 @@ fn is_url(regex: &str) -> bool {
 }
 
 fn parse(regex: &str) -> Result<Hir, String> {
-    Parser::new()
-        .parse(&format!("(?-u:{regex})"))
-        .or_else(|_| ParserBuilder::new().unicode(false).utf8(false).build().parse(regex))
-        .map_err(|_| NO_REGEX.to_owned())
+    let as_text = Parser::new().parse(&format!("(?-u:{regex})")).ok();
+    let parsed = as_text.or_else(|| ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).ok());
+    parsed.ok_or_else(|| NO_REGEX.to_owned())
 }
 
 fn bounded(hir: &Hir, field: &str) -> Result<usize, String> {

@@ -119,8 +119,7 @@ pub enum Check {
     /// A real password.
     Password,
     /// A key in base 58 with a checksum.
-    #[serde(rename = "base58check")]
-    Base58Check,
+    Base58,
     /// A key in bech32.
     Bech32,
 }
