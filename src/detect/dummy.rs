@@ -116,6 +116,7 @@ pub fn in_token(token: &[u8]) -> Option<Dummy> {
             "placeholder",
             "changeme",
             "notreal",
+            "service-account",
             "insert",
             "replace",
             "deadbeef",

@@ -13,7 +13,7 @@ const USUAL: &str = "pass passwd passw password passwort pw pwd passphrase secre
     android raspberry minio minioadmin keycloak airflow grafana kafka ldap hunter swordfish password_here opensesame";
 
 /// What no chosen password contains.
-const TELLING: [&str; 30] = [
+const TELLING: [&str; 32] = [
     "password",
     "passwd",
     "passw0rd",
@@ -44,6 +44,8 @@ const TELLING: [&str; 30] = [
     "abcdefgh",
     "87654321",
     "insert",
+    "auth_key",
+    "asdfq",
 ];
 
 /// True for a password that may be somebody's.
