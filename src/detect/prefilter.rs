@@ -56,6 +56,8 @@ pub struct Hits {
     pub marks: Vec<(usize, Mark)>,
     /// Maximal runs of letters and digits that some rule may be about.
     pub words: Vec<Range<usize>>,
+    /// Where an `@` may end the user of a URL.
+    pub urls: Vec<usize>,
 }
 
 /// A part that two texts have in common.
@@ -75,7 +77,7 @@ pub const MIN_SHARED: usize = 256;
 impl Hits {
     /// True if nothing was found.
     pub fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.marks.is_empty() && self.words.is_empty()
+        self.runs.is_empty() && self.marks.is_empty() && self.words.is_empty() && self.urls.is_empty()
     }
 
     /// Adds the hits of `known` that lie in a shared part.
@@ -116,7 +118,7 @@ pub struct Prefilter {
     /// Rules without anything to look for.
     always: Vec<usize>,
     /// The rules about URLs with passwords.
-    urls: Vec<Mark>,
+    urls: Vec<usize>,
     words: Words,
 }
 
@@ -136,7 +138,7 @@ impl Prefilter {
                     continue;
                 }
                 Shape::Url { .. } => {
-                    urls.push(Mark::Keyword(index));
+                    urls.push(index);
                     continue;
                 }
                 Shape::AnyCase => {
@@ -222,7 +224,21 @@ impl Prefilter {
     pub fn search(&self, text: &[u8]) -> Hits {
         let mut hits = self.search_all(text);
         hits.runs.retain(|run| self.is_telling(text, run));
+        hits.urls = self.urls_in(text);
         hits
+    }
+
+    /// The rules about URLs with passwords.
+    pub fn url_rules(&self) -> &[usize] {
+        &self.urls
+    }
+
+    /// An `@` means something by what is far before it, and is found faster than that can be taken over from another version.
+    fn urls_in(&self, text: &[u8]) -> Vec<usize> {
+        if self.urls.is_empty() {
+            return vec![];
+        }
+        memchr::memchr_iter(b'@', text).filter(|at| has_password(text, *at)).collect()
     }
 
     fn search_all(&self, text: &[u8]) -> Hits {
@@ -259,6 +275,7 @@ impl Prefilter {
         }
         hits.marks.sort_unstable();
         hits.marks.dedup();
+        hits.urls = self.urls_in(text);
         hits
     }
 
@@ -311,22 +328,13 @@ impl Prefilter {
             let found = finder.find_iter(text);
             hits.marks.extend(found.flat_map(|at| marks.iter().map(move |&mark| (at, mark))));
         }
-        if !self.urls.is_empty() {
-            let found = memchr::memchr_iter(b'@', text).filter(|at| has_password(text, *at));
-            hits.marks.extend(found.flat_map(|at| self.urls.iter().map(move |&mark| (at, mark))));
-        }
         if let Some((automaton, rules)) = &self.folded {
             let found = automaton.find_overlapping_iter(text);
             hits.marks.extend(found.map(|found| (found.start(), Mark::Keyword(rules[found.pattern().as_usize()]))));
         }
         hits.marks.extend(self.always.iter().map(|rule| (0, Mark::Keyword(*rule))));
         // Each search tells its own in order.
-        if !self.always.is_empty()
-            || self.folded.is_some()
-            || self.literals.len() > 1
-            || !self.short.is_empty()
-            || !self.urls.is_empty()
-        {
+        if !self.always.is_empty() || self.folded.is_some() || self.literals.len() > 1 || !self.short.is_empty() {
             hits.marks.sort_by_key(|(at, _)| *at);
         }
         hits
@@ -429,7 +437,7 @@ mod tests {
                 text.extend_from_slice(&new[..if is_small { new.len().min(3) } else { new.len() }]);
             }
             let whole = prefilter.search(&text);
-            let mut expected = Hits { runs: whole.runs, marks: whole.marks, words: whole.words };
+            let mut expected = Hits { runs: whole.runs, marks: whole.marks, words: whole.words, urls: whole.urls };
             expected.marks.sort_unstable();
             let mut found = prefilter.search_derived(&text, &prefilter.search(&base), shared.into_iter());
             found.marks.sort_unstable();

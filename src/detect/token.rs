@@ -263,6 +263,9 @@ impl<'a> Tokenizer<'a> {
             }
         }
         self.read_escaped(layered, escapes);
+        if !hits.urls.is_empty() {
+            rules.extend(self.prefilter.url_rules().iter().map(|rule| (*rule, hits.urls.clone())));
+        }
         (rules, names_secret)
     }
 

@@ -14,7 +14,7 @@ use crate::finding::location::Location as Place;
 use crate::finding::path::INSIDE;
 use crate::finding::{Finding, Judgement, Suppression as Reason};
 use crate::git::repository::Facts;
-use crate::rule::{Rule, Severity};
+use crate::rule::{AWS, Rule, Severity};
 use crate::source::Skip;
 use crate::text::sanitize::write_json_pretty;
 use serde_json::json;
@@ -24,8 +24,9 @@ use serde_sarif::sarif::{
     Result, ResultLevel, Run, RunAutomationDetails, Sarif, Suppression, Tool, ToolComponent, VersionControlDetails,
 };
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
+use std::sync::Arc;
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
@@ -100,10 +101,16 @@ fn run(report: &Report, options: &Options, base: &UriBase, category: Category) -
             .filter(|finding: &&Finding| Category::from_finding(finding) == category)
             .take(left),
     );
-    let results: Vec<_> = findings.into_iter().map(|finding| result(finding, report, &occurrences, base)).collect();
+    let rules = listed_rules(report, &findings);
+    let mut results: Vec<_> = findings.into_iter().map(|finding| result(finding, report, &occurrences, base)).collect();
+    let places: HashMap<&str, usize> = rules.iter().enumerate().map(|(n, rule)| (rule.id.as_str(), n)).collect();
+    for result in &mut results {
+        let place = result.rule_id.as_deref().and_then(|id| places.get(id));
+        result.rule_index = place.map(|place| *place as i64);
+    }
     let root = ArtifactLocation::builder().description(message("The root of the scanned files.")).build();
     let mut run = Run::builder()
-        .tool(Tool::builder().driver(driver(report)).build())
+        .tool(Tool::builder().driver(driver(&rules)).build())
         .invocations(vec![invocation(report, options, base, left_out)])
         .column_kind(json!("utf16CodeUnits"))
         .automation_details(RunAutomationDetails::builder().id(category.id()).build())
@@ -128,7 +135,14 @@ fn provenance(path: &BlobPath, facts: &Facts, base: &UriBase) -> VersionControlD
     details
 }
 
-fn driver(report: &Report) -> ToolComponent {
+/// The rules that a run lists: all of AWS's and the user's, and of the hundreds of others those with results.
+fn listed_rules<'a>(report: &'a Report, findings: &[&Finding]) -> Vec<&'a Arc<Rule>> {
+    let used: HashSet<&str> = findings.iter().map(|finding| finding.rule.id.as_str()).collect();
+    let is_listed = |rule: &&Arc<Rule>| rule.pack.is_none_or(|pack| pack == AWS) || used.contains(rule.id.as_str());
+    report.rules.iter().filter(is_listed).collect()
+}
+
+fn driver(rules: &[&Arc<Rule>]) -> ToolComponent {
     let causes = [
         ("skipped-missing", "A given path does not exist."),
         ("skipped-unreadable", "A file or directory could not be read."),
@@ -169,7 +183,7 @@ fn driver(report: &Report) -> ToolComponent {
         .name(env!("CARGO_PKG_NAME"))
         .version(env!("CARGO_PKG_VERSION"))
         .semantic_version(env!("CARGO_PKG_VERSION"))
-        .rules(report.rules.iter().map(|rule| descriptor(rule)).collect::<Vec<_>>())
+        .rules(rules.iter().map(|rule| descriptor(rule)).collect::<Vec<_>>())
         .notifications(causes.map(notification).to_vec())
         .build()
 }
@@ -282,8 +296,6 @@ fn bare(finding: &Finding, text: &str, related: Vec<Location>, report: &Report, 
     let is_accepted = matches!(finding.suppression.as_deref(), Some(Reason::Baseline { .. }));
     let state = if is_accepted { "unchanged" } else { "new" };
     result.baseline_state = report.baseline.as_ref().map(|_| json!(state));
-    let index = report.rules.iter().position(|rule| rule.id == finding.rule.id);
-    result.rule_index = index.map(|index| index as i64);
     result.related_locations = (!related.is_empty()).then_some(related);
     result
 }

@@ -85,6 +85,7 @@ proptest! {
         let derived = TOGETHER.prefilter(text.as_bytes(), Some((&known, shared.into_iter()))).expect("nor is this");
         let whole = TOGETHER.prefilter(text.as_bytes(), None::<(_, std::iter::Empty<_>)>).expect("nor is this");
         prop_assert_eq!(&derived.words, &whole.words);
+        prop_assert_eq!(&derived.urls, &whole.urls);
         let marks = |hits: &keyspill::internals::detect::prefilter::Hits| hits.marks.iter().copied().collect::<BTreeSet<_>>();
         prop_assert_eq!(marks(&derived), marks(&whole));
     }
