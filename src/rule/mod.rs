@@ -30,6 +30,9 @@ pub use syntax::{Check, Finder, Observer, Precision};
 /// Shortest keyword of a rule, in bytes: the prefilter tells literals by their first four.
 pub const MIN_KEYWORD: usize = 4;
 
+/// Maximum size of the tables that a regex makes while it searches, in bytes, for each thread.
+const DFA_SIZE_LIMIT: usize = 1 << 19;
+
 /// Maximum number of configurations of gitleaks that extend one another: as many as gitleaks follows.
 const MAX_EXTENDED: usize = 3;
 
@@ -137,7 +140,8 @@ fn compile(source: &str) -> Result<Regex, regex::Error> {
 }
 
 fn compile_bytes(source: &str, limit: usize) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(source).size_limit(limit).build()
+    // Hundreds of regexes are in use, each with tables for every thread.
+    RegexBuilder::new(source).size_limit(limit).dfa_size_limit(DFA_SIZE_LIMIT).build()
 }
 
 /// One rule, ready to use.
