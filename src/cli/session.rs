@@ -110,7 +110,8 @@ impl Session {
     /// Loads the configuration of the repository or directory at `root` and, if `reads_baseline`, its baseline, as far
     /// as these files are obeyed. A file that cannot be read makes every scan incomplete.
     pub fn load(root: &Path, obeyed: Obeyed, reads_baseline: bool) -> Self {
-        let rules = RuleSet::built_in();
+        // A configuration may name any built-in rule, whether it is on or not.
+        let rules = RuleSet::default();
         let mut refused = Vec::new();
         let config = obeyed.config(root, &rules).unwrap_or_else(|error| {
             refused.push(error);

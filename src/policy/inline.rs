@@ -77,7 +77,7 @@ impl AllowComment {
             .trim_start_matches([' ', '\t', ':']);
         let (first, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let named: Vec<_> = first.trim_end_matches(':').split(',').filter(|name| !name.is_empty()).collect();
-        let is_rule = |name: &&str| rules.get(name).is_some() || name.starts_with("aws-");
+        let is_rule = |name: &&str| rules.knows(name) || name.starts_with("aws-");
         let (rules, reason) = if !named.is_empty() && named.iter().all(is_rule) {
             (named.into_iter().map(str::to_owned).collect(), reason)
         } else {
