@@ -109,7 +109,9 @@ static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
 pub fn end_at_once_on_interrupt() {
     // Without a handler, the system still ends the program, only less tidily.
     _ = ctrlc::set_handler(|| {
-        if let Some(path) = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        // Held to the end: no file is begun any more.
+        let mut unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = unfinished.take() {
             _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
         }
         crate::audit::clone::end_all();
@@ -143,14 +145,16 @@ pub fn file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
             return out.flush();
         }
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Whoever interrupts finds it noted, or does not find it.
+        let mut unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
         let mut temporary = temporary_in(dir)?;
-        let unfinished = |path| *UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner) = path;
-        unfinished(Some(temporary.path().to_owned()));
+        *unfinished = Some(temporary.path().to_owned());
+        drop(unfinished);
         let mut out = io::BufWriter::with_capacity(BUFFER, &mut temporary);
         let written = write(&mut out).and_then(|()| out.flush());
         drop(out);
         let written = written.and_then(|()| Ok(temporary.persist(path)?));
-        unfinished(None);
+        *UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner) = None;
         written.map(|_| ())
     };
     write().map_err(|error| match error.kind() {
