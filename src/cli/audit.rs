@@ -171,7 +171,7 @@ impl Args {
         let key = self.fingerprint_key.as_deref().map(read_key).transpose()?;
         let targets = self.targets()?;
         let config = self.load_config(&known, &targets)?;
-        let rules = Arc::new(self.rules.selected(&config, &mut refused));
+        let rules = Arc::new(self.rules.selected(&config, &known, &mut refused));
         if let Some(Refused { file, problem }) = refused.first() {
             bail!("{}: {problem}", file.display());
         }

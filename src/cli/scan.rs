@@ -258,7 +258,7 @@ impl Args {
             bail!(unknown);
         }
         let config = self.load_config(&known, &mut refused);
-        let rules = self.rules.selected(&config, &mut refused);
+        let rules = self.rules.selected(&config, &known, &mut refused);
         let baseline = self.load_baseline(&config, &mut refused);
         let usual = Some(config.fail_on.unwrap_or(Severity::Warning));
         let fail_on = self.fail_on.map_or(usual, FailOn::threshold);

@@ -42,8 +42,8 @@ impl RuleArgs {
         rules
     }
 
-    /// The rules that are on with a configuration. Files that cannot be used were told with [`Self::known`].
-    pub fn selected(&self, config: &Config, refused: &mut Vec<Refused>) -> RuleSet {
+    /// The rules that are on with a configuration: built-in ones, those of its files, and those of [`Self::known`].
+    pub fn selected(&self, config: &Config, known: &RuleSet, refused: &mut Vec<Refused>) -> RuleSet {
         let mut selection = config.selection.clone();
         if !self.packs.is_empty() {
             selection.packs = Some(self.packs.iter().cloned().collect());
@@ -60,7 +60,7 @@ impl RuleArgs {
                 refused.push(error.into());
             }
         }
-        self.add_files(&mut rules, &mut Vec::new());
+        rules.add_all(known);
         rules
     }
 

@@ -123,7 +123,7 @@ impl Session {
             refused.push(error.into());
             None
         });
-        let rules = RuleArgs::default().selected(&config, &mut refused);
+        let rules = RuleArgs::default().selected(&config, &rules, &mut refused);
         let now = super::now();
         let fail_on = config.fail_on.unwrap_or(Severity::Warning);
         Self { detector: Detector::new(Arc::new(rules)).at(now), config, baseline, fail_on, now, refused }

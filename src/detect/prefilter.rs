@@ -238,7 +238,7 @@ impl Prefilter {
         if self.urls.is_empty() {
             return vec![];
         }
-        memchr::memchr_iter(b'@', text).filter(|at| has_password(text, *at)).collect()
+        memchr::memchr_iter(b'@', text).filter(|at| may_end_user(text, *at)).collect()
     }
 
     fn search_all(&self, text: &[u8]) -> Hits {
@@ -351,7 +351,7 @@ impl Prefilter {
 }
 
 /// True if what is before the `@` may be the user of a URL, and perhaps a password.
-fn has_password(text: &[u8], at: usize) -> bool {
+fn may_end_user(text: &[u8], at: usize) -> bool {
     const MAX_CREDENTIALS: usize = 512;
     let before = &text[at.saturating_sub(MAX_CREDENTIALS)..at];
     let start = before.iter().rposition(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'<' | b'>'));

@@ -18,8 +18,8 @@ pub struct Proof {
 
 const PROVEN: Proof = Proof { expires: None, is_locked: false };
 
-/// What `secret` proves; `None` if it cannot be what the rule looks for. `host` is where it is used, `user` by whom, if the
-/// text says so.
+/// What `secret` proves; `None` if it cannot be what the rule looks for. `host` is where it is used, if
+/// the text says so; `whole` is the match that it is part of.
 pub fn of(check: Check, secret: &[u8], host: Option<&[u8]>, whole: &[u8]) -> Option<Proof> {
     let proven = |holds: bool| holds.then_some(PROVEN);
     match check {
@@ -166,7 +166,7 @@ fn pem(text: &[u8]) -> Option<Proof> {
         const MAGIC: &[u8] = b"openssh-key-v1\0";
         let rest = der.strip_prefix(MAGIC)?;
         let length = u32::from_be_bytes(*rest.first_chunk()?) as usize;
-        let cipher = rest.get(4..4 + length)?;
+        let cipher = rest.get(4..)?.get(..length)?;
         return (der.len() > 100).then_some(Proof { expires: None, is_locked: cipher != b"none" });
     }
     let is_locked = head.starts_with("ENCRYPTED") || lines.iter().any(|line| line.contains("ENCRYPTED"));

@@ -296,14 +296,19 @@ impl RuleSet {
             disabled.extend(configuration.disabled);
             next = configuration.extends.map(|path| file.parent().unwrap_or(Path::new("")).join(path));
         }
-        for rule in rules {
-            // What keyspill has by itself is not reported twice.
+        self.add_all(&Self { rules });
+        Ok(())
+    }
+
+    /// Adds the rules of another set. One with the id of a rule that is there takes its place, so that nothing is reported
+    /// twice.
+    pub fn add_all(&mut self, others: &Self) {
+        for rule in others.iter() {
             match self.rules.iter().position(|known| known.id == rule.id) {
-                Some(place) => self.rules[place] = rule,
-                None => self.rules.push(rule),
+                Some(place) => self.rules[place] = rule.clone(),
+                None => self.rules.push(rule.clone()),
             }
         }
-        Ok(())
     }
 
     /// The rule with that id.
