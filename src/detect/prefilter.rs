@@ -11,10 +11,9 @@ use super::finder::literals::Literals;
 use super::observe::credential_report;
 use super::secret;
 use super::words::Words;
-use crate::rule::{AWS, MIN_KEYWORD, RuleSet, Shape};
+use crate::rule::{RuleSet, Shape};
 use crate::text::alphabet::{is_base64, is_word};
 use aho_corasick::{AhoCorasick, MatchKind};
-use memchr::memmem::Finder;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -108,11 +107,9 @@ impl Hits {
 /// Built once from the rules, shared by all threads.
 #[derive(Debug)]
 pub struct Prefilter {
-    /// What is always searched for, and what packs of rules add: two searches for a few hundred literals cost less than one
-    /// in which they hide one another.
-    literals: Vec<(Literals, Vec<Vec<Mark>>)>,
-    /// Texts that are too short for that.
-    short: Vec<(Finder<'static>, Vec<Mark>)>,
+    literals: Literals,
+    /// What each of them stands for.
+    meanings: Vec<Vec<Mark>>,
     /// Keywords in any case, with the rule of each: only of rules that others wrote.
     folded: Option<(AhoCorasick, Vec<usize>)>,
     /// Rules without anything to look for.
@@ -126,10 +123,8 @@ impl Prefilter {
     /// A prefilter for all `rules` and encodings.
     pub fn new(rules: &RuleSet) -> Self {
         let mut meanings: BTreeMap<Vec<u8>, Vec<Mark>> = BTreeMap::new();
-        let mut of_packs: BTreeMap<Vec<u8>, Vec<Mark>> = BTreeMap::new();
         let (mut urls, mut folded, mut always) = (Vec::new(), Vec::new(), Vec::new());
         for (index, rule) in rules.iter().enumerate() {
-            let meanings = if rule.pack.is_some_and(|pack| pack != AWS) { &mut of_packs } else { &mut meanings };
             let mut add = |literal: Vec<u8>, mark| meanings.entry(literal).or_default().push(mark);
             match rule.regex().map_or(&Shape::Keywords, |regex| &regex.shape) {
                 Shape::Keywords => {}
@@ -199,20 +194,14 @@ impl Prefilter {
         for comment in crate::text::markers::MARKERS {
             add(comment.into(), Mark::AllowComment);
         }
-        let (short, of_packs): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            of_packs.into_iter().partition(|(text, _)| text.len() < MIN_KEYWORD);
-        let short = short.into_iter().map(|(text, marks)| (Finder::new(&text).into_owned(), marks)).collect();
         let folded = (!folded.is_empty()).then(|| {
             let (words, rules): (Vec<String>, Vec<usize>) = folded.into_iter().unzip();
             let builder =
                 AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(words);
             (builder.expect("a few hundred keywords stay far below the automaton's limits"), rules)
         });
-        let literals = [meanings, of_packs].into_iter().filter(|meanings| !meanings.is_empty()).map(|meanings| {
-            let (texts, marks): (Vec<_>, Vec<_>) = meanings.into_iter().unzip();
-            (Literals::new(texts), marks)
-        });
-        Self { literals: literals.collect(), short, folded, always, urls, words: Words::new(rules) }
+        let (texts, meanings) = meanings.into_iter().unzip();
+        Self { literals: Literals::new(texts), meanings, folded, always, urls, words: Words::new(rules) }
     }
 
     /// The runs that rules are about.
@@ -318,23 +307,17 @@ impl Prefilter {
         self.words.find(whole, part.clone(), &mut hits.words);
         let text = &whole[part];
         finder::base64_runs(text, &mut hits.runs);
-        for (literals, marks) in &self.literals {
-            let mut found = Vec::new();
-            literals.find(text, &mut found);
-            hits.marks
-                .extend(found.into_iter().flat_map(|(at, literal)| marks[literal].iter().map(move |&mark| (at, mark))));
-        }
-        for (finder, marks) in &self.short {
-            let found = finder.find_iter(text);
-            hits.marks.extend(found.flat_map(|at| marks.iter().map(move |&mark| (at, mark))));
-        }
+        let mut found = Vec::new();
+        self.literals.find(text, &mut found);
+        let meanings = |(at, literal): (usize, usize)| self.meanings[literal].iter().map(move |&mark| (at, mark));
+        hits.marks.extend(found.into_iter().flat_map(meanings));
         if let Some((automaton, rules)) = &self.folded {
             let found = automaton.find_overlapping_iter(text);
             hits.marks.extend(found.map(|found| (found.start(), Mark::Keyword(rules[found.pattern().as_usize()]))));
         }
         hits.marks.extend(self.always.iter().map(|rule| (0, Mark::Keyword(*rule))));
         // Each search tells its own in order.
-        if !self.always.is_empty() || self.folded.is_some() || self.literals.len() > 1 || !self.short.is_empty() {
+        if !self.always.is_empty() || self.folded.is_some() {
             hits.marks.sort_by_key(|(at, _)| *at);
         }
         hits
@@ -342,7 +325,7 @@ impl Prefilter {
 
     fn longest_literal(&self) -> usize {
         let folded = self.folded.as_ref().map_or(0, |(automaton, _)| automaton.max_pattern_len());
-        self.literals.iter().map(|(literals, _)| literals.longest()).max().unwrap_or(0).max(folded)
+        self.literals.longest().max(folded)
     }
 
     fn is_telling(&self, text: &[u8], run: &Range<usize>) -> bool {

@@ -133,7 +133,9 @@ impl Words {
 
     fn is_telling(&self, text: &[u8], run: &Range<usize>) -> bool {
         let has_prefix = starts(text, run).any(|at| self.prefixes_at(text, at).next().is_some());
-        let may_be_named = || !self.wants_digit || text[run.clone()].iter().any(u8::is_ascii_digit);
+        // Without an early end, which would keep the compiler from comparing many bytes at once.
+        let has_digit = || text[run.clone()].iter().fold(false, |has, byte| has | byte.is_ascii_digit());
+        let may_be_named = || !self.wants_digit || has_digit();
         has_prefix || may_be_named() && self.any(&self.named, text, run, &mut |_, _| true)
     }
 
@@ -172,13 +174,12 @@ impl Words {
         let to = if *is_inside { run.end } else { run.start };
         // The four bytes of a word may extend into the run.
         let around = &text[from..text.len().min(to + MIN_TEXT - 1)];
-        let mut four = 0u32;
-        for (n, &byte) in around.iter().enumerate() {
-            four = four >> 8 | u32::from(fold(byte)) << 24;
-            if n + 1 < MIN_TEXT || !table.may_have(four) {
+        for (n, four) in around.array_windows::<MIN_TEXT>().enumerate() {
+            let four = fold_four(u32::from_le_bytes(*four));
+            if !table.may_have(four) {
                 continue;
             }
-            let at = from + n + 1 - MIN_TEXT;
+            let at = from + n;
             for word in table.of(four) {
                 let Some(start) = at.checked_sub(word.offset) else { continue };
                 let is_near = start + word.reach >= run.start && (word.is_inside || start < run.start);
@@ -253,19 +254,15 @@ fn rarest(text: &[u8], is_inside: bool) -> usize {
 
 /// Small letters for capitals, and other bytes for some others: enough for a first look.
 #[inline]
-fn fold(byte: u8) -> u8 {
-    byte | 0x20
-}
-
 fn fold_four(four: u32) -> u32 {
-    four | u32::from_le_bytes([fold(0); 4])
+    four | u32::from_le_bytes([b' '; 4])
 }
 
 fn first_four(text: &[u8], offset: usize) -> Option<u32> {
     text.get(offset..)?.first_chunk().map(|four| u32::from_le_bytes(*four))
 }
 
-/// Values by four bytes, with a bit for each hash, as nearly every look-up fails.
+/// Values by four bytes, with a bit for each of two hashes, as nearly every look-up fails.
 #[derive(Debug)]
 struct Table<T> {
     bits: Box<[u64; BITS / 64]>,
@@ -284,7 +281,9 @@ impl<T> Default for Table<T> {
 impl<T> Table<T> {
     fn add(&mut self, four: Option<u32>, value: T) {
         let Some(four) = four else { return };
-        self.bits[Self::slot(four) / 64] |= 1 << (Self::slot(four) % 64);
+        for slot in Self::slots(four) {
+            self.bits[slot / 64] |= 1 << (slot % 64);
+        }
         self.values.push((four, value));
     }
 
@@ -297,13 +296,13 @@ impl<T> Table<T> {
     }
 
     #[inline]
-    fn slot(four: u32) -> usize {
-        (four.wrapping_mul(2_654_435_761) >> 16) as usize
+    fn slots(four: u32) -> [usize; 2] {
+        [2_654_435_761, 2_246_822_519].map(|factor| (four.wrapping_mul(factor) >> 16) as usize)
     }
 
     #[inline]
     fn may_have(&self, four: u32) -> bool {
-        self.bits[Self::slot(four) / 64] >> (Self::slot(four) % 64) & 1 == 1
+        Self::slots(four).iter().all(|slot| self.bits[slot / 64] >> (slot % 64) & 1 == 1)
     }
 
     fn of(&self, four: u32) -> impl Iterator<Item = &T> {

@@ -4,7 +4,7 @@
 
 #![allow(unsafe_code)]
 
-use super::literals::{Fingerprints, Literals, Occurrence, WINDOW};
+use super::literals::{Literals, Nibbles, Occurrence, WINDOW};
 use super::{MIN_RUN, SECRET_LEN, scalar};
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_loadu_si128, _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8,
@@ -105,143 +105,156 @@ fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Looks at 64 bytes at a time, one bit each, together with the bits of the 64 before.
+/// Looks at 64 bytes at a time, one bit each.
 #[target_feature(enable = "avx2")]
 fn word_runs(haystack: &[u8], mut found: impl FnMut(Range<usize>)) {
     const STEP: usize = 64;
     let class = WordClass::new();
-    let mut before = 0;
-    // Every run that starts before `judged` has been found, and no run crosses it.
-    let mut judged = 0;
-    let mut at = 0;
-    while at < haystack.len() {
-        let here = match haystack[at..].first_chunk::<STEP>() {
+    // Where the run begins that reaches the end of the bytes before, if any.
+    let mut open = None;
+    for (number, bytes) in haystack.chunks(STEP).enumerate() {
+        let at = number * STEP;
+        let mut inside = match bytes.first_chunk::<STEP>() {
             Some(bytes) => class.inside(bytes),
             None => {
                 let mut padded = [0; STEP];
-                padded[..haystack.len() - at].copy_from_slice(&haystack[at..]);
+                padded[..bytes.len()].copy_from_slice(bytes);
                 class.inside(&padded)
             }
         };
-        let mut starts = starts_of_runs(before, here);
-        while starts != 0 {
-            // Bit 0 is 64 bytes before `at`.
-            let place = starts.trailing_zeros() as usize;
-            let position = at + place - STEP;
-            let end = if position >= judged {
-                let start = scalar::word_start(haystack, position, judged);
-                judged = scalar::word_end(haystack, position + MIN_RUN);
-                found(start..judged);
-                judged
-            } else {
-                judged
-            };
-            let done = end + STEP - at;
-            starts = if done < 128 { starts & (!0 << done) } else { 0 };
+        if let Some(start) = open {
+            let more = inside.trailing_ones() as usize;
+            if more == STEP {
+                continue;
+            }
+            if at + more - start >= MIN_RUN {
+                found(start..at + more);
+            }
+            inside &= !0 << more;
         }
-        before = here;
-        at += STEP;
+        let after = inside.leading_ones() as usize;
+        open = (after > 0).then(|| at + STEP - after);
+        // Without the run that goes on.
+        inside &= u64::MAX.checked_shr(after as u32).unwrap_or(0);
+        let mut starts = starts_of_runs(inside);
+        while starts != 0 {
+            let start = starts.trailing_zeros() as usize;
+            let end = start + (inside >> start).trailing_ones() as usize;
+            found(at + start..at + end);
+            starts &= !0 << end;
+        }
+    }
+    if let Some(start) = open.filter(|start| haystack.len() - start >= MIN_RUN) {
+        found(start..haystack.len());
     }
 }
 
-/// A bit for each place at which [`MIN_RUN`] set bits begin and whose end is in `here`; `before` are the 64 bits before it.
+/// A bit for each place at which [`MIN_RUN`] set bits begin.
 #[inline]
-fn starts_of_runs(before: u64, here: u64) -> u128 {
-    let bits = u128::from(here) << 64 | u128::from(before);
+fn starts_of_runs(bits: u64) -> u64 {
     let of_2 = bits & bits >> 1;
     let of_4 = of_2 & of_2 >> 2;
     let of_8 = of_4 & of_4 >> 4;
     let of_16 = of_8 & of_8 >> 8;
-    let of_20 = of_16 & of_4 >> 16;
-    of_20 & (!0 << (64 - MIN_RUN + 1))
+    of_16 & of_4 >> 16
 }
 
 /// See [`super::literals`].
 #[target_feature(enable = "avx2")]
 fn find_literals(literals: &Literals, haystack: &[u8], found: &mut Vec<Occurrence>) {
-    let buckets = Buckets::new(literals.fingerprints());
-    let Some(last) = haystack.len().checked_sub(Buckets::SPAN) else {
-        let mut padded = [0; Buckets::SPAN];
-        padded[..haystack.len()].copy_from_slice(haystack);
-        return buckets.search(literals, haystack, 0, 0, &padded, found);
-    };
-    let mut at = 0;
-    let mut from = 0;
-    loop {
-        buckets.search(literals, haystack, at, from, chunk(haystack, at), found);
-        if at == last {
-            return;
-        }
-        // The last span may overlap the one before.
-        from = at + Buckets::STEP;
-        at = last.min(from);
+    match literals.fingerprints().tables.as_slice() {
+        [tables] => find_in_buckets::<1>(literals, &[*tables], haystack, found),
+        [first, second] => find_in_buckets::<2>(literals, &[*first, *second], haystack, found),
+        _ => unreachable!("there are eight or sixteen buckets"),
     }
 }
 
-/// The tables of [`Fingerprints`] in registers.
-struct Buckets {
-    low: [__m256i; WINDOW],
-    high: [__m256i; WINDOW],
+#[inline]
+#[target_feature(enable = "avx2")]
+fn find_in_buckets<const TABLES: usize>(
+    literals: &Literals,
+    tables: &[Nibbles; TABLES],
+    haystack: &[u8],
+    found: &mut Vec<Occurrence>,
+) {
+    let buckets = Buckets::new(tables);
+    let mut at = 0;
+    while let Some(span) = haystack[at..].first_chunk() {
+        buckets.search(literals, haystack, at, span, found);
+        at += STEP;
+    }
+    // What is left is shorter than a span.
+    for at in [at, at + STEP] {
+        let rest = haystack.get(at..).unwrap_or_default();
+        let rest = &rest[..rest.len().min(SPAN)];
+        let mut padded = [0; SPAN];
+        padded[..rest.len()].copy_from_slice(rest);
+        buckets.search(literals, haystack, at, &padded, found);
+    }
 }
 
-impl Buckets {
-    const STEP: usize = 64;
-    const SPAN: usize = Self::STEP + WINDOW - 1;
+/// Positions searched in one step, and the bytes needed for that.
+const STEP: usize = 64;
+const SPAN: usize = STEP + WINDOW - 1;
 
+/// The tables of [`Fingerprints`](super::literals::Fingerprints) in registers.
+struct Buckets<const TABLES: usize> {
+    low: [[__m256i; WINDOW]; TABLES],
+    high: [[__m256i; WINDOW]; TABLES],
+}
+
+impl<const TABLES: usize> Buckets<TABLES> {
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn new(fingerprints: &Fingerprints) -> Self {
+    fn new(nibbles: &[Nibbles; TABLES]) -> Self {
         let zero = _mm256_setzero_si256();
-        let mut tables = Self { low: [zero; WINDOW], high: [zero; WINDOW] };
-        for place in 0..WINDOW {
-            tables.low[place] = _mm256_broadcastsi128_si256(load_half(&fingerprints.low[place]));
-            tables.high[place] = _mm256_broadcastsi128_si256(load_half(&fingerprints.high[place]));
+        let mut tables = Self { low: [[zero; WINDOW]; TABLES], high: [[zero; WINDOW]; TABLES] };
+        for (table, place) in (0..TABLES).flat_map(|table| (0..WINDOW).map(move |place| (table, place))) {
+            tables.low[table][place] = _mm256_broadcastsi128_si256(load_half(&nibbles[table].low[place]));
+            tables.high[table][place] = _mm256_broadcastsi128_si256(load_half(&nibbles[table].high[place]));
         }
         tables
     }
 
-    /// The buckets of which a window may start at each of the 32 positions from `offset` on.
+    /// The buckets of which a window may start at each of the 32 positions from `offset` on, by tables.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn of(&self, span: &[u8; Self::SPAN], offset: usize) -> __m256i {
-        let mut buckets = _mm256_set1_epi8(-1);
+    fn of(&self, span: &[u8; SPAN], offset: usize) -> [__m256i; TABLES] {
+        let mut buckets = [_mm256_set1_epi8(-1); TABLES];
         for place in 0..WINDOW {
             let bytes = load(chunk(span, offset + place));
             let high_nibbles = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(0x0f));
             // A shuffle index with its top bit set gives 0, and some literals are not ASCII.
             let low_nibbles = _mm256_and_si256(bytes, _mm256_set1_epi8(0x0f));
-            let low = _mm256_shuffle_epi8(self.low[place], low_nibbles);
-            let high = _mm256_shuffle_epi8(self.high[place], high_nibbles);
-            buckets = _mm256_and_si256(buckets, _mm256_and_si256(low, high));
+            for (table, buckets) in buckets.iter_mut().enumerate() {
+                let low = _mm256_shuffle_epi8(self.low[table][place], low_nibbles);
+                let high = _mm256_shuffle_epi8(self.high[table][place], high_nibbles);
+                *buckets = _mm256_and_si256(*buckets, _mm256_and_si256(low, high));
+            }
         }
         buckets
     }
 
-    /// Searches windows that start within a step of `at`, where `span` begins, but not before `from`.
+    /// Searches windows that start within a step of `at`, where `span` begins.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn search(
-        &self,
-        literals: &Literals,
-        haystack: &[u8],
-        at: usize,
-        from: usize,
-        span: &[u8; Self::SPAN],
-        found: &mut Vec<Occurrence>,
-    ) {
+    fn search(&self, literals: &Literals, haystack: &[u8], at: usize, span: &[u8; SPAN], found: &mut Vec<Occurrence>) {
         let (first, second) = (self.of(span, 0), self.of(span, 32));
-        let any = _mm256_or_si256(first, second);
+        let any_of = |tables: [__m256i; TABLES]| {
+            tables.into_iter().fold(_mm256_setzero_si256(), |all, buckets| _mm256_or_si256(all, buckets))
+        };
+        let (any_first, any_second) = (any_of(first), any_of(second));
+        let any = _mm256_or_si256(any_first, any_second);
         if _mm256_testz_si256(any, any) == 1 {
             return;
         }
-        let mut hits = u64::from(non_zero(first)) | u64::from(non_zero(second)) << 32;
-        let bytes = [store(first), store(second)];
+        let mut hits = u64::from(non_zero(any_first)) | u64::from(non_zero(any_second)) << 32;
+        let bytes: [[[u8; 32]; 2]; TABLES] = std::array::from_fn(|table| [store(first[table]), store(second[table])]);
         while hits != 0 {
             let place = hits.trailing_zeros() as usize;
             hits &= hits - 1;
-            if at + place >= from {
-                literals.verify(haystack, at + place, bytes.as_flattened()[place], found);
-            }
+            let tables = bytes.iter().rev().map(|bytes| u16::from(bytes.as_flattened()[place]));
+            literals.verify(haystack, at + place, tables.fold(0, |above, buckets| above << 8 | buckets), found);
         }
     }
 }

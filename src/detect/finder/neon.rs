@@ -4,7 +4,7 @@
 
 #![allow(unsafe_code)]
 
-use super::literals::{Fingerprints, Literals, Occurrence, WINDOW};
+use super::literals::{Literals, Nibbles, Occurrence, WINDOW};
 use std::arch::aarch64::{
     uint8x16_t, vandq_u8, vdupq_n_u8, vld1q_u8, vmaxvq_u8, vorrq_u8, vqtbl1q_u8, vshrq_n_u8, vst1q_u8,
 };
@@ -18,22 +18,60 @@ const SPAN: usize = STEP + WINDOW - 1;
 
 /// Like [`Literals::find`], but unordered.
 pub(super) fn literals(literals: &Literals, haystack: &[u8], found: &mut Vec<Occurrence>) {
-    let buckets = Buckets::new(literals.fingerprints());
-    let Some(last) = haystack.len().checked_sub(SPAN) else {
+    match literals.fingerprints().tables.as_slice() {
+        [tables] => find_in_buckets::<1>(literals, &[*tables], haystack, found),
+        [first, second] => find_in_buckets::<2>(literals, &[*first, *second], haystack, found),
+        _ => unreachable!("there are eight or sixteen buckets"),
+    }
+}
+
+fn find_in_buckets<const TABLES: usize>(
+    literals: &Literals,
+    tables: &[Nibbles; TABLES],
+    haystack: &[u8],
+    found: &mut Vec<Occurrence>,
+) {
+    let buckets = tables.each_ref().map(Buckets::new);
+    let mut at = 0;
+    while let Some(span) = haystack[at..].first_chunk() {
+        search(&buckets, literals, haystack, at, span, found);
+        at += STEP;
+    }
+    // What is left is shorter than a span.
+    for at in [at, at + STEP] {
+        let rest = haystack.get(at..).unwrap_or_default();
+        let rest = &rest[..rest.len().min(SPAN)];
         let mut padded = [0; SPAN];
-        padded[..haystack.len()].copy_from_slice(haystack);
-        return buckets.search(literals, haystack, 0, 0, &padded, found);
-    };
-    let (mut at, mut from) = (0, 0);
-    loop {
-        let span = haystack[at..].first_chunk().expect("the last span ends with the haystack");
-        buckets.search(literals, haystack, at, from, span, found);
-        if at == last {
-            return;
+        padded[..rest.len()].copy_from_slice(rest);
+        search(&buckets, literals, haystack, at, &padded, found);
+    }
+}
+
+/// Searches windows that start within a step of `at`, where `span` begins.
+#[inline]
+fn search<const TABLES: usize>(
+    buckets: &[Buckets; TABLES],
+    literals: &Literals,
+    haystack: &[u8],
+    at: usize,
+    span: &[u8; SPAN],
+    found: &mut Vec<Occurrence>,
+) {
+    let parts: [[uint8x16_t; 4]; TABLES] =
+        buckets.each_ref().map(|buckets| std::array::from_fn(|part| buckets.of(span, part * LANES)));
+    // SAFETY: these only compute on registers, and every aarch64 processor has NEON.
+    let is_any =
+        unsafe { vmaxvq_u8(parts.as_flattened().iter().fold(vdupq_n_u8(0), |all, part| vorrq_u8(all, *part))) };
+    if is_any == 0 {
+        return;
+    }
+    let bytes = parts.map(|parts| parts.map(store));
+    for place in 0..STEP {
+        let tables = bytes.iter().rev().map(|bytes| u16::from(bytes.as_flattened()[place]));
+        let buckets = tables.fold(0, |above, buckets| above << 8 | buckets);
+        if buckets != 0 {
+            literals.verify(haystack, at + place, buckets, found);
         }
-        // The last span may overlap the one before.
-        from = at + STEP;
-        at = last.min(from);
     }
 }
 
@@ -49,15 +87,15 @@ fn store(vector: uint8x16_t) -> [u8; LANES] {
     bytes
 }
 
-/// The tables of [`Fingerprints`] in registers.
+/// [`Nibbles`] in registers.
 struct Buckets {
     low: [uint8x16_t; WINDOW],
     high: [uint8x16_t; WINDOW],
 }
 
 impl Buckets {
-    fn new(fingerprints: &Fingerprints) -> Self {
-        Self { low: fingerprints.low.each_ref().map(load), high: fingerprints.high.each_ref().map(load) }
+    fn new(nibbles: &Nibbles) -> Self {
+        Self { low: nibbles.low.each_ref().map(load), high: nibbles.high.each_ref().map(load) }
     }
 
     /// The buckets of which a window may start at each of the 16 positions from `offset` on.
@@ -74,31 +112,6 @@ impl Buckets {
                 buckets = vandq_u8(buckets, vandq_u8(low, high));
             }
             buckets
-        }
-    }
-
-    /// Searches windows that start within a step of `at`, where `span` begins, but not before `from`.
-    #[inline]
-    fn search(
-        &self,
-        literals: &Literals,
-        haystack: &[u8],
-        at: usize,
-        from: usize,
-        span: &[u8; SPAN],
-        found: &mut Vec<Occurrence>,
-    ) {
-        let parts: [uint8x16_t; 4] = std::array::from_fn(|part| self.of(span, part * LANES));
-        // SAFETY: as in `of`.
-        let is_any = unsafe { vmaxvq_u8(vorrq_u8(vorrq_u8(parts[0], parts[1]), vorrq_u8(parts[2], parts[3]))) != 0 };
-        if !is_any {
-            return;
-        }
-        let bytes = parts.map(store);
-        for (place, buckets) in bytes.as_flattened().iter().enumerate().filter(|(_, buckets)| **buckets != 0) {
-            if at + place >= from {
-                literals.verify(haystack, at + place, *buckets, found);
-            }
         }
     }
 }

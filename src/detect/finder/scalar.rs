@@ -43,19 +43,10 @@ pub fn word_runs(haystack: &[u8], mut found: impl FnMut(Range<usize>)) {
         if let Some(last) = window.iter().rposition(|&b| !is_word(b)) {
             from += last + 1;
         } else {
-            let end = word_end(haystack, from + MIN_RUN);
+            let rest = &haystack[from + MIN_RUN..];
+            let end = rest.iter().position(|&b| !is_word(b)).map_or(haystack.len(), |n| from + MIN_RUN + n);
             found(from..end);
             from = end;
         }
     }
-}
-
-/// Offset of the first byte at or after `from` that is not of a word.
-pub(super) fn word_end(haystack: &[u8], from: usize) -> usize {
-    haystack[from..].iter().position(|&b| !is_word(b)).map_or(haystack.len(), |n| from + n)
-}
-
-/// Offset just after the last byte before `from` that is not of a word, but not below `floor`.
-pub(super) fn word_start(haystack: &[u8], from: usize, floor: usize) -> usize {
-    haystack[floor..from].iter().rposition(|&b| !is_word(b)).map_or(floor, |n| floor + n + 1)
 }
