@@ -38,7 +38,8 @@
 //! ```
 //!
 //! Features: `cli` (default) is the command; `reports` the formats beside JSON, JSON Lines and brief lines; `documents` PDF,
-//! 7z and Outlook. What is left out is named in reports as not scanned.
+//! 7z and Outlook; `verify` asking AWS whether keys work, which otherwise nothing does. What is left out is named in reports
+//! as not scanned.
 
 #[cfg(feature = "cli")]
 mod audit;
@@ -60,6 +61,7 @@ mod rule;
 mod scan;
 mod source;
 mod text;
+mod verify;
 
 pub use config::{Config, ConfigError};
 pub use credential::{AccountId, Fingerprint};
@@ -71,6 +73,9 @@ pub use report::{Coverage, Format, Layout, Options as ReportOptions, Report, Ver
 pub use rule::{Grade, Rule, RuleFileError, RuleId, RuleSet, Severity};
 pub use scan::{Limit, Limits, Progress, Pushed, Scanner, ScannerBuilder, Scope, Selection};
 pub use source::{Skip, SkipCause};
+#[cfg(feature = "verify")]
+pub use verify::aws::{Client as AwsClient, ClientError as AwsClientError, Iam, OwnCredentials, Sts};
+pub use verify::{Announcement, Consent, Pace, Partition, Question, Reply, Verifier, Verifying};
 
 /// For keyspill's own tests, benchmarks and fuzz targets. Anything here may change at any time.
 #[doc(hidden)]

@@ -14,6 +14,8 @@ mod rules;
 mod scan;
 mod selection;
 mod session;
+#[cfg(feature = "verify")]
+mod verify;
 
 use crate::report::Verdict;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};

@@ -205,6 +205,12 @@ pub fn warning(text: &str) {
     say("warning", text);
 }
 
+/// Tells what is going to happen.
+#[cfg(feature = "verify")]
+pub fn notice(text: &str) {
+    say("note", text);
+}
+
 fn say(level: &str, text: &str) {
     let lines: Vec<_> = text.lines().map(sanitize).collect();
     if let Some((LogFormat::Json, _)) = LOG.get() {

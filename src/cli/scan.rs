@@ -5,6 +5,8 @@ use super::output::{self, ColourChoice};
 use super::progress;
 use super::selection::RuleArgs;
 use super::session::{Obeyed, Refused, recorded};
+#[cfg(feature = "verify")]
+use super::verify::VerifyArgs;
 use crate::config::Config;
 use crate::detect::Detector;
 use crate::policy::baseline::Baseline;
@@ -14,6 +16,7 @@ use crate::rule::{RuleSet, Severity};
 use crate::scan::{Limit, Limits, Progress, Scan, Scope, Selection};
 use crate::source::SizeLimit;
 use crate::text::sanitize::one_line;
+use crate::verify::Verifying;
 use anyhow::{Context, bail};
 use clap::{ArgMatches, ValueEnum};
 use std::num::NonZero;
@@ -119,6 +122,10 @@ pub struct Args {
 
     #[command(flatten)]
     rules: RuleArgs,
+
+    #[cfg(feature = "verify")]
+    #[command(flatten)]
+    verify: VerifyArgs,
 
     /// Format of the report.
     ///
@@ -265,7 +272,7 @@ impl Args {
         let detector = Detector::new(Arc::new(rules)).at(self.moment());
         let progress = Progress::default();
         log_settings(&config, baseline.as_ref(), detector.rules(), fail_on);
-        let scan = Scan { refused: recorded(refused), ..self.scan(config, baseline) };
+        let scan = Scan { refused: recorded(refused), verifying: self.verifying()?, ..self.scan(config, baseline) };
         output::info(&format!("scanning {} ({:?})", list(&scan.roots), scan.scope));
         let report = progress::shown(&progress, !self.quiet, || scan.run(&detector, &progress));
         print_failures(&report, &targets);
@@ -296,6 +303,18 @@ impl Args {
         Ok(if complete { verdict } else { Verdict::Incomplete })
     }
 
+    /// How to ask whether keys work, if that is wanted.
+    #[cfg(feature = "verify")]
+    fn verifying(&self) -> anyhow::Result<Option<Verifying>> {
+        self.verify.verifying()
+    }
+
+    #[cfg(not(feature = "verify"))]
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "its twin uses them")]
+    fn verifying(&self) -> anyhow::Result<Option<Verifying>> {
+        Ok(None)
+    }
+
     fn scan(&self, config: Config, baseline: Option<Baseline>) -> Scan {
         let roots = self.roots();
         let stdin = self.paths.len() > roots.len();
@@ -316,6 +335,7 @@ impl Args {
             environment: Arc::new(environment().clone()),
             refused: vec![],
             now: self.moment(),
+            verifying: None,
         }
     }
 

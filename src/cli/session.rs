@@ -152,6 +152,7 @@ impl Session {
             environment: Arc::new(environment().clone()),
             refused: recorded(self.refused.clone()),
             now: self.now,
+            verifying: None,
         }
     }
 

@@ -19,6 +19,8 @@ pub struct Evidence {
     pub request: Option<Arc<SignedRequest>>,
     /// The secret in clear, until it has been tried on signatures. It is never written anywhere, and wiped then.
     pub clear: Option<SecretString>,
+    /// Likewise the session token near a temporary key.
+    pub token: Option<SecretString>,
     /// The repository that the file is in.
     pub repository: Option<Arc<str>>,
     /// The same for all clones and worktrees of a repository; set if the key is in several.

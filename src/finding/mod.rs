@@ -9,6 +9,7 @@ pub mod message;
 pub mod object;
 pub mod path;
 mod suppression;
+pub mod verification;
 
 use crate::credential::{AccountId, Fingerprint};
 use crate::rule::{AWS, Finder, Grade, Matcher, Rule, Severity};
@@ -24,6 +25,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 pub use suppression::{Dummy, Suppression};
+use verification::Verification;
 
 /// One result of a scan. What is shared by several findings is shared in memory.
 #[derive(Debug, Clone)]
@@ -100,6 +102,8 @@ pub struct Key {
     pub is_doubtful: bool,
     /// The proof that id and secret belong together, as a sentence.
     pub proof: Option<Arc<str>>,
+    /// What the service answered that it belongs to, if that was asked.
+    pub verification: Option<Arc<Verification>>,
     /// What judgements are made from.
     pub evidence: Evidence,
 }
@@ -196,6 +200,11 @@ impl Finding {
     /// The profile or user that the file gives the key to.
     pub fn owner(&self) -> Option<&Owner> {
         self.evidence()?.owner.as_deref()
+    }
+
+    /// What the service answered that its key belongs to, if that was asked.
+    pub fn verification(&self) -> Option<&Verification> {
+        self.key()?.verification.as_deref()
     }
 
     /// What judgements are made from, if it is an occurrence of a key.

@@ -2,6 +2,7 @@
 
 use crate::finding::Finding;
 use crate::finding::message::{Message, Party};
+use crate::finding::verification::KeyStatus;
 use foldhash::HashMap;
 use std::collections::BTreeSet;
 
@@ -49,6 +50,12 @@ impl<'a> Credential<'a> {
     /// True if its secret was found, too.
     pub fn has_secret(&self) -> bool {
         self.occurrences.iter().any(|finding| finding.secret().is_some())
+    }
+
+    /// True if it was verified that it does not work any more.
+    pub fn is_over(&self) -> bool {
+        let answers = || self.occurrences.iter().filter_map(|finding| finding.verification());
+        answers().any(|answer| answer.status.is_over()) && answers().all(|answer| answer.status != KeyStatus::Active)
     }
 
     /// True if a signature proves that id and secret belong together.

@@ -22,10 +22,31 @@ type Place = (Arc<BlobPath>, Location);
 struct Clues {
     /// Secret access keys, in clear.
     secrets: BTreeMap<Fingerprint, SecretString>,
+    /// Session tokens, by the secret that they stand beside.
+    tokens: BTreeMap<Fingerprint, SecretString>,
     /// SES SMTP passwords, in clear.
     smtp_passwords: BTreeMap<Fingerprint, SecretString>,
     /// Signed requests, and where they were found.
     requests: BTreeSet<(Arc<SignedRequest>, Place)>,
+}
+
+/// The secrets of a scan, in clear: wiped when this is dropped.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    keys: BTreeMap<Fingerprint, SecretString>,
+    tokens: BTreeMap<Fingerprint, SecretString>,
+}
+
+impl Secrets {
+    /// The secret access key with this fingerprint.
+    pub fn key(&self, fingerprint: Fingerprint) -> Option<&SecretString> {
+        self.keys.get(&fingerprint)
+    }
+
+    /// The session token that stood beside it.
+    pub fn token(&self, fingerprint: Fingerprint) -> Option<&SecretString> {
+        self.tokens.get(&fingerprint)
+    }
 }
 
 /// The maximum number of requests that secrets are tried on: the first ones in order.
@@ -44,6 +65,7 @@ impl Clues {
             // To look at a key that is shared with judgements would copy it.
             let has_clue = finding.evidence().is_some_and(|found| found.clear.is_some() || found.request.is_some());
             let Some(key) = has_clue.then(|| finding.key_mut()).flatten() else { continue };
+            clues.tokens.extend(key.secret_fingerprint.zip(key.evidence.token.take()));
             let list = if is_smtp { &mut clues.smtp_passwords } else { &mut clues.secrets };
             list.extend(key.secret_fingerprint.zip(key.evidence.clear.take()));
             clues.requests.extend(key.evidence.request.clone().map(|request| (request, place)));
@@ -56,14 +78,19 @@ impl Clues {
 }
 
 /// Notes at each of the `findings` what belongs to it; they are in the order of the report. What is suppressed may still
-/// prove something.
-pub fn link(findings: &mut [Box<Finding>], suppressed: &mut [Box<Finding>]) {
+/// prove something. Returns the secrets that were in the findings.
+pub fn link(findings: &mut [Box<Finding>], suppressed: &mut [Box<Finding>]) -> Secrets {
     let clues = Clues::take(findings.iter_mut().chain(suppressed));
     prove(findings, &clues);
     derive(findings, &clues);
-    if !findings.iter().any(|finding| finding.is_lone_secret()) {
-        return;
+    if findings.iter().any(|finding| finding.is_lone_secret()) {
+        link_by_all(findings);
     }
+    Secrets { keys: clues.secrets, tokens: clues.tokens }
+}
+
+/// Links what is probably of one key.
+fn link_by_all(findings: &mut [Box<Finding>]) {
     // Best reason first: a finding that has a partner is not matched again.
     link_same_secret(findings);
     link_by(findings, "same profile", |finding| {

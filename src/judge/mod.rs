@@ -57,6 +57,13 @@ pub fn judge_key(key: &Credential, known: &RootFacts, rules: &RuleSet, config: &
     });
     let kept = profile::judge(key);
     let verdicts = root.into_iter().chain(others).chain(foreign::judge(key, config)).chain(kept);
+    let verdicts = verdicts.map(|mut verdict| {
+        if key.is_over() {
+            verdict.grade = Grade::Low;
+            verdict.reasons.push("It was verified that the key does not work any more.".into());
+        }
+        verdict
+    });
     verdicts.filter_map(|verdict| finding(&verdict, rules)).collect()
 }
 

@@ -8,6 +8,7 @@ use crate::finding::history::Reach;
 use crate::finding::history::{Commit, Commits, History, Person};
 use crate::finding::location::Location;
 use crate::finding::message::{Message, Party};
+use crate::finding::verification::{KeyStatus, Usage, Verification};
 use crate::finding::{Finding, Judgement, Suppression, Value};
 use crate::judge::inventory::Credential;
 use crate::rule::Grade;
@@ -213,6 +214,8 @@ struct FindingRecord<'a> {
     vendor: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<VerificationRecord<'a>>,
     excerpts: Vec<ExcerptRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     suppression: Option<SuppressionRecord<'a>>,
@@ -222,6 +225,34 @@ struct FindingRecord<'a> {
     message_context: Option<MessageRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<HistoryRecord<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VerificationRecord<'a> {
+    status: KeyStatus,
+    checked_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<&'a Usage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+impl<'a> VerificationRecord<'a> {
+    fn new(answer: &'a Verification) -> Self {
+        Self {
+            status: answer.status,
+            checked_at: moment(answer.checked),
+            arn: answer.arn.as_deref(),
+            account: answer.account.map(|account| account.to_string()),
+            usage: answer.usage.as_ref(),
+            reason: answer.reason.as_deref(),
+        }
+    }
 }
 
 impl<'a> FindingRecord<'a> {
@@ -249,6 +280,7 @@ impl<'a> FindingRecord<'a> {
             doubtful: finding.key().is_some_and(|key| key.is_doubtful && key.proof.is_none()),
             vendor: finding.key().and_then(|key| key.vendor),
             expires: finding.key().and_then(|key| key.expires).map(moment),
+            verification: finding.verification().map(VerificationRecord::new),
             excerpts: excerpts.collect(),
             suppression: finding.suppression.as_deref().map(SuppressionRecord::new),
             judgement: finding.judgement().map(JudgementRecord::new),

@@ -5,6 +5,7 @@ use crate::finding::history::Reach;
 use crate::finding::history::{Commit, Exposure, History};
 use crate::finding::message::{Medium, Message, Party};
 use crate::finding::object::ObjectKind;
+use crate::finding::verification::{KeyStatus, Verification};
 use crate::finding::{Finding, Suppression};
 use crate::rule::{Finder, Matcher};
 use crate::text::sanitize::one_line;
@@ -43,6 +44,7 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
         let words = if finding.is_expired_link() { "The link has expired: it worked" } else { "The link works" };
         remarks.push(format!("{words} until {}.", moment(expires)));
     }
+    remarks.extend(finding.verification().map(verified));
     if finding.is_canary {
         let text = "The account belongs to a canary token service: this key was planted as a tripwire. Do not try it: \
                     using it raises an alarm.";
@@ -85,6 +87,43 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
         None => {}
     }
     remarks
+}
+
+/// What was answered when it was asked whether the key works, as a sentence.
+pub fn verified(answer: &Verification) -> String {
+    let asked = moment(answer.checked);
+    let reason = answer.reason.as_deref().unwrap_or("there is no answer");
+    match (answer.status, &answer.arn) {
+        (KeyStatus::Active, Some(arn)) => format!("It works: AWS accepted it on {asked}, as {}.", one_line(arn)),
+        (KeyStatus::Active, None) => {
+            let usage = answer.usage.as_ref();
+            let fact =
+                |words: &str, value: Option<&String>| value.map(|value| format!(", {words} {}", one_line(value)));
+            let user = usage.and_then(|usage| fact("of user", usage.user.as_ref())).unwrap_or_default();
+            let created = usage.and_then(|usage| fact("created", usage.created.as_ref())).unwrap_or_default();
+            let last_use = usage.map(|usage| match &usage.last_used {
+                Some(moment) => {
+                    let by = fact("for", usage.service.as_ref()).unwrap_or_default();
+                    let place = fact("in", usage.region.as_ref()).unwrap_or_default();
+                    format!(", last used {}{by}{place}", one_line(moment))
+                }
+                None => ", never used".into(),
+            });
+            format!("It is active: so IAM answered on {asked}{user}{created}{}.", last_use.unwrap_or_default())
+        }
+        (KeyStatus::Inactive, _) if answer.usage.is_some() => {
+            format!("It is not active: so IAM answered on {asked}. It was deleted or deactivated.")
+        }
+        (KeyStatus::Inactive, _) => {
+            format!("It does not work: AWS did not know the id on {asked}. It was deleted or deactivated.")
+        }
+        (KeyStatus::WrongSecret, _) => {
+            format!("The id works, but this is not its secret: so AWS answered on {asked}.")
+        }
+        (KeyStatus::Expired, _) => format!("It has expired: so AWS answered on {asked}."),
+        (KeyStatus::Unknown, _) => format!("Whether it works is not known: {reason}."),
+        (KeyStatus::NotAsked, _) => format!("Not verified: {reason}."),
+    }
 }
 
 /// The message that contains the finding, as a sentence.
@@ -325,6 +364,7 @@ pub fn skipped_noun(cause: &'static str, is_one: bool) -> &'static str {
         "not-fetched" => ("partial clone", "partial clones"),
         "shallow" => ("shallow clone's earlier commits", "shallow clones' earlier commits"),
         "no-submodule" => ("submodule that was never fetched", "submodules that were never fetched"),
+        "not-verified" => ("key that could not be verified", "keys that could not be verified"),
         "settings" => ("file of settings that cannot be used", "files of settings that cannot be used"),
         "own-report" => ("report of keyspill", "reports of keyspill"),
         "excluded" => ("path excluded by the configuration", "paths excluded by the configuration"),

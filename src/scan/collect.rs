@@ -15,6 +15,7 @@ use crate::rule::{Finder, Matcher};
 use crate::source::pieces::Piece;
 use crate::source::{Skip, SkipCause};
 use crate::text::alphabet::SECRET_LEN;
+use crate::verify::Verifying;
 use rayon::slice::ParallelSliceMut;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -133,8 +134,9 @@ impl<'a> Collected<'a> {
             finding.is_canary |= of_config(finding);
         }
         findings.par_sort_unstable_by(|a, b| a.order(b));
-        let (mut suppressed, judgements, unused) =
+        let (mut suppressed, judgements, unused, unverified) =
             decide(&mut findings, &mut used, &policy, detector, scan, &repositories);
+        skips.extend(unverified);
         findings.extend(judgements);
         findings.extend(unused);
         findings.par_sort_unstable_by(|a, b| a.order(b));
@@ -166,7 +168,7 @@ impl<'a> Collected<'a> {
 type Findings = Vec<Box<Finding>>;
 
 /// Takes from the findings those that do not count, and says what the rest means: the suppressed ones, the judgements, and
-/// what allows nothing.
+/// what allows nothing; and what could not be verified.
 fn decide(
     findings: &mut Findings,
     used: &mut Used,
@@ -174,12 +176,16 @@ fn decide(
     detector: &Detector,
     scan: &Scan,
     repositories: &[(BlobPath, Facts)],
-) -> (Findings, Findings, Findings) {
+) -> (Findings, Findings, Findings, Vec<Skip>) {
     policy.apply(findings, used);
     let mut unused = policy.accept(findings, detector.rules());
     let mut suppressed: Findings = findings.extract_if(.., |finding| finding.suppression.is_some()).collect();
-    link::link(findings, &mut suppressed);
+    let secrets = link::link(findings, &mut suppressed);
     link::adopt(findings, detector.rules(), |finding| policy.grade(finding));
+    let verify = |verifying: &Verifying| verifying.run(findings, &secrets, &scan.config);
+    let unverified = scan.verifying.as_ref().map(verify).unwrap_or_default().into_iter();
+    let unverified = unverified.map(|(path, words)| Skip { path, cause: SkipCause::NotVerified(words) }).collect();
+    drop(secrets);
     place::note_places(findings, repositories, &scan.environment);
     let judgements = judge::judge(findings, detector.rules(), policy.config);
     let mut judgements: Findings = judgements.into_iter().map(Box::new).collect();
@@ -187,7 +193,7 @@ fn decide(
     policy.apply(&mut judgements, used);
     suppressed.extend(judgements.extract_if(.., |judgement| judgement.suppression.is_some()));
     unused.extend(policy.unused(used, detector.rules()));
-    (suppressed, judgements, unused.into_iter().map(Box::new).collect())
+    (suppressed, judgements, unused.into_iter().map(Box::new).collect(), unverified)
 }
 
 /// In order, each once, and without secrets in names.

@@ -26,6 +26,7 @@ use crate::source::tree::Tree;
 use crate::source::unpack::Content;
 pub use crate::source::unpack::limits::{Limit, Limits};
 use crate::source::{Blob, Item, SizeLimit, SkipCause};
+use crate::verify::Verifying;
 use changes::ChangeScan;
 use collect::Collected;
 use examine::Examiner;
@@ -72,6 +73,8 @@ pub struct Scan {
     pub environment: Arc<Environment>,
     /// The current time in seconds since 1970: exposure that has not ended is counted up to then.
     pub now: i64,
+    /// How to ask whether the keys work, if that is wanted.
+    pub verifying: Option<Verifying>,
 }
 
 impl Default for Scan {
@@ -93,6 +96,7 @@ impl Default for Scan {
             environment: Arc::default(),
             refused: vec![],
             now: 0,
+            verifying: None,
         }
     }
 }

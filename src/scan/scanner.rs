@@ -9,6 +9,7 @@ use crate::report::Report;
 use crate::rule::RuleSet;
 use crate::source::SizeLimit;
 use crate::source::unpack::limits::Limits;
+use crate::verify::Verifying;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -128,6 +129,12 @@ impl ScannerBuilder {
     /// Leaves secrets in clear in the report.
     pub fn show_secrets(mut self) -> Self {
         self.scan.show_secrets = true;
+        self
+    }
+
+    /// Asks whether the keys work. Nothing else opens a connection.
+    pub fn verify(mut self, verifying: Verifying) -> Self {
+        self.scan.verifying = Some(verifying);
         self
     }
 

@@ -87,6 +87,8 @@ pub enum SkipCause {
     OwnReport,
     /// Settings that could not be read, so that the scan went without them: the problem.
     Settings(String),
+    /// A key of which it was asked in vain whether it works: which, and why.
+    NotVerified(String),
     /// The configuration excludes it.
     Excluded,
     /// The configuration accepts that it cannot be scanned: the cause, and by which entry.
@@ -102,6 +104,7 @@ impl SkipCause {
             Self::AcceptedOnce(cause, _) => cause.is_failure(),
             Self::Missing | Self::Unreadable(_) | Self::Internal | Self::TooMany => true,
             Self::Settings(_)
+            | Self::NotVerified(_)
             | Self::NoRepository(_)
             | Self::NoCommits(_)
             | Self::MoreUnreadable(_)
@@ -149,6 +152,7 @@ impl SkipCause {
             Self::NoSubmodule => "no-submodule",
             Self::OwnReport => "own-report",
             Self::Settings(_) => "settings",
+            Self::NotVerified(_) => "not-verified",
             Self::Excluded => "excluded",
             Self::Accepted(..) => "accepted",
             Self::AcceptedOnce(cause, _) => cause.word(),
@@ -189,7 +193,7 @@ impl fmt::Display for SkipCause {
             }
             Self::NoSubmodule => f.write_str("a submodule that was never fetched; run `git submodule update --init`"),
             Self::OwnReport => f.write_str("a report of keyspill; the key ids in it are not reported again"),
-            Self::Settings(words) => f.write_str(words),
+            Self::Settings(words) | Self::NotVerified(words) => f.write_str(words),
             Self::Excluded => f.write_str("excluded by the configuration"),
             Self::Accepted(cause, by) => write!(f, "{cause} (accepted by {by})"),
             Self::AcceptedOnce(cause, by) => write!(f, "{cause} (it was accepted by {by})"),

@@ -27,5 +27,6 @@ mod policy;
 mod reports;
 mod rules;
 mod shapes;
+mod verify;
 mod walk;
 mod whose;

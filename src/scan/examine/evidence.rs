@@ -16,6 +16,7 @@ const MAX_REQUESTS: usize = 1000;
 /// Notes at each finding what the blob says of its key. The first findings are those of the candidates, in order.
 pub fn gather(blob: &Blob, detection: &Detection, findings: &mut [Finding]) {
     signatures(blob, detection, findings);
+    session_tokens(detection, findings);
     let is_plain = |finding: &Finding| finding.values().all(|value| value.encodings.is_empty());
     let span = |finding: &Finding| {
         let at = finding.location.byte_offset;
@@ -48,6 +49,34 @@ pub fn gather(blob: &Blob, detection: &Detection, findings: &mut [Finding]) {
         key.evidence.root_signs = signs;
     }
 }
+
+/// How far from a temporary key its session token may be, in bytes.
+const TOKEN_REACH: usize = 4096;
+
+/// Gives each temporary key the session token that is nearest.
+fn session_tokens(detection: &Detection, findings: &mut [Finding]) {
+    let is_token = |candidate: &&Candidate| candidate.dummy.is_none() && candidate.rule.id.as_str() == SESSION_TOKEN;
+    let tokens: Vec<_> = detection.candidates.iter().filter(is_token).filter_map(|it| it.secret.as_ref()).collect();
+    if tokens.is_empty() {
+        return;
+    }
+    for (candidate, finding) in detection.candidates.iter().zip(findings) {
+        let is_temporary = matches!(candidate.rule.matcher, Matcher::Finder(Finder::TemporaryKey));
+        let Some(secret) = candidate.secret.as_ref().filter(|_| is_temporary) else { continue };
+        let at = secret.span.start;
+        // Candidates are in the order of their places.
+        let after = tokens.partition_point(|token| token.span.start < at);
+        let near = tokens[after.saturating_sub(1)..].iter().take(2);
+        let nearest = near.min_by_key(|token| token.span.start.abs_diff(at));
+        let token = nearest.filter(|token| token.span.start.abs_diff(at) <= TOKEN_REACH).map(|it| it.value.clone());
+        if let Some(key) = finding.key_mut() {
+            key.evidence.token = token;
+        }
+    }
+}
+
+/// The rule that finds session tokens.
+const SESSION_TOKEN: &str = "aws-session-token";
 
 /// Secrets in clear and the requests that were signed: together they may prove which id belongs to which secret.
 fn signatures(blob: &Blob, detection: &Detection, findings: &mut [Finding]) {

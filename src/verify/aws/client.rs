@@ -1,0 +1,245 @@
+//! HTTPS requests, signed as AWS wants them.
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use secrecy::{ExposeSecret, SecretString};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+/// How long a request may take, with everything.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The maximum size of an answer, in bytes: real ones have a few hundred.
+const MAX_ANSWER: u64 = 64 << 10;
+
+/// Sends requests.
+#[derive(Debug, Clone)]
+pub struct Client {
+    agent: ureq::Agent,
+    timeout: Duration,
+    endpoint: Option<String>,
+}
+
+/// Why requests cannot be sent as wanted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The file of certificates cannot be read.
+    #[error("{}: cannot be read: {source}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// It is none.
+    #[error("{}: expected certificates in PEM (-----BEGIN CERTIFICATE-----)", .0.display())]
+    NoCertificates(PathBuf),
+    /// The address is not one that may be asked.
+    #[error(
+        "{0}: expected an https URL without a path, such as https://sts.example.com; http is possible to this machine alone"
+    )]
+    Endpoint(String),
+}
+
+/// Who signs a request.
+pub(super) struct Signer<'a> {
+    pub id: &'a str,
+    pub secret: &'a SecretString,
+    pub token: Option<&'a SecretString>,
+    pub region: &'a str,
+    pub service: &'a str,
+}
+
+/// What came back.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Response {
+    pub status: u16,
+    pub body: Vec<u8>,
+    /// The time that the other side's clock showed, in seconds since 1970.
+    pub date: Option<i64>,
+}
+
+/// Why nothing came back.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Nobody was reached: the reason.
+    Unreachable(String),
+    /// Somebody was, and did not answer in time, or not as HTTP wants it.
+    Broken(String),
+}
+
+impl Client {
+    /// A client that uses the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`).
+    ///
+    /// `certificates` is a file of certificates in PEM, to be trusted instead of the system's; `endpoint` the address that is
+    /// asked instead of AWS's.
+    ///
+    /// # Errors
+    /// The file or the address cannot be used.
+    pub fn new(certificates: Option<PathBuf>, endpoint: Option<String>) -> Result<Self, ClientError> {
+        let roots = match certificates {
+            Some(file) => read_certificates(file)?,
+            None => RootCerts::PlatformVerifier,
+        };
+        if let Some(endpoint) = &endpoint {
+            check_endpoint(endpoint)?;
+        }
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            // A signature is for one host.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_response_header_size(MAX_ANSWER as usize)
+            .user_agent(USER_AGENT)
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .proxy(ureq::Proxy::try_from_env())
+            .build();
+        let endpoint = endpoint.map(|endpoint| endpoint.trim_end_matches('/').to_owned());
+        Ok(Self { agent: config.new_agent(), timeout: TIMEOUT, endpoint })
+    }
+
+    /// The same, with another limit of the time that a request may take, with everything.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The address to ask instead of `usual`.
+    pub fn address(&self, usual: &str) -> String {
+        self.endpoint.clone().unwrap_or_else(|| format!("https://{usual}"))
+    }
+
+    /// Sends a signed form to a host, or to the endpoint instead.
+    pub(super) fn post(&self, host: &str, form: &str, signer: &Signer) -> Result<Response, Failure> {
+        let url = format!("{}/", self.address(host));
+        let headers = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
+        let signature = signature(&url, &headers, form, signer).map_err(Failure::Broken)?;
+        let mut request = self.agent.post(&url).config().timeout_global(Some(self.timeout)).build();
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        for (name, value) in &signature {
+            request = request.header(name, value);
+        }
+        let mut response = request.send(form).map_err(failure)?;
+        let date = response.headers().get("date").and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp().as_second());
+        let status = response.status().as_u16();
+        let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(|error| match error {
+            ureq::Error::BodyExceedsLimit(_) => Failure::Broken("its answer is longer than any of AWS's".into()),
+            error => failure(error),
+        })?;
+        Ok(Response { status, body, date })
+    }
+}
+
+/// Who asks, for the logs of the asked.
+const USER_AGENT: &str = concat!("keyspill/", env!("CARGO_PKG_VERSION"));
+
+/// The headers that sign a request.
+fn signature(
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+    signer: &Signer,
+) -> Result<Vec<(String, String)>, String> {
+    let not_signed = |_| "the request cannot be signed".to_owned();
+    let token = signer.token.map(|token| token.expose_secret().to_owned());
+    let identity = Credentials::new(signer.id, signer.secret.expose_secret(), token, None, "keyspill").into();
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(signer.region)
+        .name(signer.service)
+        .time(SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()
+        .map_err(|_| "the request cannot be signed".to_owned())?
+        .into();
+    let body = SignableBody::Bytes(body.as_bytes());
+    let request = SignableRequest::new("POST", url, headers.iter().copied(), body).map_err(not_signed)?;
+    let (instructions, _) = sign(request, &parameters).map_err(not_signed)?.into_parts();
+    Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// Names the problem; the texts of errors never have the request in them.
+fn failure(error: ureq::Error) -> Failure {
+    match error {
+        ureq::Error::HostNotFound => {
+            Failure::Unreachable("no such host: there is no network, or no name server".into())
+        }
+        ureq::Error::Io(error) => Failure::Unreachable(format!("no connection: {error}")),
+        ureq::Error::ConnectionFailed => Failure::Unreachable("no connection".into()),
+        ureq::Error::Timeout(_) => Failure::Unreachable("no answer in time".into()),
+        ureq::Error::Tls(words) => Failure::Unreachable(format!("no secure connection: {words}")),
+        ureq::Error::Rustls(error) => Failure::Unreachable(format!("no secure connection: {error}")),
+        ureq::Error::InvalidProxyUrl | ureq::Error::ConnectProxyFailed(_) => {
+            Failure::Unreachable("the proxy refuses the connection, or its address is wrong".into())
+        }
+        _ => Failure::Broken("the answer is not HTTP".into()),
+    }
+}
+
+fn read_certificates(file: PathBuf) -> Result<RootCerts, ClientError> {
+    let pem = match std::fs::read(&file) {
+        Ok(pem) => pem,
+        Err(source) => return Err(ClientError::Unreadable { file, source }),
+    };
+    let certificates: Result<Vec<Certificate>, _> = ureq::tls::parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
+        .collect();
+    match certificates {
+        Ok(certificates) if !certificates.is_empty() => Ok(RootCerts::new_with_certs(&certificates)),
+        _ => Err(ClientError::NoCertificates(file)),
+    }
+}
+
+/// Credentials are proven to whoever is asked, so it is somebody with a certificate, or this machine.
+fn check_endpoint(endpoint: &str) -> Result<(), ClientError> {
+    let bare = endpoint.trim_end_matches('/');
+    let is_allowed = bare.parse::<ureq::http::Uri>().is_ok_and(|uri| {
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let is_here =
+            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        let is_safe = uri.scheme_str() == Some("https") || uri.scheme_str() == Some("http") && is_here;
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        is_safe && !host.is_empty() && !authority.contains('@') && uri.path() == "/" && uri.query().is_none()
+    });
+    if is_allowed { Ok(()) } else { Err(ClientError::Endpoint(endpoint.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_safe_or_here() {
+        for good in [
+            "https://sts.example.com",
+            "https://sts.example.com:8443/",
+            "http://127.0.0.1:5000",
+            "http://[::1]:1",
+            "http://localhost:1",
+        ] {
+            assert!(check_endpoint(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://sts.example.com",
+            "https://u:p@sts.example.com",
+            "https://x/path",
+            "https://x/?q",
+            "ftp://x",
+            "",
+            "x",
+        ] {
+            assert!(check_endpoint(bad).is_err(), "{bad}");
+        }
+    }
+}

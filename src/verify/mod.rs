@@ -1,0 +1,201 @@
+//! Asking whether keys work: only on request, and only here may a connection be opened.
+//!
+//! This room decides what is asked, in what order and how often, and notes the answers in the findings. Who is asked is a
+//! [`Verifier`], one for each vendor; without the feature `verify` there is none, and no code that could open a connection.
+
+#[cfg(feature = "verify")]
+pub mod aws;
+mod pace;
+mod question;
+
+use crate::config::Config;
+use crate::credential::AccountId;
+use crate::finding::evidence::{RootSign, Strength};
+use crate::finding::verification::{KeyStatus, Verification};
+use crate::finding::{BlobPath, Finding};
+use crate::judge::link::Secrets;
+use crate::rule::Severity;
+use foldhash::HashMap;
+pub use pace::Pace;
+pub use question::{Partition, Question};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// A service that can tell whether its keys work.
+///
+/// To add one, see `docs/verify.md`.
+pub trait Verifier: fmt::Debug + Send + Sync {
+    /// True if it can be asked about the key of a finding.
+    fn knows(&self, finding: &Finding) -> bool;
+
+    /// True if the key itself is used to ask, and so its secret is needed. Its owner sees that.
+    fn uses_key(&self) -> bool {
+        true
+    }
+
+    /// Why it cannot be asked this question, if it cannot.
+    fn refusal(&self, question: &Question) -> Option<&'static str>;
+
+    /// The host that would be asked.
+    fn host(&self, question: &Question) -> String;
+
+    /// What is called, and what the owner of a key sees of it, as a sentence.
+    fn trace(&self) -> &'static str;
+
+    /// Asks once.
+    fn ask(&self, question: &Question) -> Reply;
+}
+
+/// What came of asking once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// An answer, or the certainty that there will be none.
+    Answer(Verification),
+    /// No answer now, and why: the service is busy, or has an error.
+    Later(String),
+    /// No connection, and why.
+    Unreachable(String),
+}
+
+/// What is going to be asked, to be shown before the first request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Announcement {
+    /// How many keys; each takes a request or two, and more if the service is busy.
+    pub questions: usize,
+    /// The hosts that are asked.
+    pub hosts: BTreeSet<String>,
+    /// The accounts whose keys are tried; keys of which the account is not known are left out.
+    pub accounts: BTreeSet<String>,
+    /// What is called and what the owners see.
+    pub traces: BTreeSet<String>,
+    /// How many keys are not asked about, by reason.
+    pub left_out: BTreeMap<String, usize>,
+}
+
+/// Agrees to what is announced. It is also told if nothing is to be asked, only why.
+pub type Consent = dyn Fn(&Announcement) -> bool + Send + Sync;
+
+/// How to verify the keys of a scan.
+#[derive(Clone)]
+pub struct Verifying {
+    /// Who can be asked.
+    pub verifiers: Vec<Arc<dyn Verifier>>,
+    /// Asked before the first request.
+    pub consent: Arc<Consent>,
+    /// Also ask about keys of accounts that are not `org_accounts`.
+    pub foreign: bool,
+    /// How fast.
+    pub pace: Pace,
+}
+
+impl fmt::Debug for Verifying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Verifying");
+        shown.field("verifiers", &self.verifiers).field("foreign", &self.foreign).finish_non_exhaustive()
+    }
+}
+
+/// Why a key is not asked about.
+const CANARY: &str = "it was planted as a tripwire, and using it raises an alarm";
+const FOREIGN: &str = "its account is not in org_accounts; --verify-foreign asks nevertheless";
+const NO_ACCOUNT: &str = "its id does not tell its account; --verify-foreign asks nevertheless";
+const NO_CONSENT: &str = "you did not agree";
+
+impl Verifying {
+    /// Asks about each key in `findings` of which the secret is known, once, and notes the answers. Returns where a key is
+    /// of which the service was asked in vain, and why.
+    pub fn run(&self, findings: &mut [Box<Finding>], secrets: &Secrets, config: &Config) -> Vec<(BlobPath, String)> {
+        let mut asked: Vec<(Question, &dyn Verifier)> = Vec::new();
+        let mut answers: Vec<(Question, Verification)> = Vec::new();
+        let mut announcement = Announcement::default();
+        let now = pace::now();
+        let uses_key = |finding: &Finding| self.verifier(finding).map(|verifier| verifier.uses_key());
+        for question in question::all(findings, secrets, uses_key) {
+            let Some(verifier) = self.verifier(&findings[question.finding]) else { continue };
+            let refusal = if verifier.uses_key() { self.refusal(&question, config) } else { None };
+            match refusal.or_else(|| verifier.refusal(&question)) {
+                Some(reason) => {
+                    *announcement.left_out.entry(reason.to_owned()).or_default() += 1;
+                    let answer = Verification::without_answer(KeyStatus::NotAsked, now, reason);
+                    answers.push((question, answer));
+                }
+                None => {
+                    announcement.questions += 1;
+                    announcement.hosts.insert(verifier.host(&question));
+                    announcement.traces.insert(verifier.trace().to_owned());
+                    announcement.accounts.extend(question.account.map(|account| account.to_string()));
+                    asked.push((question, verifier.as_ref()));
+                }
+            }
+        }
+        let is_something = announcement != Announcement::default();
+        if is_something && (self.consent)(&announcement) {
+            answers.extend(self.pace.ask_all(asked));
+        } else {
+            let refused = |question| (question, Verification::without_answer(KeyStatus::NotAsked, now, NO_CONSENT));
+            answers.extend(asked.into_iter().map(|(question, _)| refused(question)));
+        }
+        let in_vain = answers.iter().filter(|(_, answer)| answer.status == KeyStatus::Unknown);
+        let in_vain = in_vain.map(|(question, answer)| {
+            let reason = answer.reason.as_deref().unwrap_or("no answer");
+            (BlobPath::clone(&findings[question.finding].path), format!("{} was not verified: {reason}", question.id))
+        });
+        let in_vain = in_vain.collect();
+        note(findings, answers);
+        in_vain
+    }
+
+    fn verifier(&self, finding: &Finding) -> Option<&Arc<dyn Verifier>> {
+        self.verifiers.iter().find(|verifier| verifier.knows(finding))
+    }
+
+    fn refusal(&self, question: &Question, config: &Config) -> Option<&'static str> {
+        let is_canary = question.account.is_some_and(AccountId::is_canary);
+        match question.account {
+            _ if question.is_canary || is_canary => Some(CANARY),
+            _ if self.foreign => None,
+            None => Some(NO_ACCOUNT),
+            Some(account) => (!config.org_accounts.contains(&account)).then_some(FOREIGN),
+        }
+    }
+}
+
+/// Notes the answers at every finding of the keys, and lets the severities follow.
+fn note(findings: &mut [Box<Finding>], answers: Vec<(Question, Verification)>) {
+    let mut of_pairs = HashMap::default();
+    let mut of_ids: HashMap<String, Arc<Verification>> = HashMap::default();
+    for (question, answer) in answers {
+        let answer = Arc::new(answer);
+        // An id alone is told what holds whatever the secret.
+        if question.fingerprint.is_none() || matches!(answer.status, KeyStatus::Active | KeyStatus::Inactive) {
+            of_ids.insert(question.id.clone(), answer.clone());
+        }
+        of_pairs.insert((question.id, question.fingerprint), answer);
+    }
+    for finding in findings {
+        let Some(id) = finding.key_id().map(str::to_owned) else { continue };
+        let print = finding.secret_fingerprint();
+        let of_id = of_ids.get(&id).filter(|answer| print.is_none() || answer.usage.is_some() || answer.arn.is_none());
+        if let Some(answer) = of_pairs.get(&(id, print)).or(of_id) {
+            note_one(finding, answer);
+        }
+    }
+}
+
+fn note_one(finding: &mut Finding, answer: &Arc<Verification>) {
+    let has_secret = finding.secret_fingerprint().is_some();
+    finding.severity = match answer.status {
+        KeyStatus::Active if has_secret => Severity::Error,
+        status if status.is_over() => Severity::Note,
+        _ => finding.severity,
+    };
+    finding.account = finding.account.or(answer.account);
+    let Some(key) = finding.key_mut() else { return };
+    key.verification = Some(answer.clone());
+    if answer.is_root() {
+        let arn = answer.arn.as_deref().unwrap_or_default();
+        let reason = format!("AWS says that it is the root user's: {arn}.").into();
+        key.evidence.root_signs.insert(0, RootSign { strength: Strength::Proof, reason });
+    }
+}

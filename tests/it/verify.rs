@@ -1,0 +1,486 @@
+//! Asking whether keys work, against a server that answers as AWS does, or badly.
+
+use crate::support::{Run, Sandbox, report_schema, skipped};
+use keyspill::internals::rule::example::expand;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+struct Request {
+    headers: BTreeMap<String, String>,
+    body: String,
+    at: Instant,
+}
+
+impl Request {
+    /// The id of the key that signed it.
+    fn id(&self) -> &str {
+        let credential = self.headers["authorization"].split("Credential=").nth(1).expect("a signature");
+        credential.split('/').next().expect("an id")
+    }
+
+    /// What is called.
+    fn action(&self) -> &str {
+        let action = self.body.split('&').find_map(|field| field.strip_prefix("Action="));
+        action.expect("an action")
+    }
+}
+
+/// A server on this machine. It answers as `answers` says, by what is called, or else by the id of the key that signs.
+struct Server {
+    url: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Answer {
+    /// Status and body.
+    Http(u16, &'static str),
+    Redirect,
+    Cut,
+    Huge,
+    Silent,
+}
+
+impl Server {
+    fn start(answers: &[(&str, Answer)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
+        let answers: BTreeMap<String, Answer> =
+            answers.iter().map(|(key, answer)| (expand(key).text, *answer)).collect();
+        let (seen, own) = (requests.clone(), url.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (answers, seen, own) = (answers.clone(), seen.clone(), own.clone());
+                std::thread::spawn(move || serve(stream, &answers, &seen, &own));
+            }
+        });
+        Self { url, requests }
+    }
+
+    fn requests(&self) -> Vec<Request> {
+        self.requests.lock().expect("no panic").clone()
+    }
+}
+
+fn serve(mut stream: TcpStream, answers: &BTreeMap<String, Answer>, seen: &Mutex<Vec<Request>>, own: &str) {
+    let Some(request) = read(&stream) else { return };
+    let answer = answers
+        .get(request.action())
+        .or_else(|| answers.get(request.id()))
+        .copied()
+        .unwrap_or(Answer::Http(500, "a key that the test does not know"));
+    seen.lock().expect("no panic").push(request);
+    let head = |status: u16, more: &str| format!("HTTP/1.1 {status} x\r\nconnection: close\r\n{more}\r\n");
+    _ = match answer {
+        Answer::Http(status, body) => {
+            write!(stream, "{}{body}", head(status, &format!("content-length: {}\r\n", body.len())))
+        }
+        Answer::Redirect => {
+            write!(stream, "{}", head(307, &format!("location: {own}/elsewhere\r\ncontent-length: 0\r\n")))
+        }
+        Answer::Cut => write!(stream, "HTTP/1.1 200 OK\r\ncontent-le"),
+        Answer::Huge => {
+            _ = write!(stream, "{}", head(200, "content-length: 1073741824\r\n"));
+            while stream.write_all(&[b'x'; 8192]).is_ok() {}
+            Ok(())
+        }
+        Answer::Silent => {
+            std::thread::sleep(std::time::Duration::from_secs(30));
+            Ok(())
+        }
+    };
+}
+
+fn read(stream: &TcpStream) -> Option<Request> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        headers.insert(name.to_lowercase(), value.to_owned());
+    }
+    let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
+    reader.read_exact(&mut body).ok()?;
+    Some(Request { headers, body: String::from_utf8(body).ok()?, at: Instant::now() })
+}
+
+const ACTIVE: Answer = Answer::Http(
+    200,
+    "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+     <Arn>arn:aws:iam::111122223333:user/ann</Arn><UserId>X</UserId><Account>111122223333</Account>\
+     </GetCallerIdentityResult></GetCallerIdentityResponse>",
+);
+const ROOT: Answer = Answer::Http(
+    200,
+    "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::111122223333:root</Arn>\
+     <UserId>111122223333</UserId><Account>111122223333</Account></GetCallerIdentityResult>\
+     </GetCallerIdentityResponse>",
+);
+const GONE: Answer =
+    Answer::Http(403, "<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>");
+const WRONG: Answer = Answer::Http(
+    403,
+    "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>no match</Message></Error></ErrorResponse>",
+);
+const CLOCK: Answer = Answer::Http(
+    403,
+    "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>Signature expired: 20260101T000000Z</Message>\
+     </Error></ErrorResponse>",
+);
+const EXPIRED: Answer = Answer::Http(403, "<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>");
+const BUSY: Answer = Answer::Http(400, "<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>");
+const BROKEN: Answer = Answer::Http(200, "<html>sign in to the hotel's network</html>");
+
+/// A folder with a file for each key, of an organisation whose account theirs is.
+fn organisation(labels: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("keyspill.toml", "org_accounts = [\"111122223333\"]\n");
+    for label in labels {
+        let text = format!("aws_access_key_id={{{{akia {label}}}}}\naws_secret_access_key={{{{secret {label}}}}}\n");
+        sandbox.write(&format!("{label}.env"), &text);
+    }
+    sandbox
+}
+
+fn verify(sandbox: &Sandbox, server: &Server, more: &[&str]) -> Run {
+    let args = [&["scan", ".", "--verify=yes", "--endpoint-url", &server.url, "-f", "json"], more].concat();
+    // What the machine is set to must not lead elsewhere.
+    sandbox.run_in(&[("NO_PROXY", "127.0.0.1"), ("AWS_CA_BUNDLE", ""), ("SSL_CERT_FILE", "")], &args)
+}
+
+fn report(run: &Run) -> Value {
+    let report: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("no report: {}", run.stderr));
+    let schema = jsonschema::validator_for(&report_schema()).expect("a schema");
+    assert!(schema.is_valid(&report), "{:?}", schema.iter_errors(&report).map(|error| error.to_string()).next());
+    report
+}
+
+/// Of each file: the status, and the severity of the key's own finding.
+fn statuses(report: &Value) -> BTreeMap<String, (String, String)> {
+    let findings = report["findings"].as_array().expect("findings");
+    let own = findings.iter().filter(|finding| finding["judgement"].is_null() && finding["id"].is_object());
+    let text = |value: &Value| value.as_str().unwrap_or("none").to_owned();
+    own.map(|finding| {
+        let file = text(&finding["path"]).trim_end_matches(".env").to_owned();
+        (file, (text(&finding["verification"]["status"]), text(&finding["severity"])))
+    })
+    .collect()
+}
+
+#[test]
+fn every_answer_is_understood() {
+    let answers = [
+        ("active", ACTIVE, "active", "error"),
+        ("root", ROOT, "active", "error"),
+        ("gone", GONE, "inactive", "note"),
+        ("wrong", WRONG, "wrong-secret", "error"),
+        ("clock", CLOCK, "unknown", "error"),
+        ("expired", EXPIRED, "expired", "note"),
+        ("busy", BUSY, "unknown", "error"),
+        ("broken", BROKEN, "unknown", "error"),
+        ("redirect", Answer::Redirect, "unknown", "error"),
+        ("cut", Answer::Cut, "unknown", "error"),
+        ("huge", Answer::Huge, "unknown", "error"),
+    ];
+    let labels: Vec<_> = answers.iter().map(|(label, ..)| *label).collect();
+    let sandbox = organisation(&labels);
+    let ids: Vec<_> = labels.iter().map(|label| format!("{{{{akia {label}}}}}")).collect();
+    let of_server: Vec<_> = ids.iter().zip(&answers).map(|(id, (_, answer, ..))| (id.as_str(), *answer)).collect();
+    let server = Server::start(&of_server);
+    let run = verify(&sandbox, &server, &[]);
+    let found = report(&run);
+    let expected = answers
+        .iter()
+        .map(|(label, _, status, severity)| ((*label).to_owned(), ((*status).to_owned(), (*severity).to_owned())));
+    assert_eq!(statuses(&found), expected.collect());
+    // What could not be verified is a failure, and said.
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    for words in
+        ["set this machine's clock", "AWS answers Throttling", "is not one of AWS's", "sends elsewhere", "longer than"]
+    {
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    }
+    let requests = server.requests();
+    let count = |label: &str| {
+        let id = expand(&format!("{{{{akia {label}}}}}")).text;
+        requests.iter().filter(|request| request.id() == id).count()
+    };
+    assert_eq!((count("active"), count("gone"), count("redirect"), count("busy")), (1, 1, 1, 3));
+    assert!(requests.iter().all(|request| request.body == "Action=GetCallerIdentity&Version=2011-06-15"));
+    assert!(requests.iter().all(|request| request.headers["user-agent"].starts_with("keyspill/")));
+    // The root user's key is proven to be one.
+    let judged =
+        found["findings"].as_array().expect("findings").iter().find(|finding| finding["rule"] == "aws-root-key");
+    let judged = judged.expect("a judgement");
+    assert_eq!(judged["judgement"]["grade"], "critical");
+    assert!(judged["judgement"]["reasons"].to_string().contains("arn:aws:iam::111122223333:root"), "{judged}");
+    // No secret is in the output.
+    for label in labels {
+        let secret = expand(&format!("{{{{secret {label}}}}}")).text;
+        assert!(!run.stdout.contains(&secret) && !run.stderr.contains(&secret), "{label}");
+    }
+}
+
+#[test]
+fn what_is_asked_is_said_before() {
+    let sandbox = organisation(&["a", "b"]);
+    let server = Server::start(&[("{{akia a}}", ACTIVE), ("{{akia b}}", GONE)]);
+    let run = verify(&sandbox, &server, &[]);
+    assert_eq!(run.code, Some(1));
+    let expected = format!(
+        "keyspill: note: verifying 2 keys at {}\nkeyspill: note: accounts: 111122223333\nkeyspill: note: \
+         GetCallerIdentity is called with each key. Its owner sees the call in CloudTrail: the time, this machine's \
+         address and the name keyspill.\n",
+        server.url
+    );
+    assert_eq!(run.stderr, expected);
+    // Without a terminal nobody can agree.
+    let run = sandbox.run(&["scan", ".", "--verify", "--endpoint-url", &server.url]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("use --verify=yes"), "{}", run.stderr);
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn only_keys_of_the_organisation_are_tried() {
+    let sandbox = organisation(&["a"]);
+    let server = Server::start(&[("{{akia a}}", ACTIVE)]);
+    // Another account's.
+    sandbox.write("keyspill.toml", "org_accounts = [\"444455556666\"]\n");
+    let run = verify(&sandbox, &server, &[]);
+    assert_eq!(statuses(&report(&run))["a"].0, "not-asked");
+    assert_eq!((run.code, server.requests().len()), (Some(1), 0), "{}", run.stderr);
+    assert_eq!(statuses(&report(&verify(&sandbox, &server, &["--verify-foreign"])))["a"].0, "active");
+    assert_eq!(server.requests().len(), 1);
+    // A tripwire is never touched.
+    sandbox.write("keyspill.toml", "org_accounts = [\"111122223333\"]\ncanary_accounts = [\"111122223333\"]\n");
+    let run = verify(&sandbox, &server, &["--verify-foreign"]);
+    assert_eq!(statuses(&report(&run))["a"].0, "not-asked");
+    assert_eq!(server.requests().len(), 1);
+    // What the team allows is not tried.
+    sandbox.write(
+        "keyspill.toml",
+        "org_accounts = [\"111122223333\"]\n[[allow]]\npaths = [\"*.env\"]\nreason = \"test\"\n",
+    );
+    assert_eq!(verify(&sandbox, &server, &[]).code, Some(0));
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_temporary_key_is_tried_with_its_token() {
+    let sandbox = organisation(&[]);
+    let token = "FwoGZXIvYXdz{{base64:200}}";
+    sandbox.write(
+        "with",
+        &format!(
+            "[a]\naws_access_key_id={{{{asia a}}}}\naws_secret_access_key={{{{secret a}}}}\naws_session_token={token}\n"
+        ),
+    );
+    sandbox.write("without", "aws_access_key_id={{asia b}}\naws_secret_access_key={{secret b}}\n");
+    let server = Server::start(&[("{{asia a}}", ACTIVE)]);
+    let found = report(&verify(&sandbox, &server, &[]));
+    let found = statuses(&found);
+    assert_eq!((found["with"].0.as_str(), found["without"].0.as_str()), ("active", "not-asked"));
+    let requests = server.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].headers["x-amz-security-token"], expand(token).text);
+}
+
+/// What IAM answers about a key of `ann`, or about one that no user has.
+fn owner(used: &'static str, listed: &'static str, summary: &'static str) -> Server {
+    Server::start(&[
+        ("GetCallerIdentity", ACTIVE),
+        ("GetAccessKeyLastUsed", Answer::Http(200, used)),
+        ("ListAccessKeys", Answer::Http(200, listed)),
+        ("GetAccountSummary", Answer::Http(200, summary)),
+    ])
+}
+
+#[test]
+fn the_owner_is_told_without_using_the_key() {
+    let sandbox = organisation(&["a"]);
+    // An id alone is enough.
+    sandbox.write("lone", "aws_access_key_id={{akia a}}\n");
+    let id = expand("{{akia a}}").text;
+    let used = "<GetAccessKeyLastUsedResponse><GetAccessKeyLastUsedResult><UserName>ann</UserName><AccessKeyLastUsed>\
+                <LastUsedDate>2026-10-01T02:03:04Z</LastUsedDate><ServiceName>s3</ServiceName><Region>eu-west-1</Region>\
+                </AccessKeyLastUsed></GetAccessKeyLastUsedResult></GetAccessKeyLastUsedResponse>";
+    let listed: &'static str = format!(
+        "<ListAccessKeysResponse><ListAccessKeysResult><AccessKeyMetadata>\
+         <member><UserName>ann</UserName><AccessKeyId>AKIAOTHER</AccessKeyId><Status>Inactive</Status></member>\
+         <member><UserName>ann</UserName><AccessKeyId>{id}</AccessKeyId><Status>Active</Status>\
+         <CreateDate>2024-01-02T00:00:00Z</CreateDate></member>\
+         </AccessKeyMetadata></ListAccessKeysResult></ListAccessKeysResponse>"
+    )
+    .leak();
+    let own = [("AWS_ACCESS_KEY_ID", "AKIAOWN"), ("AWS_SECRET_ACCESS_KEY", "own"), ("NO_PROXY", "127.0.0.1")];
+    let ask = |server: &Server, format: &str| {
+        sandbox.run_in(
+            &own,
+            &["scan", ".", "--verify=yes", "--verify-as=owner", "--endpoint-url", &server.url, "-f", format],
+        )
+    };
+    let server = owner(used, listed, "");
+    let found = report(&ask(&server, "json"));
+    let statuses: Vec<_> =
+        found["findings"].as_array().expect("findings").iter().map(|it| &it["verification"]["status"]).collect();
+    assert_eq!(statuses, ["active", "active"]);
+    let usage = serde_json::json!({ "user": "ann", "created": "2024-01-02T00:00:00Z", "lastUsed": "2026-10-01T02:03:04Z",
+        "service": "s3", "region": "eu-west-1" });
+    assert_eq!(found["findings"][0]["verification"]["usage"], usage);
+    assert!(server.requests().iter().all(|request| request.id() == "AKIAOWN"), "the leaked key is not used");
+    let text = ask(&server, "text");
+    let text = format!("{}{}", text.stdout, text.stderr);
+    assert!(text.contains("of user ann, created 2024-01-02T00:00:00Z, last used 2026-10-01T02:03:04Z"), "{text}");
+    // A key that no user has may be the root user's.
+    let nobody = "<GetAccessKeyLastUsedResponse><GetAccessKeyLastUsedResult><AccessKeyLastUsed>\
+                  <LastUsedDate>N/A</LastUsedDate></AccessKeyLastUsed></GetAccessKeyLastUsedResult></GetAccessKeyLastUsedResponse>";
+    let root_keys = "<GetAccountSummaryResponse><GetAccountSummaryResult><SummaryMap><entry><key>Users</key><value>3</value>\
+                     </entry><entry><key>AccountAccessKeysPresent</key><value>1</value></entry></SummaryMap>\
+                     </GetAccountSummaryResult></GetAccountSummaryResponse>";
+    let found = report(&ask(&owner(nobody, "", root_keys), "json"));
+    assert!(found["findings"][0]["verification"]["reason"].to_string().contains("root user has a key"), "{found}");
+    let found = report(&ask(&owner(nobody, "", root_keys.replace("<value>1<", "<value>0<").leak()), "json"));
+    assert_eq!(found["findings"][0]["verification"]["status"], "inactive");
+    // Another account's key is not asked about without a role in it.
+    sandbox.write("keyspill.toml", "org_accounts = [\"444455556666\"]\n");
+    let elsewhere = ACTIVE_ELSEWHERE;
+    let server = Server::start(&[("GetCallerIdentity", elsewhere)]);
+    let run = ask(&server, "json");
+    assert_eq!(report(&run)["findings"][0]["verification"]["status"], "not-asked");
+    assert!(run.stderr.contains("--assume-role"), "{}", run.stderr);
+    // Credentials that do not work are said, before anything is scanned.
+    let run = ask(&Server::start(&[("GetCallerIdentity", GONE)]), "json");
+    assert_eq!(run.code, Some(2));
+    assert!(
+        run.stderr.contains("your own AWS credentials cannot be used: AWS answers InvalidClientTokenId"),
+        "{}",
+        run.stderr
+    );
+    let run = sandbox.run_in(&[("PATH", "")], &["scan", ".", "--verify=yes", "--verify-as=owner"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("no credentials of your own"), "{}", run.stderr);
+}
+
+const ACTIVE_ELSEWHERE: Answer = Answer::Http(
+    200,
+    "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::444455556666:user/eve</Arn><UserId>X</UserId>\
+     <Account>444455556666</Account></GetCallerIdentityResult></GetCallerIdentityResponse>",
+);
+
+/// The id is known after the first answer; before that, AWS wants some seconds between two secrets.
+#[test]
+fn two_secrets_of_one_id_are_tried_one_after_the_other() {
+    let sandbox = organisation(&[]);
+    let pair = |label: &str| format!("aws_access_key_id={{{{akia}}}}\naws_secret_access_key={{{{secret {label}}}}}\n");
+    sandbox.write("1", &pair("a"));
+    sandbox.write("2", &pair("b"));
+    let server = Server::start(&[("{{akia}}", WRONG)]);
+    let found = statuses(&report(&verify(&sandbox, &server, &[])));
+    assert_eq!((found["1"].0.as_str(), found["2"].0.as_str()), ("wrong-secret", "wrong-secret"));
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    assert!(requests[1].at.duration_since(requests[0].at).as_secs() >= 5);
+    // Where one secret is right, the other is known to be wrong.
+    let server = Server::start(&[("{{akia}}", ACTIVE)]);
+    let found = statuses(&report(&verify(&sandbox, &server, &[])));
+    let mut both = [found["1"].0.as_str(), found["2"].0.as_str()];
+    both.sort_unstable();
+    assert_eq!((both, server.requests().len()), (["active", "wrong-secret"], 1));
+}
+
+#[test]
+fn a_mailed_key_that_is_gone_is_a_note() {
+    let sandbox = organisation(&[]);
+    sandbox.write("a.eml", "From: a@x.example\nTo: b@y.example\nSubject: key\n\n{{akia}} {{secret}}\n");
+    let server = Server::start(&[("{{akia}}", GONE)]);
+    let run = verify(&sandbox, &server, &[]);
+    let found = report(&run);
+    let judged = found["findings"].as_array().expect("findings").iter().find(|it| it["rule"] == "aws-emailed-key");
+    assert_eq!(judged.expect("a judgement")["severity"], "note");
+    assert_eq!(run.code, Some(0));
+}
+
+#[test]
+fn what_is_wrong_with_the_network_is_said() {
+    let sandbox = organisation(&["a", "b", "c", "d", "e"]);
+    // Nobody listens there.
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let server = Server { url: format!("http://127.0.0.1:{port}"), requests: Arc::default() };
+    let run = verify(&sandbox, &server, &[]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("no connection"), "{}", run.stderr);
+    assert_eq!(statuses(&report(&run)).values().filter(|(status, _)| status == "unknown").count(), 5);
+    let bundle = sandbox.write_bytes("bundle.pem", b"no certificate").display().to_string();
+    let args = ["scan", ".", "--verify=yes"];
+    let run = sandbox.run_in(&[("AWS_CA_BUNDLE", &bundle)], &args);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("bundle.pem: expected certificates in PEM"), "{}", run.stderr);
+    let run = sandbox.run_in(&[("AWS_CA_BUNDLE", "no/such")], &args);
+    assert!(run.stderr.contains("no/such: cannot be read"), "{}", run.stderr);
+    let run = sandbox.run(&["scan", ".", "--verify=yes", "--endpoint-url", "http://sts.example.com"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("expected an https URL"), "{}", run.stderr);
+}
+
+/// A service that accepts connections and says nothing.
+#[test]
+fn a_silent_service_is_given_up() {
+    use keyspill::{AwsClient, Config, Pace, Scanner, Sts, Verifying};
+    let server = Server::start(&[("{{akia}}", Answer::Silent)]);
+    let second = std::time::Duration::from_secs(1);
+    let client = AwsClient::new(None, Some(server.url.clone())).expect("a client").timeout(second);
+    let verifying = Verifying {
+        verifiers: vec![Arc::new(Sts::new(client))],
+        consent: Arc::new(|announcement| announcement.questions == 1),
+        foreign: true,
+        pace: Pace { patience: second / 10, ..Pace::default() },
+    };
+    let text = expand("aws_access_key_id={{akia}}\naws_secret_access_key={{secret}}\n").text;
+    let started = Instant::now();
+    let report = Scanner::builder().bytes("keys", text).config(Config::default()).verify(verifying).run();
+    assert!(started.elapsed().as_secs() < 20);
+    let answer = report.findings.iter().find_map(|finding| finding.verification()).expect("an answer");
+    assert_eq!(answer.status.word(), "unknown");
+    assert_eq!(answer.reason.as_deref(), Some("no answer in time"));
+    assert_eq!(server.requests().len(), 3);
+}
+
+/// Without `--verify` there is no connection and no name is looked up, whatever is scanned.
+#[test]
+fn nothing_else_opens_a_connection() {
+    let sandbox = organisation(&["a"]);
+    sandbox.init();
+    sandbox.git(&["add", "."]);
+    sandbox.commit(1, "keys");
+    let trace = |args: &[&str]| -> Option<String> {
+        let file = sandbox.path().join("trace");
+        let mut command = std::process::Command::new("strace");
+        command.args(["-f", "-q", "-e", "trace=socket,connect,sendto,sendmsg", "-o"]).arg(&file);
+        command.arg(env!("CARGO_BIN_EXE_keyspill")).args(args).current_dir(sandbox.path());
+        command.env("NO_PROXY", "127.0.0.1").output().ok()?;
+        std::fs::read_to_string(file).ok()
+    };
+    let server = Server::start(&[("{{akia a}}", ACTIVE)]);
+    let with = ["scan", ".", "--verify=yes", "--endpoint-url", &server.url];
+    let Some(seen) = trace(&with).filter(|_| !server.requests().is_empty()) else {
+        return skipped("strace cannot be used");
+    };
+    assert!(seen.contains("AF_INET"), "the trace shows connections: {seen}");
+    for args in
+        [&["scan", "."][..], &["scan", ".", "--history"], &["scan", "--staged"], &["audit", "."], &["rules", "list"]]
+    {
+        let seen = trace(args).expect("a trace");
+        assert!(!seen.contains("socket(") && !seen.contains("connect("), "{args:?}: {seen}");
+    }
+}
