@@ -55,6 +55,8 @@ pub mod finding;
 mod foreign;
 mod git;
 mod judge;
+#[cfg(feature = "cli")]
+mod plan;
 mod policy;
 mod report;
 mod rule;

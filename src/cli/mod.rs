@@ -9,6 +9,7 @@ mod hook;
 mod inventory;
 mod merge;
 mod output;
+mod plan;
 mod progress;
 mod rules;
 mod scan;
@@ -74,6 +75,8 @@ enum Command {
     /// Join the results of audits to one inventory.
     #[command(after_help = AFTER_HELP)]
     Merge(Box<merge::Args>),
+    /// Say what to do about the keys of a report: for each, commands in order, worst first. Nothing is run.
+    Plan(plan::Args),
     /// Manage the baseline, the file of accepted findings.
     #[command(subcommand)]
     Baseline(baseline::Command),
@@ -124,6 +127,7 @@ pub fn run() -> ExitCode {
             Err(error) => Err(error),
         },
         (Command::Merge(args), Some((_, matches))) => args.run(matches),
+        (Command::Plan(args), _) => args.run(),
         (Command::Scan(_) | Command::Audit(_) | Command::Merge(_), None) => {
             unreachable!("a parsed command has a subcommand")
         }

@@ -22,7 +22,7 @@ pub struct Verification {
 
 /// What an account knows of one of its keys. Dates are as AWS writes them, in ISO 8601.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Usage {
     /// The user it belongs to.

@@ -5,7 +5,7 @@ use crate::finding::history::Reach;
 use crate::finding::history::{Commit, Exposure, History};
 use crate::finding::message::{Medium, Message, Party};
 use crate::finding::object::ObjectKind;
-use crate::finding::verification::{KeyStatus, Verification};
+use crate::finding::verification::{KeyStatus, Usage, Verification};
 use crate::finding::{Finding, Suppression};
 use crate::rule::{Finder, Matcher};
 use crate::text::sanitize::one_line;
@@ -91,12 +91,22 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
 
 /// What was answered when it was asked whether the key works, as a sentence.
 pub fn verified(answer: &Verification) -> String {
-    let asked = moment(answer.checked);
-    let reason = answer.reason.as_deref().unwrap_or("there is no answer");
-    match (answer.status, &answer.arn) {
+    let Verification { status, checked, arn, usage, reason, .. } = answer;
+    verified_words(*status, &moment(*checked), arn.as_deref(), usage.as_ref(), reason.as_deref())
+}
+
+/// The same, of its parts.
+pub fn verified_words(
+    status: KeyStatus,
+    asked: &str,
+    arn: Option<&str>,
+    usage: Option<&Usage>,
+    reason: Option<&str>,
+) -> String {
+    let reason = reason.unwrap_or("there is no answer");
+    match (status, arn) {
         (KeyStatus::Active, Some(arn)) => format!("It works: AWS accepted it on {asked}, as {}.", one_line(arn)),
         (KeyStatus::Active, None) => {
-            let usage = answer.usage.as_ref();
             let fact =
                 |words: &str, value: Option<&String>| value.map(|value| format!(", {words} {}", one_line(value)));
             let user = usage.and_then(|usage| fact("of user", usage.user.as_ref())).unwrap_or_default();
@@ -111,7 +121,7 @@ pub fn verified(answer: &Verification) -> String {
             });
             format!("It is active: so IAM answered on {asked}{user}{created}{}.", last_use.unwrap_or_default())
         }
-        (KeyStatus::Inactive, _) if answer.usage.is_some() => {
+        (KeyStatus::Inactive, _) if usage.is_some() => {
             format!("It is not active: so IAM answered on {asked}. It was deleted or deactivated.")
         }
         (KeyStatus::Inactive, _) => {

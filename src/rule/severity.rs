@@ -25,7 +25,7 @@ impl fmt::Display for Severity {
 }
 
 /// The grade of a judgement, in four steps; severities in reports have only three.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
     /// For information.

@@ -23,6 +23,7 @@ mod mutations;
 mod packs;
 mod page;
 mod pdf;
+mod plan;
 mod policy;
 mod reports;
 mod rules;

@@ -1,0 +1,351 @@
+//! The steps for each kind of key.
+//!
+//! Sources, all of AWS: IAM User Guide, "Update access keys", "Delete access keys for the root user", "Perform a privileged
+//! task on an AWS Organizations member account", "Disabling permissions for temporary security credentials", "API keys for
+//! AWS services"; AWS CloudTrail User Guide, "Viewing events with the AWS CLI" and "Querying AWS CloudTrail logs";
+//! AWS managed policies `AWSCompromisedKeyQuarantineV2` and `V3`.
+
+use super::facts::KeyFacts;
+use super::{Purpose, Step};
+use crate::finding::verification::KeyStatus;
+use crate::text::alphabet::{self, ID_LEN};
+
+/// What a key is, in words.
+pub fn what(key: &KeyFacts) -> &'static str {
+    match Kind::of(key) {
+        Kind::Canary => "a canary token",
+        Kind::Root => "a root user's access key",
+        Kind::User if key.rules.contains("aws-ses-smtp-password") => "an IAM user's access key, used for SMTP",
+        Kind::User => "an IAM user's access key",
+        Kind::Session => "temporary credentials",
+        Kind::Bedrock => "an API key of Amazon Bedrock",
+        Kind::CodeCommit => "Git credentials for CodeCommit",
+        Kind::LoneSecret => "a secret access key whose id is not known",
+        Kind::Other => "another service's secret",
+    }
+}
+
+enum Kind {
+    Canary,
+    Root,
+    User,
+    Session,
+    Bedrock,
+    CodeCommit,
+    LoneSecret,
+    Other,
+}
+
+impl Kind {
+    fn of(key: &KeyFacts) -> Self {
+        let has = |rule: &str| key.rules.contains(rule);
+        match () {
+            () if key.is_canary => Self::Canary,
+            () if has("aws-bedrock-api-key") => Self::Bedrock,
+            () if has("aws-codecommit-password") => Self::CodeCommit,
+            () if has("s3-compatible-key") => Self::Other,
+            () if !is_id(&key.name) => {
+                if has("aws-secret-access-key") {
+                    Self::LoneSecret
+                } else {
+                    Self::Other
+                }
+            }
+            () if key.is_root => Self::Root,
+            () if alphabet::is_long_term(&key.name) => Self::User,
+            () if key.name.starts_with("ASIA") => Self::Session,
+            () => Self::Other,
+        }
+    }
+}
+
+/// True for what is written like a key id, and so may stand in a command: a report may come from anywhere.
+fn is_id(name: &str) -> bool {
+    name.len() == ID_LEN && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// What to do about a key, in order.
+pub fn steps(key: &KeyFacts) -> Vec<Step> {
+    let mut steps = match Kind::of(key) {
+        Kind::Canary => {
+            return vec![Step::new(
+                Purpose::Learn,
+                "Do not use it and do not revoke it: it was planted as a tripwire. Ask whoever planted it whether it was set off.",
+                &[],
+            )];
+        }
+        Kind::Root => root(key),
+        Kind::User => user(key),
+        Kind::Session => session(key),
+        Kind::Bedrock => service_key("bedrock.amazonaws.com"),
+        Kind::CodeCommit => service_key("codecommit.amazonaws.com"),
+        Kind::LoneSecret => vec![Step::new(
+            Purpose::Learn,
+            "Find out whose it is: search for the id that belongs to it where it was found, and in the history \
+             (`keyspill scan --history`). AWS cannot be asked for the owner of a secret. Then follow the plan for that id.",
+            &[],
+        )],
+        Kind::Other => vec![Step::new(Purpose::Revoke, key.remedy.clone(), &[])],
+    };
+    steps.push(clean(key));
+    steps
+}
+
+fn is_over(key: &KeyFacts) -> bool {
+    key.status.is_some_and(KeyStatus::is_over)
+}
+
+/// The name of a user, for a command; it may be a variable that the first command sets.
+struct UserName {
+    shown: String,
+    set: Option<String>,
+}
+
+impl UserName {
+    fn of(key: &KeyFacts) -> Self {
+        // AWS allows these characters and no others; the quotes are for those that a shell knows.
+        let is_valid = |name: &&String| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte))
+        };
+        match key.user.as_ref().filter(is_valid) {
+            Some(name) => Self { shown: format!("'{name}'"), set: None },
+            None => Self {
+                shown: "\"$USER_NAME\"".into(),
+                set: Some(format!(
+                    "USER_NAME=$(aws iam get-access-key-last-used --access-key-id {} --query UserName --output text)",
+                    key.name
+                )),
+            },
+        }
+    }
+}
+
+fn user(key: &KeyFacts) -> Vec<Step> {
+    let id = &key.name;
+    let UserName { shown: name, set } = UserName::of(key);
+    let mut steps = Vec::new();
+    let mut learn = Vec::from_iter(set);
+    learn.push(format!("aws iam get-access-key-last-used --access-key-id {id}"));
+    learn.push(format!(
+        "aws iam list-attached-user-policies --user-name {name} --query \
+         \"AttachedPolicies[?starts_with(PolicyName, 'AWSCompromisedKeyQuarantine')].PolicyName\""
+    ));
+    steps.push(Step::new(
+        Purpose::Learn,
+        "As an administrator of the account, not as the user itself, see whose key it is, what it was last used for, and \
+         whether AWS has put the user in quarantine. The quarantine does not stop the key, and denies the user some of what \
+         follows (versions 1 and 3 iam:UpdateAccessKey, versions 2 to 4 cloudtrail:LookupEvents).",
+        &learn,
+    ));
+    let replace = Step::new(
+        Purpose::Replace,
+        "If something still uses it, make a second key and put it where this one was. The answer holds the new secret: store \
+         it there, and nowhere else. A user can have two keys; if it has, one of them must be deleted first.",
+        &[format!("aws iam create-access-key --user-name {name}")],
+    );
+    let revoke = Step::new(
+        Purpose::Revoke,
+        "Deactivate it. It can be activated again if something important stops.",
+        &[format!("aws iam update-access-key --user-name {name} --access-key-id {id} --status Inactive")],
+    );
+    match (is_over(key), key.is_exposed, key.is_in_use) {
+        (true, ..) => {}
+        // Whoever has it does not wait.
+        (false, true, Some(false)) => steps.push(revoke),
+        (false, true, _) => {
+            let task = "It is in others' hands: deactivate it now, even if something stops.".to_owned();
+            steps.extend([Step { task, ..revoke }, replace]);
+        }
+        (false, false, Some(false)) => steps.push(revoke),
+        (false, false, _) => steps.extend([replace, revoke]),
+    }
+    if !is_over(key) {
+        steps.push(Step::new(
+            Purpose::Revoke,
+            "End the sessions that were made with it; they would go on for up to 36 hours. Remove the policy after that \
+             (`aws iam delete-user-policy`).",
+            &[format!(
+                "aws iam put-user-policy --user-name {name} --policy-name keyspill-end-sessions --policy-document {}",
+                end_sessions()
+            )],
+        ));
+    }
+    steps.push(investigate(id));
+    if key.rules.contains("aws-ses-smtp-password") {
+        steps.push(Step::new(
+            Purpose::Investigate,
+            "See how much mail was sent with it.",
+            &["aws ses get-send-statistics".into()],
+        ));
+    }
+    steps.push(Step::new(
+        Purpose::Revoke,
+        "When nothing needs it any more, delete it. That cannot be undone.",
+        &[format!("aws iam delete-access-key --user-name {name} --access-key-id {id}")],
+    ));
+    steps
+}
+
+/// A policy, in double quotes for a shell, that denies everything to sessions that began before now.
+fn end_sessions() -> &'static str {
+    r#""{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":{\"DateLessThan\":{\"aws:TokenIssueTime\":\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"}}}]}""#
+}
+
+fn root(key: &KeyFacts) -> Vec<Step> {
+    let id = &key.name;
+    let is_number = |account: &&str| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    let account = key.account.as_deref().filter(is_number).unwrap_or("ACCOUNT");
+    let mut steps = Vec::new();
+    if !is_over(key) {
+        steps.push(Step::new(
+            Purpose::Revoke,
+            "If the account is a member of an organisation with central root access, delete the key from the management \
+             account; nobody has to sign in as the root user.",
+            &[
+                format!(
+                    "ROOT=$(aws sts assume-root --target-principal {account} --task-policy-arn \
+                     arn=arn:aws:iam::aws:policy/root-task/IAMDeleteRootUserCredentials --query \
+                     'Credentials.[AccessKeyId,SecretAccessKey,SessionToken]' --output text)"
+                ),
+                format!(
+                    "(read -r AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN <<< \"$ROOT\"; export \
+                     AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN; aws iam delete-access-key \
+                     --access-key-id {id})"
+                ),
+            ],
+        ));
+        steps.push(Step::new(
+            Purpose::Revoke,
+            format!(
+                "Otherwise sign in to the console as the root user, open \"Security credentials\" in the account menu, and \
+                 under \"Access keys\" deactivate {id}, then delete it."
+            ),
+            &[],
+        ));
+    }
+    steps.push(Step::new(
+        Purpose::Revoke,
+        "Change the root user's password, make sure that it has MFA, and that its mail address and telephone number are \
+         yours. Whoever had the key could change all of them.",
+        &[],
+    ));
+    steps.push(investigate(id));
+    steps.push(Step::new(
+        Purpose::Investigate,
+        "Look for what was left behind: users, keys, roles and their trust, in every account that trusts this one.",
+        &["aws iam get-account-authorization-details".into(), "aws iam generate-credential-report".into()],
+    ));
+    steps
+}
+
+fn session(key: &KeyFacts) -> Vec<Step> {
+    let id = &key.name;
+    let mut steps = Vec::new();
+    let role = key.arn.as_deref().and_then(|arn| arn.split_once(":assumed-role/")?.1.split('/').next());
+    let is_valid = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte));
+    let name = role.filter(is_valid).map_or_else(|| "\"$ROLE_NAME\"".to_owned(), |role| format!("'{role}'"));
+    if !is_over(key) {
+        if role.is_none() {
+            steps.push(Step::new(
+                Purpose::Learn,
+                "Find the role in the events of the session, below `sessionIssuer`: ROLE_NAME='…'. If there is none, the \
+                 session is a user's: then add the policy of the next step to the user, with `aws iam put-user-policy`.",
+                &[format!(
+                    "aws cloudtrail lookup-events --max-results 1 --lookup-attributes \
+                     AttributeKey=AccessKeyId,AttributeValue={id} --query 'Events[].CloudTrailEvent' --output text"
+                )],
+            ));
+        }
+        steps.push(Step::new(
+            Purpose::Revoke,
+            "End the role's sessions that began before now. What uses the role has to get new credentials, which it does by \
+             itself. Waiting is no remedy: a session may last up to 36 hours.",
+            &[format!(
+                "aws iam put-role-policy --role-name {name} --policy-name AWSRevokeOlderSessions --policy-document {}",
+                end_sessions()
+            )],
+        ));
+    }
+    steps.push(investigate(id));
+    steps
+}
+
+fn service_key(service: &str) -> Vec<Step> {
+    let list = format!("aws iam list-service-specific-credentials --all-users --service-name {service}");
+    vec![
+        Step::new(
+            Purpose::Learn,
+            "Find its number and its user: USER_NAME='…' CREDENTIAL_ID='ACCA…'.",
+            &[list],
+        ),
+        Step::new(
+            Purpose::Revoke,
+            "Deactivate it.",
+            &["aws iam update-service-specific-credential --user-name \"$USER_NAME\" --service-specific-credential-id \
+               \"$CREDENTIAL_ID\" --status Inactive"
+                .into()],
+        ),
+        Step::new(
+            Purpose::Investigate,
+            format!("See what {service} did for this user, in CloudTrail and on the bill."),
+            &[every_region(
+                "aws cloudtrail lookup-events --region $region --lookup-attributes \
+                 AttributeKey=Username,AttributeValue=\"$USER_NAME\"",
+            )],
+        ),
+        Step::new(
+            Purpose::Revoke,
+            "Delete it.",
+            &["aws iam delete-service-specific-credential --user-name \"$USER_NAME\" --service-specific-credential-id \
+               \"$CREDENTIAL_ID\""
+                .into()],
+        ),
+    ]
+}
+
+fn every_region(command: &str) -> String {
+    format!(
+        "for region in $(aws ec2 describe-regions --query 'Regions[].RegionName' --output text); do {command}; done"
+    )
+}
+
+fn investigate(id: &str) -> Step {
+    let guard_duty = format!(
+        "for detector in $(aws guardduty list-detectors --region $region --query DetectorIds --output text); do aws \
+         guardduty list-findings --region $region --detector-id $detector --finding-criteria \
+         '{{\"Criterion\":{{\"resource.accessKeyDetails.accessKeyId\":{{\"Eq\":[\"{id}\"]}}}}}}'; done"
+    );
+    Step::new(
+        Purpose::Investigate,
+        "See what was done with it: in CloudTrail, which keeps 90 days in each region; for longer, with Athena in the logs of a \
+         trail (the table is the one that the CloudTrail console makes); and what GuardDuty says. Look for addresses that you \
+         do not know, new users, keys and roles, and regions that you do not use.",
+        &[
+            every_region(&format!(
+                "aws cloudtrail lookup-events --region $region --lookup-attributes \
+                 AttributeKey=AccessKeyId,AttributeValue={id}"
+            )),
+            format!(
+                "aws athena start-query-execution --work-group primary --query-string \"SELECT eventtime, awsregion, \
+                 eventsource, eventname, sourceipaddress, useragent, errorcode FROM cloudtrail_logs WHERE \
+                 useridentity.accesskeyid = '{id}' ORDER BY eventtime\""
+            ),
+            every_region(&guard_duty),
+        ],
+    )
+}
+
+/// Last and optional.
+fn clean(key: &KeyFacts) -> Step {
+    let place = if key.is_in_history {
+        "Remove it from the files, and if you want to, from the history with git-filter-repo; then everyone clones again, and \
+         the code host is asked to drop its caches."
+    } else {
+        "Remove it where it was found."
+    };
+    Step::new(
+        Purpose::Clean,
+        format!("{place} This is no remedy: whoever has read it keeps it. It only keeps it from being found again."),
+        &[],
+    )
+}

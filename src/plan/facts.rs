@@ -1,0 +1,274 @@
+//! What a report says of its keys, as far as a plan depends on it.
+
+use crate::finding::verification::{KeyStatus, Usage};
+use crate::report::wording::verified_words;
+use crate::rule::{Grade, RuleSet, Selection, Severity};
+use crate::text::sanitize::one_line;
+use serde::Deserialize;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why a plan cannot be made of a report.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// It is something else.
+    #[error("expected a JSON report, as `keyspill scan --format json` writes it")]
+    NoReport,
+    /// It is of another version.
+    #[error("the report is of version {0} of its schema, and this keyspill reads version 2; scan again")]
+    Version(u64),
+}
+
+/// One key.
+#[derive(Debug, Default)]
+pub struct KeyFacts {
+    /// Its id, or the fingerprint of its secret.
+    pub name: String,
+    pub account: Option<String>,
+    pub severity: Option<Severity>,
+    /// The worst that was judged of it.
+    pub grade: Option<Grade>,
+    pub is_canary: bool,
+    pub is_root: bool,
+    /// True if people have it who should not.
+    pub is_exposed: bool,
+    pub secret_known: bool,
+    pub status: Option<KeyStatus>,
+    pub arn: Option<String>,
+    pub usage: Option<Usage>,
+    /// The user that it belongs to, if known.
+    pub user: Option<String>,
+    /// True if it was used within the last [`RECENT`] days, false if it was not, none if that is not known.
+    pub is_in_use: Option<bool>,
+    /// The rules of its findings.
+    pub rules: BTreeSet<String>,
+    /// What happened, in sentences.
+    pub evidence: Vec<String>,
+    /// Who must be told.
+    pub tell: Vec<String>,
+    /// What the first rule says to do.
+    pub remedy: String,
+    /// True if it is in a repository's history.
+    pub is_in_history: bool,
+}
+
+/// A key that was used within so many days is in use.
+const RECENT: i64 = 90;
+
+/// The most places that are named for a key.
+const MAX_PLACES: usize = 5;
+
+impl KeyFacts {
+    /// Worst first.
+    pub fn rank(&self) -> impl Ord + use<> {
+        let is_over = self.status.is_some_and(KeyStatus::is_over);
+        let is_active = self.status == Some(KeyStatus::Active);
+        (is_over, Reverse((is_active && self.is_root, self.grade, is_active, self.severity, self.secret_known)))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReportFile {
+    credentials: Vec<CredentialRecord>,
+    findings: Vec<FindingRecord>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CredentialRecord {
+    name: String,
+    severity: Severity,
+    account: Option<String>,
+    #[serde(default)]
+    canary: bool,
+    secret_known: bool,
+    #[serde(default)]
+    authors: Vec<String>,
+    #[serde(default)]
+    senders: Vec<String>,
+    #[serde(default)]
+    recipients: Vec<String>,
+    judgements: Vec<JudgementRecord>,
+}
+
+#[derive(Deserialize)]
+struct JudgementRecord {
+    rule: String,
+    grade: Grade,
+    reasons: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FindingRecord {
+    rule: String,
+    message: String,
+    path: String,
+    location: LocationRecord,
+    id: Option<ValueRecord>,
+    partner: Option<PartnerRecord>,
+    fingerprint: String,
+    owner: Option<OwnerRecord>,
+    verification: Option<VerificationRecord>,
+    suppression: Option<serde::de::IgnoredAny>,
+    judgement: Option<serde::de::IgnoredAny>,
+    message_context: Option<MessageRecord>,
+    history: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LocationRecord {
+    start_line: u64,
+}
+
+#[derive(Deserialize)]
+struct ValueRecord {
+    value: String,
+}
+
+#[derive(Deserialize)]
+struct PartnerRecord {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct OwnerRecord {
+    name: String,
+    kind: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct VerificationRecord {
+    status: KeyStatus,
+    checked_at: String,
+    arn: Option<String>,
+    usage: Option<Usage>,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct MessageRecord {
+    channel: Option<ChannelRecord>,
+}
+
+#[derive(Deserialize)]
+struct ChannelRecord {
+    name: String,
+}
+
+/// The keys of a report, in its order.
+pub fn read(report: &[u8], now: i64) -> Result<Vec<KeyFacts>, ReadError> {
+    let value: serde_json::Value = serde_json::from_slice(report).map_err(|_| ReadError::NoReport)?;
+    match (value["tool"]["name"].as_str(), value["schemaVersion"].as_u64()) {
+        (Some("keyspill"), Some(2)) if value["findings"].is_array() => {}
+        (Some("keyspill"), Some(version)) if value["findings"].is_array() => return Err(ReadError::Version(version)),
+        _ => return Err(ReadError::NoReport),
+    }
+    let report: ReportFile = serde_json::from_value(value).map_err(|_| ReadError::NoReport)?;
+    let mut of_keys: BTreeMap<&str, Vec<&FindingRecord>> = BTreeMap::new();
+    let own = |finding: &&FindingRecord| finding.suppression.is_none() && finding.judgement.is_none();
+    for finding in report.findings.iter().filter(own) {
+        let partner = finding.partner.as_ref().map(|partner| partner.id.as_str());
+        let id = finding.id.as_ref().map(|id| id.value.as_str());
+        of_keys.entry(id.or(partner).unwrap_or(&finding.fingerprint)).or_default().push(finding);
+    }
+    let rules = RuleSet::selected(&Selection::everything());
+    let key = |credential: &CredentialRecord| {
+        let findings = of_keys.get(credential.name.as_str()).map_or(&[][..], Vec::as_slice);
+        key_facts(credential, findings, &rules, now)
+    };
+    Ok(report.credentials.iter().map(key).collect())
+}
+
+fn key_facts(credential: &CredentialRecord, findings: &[&FindingRecord], rules: &RuleSet, now: i64) -> KeyFacts {
+    let mut facts = KeyFacts {
+        name: one_line(&credential.name),
+        account: credential.account.as_deref().map(one_line),
+        severity: Some(credential.severity),
+        grade: credential.judgements.iter().map(|judgement| judgement.grade).max(),
+        is_canary: credential.canary,
+        secret_known: credential.secret_known,
+        rules: findings.iter().map(|finding| finding.rule.clone()).collect(),
+        is_in_history: findings.iter().any(|finding| finding.history.is_some()),
+        ..KeyFacts::default()
+    };
+    facts.evidence.extend(findings.first().map(|finding| format!("{}.", one_line(&finding.message))));
+    facts.evidence.extend(places(findings));
+    for judgement in &credential.judgements {
+        facts.is_root |= judgement.rule == "aws-root-key" && judgement.grade >= Grade::High;
+        let is_of_exposure = judgement.rule.contains("emailed") || judgement.rule.contains("shared");
+        facts.is_exposed |= is_of_exposure && judgement.grade >= Grade::High;
+        facts.evidence.extend(judgement.reasons.iter().map(|reason| one_line(reason)));
+    }
+    // An answer about the pair tells more than one about the id.
+    let answers = findings.iter().filter_map(|finding| finding.verification.as_ref());
+    if let Some(answer) = answers.min_by_key(|answer| answer.status) {
+        facts.status = Some(answer.status);
+        facts.arn.clone_from(&answer.arn);
+        facts.usage.clone_from(&answer.usage);
+        facts.evidence.push(verified_words(
+            answer.status,
+            &one_line(&answer.checked_at),
+            answer.arn.as_deref(),
+            answer.usage.as_ref(),
+            answer.reason.as_deref(),
+        ));
+    }
+    facts.user = user(&facts, findings);
+    facts.is_in_use = facts.usage.as_ref().map(|usage| was_used(usage, now));
+    facts.tell = tell(credential, findings);
+    let rule = findings.first().and_then(|finding| rules.get(&finding.rule));
+    facts.remedy = rule.map(|rule| rule.texts().remedy.trim().to_owned()).unwrap_or_default();
+    facts
+}
+
+fn places(findings: &[&FindingRecord]) -> Option<String> {
+    let all: BTreeSet<String> =
+        findings.iter().map(|finding| format!("{}:{}", one_line(&finding.path), finding.location.start_line)).collect();
+    let shown = all.iter().take(MAX_PLACES).cloned().collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(MAX_PLACES) {
+        _ if all.is_empty() => None,
+        0 => Some(format!("It is in {shown}.")),
+        more => Some(format!("It is in {shown} and {more} more places.")),
+    }
+}
+
+/// The user that a key belongs to: as AWS says, or else as a file that AWS wrote.
+fn user(facts: &KeyFacts, findings: &[&FindingRecord]) -> Option<String> {
+    let by_iam = facts.usage.as_ref().and_then(|usage| usage.user.clone());
+    let by_sts = || facts.arn.as_deref()?.split_once(":user/")?.1.rsplit('/').next().map(str::to_owned);
+    let by_file = || {
+        let owners = findings.iter().filter_map(|finding| finding.owner.as_ref());
+        owners.into_iter().find(|owner| owner.kind == "user").map(|owner| owner.name.clone())
+    };
+    by_iam.or_else(by_sts).or_else(by_file)
+}
+
+fn was_used(usage: &Usage, now: i64) -> bool {
+    let last = usage.last_used.as_deref().and_then(|date| date.parse::<jiff::Timestamp>().ok());
+    last.is_some_and(|last| now.saturating_sub(last.as_second()) <= RECENT * 24 * 60 * 60)
+}
+
+fn tell(credential: &CredentialRecord, findings: &[&FindingRecord]) -> Vec<String> {
+    let list = |names: &[String]| names.iter().map(|name| one_line(name)).collect::<Vec<_>>().join(", ");
+    let mut tell = Vec::new();
+    let groups = [
+        (&credential.recipients, "received it by mail or in a chat, and must delete it"),
+        (&credential.senders, "sent it"),
+        (&credential.authors, "committed it"),
+    ];
+    for (names, why) in groups.into_iter().filter(|(names, _)| !names.is_empty()) {
+        tell.push(format!("{}: {why}.", list(names)));
+    }
+    let channels: BTreeSet<String> = findings
+        .iter()
+        .filter_map(|finding| finding.message_context.as_ref()?.channel.as_ref())
+        .map(|channel| one_line(&channel.name))
+        .collect();
+    tell.extend(channels.into_iter().map(|name| format!("Everyone in {name}: it can be read there.")));
+    tell
+}

@@ -1,0 +1,123 @@
+//! What to do about the keys of a report: one section a key, worst first, with commands to copy. Nothing is ever run.
+
+mod aws;
+mod facts;
+mod write;
+
+use facts::KeyFacts;
+pub use facts::ReadError;
+use serde::Serialize;
+use std::io;
+
+/// A plan.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    schema_version: u32,
+    /// Worst first.
+    sections: Vec<Section>,
+}
+
+/// What to do about one key.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Section {
+    /// Its id, or the fingerprint of its secret.
+    key: String,
+    /// What it is, in words.
+    what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    /// Whether it works, as far as that is known: `active`, `inactive`, …
+    status: &'static str,
+    /// What happened, in sentences.
+    evidence: Vec<String>,
+    /// What to do, in order.
+    steps: Vec<Step>,
+    /// Who must be told, and why.
+    tell: Vec<String>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, Serialize)]
+struct Step {
+    /// In a sentence.
+    task: String,
+    /// What it is for.
+    purpose: Purpose,
+    /// To be copied to a shell, one after the other; none if it is not done with commands.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    commands: Vec<String>,
+}
+
+/// What a step is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Purpose {
+    /// To know more before anything is changed.
+    Learn,
+    /// To keep running what uses the key.
+    Replace,
+    /// To end what the key can do.
+    Revoke,
+    /// To see what was done with it.
+    Investigate,
+    /// To keep it from being found again.
+    Clean,
+}
+
+impl Step {
+    fn new(purpose: Purpose, task: impl Into<String>, commands: &[String]) -> Self {
+        Self { task: task.into(), purpose, commands: commands.to_vec() }
+    }
+}
+
+/// The form of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// For people, on a terminal.
+    Text,
+    /// For a ticket.
+    Markdown,
+    /// For programs.
+    Json,
+}
+
+impl Plan {
+    /// The plan for what a JSON report of a scan says. Ages are as of `now`, in seconds since 1970.
+    ///
+    /// # Errors
+    /// It is no such report.
+    pub fn of_report(report: &[u8], now: i64) -> Result<Self, ReadError> {
+        let mut keys = facts::read(report, now)?;
+        keys.sort_by_key(|key| (key.rank(), key.name.clone()));
+        Ok(Self { schema_version: 1, sections: keys.iter().map(section).collect() })
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, form: Form, out: &mut dyn io::Write) -> io::Result<()> {
+        match form {
+            Form::Text => write::text(&self.sections, out),
+            Form::Markdown => write::markdown(&self.sections, out),
+            Form::Json => {
+                serde_json::to_writer_pretty(&mut *out, self)?;
+                writeln!(out)
+            }
+        }
+    }
+}
+
+fn section(key: &KeyFacts) -> Section {
+    Section {
+        key: key.name.clone(),
+        what: aws::what(key).to_owned(),
+        account: key.account.clone(),
+        status: key.status.map_or("not verified", |status| status.word()),
+        evidence: key.evidence.clone(),
+        steps: aws::steps(key),
+        tell: key.tell.clone(),
+    }
+}
