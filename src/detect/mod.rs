@@ -11,6 +11,7 @@ pub mod comment;
 pub mod context;
 pub mod decode;
 pub mod dummy;
+mod expiry;
 pub mod finder;
 pub mod key_id;
 pub mod observe;
@@ -20,6 +21,7 @@ pub mod prefilter;
 mod proof;
 mod request;
 mod secret;
+mod service_key;
 mod token;
 pub mod vendor;
 mod words;
@@ -283,6 +285,7 @@ impl Detector {
         }
         let mut candidates = most_telling(with_required(blob, candidates));
         candidates.sort_by(|a, b| (a.primary().start, &a.rule.id).cmp(&(b.primary().start, &b.rule.id)));
+        expiry::note(blob, &mut candidates, self.now);
         let is_own_report = report_heads::is_report(blob);
         if is_own_report {
             // Its secrets are masked, unless it was told to show them.

@@ -3,6 +3,8 @@
 //! Nothing is asked of anyone. Sources are named at the rules.
 
 use super::password;
+use super::service_key::{self, ServiceKey};
+use crate::credential::AccountId;
 use crate::rule::Check;
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use serde_json::Value;
@@ -12,11 +14,13 @@ use serde_json::Value;
 pub struct Proof {
     /// When it stops working, in seconds since 1970.
     pub expires: Option<i64>,
+    /// The account that it belongs to, if it says so.
+    pub account: Option<AccountId>,
     /// True if it is of no use alone, as an encrypted key.
     pub is_locked: bool,
 }
 
-const PROVEN: Proof = Proof { expires: None, is_locked: false };
+const PROVEN: Proof = Proof { expires: None, account: None, is_locked: false };
 
 /// What `secret` proves; `None` if it cannot be what the rule looks for. `host` is where it is used, if
 /// the text says so; `whole` is the match that it is part of.
@@ -58,6 +62,10 @@ pub fn of(check: Check, secret: &[u8], host: Option<&[u8]>, whole: &[u8]) -> Opt
         Check::MapboxToken => {
             let claims: Value = serde_json::from_slice(&base64(secret.split(|b| *b == b'.').nth(1)?)?).ok()?;
             proven(claims["u"].is_string())
+        }
+        Check::AwsServiceKey => {
+            let ServiceKey { account, expires } = service_key::read(secret);
+            Some(Proof { expires, account, ..PROVEN })
         }
         Check::Jwt => jwt(secret),
         Check::PemKey => pem(secret),
@@ -145,7 +153,7 @@ fn jwt(token: &[u8]) -> Option<Proof> {
     let is_signed = parts.next().is_some_and(|signature| signature.len() >= 20);
     let algorithm = header["alg"].as_str()?;
     let expires = claims["exp"].as_f64().map(|seconds| seconds as i64);
-    (is_signed && algorithm != "none").then_some(Proof { expires, is_locked: false })
+    (is_signed && algorithm != "none").then_some(Proof { expires, ..PROVEN })
 }
 
 /// A private key in PEM (RFC 7468): what it says must be there to its end. An encrypted one is locked.
@@ -167,13 +175,13 @@ fn pem(text: &[u8]) -> Option<Proof> {
         let rest = der.strip_prefix(MAGIC)?;
         let length = u32::from_be_bytes(*rest.first_chunk()?) as usize;
         let cipher = rest.get(4..)?.get(..length)?;
-        return (der.len() > 100).then_some(Proof { expires: None, is_locked: cipher != b"none" });
+        return (der.len() > 100).then_some(Proof { is_locked: cipher != b"none", ..PROVEN });
     }
     let is_locked = head.starts_with("ENCRYPTED") || lines.iter().any(|line| line.contains("ENCRYPTED"));
     // What is encrypted as a whole is not DER outside.
     let is_whole = der_length(&der).is_some_and(|length| length == der.len());
     (der.len() >= 40 && (is_whole || is_locked && !head.starts_with("ENCRYPTED")))
-        .then_some(Proof { expires: None, is_locked })
+        .then_some(Proof { is_locked, ..PROVEN })
 }
 
 /// The length of a DER sequence with its head (X.690, 8.1.3).

@@ -67,7 +67,7 @@ fn number(digits: &[u8]) -> Option<i64> {
 
 /// `X-Amz-Date=20260101T000000Z&X-Amz-Expires=300`
 /// ([query parameters](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html)).
-fn expires_v4(url: &[u8]) -> Option<i64> {
+pub fn expires_v4(url: &[u8]) -> Option<i64> {
     let date = std::str::from_utf8(parameter(url, "X-Amz-Date")?).ok()?;
     let seconds = number(parameter(url, "X-Amz-Expires")?)?;
     let made = date.parse::<jiff::Timestamp>().ok()?.as_second();

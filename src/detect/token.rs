@@ -624,7 +624,9 @@ impl<'a> Tokenizer<'a> {
             },
             _ => None,
         };
-        let is_example = texts().any(|text| memchr::memmem::find(text, b"EXAMPLE").is_some());
+        // What AWS's documentation writes into keys and tokens.
+        let marks = [&b"EXAMPLE"[..], b"ACCESSTOKEN"];
+        let is_example = texts().any(|text| marks.iter().any(|mark| memchr::memmem::find(text, mark).is_some()));
         let in_id = id.as_ref().filter(|id| id.len() == ID_LEN).and_then(|id| dummy::in_key_id(of(id)));
         let in_token = secret
             .as_ref()
@@ -650,6 +652,7 @@ impl<'a> Tokenizer<'a> {
             dummy: in_id.or(in_token).or(is_example.then_some(Dummy::Documented)),
             vendor: request.and_then(|request| request.vendor),
             expires,
+            account: proof.and_then(|proof| proof.account),
             ..Candidate::new(rule.clone())
         });
     }

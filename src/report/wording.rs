@@ -41,8 +41,8 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
     }
     remarks.extend(key.and_then(|key| key.vendor).map(|name| format!("The text around it speaks of {name}.")));
     if let Some(expires) = key.and_then(|key| key.expires).filter(|_| finding.judgement().is_none()) {
-        let words = if finding.is_expired_link() { "The link has expired: it worked" } else { "The link works" };
-        remarks.push(format!("{words} until {}.", moment(expires)));
+        let words = if finding.is_expired_link() { "It has expired: it worked" } else { "It works" };
+        remarks.push(format!("{words} until {}, by what the text says.", moment(expires)));
     }
     remarks.extend(finding.verification().map(verified));
     if finding.is_canary {

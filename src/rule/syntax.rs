@@ -108,6 +108,8 @@ pub enum Check {
     DiscordToken,
     /// The middle part is JSON in base64, with a user.
     MapboxToken,
+    /// An API key of an AWS service, which says whose it is or when it ends.
+    AwsServiceKey,
     /// A JSON Web Token, which may say when it ends.
     Jwt,
     /// A private key in PEM that is there to its end; one that is encrypted is a note.

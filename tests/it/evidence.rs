@@ -412,3 +412,48 @@ fn names_and_comments_about_other_root_users_are_no_sign() {
         assert!(judged.iter().all(|one| one["judgement"]["grade"] == "medium"), "{text}");
     }
 }
+
+/// The files in which AWS's tools keep sessions, and answers of STS: what has ended is a note, and both say when.
+#[test]
+fn sessions_say_until_when_they_work() {
+    let sandbox = Sandbox::new();
+    let token = "IQoJb3JpZ2luX2Vj{{base64:400}}==";
+    sandbox.write(
+        ".aws/cli/cache/0123.json",
+        &format!(
+            "{{\"Credentials\": {{\"AccessKeyId\": \"{{{{asia a}}}}\", \"SecretAccessKey\": \"{{{{secret a}}}}\", \"SessionToken\": \
+             \"{token}\", \"Expiration\": \"2026-06-01T12:00:00Z\", \"AccountId\": \"111122223333\"}}, \"ProviderType\": \"assume-role\"}}"
+        ),
+    );
+    sandbox.write(
+        ".aws/login/cache/4567.json",
+        "{\"accessToken\": {\"accessKeyId\": \"{{asia b}}\", \"secretAccessKey\": \"{{secret b}}\", \"sessionToken\": \
+         \"IQoJb3JpZ2luX2Vj{{base64:399}}=\", \"accountId\": \"111122223333\", \"expiresAt\": \"2026-06-01T12:00:00Z\"}, \
+         \"tokenType\": \"aws_sigv4\", \"expiresIn\": 900, \"refreshToken\": \"{{base64url:300}}\", \"idToken\": \"x\", \
+         \"clientId\": \"arn:aws:signin:::devtools/same-device\"}",
+    );
+    sandbox.write(
+        ".aws/sso/cache/89ab.json",
+        "{\"startUrl\": \"https://corp.awsapps.com/start\", \"region\": \"eu-west-1\", \"accessToken\": \
+         \"aoa{{base64url:90}}:MGUC{{base64:130}}\", \"expiresAt\": \"2026-06-01T12:00:00Z\", \"refreshToken\": \
+         \"aor{{base64url:91}}:MGQC{{base64:131}}\"}",
+    );
+    // Two keys in one file; only the second one's end is in the past.
+    sandbox.write(
+        "answers.xml",
+        "<AccessKeyId>{{asia c}}</AccessKeyId><SecretAccessKey>{{secret c}}</SecretAccessKey>\
+         <Expiration>2036-06-01T12:00:00Z</Expiration>\n\n\n\n\n\n\n\n\n\n\n\n<AccessKeyId>{{asia d}}</AccessKeyId>\
+         <SecretAccessKey>{{secret d}}</SecretAccessKey><Expiration>2016-06-01T12:00:00Z</Expiration>\n",
+    );
+    let severities = |now: &str| {
+        let report = sandbox.json(&["scan", ".", "--now", now]);
+        let findings = report["findings"].as_array().expect("findings").clone();
+        let shown = findings.iter().filter(|finding| finding["judgement"].is_null()).map(|finding| {
+            let text = |field: &str| finding[field].as_str().unwrap_or("-").to_owned();
+            format!("{} {} {} {}", text("path"), text("rule"), text("severity"), text("expires"))
+        });
+        shown.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!("sessions_before", severities("2026-06-01T11:59:59Z"));
+    insta::assert_snapshot!("sessions_after", severities("2026-06-01T12:00:01Z"));
+}

@@ -117,6 +117,7 @@ def check(keyspill: Path, url: str) -> list[str]:
             ),
         ]
         failures = [f"expected {expected}, not {found}" for found, expected in outcomes if found != expected]
+        failures += check_cache(keyspill, folder, owner, url, role)
         # There is room for a second key.
         iam.delete_access_key(UserName="ann", AccessKeyId=inactive["AccessKeyId"])
         failures += check_plans(keyspill, folder, owner, url, active)
@@ -124,6 +125,27 @@ def check(keyspill: Path, url: str) -> list[str]:
         if died != {"active": "inactive"}:
             failures.append(f"the key lives after its plan: {died}")
     return failures
+
+
+def check_cache(keyspill: Path, folder: str, owner: dict, url: str, role: str) -> list[str]:
+    """Has the AWS CLI cache a role's session, and looks for it: it works for an hour."""
+    home = Path(folder) / "home"
+    (home / ".aws").mkdir(parents=True)
+    (home / ".aws" / "config").write_text(
+        f"[profile audit]\nrole_arn = {role}\ncredential_source = Environment\nregion = us-east-1\n"
+    )
+    aws = Path(sys.executable).parent / "aws"
+    arguments = [aws, "sts", "get-caller-identity", "--profile", "audit", "--endpoint-url", url]
+    subprocess.run(arguments, env=owner | {"HOME": str(home), "AWS_ENDPOINT_URL": url}, capture_output=True, check=True)
+    caches = list((home / ".aws" / "cli" / "cache").iterdir())
+    found = []
+    for now in ([], ["--now", "2099-01-01"]):
+        run = subprocess.run([keyspill, "scan", *caches, "-f", "json", *now], capture_output=True)
+        findings = json.loads(run.stdout)["findings"]
+        keys = [key for key in findings if key["rule"] == "aws-temporary-key" and "secret" in key]
+        found += [(key["severity"], "expires" in key) for key in keys]
+    expected = [("error", True), ("note", True)]
+    return [] if found == expected else [f"the AWS CLI's cache: {found}"]
 
 
 def check_plans(keyspill: Path, folder: str, owner: dict, url: str, active: dict) -> list[str]:

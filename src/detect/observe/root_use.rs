@@ -26,6 +26,7 @@ pub(super) fn observe(text: &[u8]) -> Vec<Observation> {
     }
     seen.extend(answers(text));
     seen.extend(profiles(text));
+    seen.extend(logins(text));
     seen.extend(scripts(text));
     seen
 }
@@ -192,6 +193,30 @@ fn profiles(text: &[u8]) -> Vec<Observation> {
     seen
 }
 
+/// Profiles whose user signs in as the root user: `aws login` writes who did.
+///
+/// Source: AWS CLI User Guide, "Login for AWS local development using console credentials".
+fn logins(text: &[u8]) -> Vec<Observation> {
+    static SESSION: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?m-u)^[ \t]*login_session[ \t]*=[ \t]*(arn:aws[a-z-]*:iam::([0-9]{12}):root)[ \t]*\r?$")
+            .expect("a valid regex")
+    });
+    if memchr::memmem::find(text, b"login_session").is_none() {
+        return vec![];
+    }
+    let tell = |captures: regex::bytes::Captures| {
+        let arn = captures.get(1)?;
+        let account = std::str::from_utf8(&captures[2]).ok().and_then(account_of);
+        account?;
+        let profile = ini::section(text, arn.start()).map(|section| super::owner::shown(&section.name()));
+        let name = profile.as_ref().map_or_else(String::new, |name| format!(" {name}"));
+        let note = format!("Who uses the profile{name} signs in as the root user, with `aws login`.");
+        // No key of the root user's is made for it, so the keys of the profile say nothing.
+        Some(usage(subject(account), arn.range(), account, note))
+    };
+    SESSION.captures_iter(text).take(super::MAX_COUNT).filter_map(tell).collect()
+}
+
 /// Scripts that pass a root user's key, by its name, to commands, or choose a profile named root.
 fn scripts(text: &[u8]) -> Vec<Observation> {
     static KEY: LazyLock<Regex> = LazyLock::new(|| {
@@ -294,6 +319,9 @@ mod tests {
         let profile = "[profile boss]\nmfa_serial = arn:aws:iam::111122223333:mfa/root-account-mfa-device\n";
         assert!(notes(profile)[0].contains("The profile boss uses"));
         assert_eq!(notes(&format!("{profile}aws_access_key_id = x\n")), [""; 0]);
+        let login = "[profile boss]\nlogin_session = arn:aws:iam::111122223333:root\nregion = us-east-1\n";
+        assert!(notes(login)[0].contains("the profile boss signs in as the root user"));
+        assert_eq!(notes(&login.replace(":root", ":user/ann")), [""; 0]);
         for (text, expected) in [
             ("AWS_ACCESS_KEY_ID=$AWS_ROOT_ACCESS_KEY_ID aws s3 ls\n", 1),
             ("  AWS_ACCESS_KEY_ID: ${{ secrets.AWS_ROOT_ACCESS_KEY_ID }}\n", 1),
