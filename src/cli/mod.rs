@@ -75,6 +75,11 @@ enum Command {
     /// Join the results of audits to one inventory.
     #[command(after_help = AFTER_HELP)]
     Merge(Box<merge::Args>),
+    /// Ask IAM, with your own credentials, about the keys of a report: whether they are active, whose, and in use. The keys
+    /// are not used, and no connection is opened before you agree.
+    #[cfg(feature = "verify")]
+    #[command(after_help = AFTER_HELP)]
+    Verify(verify::Args),
     /// Say what to do about the keys of a report: for each, commands in order, worst first. Nothing is run.
     Plan(plan::Args),
     /// Manage the baseline, the file of accepted findings.
@@ -127,6 +132,8 @@ pub fn run() -> ExitCode {
             Err(error) => Err(error),
         },
         (Command::Merge(args), Some((_, matches))) => args.run(matches),
+        #[cfg(feature = "verify")]
+        (Command::Verify(args), _) => args.run(),
         (Command::Plan(args), _) => args.run(),
         (Command::Scan(_) | Command::Audit(_) | Command::Merge(_), None) => {
             unreachable!("a parsed command has a subcommand")

@@ -2,18 +2,22 @@
 
 use super::output;
 use super::scan::parse_moment;
-use crate::plan::{Form, Plan};
+use crate::plan::{Form, Plan, ReadError};
 use crate::report::Verdict;
 use anyhow::Context;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments as typed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// JSON report of a scan; `-` means standard input, as in `keyspill scan -f json | keyspill plan`.
+    /// JSON report of a scan or an audit; `-` means standard input, as in `keyspill scan -f json | keyspill plan`.
     #[arg(default_value = "-")]
     report: PathBuf,
+
+    /// Answers of `keyspill verify --format json` about the keys of the report.
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
 
     /// Form of the plan.
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Form::Text)]
@@ -31,17 +35,14 @@ pub struct Args {
 impl Args {
     /// Makes the plan. Nothing in it is run.
     pub fn run(&self) -> anyhow::Result<Verdict> {
-        let is_stdin = self.report.as_os_str() == "-";
-        let name = if is_stdin { "standard input".into() } else { self.report.display().to_string() };
-        let report = if is_stdin {
-            let mut bytes = Vec::new();
-            std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes).context("standard input: cannot be read")?
-        } else {
-            std::fs::read(&self.report)
-                .map_err(|error| anyhow::anyhow!("{name}: cannot be read: {}", crate::file::describe(&error)))?
-        };
-        let plan = Plan::of_report(&report, self.now.unwrap_or_else(super::now))
-            .map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
+        let (name, report) = read(&self.report)?;
+        let answers = self.answers.as_deref().map(read).transpose()?;
+        let now = self.now.unwrap_or_else(super::now);
+        let plan = Plan::of_report(&report, answers.as_ref().map(|(_, bytes)| bytes.as_slice()), now);
+        let plan = plan.map_err(|error| match (&error, &answers) {
+            (ReadError::NoAnswers, Some((name, _))) => anyhow::anyhow!("{name}: {error}"),
+            _ => anyhow::anyhow!("{name}: {error}"),
+        })?;
         match &self.output {
             Some(path) => output::file(path, |out| plan.write(self.format, out))?,
             None => match output::stdout_with(|out| plan.write(self.format, out)) {
@@ -51,4 +52,17 @@ impl Args {
         }
         Ok(Verdict::Clean)
     }
+}
+
+/// The content of a report, and what it is called in errors.
+pub fn read(file: &Path) -> anyhow::Result<(String, Vec<u8>)> {
+    if file.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).context("standard input: cannot be read")?;
+        return Ok(("standard input".into(), bytes));
+    }
+    let name = file.display().to_string();
+    let bytes = std::fs::read(file)
+        .map_err(|error| anyhow::anyhow!("{name}: cannot be read: {}", crate::file::describe(&error)))?;
+    Ok((name, bytes))
 }

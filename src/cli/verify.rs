@@ -1,8 +1,12 @@
 //! Arguments and consent for asking whether keys work.
 
 use super::output;
+use crate::credential::{Account, AccountId};
+use crate::finding::verification::KeyStatus;
+use crate::plan::{self, Answers, KeyFacts, VerificationRecord};
+use crate::report::Verdict;
 use crate::verify::aws::{Client, Iam, OwnCredentials, Sts};
-use crate::verify::{Announcement, Pace, Verifier, Verifying};
+use crate::verify::{Announcement, Consent, Pace, Verifier, Verifying};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -70,12 +74,7 @@ impl VerifyArgs {
         if when == When::Ask && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
             anyhow::bail!("--verify asks on a terminal before it calls AWS, and there is none; use --verify=yes");
         }
-        let file = CERTIFICATES.iter().find_map(std::env::var_os).filter(|file| !file.is_empty());
-        let client = Client::new(file.map(PathBuf::from), self.endpoint_url.clone())?;
-        let consent = move |announcement: &Announcement| {
-            announce(announcement);
-            when == When::Yes || announcement.questions == 0 || agrees()
-        };
+        let client = client(self.endpoint_url.clone())?;
         let verifier: Arc<dyn Verifier> = match self.verify_as {
             As::Key => Arc::new(Sts::new(client)),
             As::Owner => {
@@ -85,10 +84,121 @@ impl VerifyArgs {
         };
         Ok(Some(Verifying {
             verifiers: vec![verifier],
-            consent: Arc::new(consent),
+            consent: consent(when),
             foreign: self.verify_foreign,
             pace: Pace::default(),
         }))
+    }
+}
+
+fn client(endpoint: Option<String>) -> anyhow::Result<Client> {
+    let file = CERTIFICATES.iter().find_map(std::env::var_os).filter(|file| !file.is_empty());
+    Ok(Client::new(file.map(PathBuf::from), endpoint)?)
+}
+
+fn consent(when: When) -> Arc<Consent> {
+    Arc::new(move |announcement: &Announcement| {
+        announce(announcement);
+        when == When::Yes || announcement.questions == 0 || agrees()
+    })
+}
+
+/// Arguments of `keyspill verify` as typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// JSON report of a scan or an audit; `-` means standard input.
+    #[arg(default_value = "-")]
+    report: PathBuf,
+
+    /// Only ask about this key, by its id, or by the fingerprint of a finding. May be repeated.
+    #[arg(long, visible_alias = "fingerprint", value_name = "KEY")]
+    key: Vec<String>,
+
+    /// A role to assume, such as `arn:aws:iam::{account}:role/audit`, where `{account}` stands for the account of each key.
+    #[arg(long, value_name = "ARN")]
+    assume_role: Option<String>,
+
+    /// Address to ask instead of AWS's, for tests.
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+
+    /// Do not ask on the terminal whether to go on.
+    #[arg(short, long)]
+    yes: bool,
+
+    /// Form of the answers.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Form::Text)]
+    format: Form,
+
+    /// File for the answers [default: standard output].
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// The form of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people.
+    Text,
+    /// For `keyspill plan --answers`.
+    Json,
+}
+
+impl Args {
+    /// Asks IAM about the keys of a report, as their owner.
+    pub fn run(&self) -> anyhow::Result<Verdict> {
+        let (name, report) = super::plan::read(&self.report)?;
+        let keys = plan::read(&report, super::now()).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
+        let is_wanted = |key: &KeyFacts| {
+            self.key.is_empty()
+                || self.key.iter().any(|wanted| *wanted == key.name || key.fingerprints.contains(wanted))
+        };
+        let wanted = keys.iter().filter(|key| is_wanted(key) && key.is_id() && !key.is_canary);
+        let ids: Vec<(String, Option<AccountId>)> =
+            wanted.map(|key| (key.name.clone(), Account::from_id(&key.name).known())).collect();
+        if ids.is_empty() {
+            bail!("{name}: there is no key to ask about: IAM knows AWS's keys by their ids, and no others");
+        }
+        let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+        if !self.yes && !can_ask {
+            bail!("keyspill asks on a terminal before it calls AWS, and there is none; use --yes");
+        }
+        let own = own_credentials()?;
+        let iam =
+            Iam::new(client(self.endpoint_url.clone())?, own, self.assume_role.clone()).map_err(anyhow::Error::msg)?;
+        let verifying = Verifying {
+            verifiers: vec![Arc::new(iam)],
+            consent: consent(if self.yes { When::Yes } else { When::Ask }),
+            foreign: false,
+            pace: Pace::default(),
+        };
+        let answers = verifying.run_on_ids(ids);
+        let has = |status| answers.iter().any(|(_, answer)| answer.status == status);
+        let verdict = match () {
+            () if has(KeyStatus::Unknown) => Verdict::Incomplete,
+            () if has(KeyStatus::Active) => Verdict::Findings,
+            () => Verdict::Clean,
+        };
+        let answers = answers.iter().map(|(id, answer)| (id.clone(), VerificationRecord::new(answer))).collect();
+        self.write(&Answers { schema_version: 1, answers })?;
+        Ok(verdict)
+    }
+
+    fn write(&self, answers: &Answers) -> anyhow::Result<()> {
+        let write = |out: &mut dyn Write| -> io::Result<()> {
+            if self.format == Form::Json {
+                serde_json::to_writer_pretty(&mut *out, answers)?;
+                return writeln!(out);
+            }
+            answers.answers.iter().try_for_each(|(id, answer)| writeln!(out, "{id}: {}", answer.words()))
+        };
+        match &self.output {
+            Some(path) => output::file(path, write),
+            None => match output::stdout_with(write) {
+                Err(error) if output::is_broken_pipe(&error) => Ok(()),
+                other => other,
+            },
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 use super::facts::KeyFacts;
 use super::{Purpose, Step};
 use crate::finding::verification::KeyStatus;
-use crate::text::alphabet::{self, ID_LEN};
+use crate::text::alphabet;
 
 /// What a key is, in words.
 pub fn what(key: &KeyFacts) -> &'static str {
@@ -44,7 +44,7 @@ impl Kind {
             () if has("aws-bedrock-api-key") => Self::Bedrock,
             () if has("aws-codecommit-password") => Self::CodeCommit,
             () if has("s3-compatible-key") => Self::Other,
-            () if !is_id(&key.name) => {
+            () if !key.is_id() => {
                 if has("aws-secret-access-key") {
                     Self::LoneSecret
                 } else {
@@ -57,11 +57,6 @@ impl Kind {
             () => Self::Other,
         }
     }
-}
-
-/// True for what is written like a key id, and so may stand in a command: a report may come from anywhere.
-fn is_id(name: &str) -> bool {
-    name.len() == ID_LEN && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 /// What to do about a key, in order.

@@ -1,10 +1,11 @@
 //! What a report says of its keys, as far as a plan depends on it.
 
-use crate::finding::verification::{KeyStatus, Usage};
-use crate::report::wording::verified_words;
+use crate::finding::verification::{KeyStatus, Usage, Verification};
+use crate::report::wording::{moment, verified_words};
 use crate::rule::{Grade, RuleSet, Selection, Severity};
+use crate::text::alphabet::ID_LEN;
 use crate::text::sanitize::one_line;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 #[non_exhaustive]
 pub enum ReadError {
     /// It is something else.
-    #[error("expected a JSON report, as `keyspill scan --format json` writes it")]
+    #[error("expected a JSON report, as `keyspill scan --format json` or `keyspill audit --format json` writes it")]
     NoReport,
+    /// It is no list of answers.
+    #[error("expected answers, as `keyspill verify --format json` writes them")]
+    NoAnswers,
     /// It is of another version.
     #[error("the report is of version {0} of its schema, and this keyspill reads version 2; scan again")]
     Version(u64),
@@ -25,6 +29,8 @@ pub enum ReadError {
 pub struct KeyFacts {
     /// Its id, or the fingerprint of its secret.
     pub name: String,
+    /// The fingerprints of its findings.
+    pub fingerprints: BTreeSet<String>,
     pub account: Option<String>,
     pub severity: Option<Severity>,
     /// The worst that was judged of it.
@@ -53,6 +59,15 @@ pub struct KeyFacts {
     pub is_in_history: bool,
 }
 
+/// Answers of `keyspill verify`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answers {
+    pub schema_version: u32,
+    /// By the ids of the keys.
+    pub answers: BTreeMap<String, VerificationRecord>,
+}
+
 /// A key that was used within so many days is in use.
 const RECENT: i64 = 90;
 
@@ -60,6 +75,11 @@ const RECENT: i64 = 90;
 const MAX_PLACES: usize = 5;
 
 impl KeyFacts {
+    /// True if its name is written like a key id, and so may stand in a command: a report may come from anywhere.
+    pub fn is_id(&self) -> bool {
+        self.name.len() == ID_LEN && self.name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    }
+
     /// Worst first.
     pub fn rank(&self) -> impl Ord + use<> {
         let is_over = self.status.is_some_and(KeyStatus::is_over);
@@ -140,14 +160,54 @@ struct OwnerRecord {
     kind: String,
 }
 
-#[derive(Deserialize)]
+/// An answer, as reports write it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct VerificationRecord {
+pub struct VerificationRecord {
     status: KeyStatus,
     checked_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Usage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+}
+
+impl VerificationRecord {
+    pub fn new(answer: &Verification) -> Self {
+        Self {
+            status: answer.status,
+            checked_at: moment(answer.checked),
+            arn: answer.arn.clone(),
+            usage: answer.usage.clone(),
+            reason: answer.reason.clone(),
+        }
+    }
+}
+
+/// What an inventory says of a key.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InventoryKey {
+    name: String,
+    title: String,
+    severity: Severity,
+    account: Option<String>,
+    #[serde(default)]
+    canary: bool,
+    secret_fingerprint: Option<String>,
+    judgements: Vec<JudgementRecord>,
+    #[serde(default)]
+    places: Vec<String>,
+    #[serde(default)]
+    people: Vec<String>,
+    #[serde(default)]
+    owners: Vec<String>,
+    #[serde(default)]
+    steps: Vec<String>,
+    #[serde(default)]
+    status: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -162,7 +222,12 @@ struct ChannelRecord {
 
 /// The keys of a report, in its order.
 pub fn read(report: &[u8], now: i64) -> Result<Vec<KeyFacts>, ReadError> {
-    let value: serde_json::Value = serde_json::from_slice(report).map_err(|_| ReadError::NoReport)?;
+    let mut value: serde_json::Value = serde_json::from_slice(report).map_err(|_| ReadError::NoReport)?;
+    if value["tool"]["name"] == "keyspill" && value["keys"].is_array() && value["units"].is_array() {
+        let keys: Vec<InventoryKey> = serde_json::from_value(value["keys"].take()).map_err(|_| ReadError::NoReport)?;
+        // What is fixed is in no file any more; it may still work, and is in the plan.
+        return Ok(keys.into_iter().map(of_inventory).collect());
+    }
     match (value["tool"]["name"].as_str(), value["schemaVersion"].as_u64()) {
         (Some("keyspill"), Some(2)) if value["findings"].is_array() => {}
         (Some("keyspill"), Some(version)) if value["findings"].is_array() => return Err(ReadError::Version(version)),
@@ -192,60 +257,103 @@ fn key_facts(credential: &CredentialRecord, findings: &[&FindingRecord], rules: 
         grade: credential.judgements.iter().map(|judgement| judgement.grade).max(),
         is_canary: credential.canary,
         secret_known: credential.secret_known,
+        fingerprints: findings.iter().map(|finding| finding.fingerprint.clone()).collect(),
         rules: findings.iter().map(|finding| finding.rule.clone()).collect(),
         is_in_history: findings.iter().any(|finding| finding.history.is_some()),
         ..KeyFacts::default()
     };
     facts.evidence.extend(findings.first().map(|finding| format!("{}.", one_line(&finding.message))));
     facts.evidence.extend(places(findings));
-    for judgement in &credential.judgements {
-        facts.is_root |= judgement.rule == "aws-root-key" && judgement.grade >= Grade::High;
-        let is_of_exposure = judgement.rule.contains("emailed") || judgement.rule.contains("shared");
-        facts.is_exposed |= is_of_exposure && judgement.grade >= Grade::High;
-        facts.evidence.extend(judgement.reasons.iter().map(|reason| one_line(reason)));
-    }
-    // An answer about the pair tells more than one about the id.
+    facts.add_judgements(&credential.judgements);
+    let owners = findings.iter().filter_map(|finding| finding.owner.as_ref());
+    facts.user = owners.into_iter().find(|owner| owner.kind == "user").map(|owner| owner.name.clone());
+    // Of several secrets of an id, the one that works counts.
     let answers = findings.iter().filter_map(|finding| finding.verification.as_ref());
     if let Some(answer) = answers.min_by_key(|answer| answer.status) {
-        facts.status = Some(answer.status);
-        facts.arn.clone_from(&answer.arn);
-        facts.usage.clone_from(&answer.usage);
-        facts.evidence.push(verified_words(
-            answer.status,
-            &one_line(&answer.checked_at),
-            answer.arn.as_deref(),
-            answer.usage.as_ref(),
-            answer.reason.as_deref(),
-        ));
+        facts.add_answer(answer, now);
     }
-    facts.user = user(&facts, findings);
-    facts.is_in_use = facts.usage.as_ref().map(|usage| was_used(usage, now));
     facts.tell = tell(credential, findings);
     let rule = findings.first().and_then(|finding| rules.get(&finding.rule));
     facts.remedy = rule.map(|rule| rule.texts().remedy.trim().to_owned()).unwrap_or_default();
     facts
 }
 
+fn of_inventory(key: InventoryKey) -> KeyFacts {
+    let mut facts = KeyFacts {
+        name: one_line(&key.name),
+        account: key.account.as_deref().map(one_line),
+        severity: Some(key.severity),
+        grade: key.judgements.iter().map(|judgement| judgement.grade).max(),
+        is_canary: key.canary,
+        secret_known: key.secret_fingerprint.is_some(),
+        fingerprints: key.secret_fingerprint.into_iter().collect(),
+        remedy: key.steps.iter().map(|step| one_line(step)).collect::<Vec<_>>().join(" "),
+        ..KeyFacts::default()
+    };
+    facts.evidence.push(format!("{}.", one_line(&key.title)));
+    facts.evidence.extend(list_places(&key.places.iter().map(|place| one_line(place)).collect()));
+    facts.add_judgements(&key.judgements);
+    if key.status.as_deref() == Some("fixed") {
+        facts.evidence.push("It is not found any more where it was; that does not revoke it.".into());
+    }
+    let list = |names: &[String]| names.iter().map(|name| one_line(name)).collect::<Vec<_>>().join(", ");
+    for (names, why) in [(&key.owners, "must act"), (&key.people, "introduced, sent or received it")] {
+        if !names.is_empty() {
+            facts.tell.push(format!("{}: {why}.", list(names)));
+        }
+    }
+    facts
+}
+
+impl KeyFacts {
+    fn add_judgements(&mut self, judgements: &[JudgementRecord]) {
+        for judgement in judgements {
+            self.is_root |= judgement.rule == "aws-root-key" && judgement.grade >= Grade::High;
+            let is_of_exposure = judgement.rule.contains("emailed") || judgement.rule.contains("shared");
+            self.is_exposed |= is_of_exposure && judgement.grade >= Grade::High;
+            self.evidence.extend(judgement.reasons.iter().map(|reason| one_line(reason)));
+        }
+    }
+
+    /// Takes an answer into account.
+    pub fn add_answer(&mut self, answer: &VerificationRecord, now: i64) {
+        self.status = Some(answer.status);
+        self.arn.clone_from(&answer.arn);
+        self.usage.clone_from(&answer.usage);
+        self.evidence.push(answer.words());
+        self.user = answer.user().or(self.user.take());
+        self.is_in_use = answer.usage.as_ref().map(|usage| was_used(usage, now));
+        let is_root = answer.arn.as_ref().is_some_and(|arn| arn.ends_with(":root"));
+        self.is_root |= is_root && answer.status == KeyStatus::Active;
+    }
+}
+
+impl VerificationRecord {
+    /// The answer as a sentence.
+    pub fn words(&self) -> String {
+        let asked = one_line(&self.checked_at);
+        verified_words(self.status, &asked, self.arn.as_deref(), self.usage.as_ref(), self.reason.as_deref())
+    }
+
+    /// The user that AWS says it belongs to.
+    fn user(&self) -> Option<String> {
+        let by_iam = self.usage.as_ref().and_then(|usage| usage.user.clone());
+        by_iam.or_else(|| self.arn.as_deref()?.split_once(":user/")?.1.rsplit('/').next().map(str::to_owned))
+    }
+}
+
 fn places(findings: &[&FindingRecord]) -> Option<String> {
-    let all: BTreeSet<String> =
-        findings.iter().map(|finding| format!("{}:{}", one_line(&finding.path), finding.location.start_line)).collect();
+    let place = |finding: &&FindingRecord| format!("{}:{}", one_line(&finding.path), finding.location.start_line);
+    list_places(&findings.iter().map(place).collect())
+}
+
+fn list_places(all: &BTreeSet<String>) -> Option<String> {
     let shown = all.iter().take(MAX_PLACES).cloned().collect::<Vec<_>>().join(", ");
     match all.len().saturating_sub(MAX_PLACES) {
         _ if all.is_empty() => None,
         0 => Some(format!("It is in {shown}.")),
         more => Some(format!("It is in {shown} and {more} more places.")),
     }
-}
-
-/// The user that a key belongs to: as AWS says, or else as a file that AWS wrote.
-fn user(facts: &KeyFacts, findings: &[&FindingRecord]) -> Option<String> {
-    let by_iam = facts.usage.as_ref().and_then(|usage| usage.user.clone());
-    let by_sts = || facts.arn.as_deref()?.split_once(":user/")?.1.rsplit('/').next().map(str::to_owned);
-    let by_file = || {
-        let owners = findings.iter().filter_map(|finding| finding.owner.as_ref());
-        owners.into_iter().find(|owner| owner.kind == "user").map(|owner| owner.name.clone())
-    };
-    by_iam.or_else(by_sts).or_else(by_file)
 }
 
 fn was_used(usage: &Usage, now: i64) -> bool {

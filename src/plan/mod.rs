@@ -4,8 +4,7 @@ mod aws;
 mod facts;
 mod write;
 
-use facts::KeyFacts;
-pub use facts::ReadError;
+pub use facts::{Answers, KeyFacts, ReadError, VerificationRecord, read};
 use serde::Serialize;
 use std::io;
 
@@ -84,12 +83,21 @@ pub enum Form {
 }
 
 impl Plan {
-    /// The plan for what a JSON report of a scan says. Ages are as of `now`, in seconds since 1970.
+    /// The plan for what a JSON report of a scan or an audit says, with answers of `keyspill verify` if there are any. Ages
+    /// are as of `now`, in seconds since 1970.
     ///
     /// # Errors
-    /// It is no such report.
-    pub fn of_report(report: &[u8], now: i64) -> Result<Self, ReadError> {
+    /// It is no such report, or these are no answers.
+    pub fn of_report(report: &[u8], answers: Option<&[u8]>, now: i64) -> Result<Self, ReadError> {
         let mut keys = facts::read(report, now)?;
+        if let Some(answers) = answers {
+            let answers: Answers = serde_json::from_slice(answers).map_err(|_| ReadError::NoAnswers)?;
+            for key in &mut keys {
+                if let Some(answer) = answers.answers.get(&key.name) {
+                    key.add_answer(answer, now);
+                }
+            }
+        }
         keys.sort_by_key(|key| (key.rank(), key.name.clone()));
         Ok(Self { schema_version: 1, sections: keys.iter().map(section).collect() })
     }

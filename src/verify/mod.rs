@@ -106,14 +106,31 @@ impl Verifying {
     /// Asks about each key in `findings` of which the secret is known, once, and notes the answers. Returns where a key is
     /// of which the service was asked in vain, and why.
     pub fn run(&self, findings: &mut [Box<Finding>], secrets: &Secrets, config: &Config) -> Vec<(BlobPath, String)> {
+        let uses_key = |finding: &Finding| self.verifier(finding).map(|verifier| verifier.uses_key());
+        let questions = question::all(findings, secrets, uses_key).into_iter();
+        let known = questions.filter_map(|question| {
+            let verifier = self.verifier(&findings[question.finding])?.as_ref();
+            let refusal = if verifier.uses_key() { self.refusal(&question, config) } else { None };
+            Some((question, verifier, refusal))
+        });
+        let answers = self.ask(known.collect());
+        let in_vain = answers.iter().filter(|(_, answer)| answer.status == KeyStatus::Unknown);
+        let in_vain = in_vain.map(|(question, answer)| {
+            let reason = answer.reason.as_deref().unwrap_or("no answer");
+            (BlobPath::clone(&findings[question.finding].path), format!("{} was not verified: {reason}", question.id))
+        });
+        let in_vain = in_vain.collect();
+        note(findings, answers);
+        in_vain
+    }
+
+    /// Asks all questions that nothing speaks against, and gives each an answer.
+    fn ask(&self, questions: Vec<(Question, &dyn Verifier, Option<&'static str>)>) -> Vec<(Question, Verification)> {
         let mut asked: Vec<(Question, &dyn Verifier)> = Vec::new();
         let mut answers: Vec<(Question, Verification)> = Vec::new();
         let mut announcement = Announcement::default();
         let now = pace::now();
-        let uses_key = |finding: &Finding| self.verifier(finding).map(|verifier| verifier.uses_key());
-        for question in question::all(findings, secrets, uses_key) {
-            let Some(verifier) = self.verifier(&findings[question.finding]) else { continue };
-            let refusal = if verifier.uses_key() { self.refusal(&question, config) } else { None };
+        for (question, verifier, refusal) in questions {
             match refusal.or_else(|| verifier.refusal(&question)) {
                 Some(reason) => {
                     *announcement.left_out.entry(reason.to_owned()).or_default() += 1;
@@ -125,7 +142,7 @@ impl Verifying {
                     announcement.hosts.insert(verifier.host(&question));
                     announcement.traces.insert(verifier.trace().to_owned());
                     announcement.accounts.extend(question.account.map(|account| account.to_string()));
-                    asked.push((question, verifier.as_ref()));
+                    asked.push((question, verifier));
                 }
             }
         }
@@ -136,14 +153,18 @@ impl Verifying {
             let refused = |question| (question, Verification::without_answer(KeyStatus::NotAsked, now, NO_CONSENT));
             answers.extend(asked.into_iter().map(|(question, _)| refused(question)));
         }
-        let in_vain = answers.iter().filter(|(_, answer)| answer.status == KeyStatus::Unknown);
-        let in_vain = in_vain.map(|(question, answer)| {
-            let reason = answer.reason.as_deref().unwrap_or("no answer");
-            (BlobPath::clone(&findings[question.finding].path), format!("{} was not verified: {reason}", question.id))
-        });
-        let in_vain = in_vain.collect();
-        note(findings, answers);
-        in_vain
+        answers
+    }
+
+    /// Asks about ids, each with the account that it tells, without using the keys. In the order of the ids.
+    #[cfg(feature = "cli")]
+    pub fn run_on_ids(&self, ids: Vec<(String, Option<AccountId>)>) -> Vec<(String, Verification)> {
+        let Some(verifier) = self.verifiers.iter().find(|verifier| !verifier.uses_key()) else { return vec![] };
+        let question = |(id, account)| (Question::about(id, account), verifier.as_ref(), None);
+        let answers = self.ask(ids.into_iter().map(question).collect());
+        let mut answers: Vec<_> = answers.into_iter().map(|(question, answer)| (question.id, answer)).collect();
+        answers.sort_by(|a, b| a.0.cmp(&b.0));
+        answers
     }
 
     fn verifier(&self, finding: &Finding) -> Option<&Arc<dyn Verifier>> {

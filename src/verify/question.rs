@@ -27,6 +27,23 @@ pub struct Question {
     pub finding: usize,
 }
 
+impl Question {
+    /// About an id alone.
+    #[cfg(feature = "cli")]
+    pub(super) fn about(id: String, account: Option<AccountId>) -> Self {
+        Self {
+            id,
+            fingerprint: None,
+            secret: None,
+            token: None,
+            account,
+            partition: Partition::default(),
+            is_canary: false,
+            finding: 0,
+        }
+    }
+}
+
 /// Where AWS keeps an account: keys of one partition are unknown in the others.
 ///
 /// Source: AWS General Reference, "Amazon Resource Names", partitions.

@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -372,6 +373,56 @@ fn the_owner_is_told_without_using_the_key() {
     assert!(run.stderr.contains("no credentials of your own"), "{}", run.stderr);
 }
 
+/// A report or an inventory is enough to ask, and the answers make a better plan.
+#[test]
+fn the_keys_of_a_report_are_asked_about() {
+    let sandbox = organisation(&["a", "b"]);
+    let id = expand("{{akia a}}").text;
+    let used = "<GetAccessKeyLastUsedResponse><GetAccessKeyLastUsedResult><UserName>ann</UserName><AccessKeyLastUsed>\
+                <LastUsedDate>2020-10-01T02:03:04Z</LastUsedDate></AccessKeyLastUsed></GetAccessKeyLastUsedResult>\
+                </GetAccessKeyLastUsedResponse>";
+    let listed = format!(
+        "<ListAccessKeysResponse><member><AccessKeyId>{id}</AccessKeyId><Status>Active</Status></member></ListAccessKeysResponse>"
+    );
+    let server = owner(used, listed.leak(), "");
+    let own = [("AWS_ACCESS_KEY_ID", "AKIAOWN"), ("AWS_SECRET_ACCESS_KEY", "own"), ("NO_PROXY", "127.0.0.1")];
+    let elsewhere = Sandbox::new();
+    let file = |name: &str| elsewhere.path().join(name).display().to_string();
+    let (report, inventory, answers) = (file("report.json"), file("inventory.json"), file("answers.json"));
+    sandbox.run(&["scan", ".", "-f", "json", "-o", &report]);
+    sandbox.run(&["audit", ".", "-f", "json", "-o", &inventory]);
+    for known in [&report, &inventory] {
+        let ask = |more: &[&str]| {
+            let args = [&["verify", known, "--yes", "--endpoint-url", &server.url], more].concat();
+            sandbox.run_in(&own, &args)
+        };
+        let run = ask(&["-f", "json", "-o", &answers]);
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        let told: Value = serde_json::from_str(&std::fs::read_to_string(&answers).expect("answers")).expect("JSON");
+        assert_eq!(told["answers"].as_object().map(serde_json::Map::len), Some(2));
+        assert_eq!(told["answers"][&id]["status"], "active");
+        assert_eq!(told["answers"][expand("{{akia b}}").text]["status"], "inactive");
+        let plan = sandbox.run(&["plan", known, "--answers", &answers]).stdout;
+        assert!(
+            plan.starts_with(&format!("1. {id}, an IAM user's access key of account 111122223333: active\n")),
+            "{plan}"
+        );
+        assert!(plan.contains("--user-name 'ann'") && plan.contains(": inactive\n"), "{plan}");
+        let run = ask(&["--key", &id]);
+        assert_eq!(run.stdout.lines().count(), 1);
+        assert!(run.stdout.contains("It is active: so IAM answered on"), "{}", run.stdout);
+        assert_eq!(ask(&["--key", "nobody"]).code, Some(2));
+    }
+    assert!(server.requests().iter().all(|request| request.id() == "AKIAOWN"));
+    // Nobody to ask for consent.
+    let run = sandbox.run_in(&own, &["verify", &report, "--endpoint-url", &server.url]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("use --yes"), "{}", run.stderr);
+    let run = sandbox.run(&["plan", &report, "--answers", &report]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("report.json: expected answers"), "{}", run.stderr);
+}
+
 const ACTIVE_ELSEWHERE: Answer = Answer::Http(
     200,
     "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::444455556666:user/eve</Arn><UserId>X</UserId>\
@@ -454,6 +505,84 @@ fn a_silent_service_is_given_up() {
     assert_eq!(answer.status.word(), "unknown");
     assert_eq!(answer.reason.as_deref(), Some("no answer in time"));
     assert_eq!(server.requests().len(), 3);
+}
+
+/// A vendor of one's own, which counts.
+#[derive(Debug, Default)]
+struct Counting {
+    at_once: AtomicUsize,
+    most: AtomicUsize,
+    asked: AtomicUsize,
+    /// The numbers of questions after which there is no network any more.
+    reachable: usize,
+}
+
+impl keyspill::Verifier for Counting {
+    fn knows(&self, finding: &keyspill::Finding) -> bool {
+        finding.rule.id.as_str() == "aws-access-key-pair"
+    }
+
+    fn refusal(&self, _: &keyspill::Question) -> Option<&'static str> {
+        None
+    }
+
+    fn host(&self, _: &keyspill::Question) -> String {
+        "https://vendor.example".into()
+    }
+
+    fn trace(&self) -> &'static str {
+        "It is counted."
+    }
+
+    fn ask(&self, question: &keyspill::Question) -> keyspill::Reply {
+        let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        let number = self.asked.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(std::time::Duration::from_micros(200));
+        self.at_once.fetch_sub(1, Ordering::SeqCst);
+        assert!(question.secret.is_some());
+        if number >= self.reachable {
+            return keyspill::Reply::Unreachable("no connection".into());
+        }
+        let inactive = keyspill::finding::verification::KeyStatus::Inactive;
+        keyspill::Reply::Answer(keyspill::finding::verification::Verification::new(inactive, 0))
+    }
+}
+
+/// Ten thousand keys: few requests at a time, at the pace that was set, each asked about once; and without a network, not ten
+/// thousand attempts.
+#[test]
+fn many_keys_are_asked_about_at_an_even_pace() {
+    use keyspill::{Pace, Scanner, Severity, Verifying};
+    use std::time::Duration;
+    let run = |count: usize, reachable: usize, interval: Duration| {
+        let vendor = Arc::new(Counting { reachable, ..Counting::default() });
+        let verifying = Verifying {
+            verifiers: vec![vendor.clone()],
+            consent: Arc::new(move |announcement| announcement.questions == count),
+            foreign: true,
+            pace: Pace { interval, patience: Duration::from_millis(1), ..Pace::default() },
+        };
+        let mut scanner = Scanner::builder();
+        for number in 0..count {
+            let pair =
+                format!("aws_access_key_id={{{{akia {number}}}}}\naws_secret_access_key={{{{secret {number}}}}}\n");
+            scanner = scanner.bytes(format!("{number}.env"), expand(&pair).text);
+        }
+        let started = Instant::now();
+        let report = scanner.verify(verifying).run();
+        (vendor, report, started.elapsed())
+    };
+    let (vendor, report, _) = run(10_000, usize::MAX, Duration::ZERO);
+    assert_eq!(vendor.asked.load(Ordering::SeqCst), 10_000);
+    assert!((2..=4).contains(&vendor.most.load(Ordering::SeqCst)), "{vendor:?}");
+    assert!(report.findings.iter().all(|finding| finding.severity == Severity::Note));
+    let (vendor, report, _) = run(1_000, 100, Duration::ZERO);
+    assert!(vendor.asked.load(Ordering::SeqCst) < 130, "{vendor:?}");
+    assert_eq!(report.coverage.failures().count(), 900);
+    // Not a measurement: sooner would be too fast.
+    let (_, _, elapsed) = run(20, usize::MAX, Duration::from_millis(50));
+    assert!(elapsed >= Duration::from_millis(19 * 50), "{elapsed:?}");
 }
 
 /// Without `--verify` there is no connection and no name is looked up, whatever is scanned.

@@ -157,6 +157,12 @@ mod tests {
     }
 
     #[test]
+    fn each_partition_has_a_host_of_its_own() {
+        let hosts = [Partition::Commercial, Partition::China, Partition::GovCloud].map(|partition| place(partition).0);
+        assert_eq!(hosts, ["sts.amazonaws.com", "sts.cn-north-1.amazonaws.com.cn", "sts.us-gov-west-1.amazonaws.com"]);
+    }
+
+    #[test]
     fn every_answer_has_one_meaning() {
         let user = "arn:aws:iam::111122223333:user/ann";
         let cases = [
