@@ -1,6 +1,6 @@
 //! A finding as a result file keeps it: with everything that judging it needs, and nothing in clear that is secret.
 
-use crate::credential::{AccountId, Fingerprint};
+use crate::credential::{AccountId, Fingerprint, SpecialPartitions};
 use crate::detect::vendor;
 use crate::finding::evidence::{Evidence, Link, Owner, RootSign};
 use crate::finding::history::{Exposure, History};
@@ -186,6 +186,7 @@ impl KeyRecord {
                 request: None,
                 clear: None,
                 token: None,
+                partitions: SpecialPartitions::default(),
                 repository: self.repository.map(Into::into),
                 origin: self.origin.map(Into::into),
                 file_mode: self.file_mode,

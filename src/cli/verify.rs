@@ -1,18 +1,21 @@
 //! Arguments and consent for asking whether keys work.
 
 use super::output;
+use super::session::Obeyed;
 use crate::credential::{Account, AccountId};
 use crate::finding::verification::KeyStatus;
 use crate::plan::{self, Answers, KeyFacts, VerificationRecord};
 use crate::report::Verdict;
+use crate::rule::RuleSet;
 use crate::verify::aws::{Client, Iam, OwnCredentials, Sts};
 use crate::verify::{Announcement, Consent, Pace, Verifier, Verifying};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::ValueEnum;
-use std::io::{self, BufRead, IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Arguments as typed.
 #[derive(Debug, clap::Args)]
@@ -77,10 +80,7 @@ impl VerifyArgs {
         let client = client(self.endpoint_url.clone())?;
         let verifier: Arc<dyn Verifier> = match self.verify_as {
             As::Key => Arc::new(Sts::new(client)),
-            As::Owner => {
-                let own = own_credentials()?;
-                Arc::new(Iam::new(client, own, self.assume_role.clone()).map_err(anyhow::Error::msg)?)
-            }
+            As::Owner => Arc::new(Iam::new(client, own_credentials, self.assume_role.clone())),
         };
         Ok(Some(Verifying {
             verifiers: vec![verifier],
@@ -92,7 +92,8 @@ impl VerifyArgs {
 }
 
 fn client(endpoint: Option<String>) -> anyhow::Result<Client> {
-    let file = CERTIFICATES.iter().find_map(std::env::var_os).filter(|file| !file.is_empty());
+    let variable = |name: &&str| std::env::var_os(name).filter(|file| !file.is_empty());
+    let file = CERTIFICATES.iter().find_map(variable);
     Ok(Client::new(file.map(PathBuf::from), endpoint)?)
 }
 
@@ -163,23 +164,24 @@ impl Args {
         if !self.yes && !can_ask {
             bail!("keyspill asks on a terminal before it calls AWS, and there is none; use --yes");
         }
-        let own = own_credentials()?;
-        let iam =
-            Iam::new(client(self.endpoint_url.clone())?, own, self.assume_role.clone()).map_err(anyhow::Error::msg)?;
+        let config = Obeyed::All
+            .config(Path::new("."), &RuleSet::built_in())
+            .map_err(|refused| anyhow::anyhow!("{}: {}", refused.file.display(), refused.problem))?;
+        let iam = Iam::new(client(self.endpoint_url.clone())?, own_credentials, self.assume_role.clone());
         let verifying = Verifying {
             verifiers: vec![Arc::new(iam)],
             consent: consent(if self.yes { When::Yes } else { When::Ask }),
             foreign: false,
             pace: Pace::default(),
         };
-        let answers = verifying.run_on_ids(ids);
+        let answers = verifying.run_on_ids(ids, &config);
         let has = |status| answers.iter().any(|(_, answer)| answer.status == status);
         let verdict = match () {
             () if has(KeyStatus::Unknown) => Verdict::Incomplete,
             () if has(KeyStatus::Active) => Verdict::Findings,
             () => Verdict::Clean,
         };
-        let answers = answers.iter().map(|(id, answer)| (id.clone(), VerificationRecord::new(answer))).collect();
+        let answers = answers.iter().map(|(id, answer)| (id.clone(), VerificationRecord::from(answer))).collect();
         self.write(&Answers { schema_version: 1, answers })?;
         Ok(verdict)
     }
@@ -204,30 +206,53 @@ impl Args {
 
 /// The user's own credentials: from the environment, or else whatever the AWS CLI would use (profiles, SSO, `aws login`,
 /// roles), which it tells by itself.
-fn own_credentials() -> anyhow::Result<OwnCredentials> {
+fn own_credentials() -> Result<OwnCredentials, String> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let (Some(id), Some(secret)) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
         let token = variable("AWS_SESSION_TOKEN").map(Into::into);
         return Ok(OwnCredentials { id, secret: secret.into(), token });
     }
-    let args = ["configure", "export-credentials", "--format", "process"];
-    let output = Command::new("aws").args(args).stdin(Stdio::null()).stderr(Stdio::inherit()).output().context(
-        "no credentials of your own: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or install the AWS CLI, which knows \
-         your profiles",
-    )?;
-    if !output.status.success() {
-        bail!(
-            "`aws configure export-credentials` found no credentials of your own; run `aws configure` or `aws login`"
-        );
-    }
-    let own: Exported = serde_json::from_slice(&output.stdout)
-        .map_err(|_| anyhow::anyhow!("`aws configure export-credentials` did not write what it is known to write"))?;
-    Ok(OwnCredentials {
-        id: own.access_key_id,
-        secret: own.secret_access_key.into(),
-        token: own.session_token.map(Into::into),
-    })
+    let answer = run_aws(&["configure", "export-credentials", "--format", "process"])?;
+    let own: Exported = serde_json::from_slice(&answer)
+        .map_err(|_| "`aws configure export-credentials` did not write what it is known to write")?;
+    let token = own.session_token.map(Into::into);
+    Ok(OwnCredentials { id: own.access_key_id, secret: own.secret_access_key.into(), token })
 }
+
+/// How long the AWS CLI may take.
+const AWS_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// What the AWS CLI writes.
+fn run_aws(args: &[&str]) -> Result<Vec<u8>, String> {
+    let command = Command::new("aws").args(args).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut child = command.map_err(|_| {
+        "no credentials of your own: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or install the AWS CLI, which knows \
+         your profiles"
+    })?;
+    let mut stdout = child.stdout.take().ok_or("the AWS CLI cannot be read")?;
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut answer = Vec::new();
+        let read = (&mut stdout).take(MAX_AWS_ANSWER).read_to_end(&mut answer);
+        _ = send.send(read.map(|_| answer));
+    });
+    let answer = receive.recv_timeout(AWS_TIMEOUT);
+    if answer.is_err() {
+        _ = child.kill();
+    }
+    let status = child.wait().map_err(|_| "the AWS CLI cannot be waited for")?;
+    match answer {
+        Ok(Ok(answer)) if status.success() => Ok(answer),
+        Err(_) => Err(format!("`aws {}` did not end within {} seconds", args.join(" "), AWS_TIMEOUT.as_secs())),
+        _ => Err(format!(
+            "`aws {}` found no credentials of your own; run `aws configure` or `aws login`",
+            args.join(" ")
+        )),
+    }
+}
+
+/// The maximum length of what the AWS CLI writes, in bytes.
+const MAX_AWS_ANSWER: u64 = 64 << 10;
 
 /// What the AWS CLI tells of credentials. Source: AWS CLI User Guide, "Sourcing credentials with an external process".
 #[derive(serde::Deserialize)]

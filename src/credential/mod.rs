@@ -2,7 +2,9 @@
 
 pub mod account;
 pub mod fingerprint;
+mod partition;
 pub mod signature;
 
 pub use account::{Account, AccountId};
 pub use fingerprint::Fingerprint;
+pub use partition::{Partition, SpecialPartitions};

@@ -1,5 +1,6 @@
 //! What is known of a key beyond its characters: gathered where it was found, so that judging needs nothing but findings.
 
+use crate::credential::SpecialPartitions;
 use crate::credential::signature::SignedRequest;
 use secrecy::SecretString;
 use std::borrow::Cow;
@@ -21,6 +22,8 @@ pub struct Evidence {
     pub clear: Option<SecretString>,
     /// Likewise the session token near a temporary key.
     pub token: Option<SecretString>,
+    /// The special partitions of AWS that the lines around it speak of.
+    pub partitions: SpecialPartitions,
     /// The repository that the file is in.
     pub repository: Option<Arc<str>>,
     /// The same for all clones and worktrees of a repository; set if the key is in several.

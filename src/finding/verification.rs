@@ -91,6 +91,12 @@ impl Verification {
         Self { reason: Some(reason.into()), ..Self::new(status, checked) }
     }
 
+    /// True if AWS says that it is the key of a user or role, and so not the root user's.
+    pub fn is_of_user(&self) -> bool {
+        let of_user = self.arn.as_ref().is_some_and(|arn| self.status == KeyStatus::Active && !arn.ends_with(":root"));
+        of_user || self.usage.as_ref().is_some_and(|usage| usage.user.is_some())
+    }
+
     /// True if AWS says that it is a root user's key.
     pub fn is_root(&self) -> bool {
         self.status == KeyStatus::Active && self.arn.as_ref().is_some_and(|arn| arn.ends_with(":root"))

@@ -7,6 +7,7 @@ use super::Assessment;
 use super::inventory::Credential;
 use crate::credential::AccountId;
 use crate::finding::evidence::Strength;
+use crate::finding::verification::Verification;
 use crate::finding::{Finding, Kind};
 use crate::rule::{Finder, Grade, Matcher};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,10 @@ impl RootFacts {
 
 /// Judges whether any occurrence shows the key to be a root user's.
 pub(super) fn judge<'a>(key: &Credential<'a>, known: &RootFacts) -> Option<Assessment<'a>> {
+    // AWS knows better than any sign.
+    if key.occurrences.iter().any(|finding| finding.verification().is_some_and(Verification::is_of_user)) {
+        return None;
+    }
     let signs = |finding: &'a Finding| finding.evidence().map_or(&[][..], |found| &found.root_signs);
     let strength = |finding: &&'a Finding| signs(finding).first().map(|sign| sign.strength);
     let device = |finding: &Finding| {

@@ -72,6 +72,7 @@ pub fn steps(key: &KeyFacts) -> Vec<Step> {
         Kind::Root => root(key),
         Kind::User => user(key),
         Kind::Session => session(key),
+        Kind::Bedrock if key.is_short_lived => short_lived_service_key(),
         Kind::Bedrock => service_key("bedrock.amazonaws.com"),
         Kind::CodeCommit => service_key("codecommit.amazonaws.com"),
         Kind::LoneSecret => vec![Step::new(
@@ -154,18 +155,22 @@ fn user(key: &KeyFacts) -> Vec<Step> {
         (false, false, Some(false)) => steps.push(revoke),
         (false, false, _) => steps.extend([replace, revoke]),
     }
-    if !is_over(key) {
-        steps.push(Step::new(
-            Purpose::Revoke,
-            "End the sessions that were made with it; they would go on for up to 36 hours. Remove the policy after that \
-             (`aws iam delete-user-policy`).",
-            &[format!(
-                "aws iam put-user-policy --user-name {name} --policy-name keyspill-end-sessions --policy-document {}",
-                end_sessions()
-            )],
-        ));
-    }
+    steps.push(Step::new(
+        Purpose::Revoke,
+        "End the sessions that the user made with it (GetSessionToken, GetFederationToken); they go on for up to 36 hours, even \
+         if the key was deactivated. Remove the policy after that (`aws iam delete-user-policy`).",
+        &[format!(
+            "aws iam put-user-policy --user-name {name} --policy-name keyspill-end-sessions --policy-document {}",
+            end_sessions()
+        )],
+    ));
     steps.push(investigate(id));
+    steps.push(Step::new(
+        Purpose::Revoke,
+        "If its events show AssumeRole, these roles' sessions go on, too. End them for each: ROLE_NAME='…'. What uses a role gets \
+         new credentials by itself.",
+        &[end_role_sessions("\"$ROLE_NAME\"")],
+    ));
     if key.rules.contains("aws-ses-smtp-password") {
         steps.push(Step::new(
             Purpose::Investigate,
@@ -184,6 +189,13 @@ fn user(key: &KeyFacts) -> Vec<Step> {
 /// A policy, in double quotes for a shell, that denies everything to sessions that began before now.
 fn end_sessions() -> &'static str {
     r#""{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":{\"DateLessThan\":{\"aws:TokenIssueTime\":\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"}}}]}""#
+}
+
+fn end_role_sessions(name: &str) -> String {
+    format!(
+        "aws iam put-role-policy --role-name {name} --policy-name AWSRevokeOlderSessions --policy-document {}",
+        end_sessions()
+    )
 }
 
 fn root(key: &KeyFacts) -> Vec<Step> {
@@ -233,14 +245,69 @@ fn root(key: &KeyFacts) -> Vec<Step> {
     steps
 }
 
+/// Whose a session is, by its ARN.
+enum SessionOf<'a> {
+    Role(&'a str),
+    /// A role that only IAM Identity Center, or a service, may change.
+    ProtectedRole,
+    User(&'a str),
+    Federated,
+    Nobody,
+}
+
+impl<'a> SessionOf<'a> {
+    fn of(key: &'a KeyFacts) -> Self {
+        let is_valid = |name: &&str| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte))
+        };
+        let Some(arn) = key.arn.as_deref() else { return Self::Nobody };
+        let after = |mark: &str| arn.split_once(mark).map(|(_, after)| after);
+        let role = after(":assumed-role/").and_then(|after| after.split('/').next()).filter(is_valid);
+        let user = after(":user/").and_then(|after| after.rsplit('/').next()).filter(is_valid);
+        match (role, user) {
+            (Some(role), _) if role.starts_with("AWSReservedSSO_") || role.starts_with("AWSServiceRoleFor") => {
+                Self::ProtectedRole
+            }
+            (Some(role), _) => Self::Role(role),
+            (None, Some(user)) => Self::User(user),
+            (None, None) if arn.contains(":federated-user/") => Self::Federated,
+            (None, None) => Self::Nobody,
+        }
+    }
+}
+
 fn session(key: &KeyFacts) -> Vec<Step> {
     let id = &key.name;
     let mut steps = Vec::new();
-    let role = key.arn.as_deref().and_then(|arn| arn.split_once(":assumed-role/")?.1.split('/').next());
-    let is_valid = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte));
-    let name = role.filter(is_valid).map_or_else(|| "\"$ROLE_NAME\"".to_owned(), |role| format!("'{role}'"));
-    if !is_over(key) {
-        if role.is_none() {
+    let user_policy = |name: &str| {
+        format!(
+            "aws iam put-user-policy --user-name {name} --policy-name keyspill-end-sessions --policy-document {}",
+            end_sessions()
+        )
+    };
+    const END: &str = "End the role's sessions that began before now. What uses the role has to get new credentials, which it \
+                       does by itself. Waiting is no remedy: a session may last up to 36 hours.";
+    match SessionOf::of(key) {
+        _ if is_over(key) => {}
+        SessionOf::Role(role) => steps.push(Step::new(Purpose::Revoke, END, &[end_role_sessions(&format!("'{role}'"))])),
+        SessionOf::User(user) => steps.push(Step::new(
+            Purpose::Revoke,
+            "End the user's sessions that began before now, and look for the key that they were made with.",
+            &[user_policy(&format!("'{user}'"))],
+        )),
+        SessionOf::ProtectedRole => steps.push(Step::new(
+            Purpose::Revoke,
+            "End the sessions in IAM Identity Center: the user's \"Active sessions\", and in the permission set a policy that \
+             denies requests with an older aws:TokenIssueTime. The role itself cannot be changed.",
+            &[],
+        )),
+        SessionOf::Federated => steps.push(Step::new(
+            Purpose::Revoke,
+            "Find the user that made the session (GetFederationToken) in CloudTrail, and end the sessions of that user: \
+             USER_NAME='…'.",
+            &[user_policy("\"$USER_NAME\"")],
+        )),
+        SessionOf::Nobody => {
             steps.push(Step::new(
                 Purpose::Learn,
                 "Find the role in the events of the session, below `sessionIssuer`: ROLE_NAME='…'. If there is none, the \
@@ -250,19 +317,20 @@ fn session(key: &KeyFacts) -> Vec<Step> {
                      AttributeKey=AccessKeyId,AttributeValue={id} --query 'Events[].CloudTrailEvent' --output text"
                 )],
             ));
+            steps.push(Step::new(Purpose::Revoke, END, &[end_role_sessions("\"$ROLE_NAME\"")]));
         }
-        steps.push(Step::new(
-            Purpose::Revoke,
-            "End the role's sessions that began before now. What uses the role has to get new credentials, which it does by \
-             itself. Waiting is no remedy: a session may last up to 36 hours.",
-            &[format!(
-                "aws iam put-role-policy --role-name {name} --policy-name AWSRevokeOlderSessions --policy-document {}",
-                end_sessions()
-            )],
-        ));
     }
     steps.push(investigate(id));
     steps
+}
+
+fn short_lived_service_key() -> Vec<Step> {
+    vec![Step::new(
+        Purpose::Revoke,
+        "It ends by itself, at most 12 hours after it was made. Until then, end the sessions of the role that it was made \
+         with: ROLE_NAME='…'. Then look at the usage and cost of the service.",
+        &[end_role_sessions("\"$ROLE_NAME\"")],
+    )]
 }
 
 fn service_key(service: &str) -> Vec<Step> {

@@ -30,6 +30,7 @@ pub struct KeyFacts {
     /// Its id, or the fingerprint of its secret.
     pub name: String,
     /// The fingerprints of its findings.
+    #[cfg_attr(not(feature = "verify"), expect(dead_code, reason = "keys are named by them to be verified"))]
     pub fingerprints: BTreeSet<String>,
     pub account: Option<String>,
     pub severity: Option<Severity>,
@@ -55,6 +56,8 @@ pub struct KeyFacts {
     pub tell: Vec<String>,
     /// What the first rule says to do.
     pub remedy: String,
+    /// True if it says until when it works.
+    pub is_short_lived: bool,
     /// True if it is in a repository's history.
     pub is_in_history: bool,
 }
@@ -131,6 +134,7 @@ struct FindingRecord {
     partner: Option<PartnerRecord>,
     fingerprint: String,
     owner: Option<OwnerRecord>,
+    expires: Option<serde::de::IgnoredAny>,
     verification: Option<VerificationRecord>,
     suppression: Option<serde::de::IgnoredAny>,
     judgement: Option<serde::de::IgnoredAny>,
@@ -174,8 +178,8 @@ pub struct VerificationRecord {
     reason: Option<String>,
 }
 
-impl VerificationRecord {
-    pub fn new(answer: &Verification) -> Self {
+impl From<&Verification> for VerificationRecord {
+    fn from(answer: &Verification) -> Self {
         Self {
             status: answer.status,
             checked_at: moment(answer.checked),
@@ -259,6 +263,7 @@ fn key_facts(credential: &CredentialRecord, findings: &[&FindingRecord], rules: 
         secret_known: credential.secret_known,
         fingerprints: findings.iter().map(|finding| finding.fingerprint.clone()).collect(),
         rules: findings.iter().map(|finding| finding.rule.clone()).collect(),
+        is_short_lived: findings.iter().any(|finding| finding.expires.is_some()),
         is_in_history: findings.iter().any(|finding| finding.history.is_some()),
         ..KeyFacts::default()
     };
@@ -267,9 +272,14 @@ fn key_facts(credential: &CredentialRecord, findings: &[&FindingRecord], rules: 
     facts.add_judgements(&credential.judgements);
     let owners = findings.iter().filter_map(|finding| finding.owner.as_ref());
     facts.user = owners.into_iter().find(|owner| owner.kind == "user").map(|owner| owner.name.clone());
-    // Of several secrets of an id, the one that works counts.
+    // Of several secrets of an id, the one that works counts, or else the one that may.
     let answers = findings.iter().filter_map(|finding| finding.verification.as_ref());
-    if let Some(answer) = answers.min_by_key(|answer| answer.status) {
+    let safety = |answer: &&VerificationRecord| match answer.status {
+        KeyStatus::Active => 0,
+        status if status.is_over() => 2,
+        _ => 1,
+    };
+    if let Some(answer) = answers.min_by_key(safety) {
         facts.add_answer(answer, now);
     }
     facts.tell = tell(credential, findings);
@@ -322,9 +332,13 @@ impl KeyFacts {
         self.usage.clone_from(&answer.usage);
         self.evidence.push(answer.words());
         self.user = answer.user().or(self.user.take());
-        self.is_in_use = answer.usage.as_ref().map(|usage| was_used(usage, now));
-        let is_root = answer.arn.as_ref().is_some_and(|arn| arn.ends_with(":root"));
-        self.is_root |= is_root && answer.status == KeyStatus::Active;
+        self.is_in_use = answer.usage.as_ref().and_then(|usage| was_used(usage, now));
+        let is_active = answer.status == KeyStatus::Active;
+        match answer.arn.as_ref().filter(|_| is_active).map(|arn| arn.ends_with(":root")) {
+            Some(is_root) => self.is_root = is_root,
+            None if answer.user().is_some() => self.is_root = false,
+            None => {}
+        }
     }
 }
 
@@ -356,9 +370,11 @@ fn list_places(all: &BTreeSet<String>) -> Option<String> {
     }
 }
 
-fn was_used(usage: &Usage, now: i64) -> bool {
-    let last = usage.last_used.as_deref().and_then(|date| date.parse::<jiff::Timestamp>().ok());
-    last.is_some_and(|last| now.saturating_sub(last.as_second()) <= RECENT * 24 * 60 * 60)
+/// Whether it was used lately; none if that cannot be read.
+fn was_used(usage: &Usage, now: i64) -> Option<bool> {
+    let Some(date) = &usage.last_used else { return Some(false) };
+    let last = date.parse::<jiff::Timestamp>().ok()?;
+    Some(now.saturating_sub(last.as_second()) <= RECENT * 24 * 60 * 60)
 }
 
 fn tell(credential: &CredentialRecord, findings: &[&FindingRecord]) -> Vec<String> {

@@ -4,7 +4,9 @@ mod aws;
 mod facts;
 mod write;
 
-pub use facts::{Answers, KeyFacts, ReadError, VerificationRecord, read};
+pub use facts::{Answers, KeyFacts, ReadError};
+#[cfg(feature = "verify")]
+pub use facts::{VerificationRecord, read};
 use serde::Serialize;
 use std::io;
 

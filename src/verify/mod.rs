@@ -10,6 +10,7 @@ mod question;
 
 use crate::config::Config;
 use crate::credential::AccountId;
+pub use crate::credential::Partition;
 use crate::finding::evidence::{RootSign, Strength};
 use crate::finding::verification::{KeyStatus, Verification};
 use crate::finding::{BlobPath, Finding};
@@ -17,7 +18,7 @@ use crate::judge::link::Secrets;
 use crate::rule::Severity;
 use foldhash::HashMap;
 pub use pace::Pace;
-pub use question::{Partition, Question};
+pub use question::Question;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -34,11 +35,17 @@ pub trait Verifier: fmt::Debug + Send + Sync {
         true
     }
 
+    /// True if only the account of whoever asks is asked. Otherwise a text that somebody wrote could name an account that
+    /// then learns who scans it.
+    fn stays_at_home(&self) -> bool {
+        false
+    }
+
     /// Why it cannot be asked this question, if it cannot.
     fn refusal(&self, question: &Question) -> Option<&'static str>;
 
-    /// The host that would be asked.
-    fn host(&self, question: &Question) -> String;
+    /// The hosts that would be asked.
+    fn hosts(&self, question: &Question) -> Vec<String>;
 
     /// What is called, and what the owner of a key sees of it, as a sentence.
     fn trace(&self) -> &'static str;
@@ -110,7 +117,7 @@ impl Verifying {
         let questions = question::all(findings, secrets, uses_key).into_iter();
         let known = questions.filter_map(|question| {
             let verifier = self.verifier(&findings[question.finding])?.as_ref();
-            let refusal = if verifier.uses_key() { self.refusal(&question, config) } else { None };
+            let refusal = self.refusal(&question, verifier, config);
             Some((question, verifier, refusal))
         });
         let answers = self.ask(known.collect());
@@ -139,7 +146,7 @@ impl Verifying {
                 }
                 None => {
                     announcement.questions += 1;
-                    announcement.hosts.insert(verifier.host(&question));
+                    announcement.hosts.extend(verifier.hosts(&question));
                     announcement.traces.insert(verifier.trace().to_owned());
                     announcement.accounts.extend(question.account.map(|account| account.to_string()));
                     asked.push((question, verifier));
@@ -158,9 +165,13 @@ impl Verifying {
 
     /// Asks about ids, each with the account that it tells, without using the keys. In the order of the ids.
     #[cfg(feature = "cli")]
-    pub fn run_on_ids(&self, ids: Vec<(String, Option<AccountId>)>) -> Vec<(String, Verification)> {
+    pub fn run_on_ids(&self, ids: Vec<(String, Option<AccountId>)>, config: &Config) -> Vec<(String, Verification)> {
         let Some(verifier) = self.verifiers.iter().find(|verifier| !verifier.uses_key()) else { return vec![] };
-        let question = |(id, account)| (Question::about(id, account), verifier.as_ref(), None);
+        let question = |(id, account)| {
+            let question = Question::about(id, account);
+            let refusal = self.refusal(&question, verifier.as_ref(), config);
+            (question, verifier.as_ref(), refusal)
+        };
         let answers = self.ask(ids.into_iter().map(question).collect());
         let mut answers: Vec<_> = answers.into_iter().map(|(question, answer)| (question.id, answer)).collect();
         answers.sort_by(|a, b| a.0.cmp(&b.0));
@@ -171,11 +182,12 @@ impl Verifying {
         self.verifiers.iter().find(|verifier| verifier.knows(finding))
     }
 
-    fn refusal(&self, question: &Question, config: &Config) -> Option<&'static str> {
-        let is_canary = question.account.is_some_and(AccountId::is_canary);
+    /// Why nobody is asked about a key. In one's own account, an administrator may ask about any.
+    fn refusal(&self, question: &Question, verifier: &dyn Verifier, config: &Config) -> Option<&'static str> {
+        let is_canary = |account: AccountId| account.is_canary() || config.canary_accounts.contains(&account);
         match question.account {
-            _ if question.is_canary || is_canary => Some(CANARY),
-            _ if self.foreign => None,
+            _ if question.is_canary || question.account.is_some_and(is_canary) => Some(CANARY),
+            _ if self.foreign || verifier.stays_at_home() => None,
             None => Some(NO_ACCOUNT),
             Some(account) => (!config.org_accounts.contains(&account)).then_some(FOREIGN),
         }
@@ -198,7 +210,10 @@ fn note(findings: &mut [Box<Finding>], answers: Vec<(Question, Verification)>) {
         let Some(id) = finding.key_id().map(str::to_owned) else { continue };
         let print = finding.secret_fingerprint();
         let of_id = of_ids.get(&id).filter(|answer| print.is_none() || answer.usage.is_some() || answer.arn.is_none());
-        if let Some(answer) = of_pairs.get(&(id, print)).or(of_id) {
+        // What only probably belongs together may not: that it does not work says nothing then.
+        let is_guessed = finding.id().is_none() && finding.link().is_some_and(|link| !link.is_proven);
+        let is_believed = |answer: &&Arc<Verification>| !(is_guessed && answer.status.is_over());
+        if let Some(answer) = of_pairs.get(&(id, print)).or(of_id).filter(is_believed) {
             note_one(finding, answer);
         }
     }

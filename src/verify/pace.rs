@@ -112,6 +112,7 @@ impl Round<'_> {
     fn ask(&self, question: &Question, verifier: &dyn Verifier) -> Verification {
         let unknown = |reason: String| Verification::without_answer(KeyStatus::Unknown, now(), reason);
         let mut reason = String::new();
+        let mut is_unreachable = false;
         for attempt in 0..MAX_ATTEMPTS {
             if self.unreachable.load(Ordering::Relaxed) >= MAX_UNREACHABLE {
                 return unknown(format!("nobody was reached {MAX_UNREACHABLE} times, so the rest was not tried"));
@@ -127,15 +128,17 @@ impl Round<'_> {
                 }
                 Reply::Later(words) => {
                     self.unreachable.store(0, Ordering::Relaxed);
-                    reason = words;
+                    (is_unreachable, reason) = (false, words);
                 }
-                Reply::Unreachable(words) => reason = words,
+                Reply::Unreachable(words) => (is_unreachable, reason) = (true, words),
             }
             if attempt + 1 == MAX_ATTEMPTS {
                 break;
             }
         }
-        self.unreachable.fetch_add(1, Ordering::Relaxed);
+        if is_unreachable {
+            self.unreachable.fetch_add(1, Ordering::Relaxed);
+        }
         unknown(reason)
     }
 

@@ -1,8 +1,9 @@
 //! What there is to ask: each pair of id and secret once.
 
-use crate::credential::{AccountId, Fingerprint};
+use crate::credential::{Account, AccountId, Fingerprint, Partition, SpecialPartitions};
 use crate::finding::Finding;
 use crate::judge::link::Secrets;
+use foldhash::HashMap;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 
@@ -19,8 +20,8 @@ pub struct Question {
     pub token: Option<SecretString>,
     /// The account that the id tells.
     pub account: Option<AccountId>,
-    /// Where AWS keeps the account.
-    pub partition: Partition,
+    /// Where the key may be known, the likeliest first.
+    pub partitions: Vec<Partition>,
     /// True if it was planted to be found.
     pub is_canary: bool,
     /// The position of its first finding.
@@ -29,7 +30,7 @@ pub struct Question {
 
 impl Question {
     /// About an id alone.
-    #[cfg(feature = "cli")]
+    #[cfg(any(test, feature = "cli"))]
     pub(super) fn about(id: String, account: Option<AccountId>) -> Self {
         Self {
             id,
@@ -37,47 +38,35 @@ impl Question {
             secret: None,
             token: None,
             account,
-            partition: Partition::default(),
+            partitions: vec![Partition::Commercial],
             is_canary: false,
             finding: 0,
         }
     }
 }
 
-/// Where AWS keeps an account: keys of one partition are unknown in the others.
-///
-/// Source: AWS General Reference, "Amazon Resource Names", partitions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Partition {
-    /// The regions that everybody uses.
-    #[default]
-    Commercial,
-    /// The regions in China.
-    China,
-    /// The regions of the government of the United States.
-    GovCloud,
-}
-
-impl Partition {
-    /// The one that the text around a finding speaks of; the commercial one, if of none.
-    fn around(finding: &Finding) -> Self {
-        let says = |words: &[&str]| {
-            finding.excerpts.iter().any(|excerpt| words.iter().any(|word| excerpt.text.contains(word)))
-        };
-        if says(&["arn:aws-cn:", "cn-north-1", "cn-northwest-1", "amazonaws.com.cn"]) {
-            Self::China
-        } else if says(&["arn:aws-us-gov:", "us-gov-west-1", "us-gov-east-1"]) {
-            Self::GovCloud
-        } else {
-            Self::Commercial
-        }
-    }
+/// What all findings together say of an id.
+#[derive(Default)]
+struct Known {
+    account: Option<AccountId>,
+    is_canary: bool,
+    partitions: SpecialPartitions,
 }
 
 /// Everything to ask, in order. `uses_key` tells whether the one who would be asked about a finding needs the secret; none if
 /// there is nobody to ask.
 pub fn all(findings: &[Box<Finding>], secrets: &Secrets, uses_key: impl Fn(&Finding) -> Option<bool>) -> Vec<Question> {
-    let mut all: BTreeMap<(String, Option<Fingerprint>), Question> = BTreeMap::new();
+    // The id of a secret may be in another file, with what is known of it.
+    let mut known: HashMap<&str, Known> = HashMap::default();
+    for finding in findings {
+        let Some(id) = finding.key_id() else { continue };
+        let known =
+            known.entry(id).or_insert_with(|| Known { account: Account::from_id(id).known(), ..Known::default() });
+        known.account = known.account.or(finding.account);
+        known.is_canary |= finding.is_canary;
+        known.partitions = known.partitions.or(finding.evidence().map(|found| found.partitions).unwrap_or_default());
+    }
+    let mut all: BTreeMap<(&str, Option<Fingerprint>), Question> = BTreeMap::new();
     for (position, finding) in findings.iter().enumerate() {
         let (Some(id), Some(uses_key)) = (finding.key_id(), uses_key(finding)) else { continue };
         let fingerprint = finding.secret_fingerprint().filter(|_| uses_key);
@@ -85,21 +74,17 @@ pub fn all(findings: &[Box<Finding>], secrets: &Secrets, uses_key: impl Fn(&Find
         if uses_key && secret.is_none() {
             continue;
         }
-        let partition = Partition::around(finding);
-        let question = all.entry((id.to_owned(), fingerprint)).or_insert_with(|| Question {
+        let Known { account, is_canary, partitions } = known[id];
+        all.entry((id, fingerprint)).or_insert_with(|| Question {
             id: id.to_owned(),
             fingerprint,
             secret: secret.cloned(),
             token: fingerprint.and_then(|print| secrets.token(print)).cloned(),
-            account: finding.account,
-            partition,
-            is_canary: false,
+            account,
+            partitions: partitions.and_commercial(),
+            is_canary,
             finding: position,
         });
-        question.is_canary |= finding.is_canary;
-        // Any place may tell.
-        question.account = question.account.or(finding.account);
-        question.partition = question.partition.max(partition);
     }
     all.into_values().collect()
 }

@@ -354,15 +354,16 @@ fn the_owner_is_told_without_using_the_key() {
     let found = report(&ask(&owner(nobody, "", root_keys.replace("<value>1<", "<value>0<").leak()), "json"));
     assert_eq!(found["findings"][0]["verification"]["status"], "inactive");
     // Another account's key is not asked about without a role in it.
-    sandbox.write("keyspill.toml", "org_accounts = [\"444455556666\"]\n");
-    let elsewhere = ACTIVE_ELSEWHERE;
-    let server = Server::start(&[("GetCallerIdentity", elsewhere)]);
+    let server = Server::start(&[("GetCallerIdentity", ACTIVE_ELSEWHERE)]);
     let run = ask(&server, "json");
-    assert_eq!(report(&run)["findings"][0]["verification"]["status"], "not-asked");
-    assert!(run.stderr.contains("--assume-role"), "{}", run.stderr);
-    // Credentials that do not work are said, before anything is scanned.
+    let answer = &report(&run)["findings"][0]["verification"];
+    assert_eq!(answer["status"], "not-asked");
+    assert!(answer["reason"].to_string().contains("--assume-role"), "{answer}");
+    // Credentials that do not work are said, and the report is there.
+    sandbox.write("keyspill.toml", "org_accounts = [\"111122223333\"]\n");
     let run = ask(&Server::start(&[("GetCallerIdentity", GONE)]), "json");
     assert_eq!(run.code, Some(2));
+    assert_eq!(report(&run)["findings"][0]["verification"]["status"], "unknown");
     assert!(
         run.stderr.contains("your own AWS credentials cannot be used: AWS answers InvalidClientTokenId"),
         "{}",
@@ -371,6 +372,133 @@ fn the_owner_is_told_without_using_the_key() {
     let run = sandbox.run_in(&[("PATH", "")], &["scan", ".", "--verify=yes", "--verify-as=owner"]);
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("no credentials of your own"), "{}", run.stderr);
+}
+
+/// The id of a secret may be in another file, with what makes it untouchable.
+#[test]
+fn what_is_known_of_an_id_holds_for_its_secret_elsewhere() {
+    let sandbox = Sandbox::new();
+    sandbox.write("id.txt", "PAYMENTS_PROD_AWS_ACCESS_KEY_ID={{akia}}\n");
+    sandbox.write("secret.txt", "PAYMENTS_PROD_AWS_SECRET_ACCESS_KEY={{secret}}\n");
+    let server = Server::start(&[("{{akia}}", GONE)]);
+    sandbox.write("keyspill.toml", "canary_accounts = [\"111122223333\"]\n");
+    verify(&sandbox, &server, &["--verify-foreign"]);
+    assert_eq!(server.requests().len(), 0, "a canary");
+    sandbox.write("keyspill.toml", "org_accounts = [\"111122223333\"]\n");
+    let run = verify(&sandbox, &server, &[]);
+    assert_eq!(server.requests().len(), 1, "a key of the organisation");
+    // The link is a guess: the secret may belong to another id, which works.
+    let found = report(&run);
+    let of = |path: &str| found["findings"].as_array().expect("findings").iter().find(|it| it["path"] == path).cloned();
+    assert_eq!(of("id.txt").expect("the id")["severity"], "note");
+    assert_eq!(of("secret.txt").expect("the secret")["severity"], "error");
+}
+
+/// What is not wholly understood is not "inactive".
+#[test]
+fn as_the_owner_only_whole_answers_count() {
+    let sandbox = organisation(&["a"]);
+    let id = expand("{{akia a}}").text;
+    let own = [("AWS_ACCESS_KEY_ID", "AKIAOWN"), ("AWS_SECRET_ACCESS_KEY", "own"), ("NO_PROXY", "127.0.0.1")];
+    let ask = |used: &str, listed: &str| {
+        let summary = "<GetAccountSummaryResponse><entry><key>AccountAccessKeysPresent</key><value>0</value></entry></GetAccountSummaryResponse>";
+        let server = owner(used.to_owned().leak(), listed.to_owned().leak(), summary);
+        let args = ["scan", ".", "--verify=yes", "--verify-as=owner", "--endpoint-url", &server.url, "-f", "json"];
+        let run = sandbox.run_in(&own, &args);
+        (report(&run)["findings"][0]["verification"]["status"].as_str().unwrap_or("none").to_owned(), run.code)
+    };
+    let used = "<GetAccessKeyLastUsedResponse><UserName>ann</UserName></GetAccessKeyLastUsedResponse>";
+    let list = |member: &str, truncated: &str| {
+        format!("<ListAccessKeysResponse>{member}<IsTruncated>{truncated}</IsTruncated></ListAccessKeysResponse>")
+    };
+    let member = format!("<member><AccessKeyId>{id}</AccessKeyId><Status>Inactive</Status></member>");
+    for (used, listed, expected) in [
+        (used, list(&member, "false"), "inactive"),
+        (used, list("", "false"), "inactive"),
+        (used, list("", "true"), "unknown"),
+        (used, list(&member.replace("<Status>Inactive</Status>", ""), "false"), "unknown"),
+        (used, list(&member.replace(&id, &format!("<![CDATA[{id}]]>")), "false"), "unknown"),
+        (used, "<html>sign in</html>".into(), "unknown"),
+        (used, String::new(), "unknown"),
+        (used, list(&member, "false").replace("</ListAccessKeysResponse>", ""), "unknown"),
+        (used, list(&member, "false")[..60].to_owned(), "unknown"),
+        ("<html></html>", list(&member, "false"), "unknown"),
+        ("<GetAccessKeyLastUsedResponse></GetAccessKeyLastUsedResponse>", String::new(), "inactive"),
+    ] {
+        let (status, code) = ask(used, &listed);
+        assert_eq!(status, expected, "{used} {listed}");
+        assert_eq!(code, Some(if expected == "unknown" { 2 } else { 0 }), "{used} {listed}");
+    }
+}
+
+/// Whoever can place an id in a repository must not learn who scans it.
+#[test]
+fn roles_are_assumed_in_accounts_of_the_organisation_alone() {
+    let sandbox = organisation(&["a"]);
+    let own = [("AWS_ACCESS_KEY_ID", "AKIAOWN"), ("AWS_SECRET_ACCESS_KEY", "own"), ("NO_PROXY", "127.0.0.1")];
+    let server = Server::start(&[("GetCallerIdentity", ACTIVE_ELSEWHERE), ("AssumeRole", GONE)]);
+    let ask = |role: &str| {
+        let args =
+            ["scan", ".", "--verify=yes", "--verify-as=owner", "--assume-role", role, "--endpoint-url", &server.url];
+        let run = sandbox.run_in(&own, &[&args[..], &["-f", "json"]].concat());
+        let answer = report(&run)["findings"][0]["verification"].clone();
+        (answer["status"].as_str().unwrap_or("none").to_owned(), server.requests().len())
+    };
+    sandbox.write("keyspill.toml", "org_accounts = [\"444455556666\"]\n");
+    assert_eq!(ask("arn:aws:iam::{account}:role/audit"), ("not-asked".into(), 0));
+    sandbox.write("keyspill.toml", "org_accounts = [\"111122223333\"]\n");
+    assert_eq!(ask("arn:aws:iam::555566667777:role/audit"), ("not-asked".into(), 0));
+    assert_eq!(ask("arn:aws:iam::{account}:role/audit"), ("unknown".into(), 2));
+}
+
+#[test]
+fn a_key_of_govcloud_is_tried_there_first() {
+    let sandbox = organisation(&[]);
+    sandbox.write(
+        "config",
+        "[gov]\nregion = us-gov-west-1\n\naws_access_key_id = {{akia}}\naws_secret_access_key = {{secret}}\n",
+    );
+    let server = Server::start(&[("{{akia}}", GONE)]);
+    assert_eq!(statuses(&report(&verify(&sandbox, &server, &[])))["config"].0, "inactive");
+    let scopes =
+        server.requests().into_iter().map(|request| request.headers["authorization"].clone()).collect::<Vec<_>>();
+    assert!(
+        scopes.len() == 2 && scopes[0].contains("/us-gov-west-1/") && scopes[1].contains("/us-east-1/"),
+        "{scopes:?}"
+    );
+}
+
+/// A user's key in a file that looks like the root user's.
+#[test]
+fn an_arn_disproves_signs_of_root() {
+    let sandbox = organisation(&[]);
+    sandbox.write("rootkey.csv", "AWSAccessKeyId={{akia}}\nAWSSecretKey={{secret}}\n");
+    let server = Server::start(&[("{{akia}}", ACTIVE)]);
+    let run = verify(&sandbox, &server, &[]);
+    assert!(!run.stdout.contains("aws-root-key"), "{}", run.stdout);
+    let plan = sandbox.run_with_input(&["plan"], run.stdout.as_bytes()).stdout;
+    assert!(plan.contains("--user-name 'ann'") && !plan.contains("assume-root"), "{plan}");
+}
+
+/// A proxy that is not understood is not passed by.
+#[test]
+fn unknown_proxies_are_refused() {
+    let sandbox = organisation(&["a"]);
+    for (name, value) in
+        [("HTTPS_PROXY", "socks5://127.0.0.1:1"), ("all_proxy", "garbage://x"), ("HTTP_PROXY", "http://[")]
+    {
+        let run =
+            sandbox.run_in(&[(name, value)], &["scan", ".", "--verify=yes", "--endpoint-url", "https://127.0.0.1:1"]);
+        assert_eq!(run.code, Some(2), "{name}={value}");
+        assert!(run.stderr.contains(&format!("{name}: expected the URL of an http or https proxy")), "{}", run.stderr);
+    }
+    // What is in clear stays on this machine.
+    let server = Server::start(&[("{{akia a}}", ACTIVE)]);
+    let args = ["scan", ".", "--verify=yes", "--endpoint-url", &server.url, "-f", "json"];
+    let run = sandbox.run_in(&[("HTTP_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", "")], &args);
+    assert_eq!(statuses(&report(&run))["a"].0, "active");
+    let run = sandbox.run(&["scan", ".", "--verify=yes", "--endpoint-url", "https://u:hunter2@x.example"]);
+    assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
 }
 
 /// A report or an inventory is enough to ask, and the answers make a better plan.
@@ -382,7 +510,8 @@ fn the_keys_of_a_report_are_asked_about() {
                 <LastUsedDate>2020-10-01T02:03:04Z</LastUsedDate></AccessKeyLastUsed></GetAccessKeyLastUsedResult>\
                 </GetAccessKeyLastUsedResponse>";
     let listed = format!(
-        "<ListAccessKeysResponse><member><AccessKeyId>{id}</AccessKeyId><Status>Active</Status></member></ListAccessKeysResponse>"
+        "<ListAccessKeysResponse><member><AccessKeyId>{id}</AccessKeyId><Status>Active</Status></member>\
+         <IsTruncated>false</IsTruncated></ListAccessKeysResponse>"
     );
     let server = owner(used, listed.leak(), "");
     let own = [("AWS_ACCESS_KEY_ID", "AKIAOWN"), ("AWS_SECRET_ACCESS_KEY", "own"), ("NO_PROXY", "127.0.0.1")];
@@ -526,8 +655,8 @@ impl keyspill::Verifier for Counting {
         None
     }
 
-    fn host(&self, _: &keyspill::Question) -> String {
-        "https://vendor.example".into()
+    fn hosts(&self, _: &keyspill::Question) -> Vec<String> {
+        vec!["https://vendor.example".into()]
     }
 
     fn trace(&self) -> &'static str {

@@ -112,7 +112,15 @@ def check(keyspill: Path, url: str) -> list[str]:
                 {"active": "active", "inactive": "inactive", "gone": "inactive"},
             ),
             (
-                verify(["active"], owner, "--verify-as", "owner", "--assume-role", role.replace(ACCOUNT, "{account}")),
+                verify(
+                    ["active"],
+                    owner,
+                    "--verify-as",
+                    "owner",
+                    "--verify-foreign",
+                    "--assume-role",
+                    role.replace(ACCOUNT, "{account}"),
+                ),
                 {"active": "active"},
             ),
         ]
@@ -193,7 +201,15 @@ def check_plans(keyspill: Path, folder: str, owner: dict, url: str, active: dict
         ends = [line for line in run.stderr.splitlines() if line.startswith("END")]
         if len(ends) != len(commands):
             failures.append(f"{name}: {len(ends)} of {len(commands)} commands ended: {run.stderr}")
-        for words in ("usage:", "Unknown options", "Parameter validation", "Unknown parameter", "syntax error near", "command not found"):
+        mistakes = (
+            "usage:",
+            "Unknown options",
+            "Parameter validation",
+            "Unknown parameter",
+            "syntax error near",
+            "command not found",
+        )
+        for words in mistakes:
             if words in run.stderr:
                 failures.append(f"{name}: {words}: {run.stderr}")
         # These are moto's to answer; others it lacks, and the AWS CLI has checked how they are written.

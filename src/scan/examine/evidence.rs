@@ -1,5 +1,6 @@
 //! What a blob says about the keys found in it, noted in the findings.
 
+use crate::credential::SpecialPartitions;
 use crate::credential::signature::SignedRequest;
 use crate::detect::observe::{owner, root_signs};
 use crate::detect::{Candidate, Detection, context};
@@ -50,6 +51,9 @@ pub fn gather(blob: &Blob, detection: &Detection, findings: &mut [Finding]) {
     }
 }
 
+/// How far from a key the region may be named that it is used in, in bytes.
+const AROUND: usize = 1024;
+
 /// How far from a temporary key its session token may be, in bytes.
 const TOKEN_REACH: usize = 4096;
 
@@ -87,6 +91,9 @@ fn signatures(blob: &Blob, detection: &Detection, findings: &mut [Finding]) {
         match &rule.matcher {
             Matcher::Finder(finder) if finder.is_of_secret() || *finder == Finder::SesSmtpPassword => {
                 key.evidence.clear = candidate.secret.as_ref().map(|part| part.value.clone());
+                let span = candidate.primary();
+                let around = span.start.saturating_sub(AROUND)..blob.bytes.len().min(span.end + AROUND);
+                key.evidence.partitions = blob.bytes.get(around).map(SpecialPartitions::in_text).unwrap_or_default();
             }
             Matcher::Finder(_) => {}
             Matcher::Regex(_) if request_count < MAX_REQUESTS => {

@@ -27,7 +27,7 @@ pub struct Client {
 #[non_exhaustive]
 pub enum ClientError {
     /// The file of certificates cannot be read.
-    #[error("{}: cannot be read: {source}", file.display())]
+    #[error("{}: cannot be read", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -39,9 +39,13 @@ pub enum ClientError {
     NoCertificates(PathBuf),
     /// The address is not one that may be asked.
     #[error(
-        "{0}: expected an https URL without a path, such as https://sts.example.com; http is possible to this machine alone"
+        "the endpoint: expected an https URL without a path or password, such as https://sts.example.com; http is possible \
+         to this machine alone"
     )]
-    Endpoint(String),
+    Endpoint,
+    /// A variable names a proxy that cannot be used. Without it, requests would come from another address than intended.
+    #[error("{0}: expected the URL of an http or https proxy, such as http://proxy.example.com:3128")]
+    Proxy(&'static str),
 }
 
 /// Who signs a request.
@@ -87,6 +91,9 @@ impl Client {
         if let Some(endpoint) = &endpoint {
             check_endpoint(endpoint)?;
         }
+        // What is in clear stays on this machine.
+        let is_here = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+        let proxy = if is_here { None } else { proxy()? };
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             // A signature is for one host.
@@ -95,7 +102,7 @@ impl Client {
             .max_response_header_size(MAX_ANSWER as usize)
             .user_agent(USER_AGENT)
             .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .proxy(ureq::Proxy::try_from_env())
+            .proxy(proxy)
             .build();
         let endpoint = endpoint.map(|endpoint| endpoint.trim_end_matches('/').to_owned());
         Ok(Self { agent: config.new_agent(), timeout: TIMEOUT, endpoint })
@@ -131,7 +138,8 @@ impl Client {
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(|error| match error {
             ureq::Error::BodyExceedsLimit(_) => Failure::Broken("its answer is longer than any of AWS's".into()),
-            error => failure(error),
+            ureq::Error::Timeout(_) => Failure::Broken("no answer in time".into()),
+            _ => Failure::Broken("the answer is cut off".into()),
         })?;
         Ok(Response { status, body, date })
     }
@@ -183,8 +191,26 @@ fn failure(error: ureq::Error) -> Failure {
     }
 }
 
+/// The proxy that the environment names.
+fn proxy() -> Result<Option<ureq::Proxy>, ClientError> {
+    const VARIABLES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+    for name in VARIABLES {
+        let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else { continue };
+        let text = value.to_str().ok_or(ClientError::Proxy(name))?;
+        let scheme = text.split_once("://").map_or("http", |(scheme, _)| scheme);
+        let is_known = matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https");
+        if !is_known || ureq::Proxy::new(text).is_err() {
+            return Err(ClientError::Proxy(name));
+        }
+    }
+    Ok(ureq::Proxy::try_from_env())
+}
+
+/// The maximum size of a file of certificates, in bytes.
+const MAX_CERTIFICATES: u64 = 16 << 20;
+
 fn read_certificates(file: PathBuf) -> Result<RootCerts, ClientError> {
-    let pem = match std::fs::read(&file) {
+    let pem = match crate::file::read(&file, MAX_CERTIFICATES) {
         Ok(pem) => pem,
         Err(source) => return Err(ClientError::Unreadable { file, source }),
     };
@@ -212,7 +238,7 @@ fn check_endpoint(endpoint: &str) -> Result<(), ClientError> {
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         is_safe && !host.is_empty() && !authority.contains('@') && uri.path() == "/" && uri.query().is_none()
     });
-    if is_allowed { Ok(()) } else { Err(ClientError::Endpoint(endpoint.to_owned())) }
+    if is_allowed { Ok(()) } else { Err(ClientError::Endpoint) }
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use crate::credential::AccountId;
 use crate::finding::Finding;
 use crate::finding::verification::{KeyStatus, Usage, Verification};
 use crate::text::alphabet;
-use crate::verify::{Partition, Question, Reply, Verifier, pace};
+use crate::verify::{Question, Reply, Verifier, pace};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 /// Credentials of someone who may ask.
@@ -26,71 +27,113 @@ pub struct OwnCredentials {
     pub token: Option<SecretString>,
 }
 
+/// Finds credentials of one's own, when they are needed.
+type FindOwn = dyn Fn() -> Result<OwnCredentials, String> + Send + Sync;
+
 /// AWS's service that knows the keys of an account.
-#[derive(Debug)]
 pub struct Iam {
     client: Client,
-    own: OwnCredentials,
-    /// The account of `own`.
-    account: AccountId,
+    find_own: Box<FindOwn>,
+    /// What was found, and its account.
+    own: Mutex<Option<Result<(OwnCredentials, AccountId), String>>>,
     /// A role to take, with `{account}` for the account that is asked about.
     role: Option<String>,
     roles: Mutex<BTreeMap<AccountId, Result<OwnCredentials, String>>>,
 }
 
+impl fmt::Debug for Iam {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iam").field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
 const OTHER_ACCOUNT: &str = "its account is another than yours; name a role in it with --assume-role";
+const OTHER_ROLE: &str = "the role of --assume-role is in another account; write {account} where its number stands";
+const OTHER_PARTITION: &str = "the text around it speaks of GovCloud or China, where only the key itself can be tried";
 const NO_ACCOUNT: &str = "its id does not tell its account, so nobody can be asked as its owner";
 const TEMPORARY: &str = "IAM does not know temporary keys";
 
 impl Iam {
-    /// Asks whose the credentials are, and so learns whether they work.
-    ///
-    /// # Errors
-    /// They do not work, or AWS cannot be asked: why.
-    pub fn new(client: Client, own: OwnCredentials, role: Option<String>) -> Result<Self, String> {
+    /// Asks with the credentials that `find_own` finds, or with `role`, an ARN with `{account}` for the account of each key.
+    /// Nothing happens before the first question.
+    pub fn new(
+        client: Client,
+        find_own: impl Fn() -> Result<OwnCredentials, String> + Send + Sync + 'static,
+        role: Option<String>,
+    ) -> Self {
+        Self { client, find_own: Box::new(find_own), own: Mutex::default(), role, roles: Mutex::default() }
+    }
+
+    /// One's own credentials, and their account. What may pass is tried again with the next question.
+    fn own(&self) -> Result<(OwnCredentials, AccountId), Problem> {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*own {
+            return known.clone().map_err(Problem::Final);
+        }
+        let found = self.identify();
+        match &found {
+            Ok(found) => *own = Some(Ok(found.clone())),
+            Err(Problem::Final(words)) => *own = Some(Err(words.clone())),
+            Err(_) => {}
+        }
+        found
+    }
+
+    fn identify(&self) -> Result<(OwnCredentials, AccountId), Problem> {
+        let own = (self.find_own)().map_err(Problem::Final)?;
         let form = "Action=GetCallerIdentity&Version=2011-06-15";
-        let response = send(&client, STS, form, &own, "sts").map_err(|problem| match problem {
-            Problem::Final(words) | Problem::Later(words) | Problem::Unreachable(words) => {
-                format!("your own AWS credentials cannot be used: {words}")
-            }
-        })?;
+        let response = send(&self.client, STS, form, &own, "sts")
+            .map_err(|problem| problem.about("your own AWS credentials cannot be used"))?;
         let account = xml::text(&response.body, "Account").and_then(|digits| digits.parse().ok());
-        let account = account.and_then(AccountId::new).ok_or("AWS does not say whose your own credentials are")?;
-        Ok(Self { client, own, account, role, roles: Mutex::default() })
+        let account = account.and_then(AccountId::new);
+        let account = account.ok_or(Problem::Final("AWS does not say whose your own credentials are".into()))?;
+        Ok((own, account))
     }
 
-    /// What to sign with in an account.
-    fn credentials(&self, account: AccountId) -> Result<OwnCredentials, String> {
-        let Some(role) = &self.role else { return Ok(self.own.clone()) };
+    /// What to sign with to ask about a key of an account.
+    fn credentials(&self, account: AccountId) -> Result<OwnCredentials, Problem> {
+        let (own, home) = self.own()?;
+        let Some(role) = &self.role else {
+            return if account == home { Ok(own) } else { Err(Problem::NotAsked(OTHER_ACCOUNT)) };
+        };
         let mut roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
-        roles.entry(account).or_insert_with(|| self.assume(&role.replace("{account}", &account.to_string()))).clone()
+        if let Some(known) = roles.get(&account) {
+            return known.clone().map_err(Problem::Final);
+        }
+        let assumed = self.assume(&role.replace("{account}", &account.to_string()), &own);
+        match &assumed {
+            Ok(assumed) => _ = roles.insert(account, Ok(assumed.clone())),
+            Err(Problem::Final(words)) => _ = roles.insert(account, Err(words.clone())),
+            Err(_) => {}
+        }
+        assumed
     }
 
-    fn assume(&self, role: &str) -> Result<OwnCredentials, String> {
+    fn assume(&self, role: &str, own: &OwnCredentials) -> Result<OwnCredentials, Problem> {
         let role_arn = utf8_percent_encode(role, NON_ALPHANUMERIC);
         let form = format!("Action=AssumeRole&RoleArn={role_arn}&RoleSessionName=keyspill&Version=2011-06-15");
-        let response = send(&self.client, STS, &form, &self.own, "sts").map_err(|problem| match problem {
-            Problem::Final(words) | Problem::Later(words) | Problem::Unreachable(words) => {
-                format!("the role {role} cannot be assumed: {words}")
-            }
-        })?;
-        let text = |name| xml::text(&response.body, name).ok_or("AWS's answer to AssumeRole is not complete");
+        let response = send(&self.client, STS, &form, own, "sts")
+            .map_err(|problem| problem.about(&format!("the role {role} cannot be assumed")))?;
+        let text = |name| {
+            xml::text(&response.body, name).ok_or(Problem::Final("AWS's answer to AssumeRole is not complete".into()))
+        };
         let (id, secret, token) = (text("AccessKeyId")?, text("SecretAccessKey")?, text("SessionToken")?);
         Ok(OwnCredentials { id, secret: secret.into(), token: Some(token.into()) })
     }
 
     fn status(&self, question: &Question, own: &OwnCredentials) -> Result<Verification, Problem> {
-        let now = pace::now();
         let ask = |form: &str| send(&self.client, IAM, form, own, "iam");
-        let last_use = match ask(&format!("Action=GetAccessKeyLastUsed&AccessKeyId={}&Version=2010-05-08", question.id))
-        {
-            Err(Problem::Final(words)) if words.ends_with("NoSuchEntity") => {
-                return Ok(Verification {
-                    usage: Some(Usage::default()),
-                    ..Verification::new(KeyStatus::Inactive, now)
-                });
+        let of = |status, usage| Verification {
+            account: question.account,
+            usage: Some(usage),
+            ..Verification::new(status, pace::now())
+        };
+        let form = format!("Action=GetAccessKeyLastUsed&AccessKeyId={}&Version=2010-05-08", question.id);
+        let last_use = match ask(&form) {
+            Err(Problem::Final(words)) if words == NO_SUCH_ENTITY => {
+                return Ok(of(KeyStatus::Inactive, Usage::default()));
             }
-            other => other?,
+            other => of_kind(other?, "GetAccessKeyLastUsedResponse")?,
         };
         // Before its first use, AWS says `N/A`.
         let text = |name| xml::text(&last_use.body, name).filter(|text| !text.is_empty() && text != "N/A");
@@ -102,41 +145,48 @@ impl Iam {
             created: None,
         };
         let Some(user) = &usage.user else {
-            return self.root_status(own, now);
+            let is_none = self.has_no_root_key(own)?;
+            return if is_none { Ok(of(KeyStatus::Inactive, usage)) } else { Err(Problem::Final(ROOT_HAS_ONE.into())) };
         };
         let user = utf8_percent_encode(user, NON_ALPHANUMERIC);
         let listed = ask(&format!("Action=ListAccessKeys&UserName={user}&Version=2010-05-08"))?;
+        let listed = of_kind(listed, "ListAccessKeysResponse")?;
         let keys = xml::records(&listed.body, "member");
         let own_record = keys.iter().find(|key| key.get("AccessKeyId") == Some(&question.id));
         usage.created = own_record.and_then(|key| key.get("CreateDate")).cloned();
-        let status = match own_record.and_then(|key| key.get("Status")).map(String::as_str) {
-            Some("Active") => KeyStatus::Active,
-            // Deleted, deactivated, or expired.
-            _ => KeyStatus::Inactive,
+        let is_whole = || xml::text(&listed.body, "IsTruncated").is_some_and(|text| text == "false");
+        let status = match own_record.map(|key| key.get("Status").map(String::as_str)) {
+            Some(Some("Active")) => KeyStatus::Active,
+            Some(Some("Inactive" | "Expired")) => KeyStatus::Inactive,
+            // Deleted.
+            None if is_whole() => KeyStatus::Inactive,
+            _ => return Err(Problem::Final("the answer of ListAccessKeys is not complete".into())),
         };
-        Ok(Verification { account: Some(self.account), usage: Some(usage), ..Verification::new(status, now) })
+        Ok(of(status, usage))
     }
 
-    /// Of a key that no user has.
-    fn root_status(&self, own: &OwnCredentials, now: i64) -> Result<Verification, Problem> {
+    /// True if the account's root user has no key.
+    fn has_no_root_key(&self, own: &OwnCredentials) -> Result<bool, Problem> {
         let summary = send(&self.client, IAM, "Action=GetAccountSummary&Version=2010-05-08", own, "iam")?;
+        let summary = of_kind(summary, "GetAccountSummaryResponse")?;
         let entries = xml::records(&summary.body, "entry");
         let count = entries.iter().find(|entry| entry.get("key").is_some_and(|key| key == "AccountAccessKeysPresent"));
-        let reason = match count.and_then(|entry| entry.get("value")).map(String::as_str) {
-            Some("0") => {
-                return Ok(Verification {
-                    usage: Some(Usage::default()),
-                    ..Verification::new(KeyStatus::Inactive, now)
-                });
-            }
-            Some(_) => {
-                "no user has it, and the account's root user has a key: sign in as the root user to see whether it \
-                        is this one"
-            }
-            None => "no user has it, and AWS does not tell whether the root user has keys",
-        };
-        Ok(Verification::without_answer(KeyStatus::Unknown, now, reason))
+        match count.and_then(|entry| entry.get("value")).map(String::as_str) {
+            Some("0") => Ok(true),
+            Some(_) => Ok(false),
+            None => Err(Problem::Final("no user has it, and AWS does not tell whether the root user has keys".into())),
+        }
     }
+}
+
+const NO_SUCH_ENTITY: &str = "AWS answers NoSuchEntity";
+const ROOT_HAS_ONE: &str = "no user has it, and the account's root user has a key: sign in as the root user to see whether it is \
+                            this one";
+
+/// The response, if it is a whole document of this kind.
+fn of_kind(response: Response, kind: &str) -> Result<Response, Problem> {
+    let is_it = xml::root(&response.body).is_some_and(|root| root == kind);
+    if is_it { Ok(response) } else { Err(Problem::Final("the answer is not one of AWS's".into())) }
 }
 
 impl Verifier for Iam {
@@ -149,42 +199,53 @@ impl Verifier for Iam {
         false
     }
 
+    fn stays_at_home(&self) -> bool {
+        self.role.is_none()
+    }
+
     fn refusal(&self, question: &Question) -> Option<&'static str> {
+        let role_account = self.role.as_ref().and_then(|role| role.split(':').nth(4));
         match question.account {
             _ if question.id.starts_with("ASIA") => Some(TEMPORARY),
+            _ if question.partitions.len() > 1 => Some(OTHER_PARTITION),
             None => Some(NO_ACCOUNT),
-            Some(account) => (account != self.account && self.role.is_none()).then_some(OTHER_ACCOUNT),
+            Some(account) => {
+                let is_other = |own: &str| own != "{account}" && own != account.to_string();
+                role_account.is_some_and(is_other).then_some(OTHER_ROLE)
+            }
         }
     }
 
-    fn host(&self, question: &Question) -> String {
-        self.client.address(place(IAM, question.partition).0)
+    fn hosts(&self, _: &Question) -> Vec<String> {
+        [STS, IAM].map(|places| self.client.address(places[0].0)).into()
     }
 
     fn trace(&self) -> &'static str {
-        "IAM is asked about each id with your own credentials (GetAccessKeyLastUsed, ListAccessKeys). The keys themselves \
-         are not used."
+        if self.role.is_some() {
+            "The role is assumed with your own credentials (GetCallerIdentity, AssumeRole), and IAM is asked about each id with \
+             it (GetAccessKeyLastUsed, ListAccessKeys, GetAccountSummary). The keys themselves are not used."
+        } else {
+            "IAM is asked about each id with your own credentials (GetCallerIdentity, GetAccessKeyLastUsed, ListAccessKeys, \
+             GetAccountSummary). The keys themselves are not used."
+        }
     }
 
     fn ask(&self, question: &Question) -> Reply {
-        let account = question.account.unwrap_or(self.account);
-        let answer = match self.credentials(account) {
-            Ok(own) => self.status(question, &own),
-            Err(words) => Err(Problem::Final(words)),
-        };
-        match answer {
+        let unanswered = |status, words: &str| Reply::Answer(Verification::without_answer(status, pace::now(), words));
+        let Some(account) = question.account else { return unanswered(KeyStatus::NotAsked, NO_ACCOUNT) };
+        match self.credentials(account).and_then(|own| self.status(question, &own)) {
             Ok(answer) => Reply::Answer(answer),
-            Err(Problem::Final(words)) => {
-                Reply::Answer(Verification::without_answer(KeyStatus::Unknown, pace::now(), words))
-            }
+            Err(Problem::Final(words)) => unanswered(KeyStatus::Unknown, &words),
+            Err(Problem::NotAsked(words)) => unanswered(KeyStatus::NotAsked, words),
             Err(Problem::Later(words)) => Reply::Later(words),
             Err(Problem::Unreachable(words)) => Reply::Unreachable(words),
         }
     }
 }
 
-/// Hosts and signing regions, by partition. Source: AWS General Reference, endpoints of IAM and STS.
+/// The host and the region of a service in each partition.
 type Places = [(&'static str, &'static str); 3];
+/// Source: AWS General Reference, endpoints of IAM. Only the first is used so far.
 const IAM: &Places = &[
     ("iam.amazonaws.com", "us-east-1"),
     ("iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
@@ -192,15 +253,26 @@ const IAM: &Places = &[
 ];
 const STS: &Places = super::sts::PLACES;
 
-fn place(places: &Places, partition: Partition) -> (&'static str, &'static str) {
-    places[partition as usize]
-}
-
 /// Why there is no answer.
 enum Problem {
     Final(String),
     Later(String),
     Unreachable(String),
+    /// It turned out that it must not be asked.
+    NotAsked(&'static str),
+}
+
+impl Problem {
+    /// The same, of something that had to be done first.
+    fn about(self, what: &str) -> Self {
+        let about = |words: String| format!("{what}: {words}");
+        match self {
+            Self::Final(words) => Self::Final(about(words)),
+            Self::Later(words) => Self::Later(about(words)),
+            Self::Unreachable(words) => Self::Unreachable(about(words)),
+            Self::NotAsked(words) => Self::NotAsked(words),
+        }
+    }
 }
 
 fn send(
@@ -210,8 +282,7 @@ fn send(
     own: &OwnCredentials,
     service: &str,
 ) -> Result<Response, Problem> {
-    // The partition of one's own credentials is where everything is asked.
-    let (host, region) = place(places, Partition::Commercial);
+    let (host, region) = places[0];
     let signer = Signer { id: &own.id, secret: &own.secret, token: own.token.as_ref(), region, service };
     let response = client.post(host, form, &signer).map_err(|failure| match failure {
         Failure::Unreachable(words) => Problem::Unreachable(words),

@@ -48,8 +48,8 @@ impl Verifier for Sts {
         (is_temporary(&question.id) && question.token.is_none()).then_some(NO_TOKEN)
     }
 
-    fn host(&self, question: &Question) -> String {
-        self.client.address(place(question.partition).0)
+    fn hosts(&self, question: &Question) -> Vec<String> {
+        question.partitions.iter().map(|partition| self.client.address(place(*partition).0)).collect()
     }
 
     fn trace(&self) -> &'static str {
@@ -58,15 +58,24 @@ impl Verifier for Sts {
     }
 
     fn ask(&self, question: &Question) -> Reply {
-        let (host, region) = place(question.partition);
         let Some(secret) = &question.secret else { return Reply::Later("its secret is not known".into()) };
-        let token = question.token.as_ref();
-        let signer = Signer { id: &question.id, secret, token, region, service: "sts" };
-        match self.client.post(host, FORM, &signer) {
-            Ok(response) => read(&response, pace::now()),
-            Err(Failure::Unreachable(words)) => Reply::Unreachable(words),
-            Err(Failure::Broken(words)) => Reply::Later(words),
+        let mut reply = Reply::Later("there is no partition to ask in".into());
+        for partition in &question.partitions {
+            let (host, region) = place(*partition);
+            let token = question.token.as_ref();
+            let signer = Signer { id: &question.id, secret, token, region, service: "sts" };
+            reply = match self.client.post(host, FORM, &signer) {
+                Ok(response) => read(&response, question, pace::now()),
+                Err(Failure::Unreachable(words)) => Reply::Unreachable(words),
+                Err(Failure::Broken(words)) => Reply::Later(words),
+            };
+            // Where the key is not known, another partition may know it.
+            let is_unknown_there = matches!(&reply, Reply::Answer(answer) if answer.status == KeyStatus::Inactive || is_temporary(&question.id));
+            if !is_unknown_there {
+                break;
+            }
         }
+        reply
     }
 }
 
@@ -78,32 +87,43 @@ fn is_temporary(id: &str) -> bool {
 const MAX_CLOCK_ERROR: i64 = 5 * 60;
 
 /// What an answer means, at a time in seconds since 1970.
-fn read(response: &Response, now: i64) -> Reply {
+fn read(response: &Response, question: &Question, now: i64) -> Reply {
     let unknown = |reason: &str| Reply::Answer(Verification::without_answer(KeyStatus::Unknown, now, reason));
     let text = |name| xml::text(&response.body, name);
     match response.status {
         200 => {
             let arn = text("Arn").filter(|arn| arn.starts_with("arn:aws"));
-            let account = text("Account").filter(|digits| digits.len() == 12);
+            let is_number = |digits: &String| digits.len() == 12 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            let account = text("Account").filter(is_number);
             let account = account.and_then(|digits| digits.parse().ok()).and_then(AccountId::new);
             match (arn, account) {
+                (Some(_), Some(other)) if question.account.is_some_and(|account| account != other) => {
+                    unknown("the answer is about another account than the id's")
+                }
                 (Some(arn), Some(_)) => {
                     Reply::Answer(Verification { arn: Some(arn), account, ..Verification::new(KeyStatus::Active, now) })
                 }
                 _ => unknown("the answer is not one of AWS's"),
             }
         }
-        300..400 => unknown("the answer sends elsewhere, which AWS's does not do"),
+        201..400 => unknown("the answer sends elsewhere, which AWS's does not do"),
         429 | 500.. => Reply::Later(format!("the service is busy or has an error (status {})", response.status)),
         _ => {
             let (code, message) = (text("Code").unwrap_or_default(), text("Message").unwrap_or_default());
             match code.as_str() {
-                "InvalidClientTokenId" => Reply::Answer(Verification::new(KeyStatus::Inactive, now)),
+                "InvalidClientTokenId" if is_temporary(&question.id) => {
+                    unknown("AWS does not accept it with the session token beside it, which may be another's")
+                }
+                "InvalidClientTokenId" if response.status == 403 => {
+                    Reply::Answer(Verification::new(KeyStatus::Inactive, now))
+                }
                 "ExpiredToken" | "ExpiredTokenException" => Reply::Answer(Verification::new(KeyStatus::Expired, now)),
                 "SignatureDoesNotMatch" if is_about_time(&message, response.date, now) => unknown(
                     "AWS refuses the time of the request: set this machine's clock, which is off by more than five minutes",
                 ),
-                "SignatureDoesNotMatch" => Reply::Answer(Verification::new(KeyStatus::WrongSecret, now)),
+                "SignatureDoesNotMatch" if response.status == 403 => {
+                    Reply::Answer(Verification::new(KeyStatus::WrongSecret, now))
+                }
                 "Throttling"
                 | "ThrottlingException"
                 | "RequestLimitExceeded"
@@ -148,7 +168,8 @@ mod tests {
 
     /// What is made of an answer: the status, and whether it is asked again.
     fn meaning(response: &Response) -> String {
-        match read(response, NOW) {
+        let question = Question::about(crate::rule::example::expand("{{akia}}").text, AccountId::new(111_122_223_333));
+        match read(response, &question, NOW) {
             Reply::Answer(answer) if answer.is_root() => "active, root".into(),
             Reply::Answer(answer) => answer.status.word().into(),
             Reply::Later(_) => "later".into(),
@@ -172,6 +193,12 @@ mod tests {
             (identity("arn:aws:sts::111122223333:assumed-role/r/root", "111122223333"), "active"),
             (identity("", "111122223333"), "unknown"),
             (identity(user, "12"), "unknown"),
+            (identity(user, "+11112222333"), "unknown"),
+            (identity("arn:aws:iam::444455556666:user/ann", "444455556666"), "unknown"),
+            (error(403, "InvalidClient<!-- x -->TokenId", ""), "unknown"),
+            (error(403, "InvalidClient&x;TokenId", ""), "unknown"),
+            (error(407, "InvalidClientTokenId", ""), "unknown"),
+            (error(202, "InvalidClientTokenId", ""), "unknown"),
             (identity("you are root", "111122223333"), "unknown"),
             (Response { status: 200, body: b"{\"ok\": true}".to_vec(), date: None }, "unknown"),
             (Response { status: 200, body: vec![0xff; 100], date: None }, "unknown"),

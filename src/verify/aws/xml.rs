@@ -15,7 +15,27 @@ pub fn text(xml: &[u8], name: &str) -> Option<String> {
             Event::Text(part) if is_inside => text.push_str(&part),
             Event::End(_) if is_inside => return Some(text.trim().to_owned()),
             Event::Eof => return None,
+            // Part of the text would be missing.
+            _ if is_inside => return None,
             _ => {}
+        }
+    }
+}
+
+/// The name of the document's element, if the whole document is well formed, as far as AWS writes it.
+pub fn root(xml: &[u8]) -> Option<String> {
+    let mut reader = Reader::from_reader(xml);
+    let (mut depth, mut root) = (0usize, None);
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(start) => {
+                depth += 1;
+                root.get_or_insert_with(|| start.local_name().as_ref().to_owned());
+            }
+            Event::End(_) => depth = depth.checked_sub(1)?,
+            Event::Eof => return root.filter(|_| depth == 0),
+            Event::Text(_) | Event::Decl(_) | Event::Empty(_) => {}
+            _ => return None,
         }
     }
 }
