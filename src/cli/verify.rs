@@ -3,19 +3,20 @@
 use super::output;
 use super::session::Obeyed;
 use crate::credential::{Account, AccountId};
-use crate::finding::verification::KeyStatus;
-use crate::plan::{self, Answers, KeyFacts, VerificationRecord};
+use crate::finding::verification::{KeyStatus, Verification};
+use crate::plan::{self, Answers, KeyFacts};
 use crate::report::Verdict;
 use crate::rule::RuleSet;
 use crate::verify::aws::{Client, Iam, OwnCredentials, Sts};
 use crate::verify::{Announcement, Consent, Pace, Verifier, Verifying};
 use anyhow::bail;
 use clap::ValueEnum;
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Arguments as typed.
 #[derive(Debug, clap::Args)]
@@ -127,6 +128,11 @@ pub struct Args {
     #[arg(short, long)]
     yes: bool,
 
+    /// Go on where an interrupted run with the same --output stopped: what it holds is not asked again, if it is less than a
+    /// day old and tells whether the key works.
+    #[arg(long, requires = "output")]
+    resume: bool,
+
     /// Form of the answers.
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Form::Text)]
     format: Form,
@@ -135,6 +141,9 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
+
+/// How often answers are written while there are more to come.
+const WRITE_EVERY: Duration = Duration::from_secs(1);
 
 /// The form of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -155,12 +164,14 @@ impl Args {
                 || self.key.iter().any(|wanted| *wanted == key.name || key.fingerprints.contains(wanted))
         };
         let wanted = keys.iter().filter(|key| is_wanted(key) && key.is_id() && !key.is_canary);
-        let ids: Vec<(String, Option<AccountId>)> =
+        let mut ids: Vec<(String, Option<AccountId>)> =
             wanted.map(|key| (key.name.clone(), Account::from_id(&key.name).known())).collect();
         if ids.is_empty() {
             bail!("{name}: there is no key to ask about: IAM knows AWS's keys by their ids, and no others");
         }
         let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+        let known = self.known()?;
+        ids.retain(|(id, _)| !known.answers.contains_key(id));
         if !self.yes && !can_ask {
             bail!("keyspill asks on a terminal before it calls AWS, and there is none; use --yes");
         }
@@ -174,16 +185,39 @@ impl Args {
             foreign: false,
             pace: Pace::default(),
         };
-        let answers = verifying.run_on_ids(ids, &config);
-        let has = |status| answers.iter().any(|(_, answer)| answer.status == status);
-        let verdict = match () {
+        let known = Mutex::new((known, Instant::now()));
+        let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is answered is kept if the rest is interrupted.
+        let heard = |id: &str, answer: &Verification| {
+            let (known, written) = &mut *lock();
+            known.answers.insert(id.to_owned(), answer.into());
+            if self.output.is_some() && written.elapsed() >= WRITE_EVERY {
+                _ = self.write(known);
+                *written = Instant::now();
+            }
+        };
+        let answers = verifying.run_on_ids(ids, &config, &heard);
+        let (known, _) = &mut *lock();
+        known.answers.extend(answers.iter().map(|(id, answer)| (id.clone(), answer.into())));
+        self.write(known)?;
+        let has = |status| known.answers.values().any(|answer| answer.status() == status);
+        Ok(match () {
             () if has(KeyStatus::Unknown) => Verdict::Incomplete,
             () if has(KeyStatus::Active) => Verdict::Findings,
             () => Verdict::Clean,
-        };
-        let answers = answers.iter().map(|(id, answer)| (id.clone(), VerificationRecord::from(answer))).collect();
-        self.write(&Answers { schema_version: 1, answers })?;
-        Ok(verdict)
+        })
+    }
+
+    /// What an earlier run has answered.
+    fn known(&self) -> anyhow::Result<Answers> {
+        let none = Answers { schema_version: 1, answers: BTreeMap::new() };
+        let Some(file) = self.output.as_deref().filter(|file| self.resume && file.exists()) else { return Ok(none) };
+        let (name, bytes) = super::plan::read(file)?;
+        let mut known: Answers = serde_json::from_slice(&bytes)
+            .map_err(|_| anyhow::anyhow!("{name}: expected answers of `keyspill verify --format json`"))?;
+        let yesterday = super::now() - 24 * 60 * 60;
+        known.answers.retain(|_, answer| answer.is_known_since(yesterday));
+        Ok(known)
     }
 
     fn write(&self, answers: &Answers) -> anyhow::Result<()> {

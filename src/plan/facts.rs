@@ -343,6 +343,19 @@ impl KeyFacts {
 }
 
 impl VerificationRecord {
+    /// True if it tells whether the key works, and was given after a moment, in seconds since 1970.
+    #[cfg(feature = "verify")]
+    pub fn is_known_since(&self, moment: i64) -> bool {
+        let checked = self.checked_at.parse::<jiff::Timestamp>().map_or(i64::MIN, jiff::Timestamp::as_second);
+        matches!(self.status, KeyStatus::Active | KeyStatus::Inactive) && checked >= moment
+    }
+
+    /// What it tells.
+    #[cfg(feature = "verify")]
+    pub fn status(&self) -> KeyStatus {
+        self.status
+    }
+
     /// The answer as a sentence.
     pub fn words(&self) -> String {
         let asked = one_line(&self.checked_at);

@@ -120,7 +120,7 @@ impl Verifying {
             let refusal = self.refusal(&question, verifier, config);
             Some((question, verifier, refusal))
         });
-        let answers = self.ask(known.collect());
+        let answers = self.ask(known.collect(), &|_, _| {});
         let in_vain = answers.iter().filter(|(_, answer)| answer.status == KeyStatus::Unknown);
         let in_vain = in_vain.map(|(question, answer)| {
             let reason = answer.reason.as_deref().unwrap_or("no answer");
@@ -132,7 +132,11 @@ impl Verifying {
     }
 
     /// Asks all questions that nothing speaks against, and gives each an answer.
-    fn ask(&self, questions: Vec<(Question, &dyn Verifier, Option<&'static str>)>) -> Vec<(Question, Verification)> {
+    fn ask(
+        &self,
+        questions: Vec<(Question, &dyn Verifier, Option<&'static str>)>,
+        heard: &pace::Heard,
+    ) -> Vec<(Question, Verification)> {
         let mut asked: Vec<(Question, &dyn Verifier)> = Vec::new();
         let mut answers: Vec<(Question, Verification)> = Vec::new();
         let mut announcement = Announcement::default();
@@ -155,7 +159,7 @@ impl Verifying {
         }
         let is_something = announcement != Announcement::default();
         if is_something && (self.consent)(&announcement) {
-            answers.extend(self.pace.ask_all(asked));
+            answers.extend(self.pace.ask_all(asked, heard));
         } else {
             let refused = |question| (question, Verification::without_answer(KeyStatus::NotAsked, now, NO_CONSENT));
             answers.extend(asked.into_iter().map(|(question, _)| refused(question)));
@@ -163,16 +167,23 @@ impl Verifying {
         answers
     }
 
-    /// Asks about ids, each with the account that it tells, without using the keys. In the order of the ids.
+    /// Asks about ids, each with the account that it tells, without using the keys. In the order of the ids; `heard` is told of
+    /// each answer when it comes.
     #[cfg(feature = "cli")]
-    pub fn run_on_ids(&self, ids: Vec<(String, Option<AccountId>)>, config: &Config) -> Vec<(String, Verification)> {
+    pub fn run_on_ids(
+        &self,
+        ids: Vec<(String, Option<AccountId>)>,
+        config: &Config,
+        heard: &(dyn Fn(&str, &Verification) + Sync),
+    ) -> Vec<(String, Verification)> {
         let Some(verifier) = self.verifiers.iter().find(|verifier| !verifier.uses_key()) else { return vec![] };
         let question = |(id, account)| {
             let question = Question::about(id, account);
             let refusal = self.refusal(&question, verifier.as_ref(), config);
             (question, verifier.as_ref(), refusal)
         };
-        let answers = self.ask(ids.into_iter().map(question).collect());
+        let heard = |question: &Question, answer: &Verification| heard(&question.id, answer);
+        let answers = self.ask(ids.into_iter().map(question).collect(), &heard);
         let mut answers: Vec<_> = answers.into_iter().map(|(question, answer)| (question.id, answer)).collect();
         answers.sort_by(|a, b| a.0.cmp(&b.0));
         answers

@@ -56,11 +56,19 @@ struct Round<'a> {
     next: Mutex<Instant>,
     unreachable: AtomicUsize,
     answers: Mutex<Vec<(Question, Verification)>>,
+    heard: &'a Heard<'a>,
 }
+
+/// Is told of each answer as it comes.
+pub(super) type Heard<'a> = dyn Fn(&Question, &Verification) + Sync + 'a;
 
 impl Pace {
     /// Asks all, several at a time.
-    pub fn ask_all(self, questions: Vec<(Question, &dyn Verifier)>) -> Vec<(Question, Verification)> {
+    pub(super) fn ask_all(
+        self,
+        questions: Vec<(Question, &dyn Verifier)>,
+        heard: &Heard,
+    ) -> Vec<(Question, Verification)> {
         let mut by_id: BTreeMap<String, Group> = BTreeMap::new();
         for question in questions {
             by_id.entry(question.0.id.clone()).or_default().push(question);
@@ -71,6 +79,7 @@ impl Pace {
             next: Mutex::new(Instant::now()),
             unreachable: AtomicUsize::new(0),
             answers: Mutex::default(),
+            heard,
         };
         std::thread::scope(|scope| {
             for _ in 0..MAX_CONNECTIONS {
@@ -103,6 +112,7 @@ impl Round<'_> {
                 if matches!(answer.status, KeyStatus::Active | KeyStatus::Inactive) {
                     known = Some(answer.clone());
                 }
+                (self.heard)(&question, &answer);
                 self.answers.lock().unwrap_or_else(PoisonError::into_inner).push((question, answer));
             }
         }

@@ -543,6 +543,24 @@ fn the_keys_of_a_report_are_asked_about() {
         assert_eq!(ask(&["--key", "nobody"]).code, Some(2));
     }
     assert!(server.requests().iter().all(|request| request.id() == "AKIAOWN"));
+    // What is known and recent is not asked again.
+    let before = server.requests().len();
+    let run = sandbox.run_in(
+        &own,
+        &["verify", &report, "--yes", "--endpoint-url", &server.url, "-f", "json", "-o", &answers, "--resume"],
+    );
+    assert_eq!((run.code, server.requests().len()), (Some(1), before), "{}", run.stderr);
+    let mut told: Value = serde_json::from_str(&std::fs::read_to_string(&answers).expect("answers")).expect("JSON");
+    told["answers"][&id]["checkedAt"] = "2020-01-01T00:00:00Z".into();
+    std::fs::write(&answers, told.to_string()).expect("a file");
+    sandbox.run_in(
+        &own,
+        &["verify", &report, "--yes", "--endpoint-url", &server.url, "-f", "json", "-o", &answers, "--resume"],
+    );
+    assert!(server.requests().len() > before);
+    let told: Value = serde_json::from_str(&std::fs::read_to_string(&answers).expect("answers")).expect("JSON");
+    assert_eq!(told["answers"].as_object().map(serde_json::Map::len), Some(2));
+    assert_ne!(told["answers"][&id]["checkedAt"], "2020-01-01T00:00:00Z");
     // Nobody to ask for consent.
     let run = sandbox.run_in(&own, &["verify", &report, "--endpoint-url", &server.url]);
     assert_eq!(run.code, Some(2));
@@ -550,6 +568,46 @@ fn the_keys_of_a_report_are_asked_about() {
     let run = sandbox.run(&["plan", &report, "--answers", &report]);
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("report.json: expected answers"), "{}", run.stderr);
+}
+
+/// Ctrl-C leaves the answers that there are, and the next run goes on from there.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_goes_on() {
+    let labels: Vec<String> = (0..60).map(|number| format!("k{number}")).collect();
+    let sandbox = organisation(&labels.iter().map(String::as_str).collect::<Vec<_>>());
+    let used = "<GetAccessKeyLastUsedResponse><UserName>ann</UserName></GetAccessKeyLastUsedResponse>";
+    let server = owner(used, "<ListAccessKeysResponse><IsTruncated>false</IsTruncated></ListAccessKeysResponse>", "");
+    let elsewhere = Sandbox::new();
+    let file = |name: &str| elsewhere.path().join(name).display().to_string();
+    let (report, answers) = (file("report.json"), file("answers.json"));
+    sandbox.run(&["scan", ".", "-f", "json", "-o", &report]);
+    let args = ["verify", &report, "--yes", "--resume", "--endpoint-url", &server.url, "-f", "json", "-o", &answers];
+    let command = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_keyspill"));
+        command.args(args).current_dir(sandbox.path());
+        command.env("AWS_ACCESS_KEY_ID", "AKIAOWN").env("AWS_SECRET_ACCESS_KEY", "own").env("NO_PROXY", "127.0.0.1");
+        command
+    };
+    let mut child = command().stderr(std::process::Stdio::null()).spawn().expect("it starts");
+    let count = || {
+        let text = std::fs::read_to_string(&answers).unwrap_or_default();
+        let told: Value = serde_json::from_str(&text).unwrap_or_default();
+        told["answers"].as_object().map_or(0, serde_json::Map::len)
+    };
+    let started = Instant::now();
+    while count() == 0 && started.elapsed().as_secs() < 30 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let interrupt = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupt.expect("kill runs").success());
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    let (first, asked) = (count(), server.requests().len());
+    assert!((1..60).contains(&first), "{first}");
+    assert_eq!(command().output().expect("it ends").status.code(), Some(0));
+    assert_eq!(count(), 60);
+    // Two requests a key, and one for who asks.
+    assert_eq!(server.requests().len() - asked, 2 * (60 - first) + 1);
 }
 
 const ACTIVE_ELSEWHERE: Answer = Answer::Http(
