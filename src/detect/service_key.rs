@@ -12,13 +12,23 @@ pub struct ServiceKey {
     pub expires: Option<i64>,
 }
 
+/// How a token for a cluster of Amazon EKS begins.
+const CLUSTER: &str = "k8s-aws-v1.";
+
+/// Clusters accept a signed URL for 15 minutes, although it says one, in seconds.
+/// Source: aws-iam-authenticator, "API Authorization from Outside a Cluster".
+const LONGER_IN_CLUSTERS: i64 = 14 * 60;
+
 /// Reads a key: after its prefix, a long-lived one is base64 of `alias-at-ACCOUNT:password`, and a short-lived one that of a
 /// signed URL.
 ///
 /// Source: Amazon Bedrock User Guide, "How API keys work", and keys made with AWS's token generator; both kinds were decoded.
 pub fn read(secret: &[u8]) -> ServiceKey {
     let secret = std::str::from_utf8(secret).unwrap_or_default();
-    let encoded = secret.rsplit_once("-api-key-").map_or_else(|| secret.get(4..).unwrap_or_default(), |(_, rest)| rest);
+    let of_cluster = secret.strip_prefix(CLUSTER);
+    let of_service =
+        || secret.rsplit_once("-api-key-").map_or_else(|| secret.get(4..).unwrap_or_default(), |(_, it)| it);
+    let encoded = of_cluster.unwrap_or_else(of_service);
     // Another prefix may be longer; the first whole group that decodes to text is where it ends.
     let decoded = (0..=4).filter_map(|skip| decode(encoded.get(skip..)?)).find(|text| is_text(text));
     let Some(decoded) = decoded else { return ServiceKey::default() };
@@ -32,6 +42,7 @@ pub fn read(secret: &[u8]) -> ServiceKey {
         Account::from_id(decoded.get(at..at + ID_LEN)?).known()
     };
     let expires = request::expires_v4(decoded.as_bytes());
+    let expires = if of_cluster.is_some() { expires.map(|expires| expires + LONGER_IN_CLUSTERS) } else { expires };
     ServiceKey { account: account.or_else(by_id), expires }
 }
 
@@ -68,6 +79,8 @@ mod tests {
         );
         let short = format!("bedrock-api-key-{}", BASE64.encode(url.as_bytes()));
         assert_eq!(read(short.as_bytes()), ServiceKey { account, expires: Some(1_767_312_300) });
+        let cluster = format!("k8s-aws-v1.{}", data_encoding::BASE64URL_NOPAD.encode(url.as_bytes()));
+        assert_eq!(read(cluster.as_bytes()), ServiceKey { account, expires: Some(1_767_312_300 + 840) });
         assert_eq!(read(b"ABSK"), ServiceKey::default());
         assert_eq!(read("ABSKé".as_bytes()), ServiceKey::default());
     }

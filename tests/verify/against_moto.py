@@ -153,7 +153,15 @@ def check_cache(keyspill: Path, folder: str, owner: dict, url: str, role: str) -
         keys = [key for key in findings if key["rule"] == "aws-temporary-key" and "secret" in key]
         found += [(key["severity"], "expires" in key) for key in keys]
     expected = [("error", True), ("note", True)]
-    return [] if found == expected else [f"the AWS CLI's cache: {found}"]
+    failures = [] if found == expected else [f"the AWS CLI's cache: {found}"]
+    # A token for a cluster is a signed URL, and nobody is asked for it.
+    arguments = [aws, "eks", "get-token", "--cluster-name", "c", "--region", "us-east-1"]
+    (home / "token.json").write_bytes(subprocess.run(arguments, env=owner, capture_output=True, check=True).stdout)
+    run = subprocess.run([keyspill, "scan", home / "token.json", "-f", "json"], capture_output=True)
+    tokens = [key for key in json.loads(run.stdout)["findings"] if key["rule"] == "aws-eks-token"]
+    if [(key["severity"], "expires" in key) for key in tokens] != [("warning", True)]:
+        failures.append(f"the AWS CLI's token for a cluster: {tokens}")
+    return failures
 
 
 def check_plans(keyspill: Path, folder: str, owner: dict, url: str, active: dict) -> list[str]:
