@@ -4,9 +4,9 @@ mod aws;
 mod facts;
 mod write;
 
-pub use facts::{Answers, KeyFacts, ReadError};
 #[cfg(feature = "verify")]
-pub use facts::{VerificationRecord, read};
+pub use facts::read;
+pub use facts::{Answers, KeyFacts, ReadError};
 use serde::Serialize;
 use std::io;
 

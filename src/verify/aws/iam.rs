@@ -217,7 +217,7 @@ impl Verifier for Iam {
     }
 
     fn hosts(&self, _: &Question) -> Vec<String> {
-        [STS, IAM].map(|places| self.client.address(places[0].0)).into()
+        [STS, IAM].map(|(host, _)| self.client.address(host)).into()
     }
 
     fn trace(&self) -> &'static str {
@@ -243,15 +243,10 @@ impl Verifier for Iam {
     }
 }
 
-/// The host and the region of a service in each partition.
-type Places = [(&'static str, &'static str); 3];
-/// Source: AWS General Reference, endpoints of IAM. Only the first is used so far.
-const IAM: &Places = &[
-    ("iam.amazonaws.com", "us-east-1"),
-    ("iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
-    ("iam.us-gov.amazonaws.com", "us-gov-west-1"),
-];
-const STS: &Places = super::sts::PLACES;
+/// A host and the region that requests to it are signed for. Source: AWS General Reference, endpoints of IAM.
+type Place = (&'static str, &'static str);
+const IAM: Place = ("iam.amazonaws.com", "us-east-1");
+const STS: Place = super::sts::PLACES[0];
 
 /// Why there is no answer.
 enum Problem {
@@ -277,12 +272,11 @@ impl Problem {
 
 fn send(
     client: &Client,
-    places: &Places,
+    (host, region): Place,
     form: &str,
     own: &OwnCredentials,
     service: &str,
 ) -> Result<Response, Problem> {
-    let (host, region) = places[0];
     let signer = Signer { id: &own.id, secret: &own.secret, token: own.token.as_ref(), region, service };
     let response = client.post(host, form, &signer).map_err(|failure| match failure {
         Failure::Unreachable(words) => Problem::Unreachable(words),
