@@ -37,7 +37,11 @@ fn main() {
         for mut rule in file_of_rules.rule {
             let is_aws = name == "aws";
             // AWS's literals are searched anyway.
-            let shape = if is_aws { Ok(Shape::Keywords) } else { shape::of(&rule) };
+            let shape = match (is_aws, rule.token.is_some() || rule.assigned.is_some()) {
+                (true, true) => Err("a rule of this pack is found by its `keywords` and a `regex`".to_owned()),
+                (true, false) => Ok(Shape::Keywords),
+                (false, _) => shape::of(&rule),
+            };
             match shape.and_then(|shape| Ok((prepared::source(&rule, &shape, !is_aws)?, shape))) {
                 Ok((source, shape)) => {
                     examples.push([std::mem::take(&mut rule.positives), std::mem::take(&mut rule.negatives)]);
