@@ -515,7 +515,9 @@ fn what_is_wrong_is_told() {
     sandbox.write_bytes("key", b"0123456789abcdef0123456789abcdef\n");
     sandbox.write_bytes("short", b"0123\n");
     assert_eq!(audit(&sandbox, &["org", "--fingerprint-key", "short"]).code, Some(2));
-    assert_eq!(audit(&sandbox, &["org", "--state", "k", "--fingerprint-key", "key"]).code, Some(1));
+    // Of another folder: of one that both have, only the later result would count.
+    sandbox.write_bytes("more/x.env", env("x").as_bytes());
+    assert_eq!(audit(&sandbox, &["more", "--state", "k", "--fingerprint-key", "key"]).code, Some(1));
     let run = sandbox.run(&["merge", "s", "k"]);
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("fingerprints with different keys"), "{}", run.stderr);
