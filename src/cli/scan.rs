@@ -16,7 +16,6 @@ use crate::rule::{RuleSet, Severity};
 use crate::scan::{Limit, Limits, Progress, Scan, Scope, Selection};
 use crate::source::SizeLimit;
 use crate::text::sanitize::one_line;
-use crate::verify::Verifying;
 use anyhow::{Context, bail};
 use clap::{ArgMatches, ValueEnum};
 use std::num::NonZero;
@@ -272,7 +271,9 @@ impl Args {
         let detector = Detector::new(Arc::new(rules)).at(self.moment());
         let progress = Progress::default();
         log_settings(&config, baseline.as_ref(), detector.rules(), fail_on);
-        let scan = Scan { refused: recorded(refused), verifying: self.verifying()?, ..self.scan(config, baseline) };
+        let scan = Scan { refused: recorded(refused), ..self.scan(config, baseline) };
+        #[cfg(feature = "verify")]
+        let scan = Scan { verifying: self.verify.verifying()?, ..scan };
         output::info(&format!("scanning {} ({:?})", list(&scan.roots), scan.scope));
         let report = progress::shown(&progress, !self.quiet, || scan.run(&detector, &progress));
         print_failures(&report, &targets);
@@ -301,18 +302,6 @@ impl Args {
         // The process is about to end; freeing a million findings one by one takes as long as writing them.
         std::mem::forget(report);
         Ok(if complete { verdict } else { Verdict::Incomplete })
-    }
-
-    /// How to ask whether keys work, if that is wanted.
-    #[cfg(feature = "verify")]
-    fn verifying(&self) -> anyhow::Result<Option<Verifying>> {
-        self.verify.verifying()
-    }
-
-    #[cfg(not(feature = "verify"))]
-    #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "its twin uses them")]
-    fn verifying(&self) -> anyhow::Result<Option<Verifying>> {
-        Ok(None)
     }
 
     fn scan(&self, config: Config, baseline: Option<Baseline>) -> Scan {

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 const REACH: usize = 4096;
 
 /// The rule that finds session tokens.
-const SESSION_TOKEN: &str = "aws-session-token";
+pub const SESSION_TOKEN: &str = "aws-session-token";
 
 /// Notes until when temporary credentials work. Those that no longer do are notes.
 pub(super) fn note(text: &[u8], candidates: &mut [Candidate], now: Option<i64>) {
@@ -29,15 +29,14 @@ pub(super) fn note(text: &[u8], candidates: &mut [Candidate], now: Option<i64>) 
         let after = ids[before..].iter().find(|id| id.start > own.start);
         // What another key's end may be is not this one's.
         let to = after.map_or(text.len(), |id| id.start).min(own.end + REACH).max(own.end);
+        let reach = own.start.saturating_sub(REACH);
         let from = match before.checked_sub(1) {
-            Some(other) => ids[other].end.max(own.start.saturating_sub(REACH)).min(own.start),
-            None => own.start.saturating_sub(REACH),
+            Some(_) if candidate.id.is_some() => own.start,
+            // The id before a token is its own.
+            Some(id) => ids[id].end.max(reach).min(own.start),
+            None => reach,
         };
-        let is_after_another = before > 0 && candidate.id.is_some();
-        let stated = stated(&text[own.end..to]).or_else(|| {
-            let earlier = if is_after_another { own.start } else { from };
-            stated(&text[earlier..own.start])
-        });
+        let stated = stated(&text[own.end..to]).or_else(|| stated(&text[from..own.start]));
         candidate.expires = stated;
         if stated.zip(now).is_some_and(|(expires, now)| expires < now) {
             candidate.severity = Severity::Note;

@@ -11,7 +11,7 @@ pub mod comment;
 pub mod context;
 pub mod decode;
 pub mod dummy;
-mod expiry;
+pub mod expiry;
 pub mod finder;
 pub mod key_id;
 pub mod observe;

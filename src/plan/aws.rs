@@ -91,6 +91,12 @@ fn is_over(key: &KeyFacts) -> bool {
     key.status.is_some_and(KeyStatus::is_over)
 }
 
+/// True for what may be the name of a user or role: AWS allows these characters and no others. Commands have it in quotes, for
+/// those that a shell knows.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte))
+}
+
 /// The name of a user, for a command; it may be a variable that the first command sets.
 struct UserName {
     shown: String,
@@ -99,11 +105,7 @@ struct UserName {
 
 impl UserName {
     fn of(key: &KeyFacts) -> Self {
-        // AWS allows these characters and no others; the quotes are for those that a shell knows.
-        let is_valid = |name: &&String| {
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte))
-        };
-        match key.user.as_ref().filter(is_valid) {
+        match key.user.as_deref().filter(|name| is_name(name)) {
             Some(name) => Self { shown: format!("'{name}'"), set: None },
             None => Self {
                 shown: "\"$USER_NAME\"".into(),
@@ -159,10 +161,7 @@ fn user(key: &KeyFacts) -> Vec<Step> {
         Purpose::Revoke,
         "End the sessions that the user made with it (GetSessionToken, GetFederationToken); they go on for up to 36 hours, even \
          if the key was deactivated. Remove the policy after that (`aws iam delete-user-policy`).",
-        &[format!(
-            "aws iam put-user-policy --user-name {name} --policy-name keyspill-end-sessions --policy-document {}",
-            end_sessions()
-        )],
+        &[end_user_sessions(&name)],
     ));
     steps.push(investigate(id));
     steps.push(Step::new(
@@ -189,6 +188,13 @@ fn user(key: &KeyFacts) -> Vec<Step> {
 /// A policy, in double quotes for a shell, that denies everything to sessions that began before now.
 fn end_sessions() -> &'static str {
     r#""{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":{\"DateLessThan\":{\"aws:TokenIssueTime\":\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"}}}]}""#
+}
+
+fn end_user_sessions(name: &str) -> String {
+    format!(
+        "aws iam put-user-policy --user-name {name} --policy-name keyspill-end-sessions --policy-document {}",
+        end_sessions()
+    )
 }
 
 fn end_role_sessions(name: &str) -> String {
@@ -257,13 +263,10 @@ enum SessionOf<'a> {
 
 impl<'a> SessionOf<'a> {
     fn of(key: &'a KeyFacts) -> Self {
-        let is_valid = |name: &&str| {
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte))
-        };
         let Some(arn) = key.arn.as_deref() else { return Self::Nobody };
         let after = |mark: &str| arn.split_once(mark).map(|(_, after)| after);
-        let role = after(":assumed-role/").and_then(|after| after.split('/').next()).filter(is_valid);
-        let user = after(":user/").and_then(|after| after.rsplit('/').next()).filter(is_valid);
+        let role = after(":assumed-role/").and_then(|after| after.split('/').next()).filter(|name| is_name(name));
+        let user = after(":user/").and_then(|after| after.rsplit('/').next()).filter(|name| is_name(name));
         match (role, user) {
             (Some(role), _) if role.starts_with("AWSReservedSSO_") || role.starts_with("AWSServiceRoleFor") => {
                 Self::ProtectedRole
@@ -279,12 +282,6 @@ impl<'a> SessionOf<'a> {
 fn session(key: &KeyFacts) -> Vec<Step> {
     let id = &key.name;
     let mut steps = Vec::new();
-    let user_policy = |name: &str| {
-        format!(
-            "aws iam put-user-policy --user-name {name} --policy-name keyspill-end-sessions --policy-document {}",
-            end_sessions()
-        )
-    };
     const END: &str = "End the role's sessions that began before now. What uses the role has to get new credentials, which it \
                        does by itself. Waiting is no remedy: a session may last up to 36 hours.";
     match SessionOf::of(key) {
@@ -293,7 +290,7 @@ fn session(key: &KeyFacts) -> Vec<Step> {
         SessionOf::User(user) => steps.push(Step::new(
             Purpose::Revoke,
             "End the user's sessions that began before now, and look for the key that they were made with.",
-            &[user_policy(&format!("'{user}'"))],
+            &[end_user_sessions(&format!("'{user}'"))],
         )),
         SessionOf::ProtectedRole => steps.push(Step::new(
             Purpose::Revoke,
@@ -305,7 +302,7 @@ fn session(key: &KeyFacts) -> Vec<Step> {
             Purpose::Revoke,
             "Find the user that made the session (GetFederationToken) in CloudTrail, and end the sessions of that user: \
              USER_NAME='…'.",
-            &[user_policy("\"$USER_NAME\"")],
+            &[end_user_sessions("\"$USER_NAME\"")],
         )),
         SessionOf::Nobody => {
             steps.push(Step::new(

@@ -162,7 +162,8 @@ impl Scan {
 
     fn collect<'a>(&self, detector: &Detector, progress: &'a Progress) -> Collected<'a> {
         let collected = Collected::new(progress);
-        let examiner = Examiner::new(detector, self.show_secrets, self.limits, self.limit, self.archives);
+        let examiner = Examiner::new(detector, self.show_secrets, self.limits, self.limit, self.archives)
+            .verifying(self.verifying.is_some());
         if let Some(name) = &self.stdin {
             let mut reader = Reader::new(self.limit, self.archives);
             reader.stdin(BlobPath::new(name), &|item| take(item, &examiner, &collected));

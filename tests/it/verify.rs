@@ -468,6 +468,20 @@ fn a_key_of_govcloud_is_tried_there_first() {
     );
 }
 
+/// Where it works, nobody else is asked.
+#[test]
+fn a_temporary_key_that_works_is_asked_about_once() {
+    let sandbox = organisation(&[]);
+    sandbox.write(
+        "config",
+        "[gov]\nregion = us-gov-west-1\naws_access_key_id = {{asia}}\naws_secret_access_key = {{secret}}\n\
+         aws_session_token = FwoGZXIvYXdz{{base64:200}}\n",
+    );
+    let server = Server::start(&[("{{asia}}", ACTIVE)]);
+    assert_eq!(statuses(&report(&verify(&sandbox, &server, &[])))["config"].0, "active");
+    assert_eq!(server.requests().len(), 1);
+}
+
 /// A user's key in a file that looks like the root user's.
 #[test]
 fn an_arn_disproves_signs_of_root() {

@@ -2,6 +2,7 @@
 
 use crate::credential::SpecialPartitions;
 use crate::credential::signature::SignedRequest;
+use crate::detect::expiry::SESSION_TOKEN;
 use crate::detect::observe::{owner, root_signs};
 use crate::detect::{Candidate, Detection, context};
 use crate::finding::{Finding, Key};
@@ -15,9 +16,12 @@ use std::sync::Arc;
 const MAX_REQUESTS: usize = 1000;
 
 /// Notes at each finding what the blob says of its key. The first findings are those of the candidates, in order.
-pub fn gather(blob: &Blob, detection: &Detection, findings: &mut [Finding]) {
+pub fn gather(blob: &Blob, detection: &Detection, findings: &mut [Finding], is_verifying: bool) {
     signatures(blob, detection, findings);
-    session_tokens(detection, findings);
+    if is_verifying {
+        session_tokens(detection, findings);
+        partitions(blob, detection, findings);
+    }
     let is_plain = |finding: &Finding| finding.values().all(|value| value.encodings.is_empty());
     let span = |finding: &Finding| {
         let at = finding.location.byte_offset;
@@ -79,8 +83,16 @@ fn session_tokens(detection: &Detection, findings: &mut [Finding]) {
     }
 }
 
-/// The rule that finds session tokens.
-const SESSION_TOKEN: &str = "aws-session-token";
+/// Notes at each key which special partitions the text around it speaks of.
+fn partitions(blob: &Blob, detection: &Detection, findings: &mut [Finding]) {
+    for (candidate, finding) in detection.candidates.iter().zip(findings) {
+        let is_of_secret = matches!(candidate.rule.matcher, Matcher::Finder(finder) if finder.is_of_secret());
+        let Some(key) = finding.key_mut().filter(|_| is_of_secret) else { continue };
+        let span = candidate.primary();
+        let around = span.start.saturating_sub(AROUND)..blob.bytes.len().min(span.end + AROUND);
+        key.evidence.partitions = blob.bytes.get(around).map(SpecialPartitions::in_text).unwrap_or_default();
+    }
+}
 
 /// Secrets in clear and the requests that were signed: together they may prove which id belongs to which secret.
 fn signatures(blob: &Blob, detection: &Detection, findings: &mut [Finding]) {
@@ -91,9 +103,6 @@ fn signatures(blob: &Blob, detection: &Detection, findings: &mut [Finding]) {
         match &rule.matcher {
             Matcher::Finder(finder) if finder.is_of_secret() || *finder == Finder::SesSmtpPassword => {
                 key.evidence.clear = candidate.secret.as_ref().map(|part| part.value.clone());
-                let span = candidate.primary();
-                let around = span.start.saturating_sub(AROUND)..blob.bytes.len().min(span.end + AROUND);
-                key.evidence.partitions = blob.bytes.get(around).map(SpecialPartitions::in_text).unwrap_or_default();
             }
             Matcher::Finder(_) => {}
             Matcher::Regex(_) if request_count < MAX_REQUESTS => {

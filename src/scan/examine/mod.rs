@@ -100,13 +100,20 @@ pub struct Examiner<'a> {
     limits: Limits,
     size: SizeLimit,
     archives: bool,
+    is_verifying: bool,
     exports: Mutex<HashMap<PathBuf, Option<Arc<slack::Export>>>>,
 }
 
 impl<'a> Examiner<'a> {
     /// An examiner that uses `detector`, within `limits`. With `archives`, it also examines their contents.
     pub fn new(detector: &'a Detector, show_secrets: bool, limits: Limits, size: SizeLimit, archives: bool) -> Self {
-        Self { detector, show_secrets, limits, size, archives, exports: Mutex::default() }
+        Self { detector, show_secrets, limits, size, archives, is_verifying: false, exports: Mutex::default() }
+    }
+
+    /// Also gathers what is needed to ask whether keys work, if `is_verifying`.
+    #[must_use]
+    pub fn verifying(self, is_verifying: bool) -> Self {
+        Self { is_verifying, ..self }
     }
 
     /// The detector in use.
@@ -318,7 +325,7 @@ impl<'a> Examiner<'a> {
                     .map(|allow| unused::unused(rule, &path, locations.of(&allow.span), excerpts.of_span(&allow.span))),
             );
         }
-        evidence::gather(blob, &detection, &mut findings);
+        evidence::gather(blob, &detection, &mut findings, self.is_verifying);
         self.attach_messages(blob, &mut findings);
         let secrets = secrets.into_iter().map(|secret| secret.value.clone()).collect();
         Examined { findings, skips, secrets, ..Examined::default() }

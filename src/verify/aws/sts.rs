@@ -70,8 +70,13 @@ impl Verifier for Sts {
                 Err(Failure::Broken(words)) => Reply::Later(words),
             };
             // Where the key is not known, another partition may know it.
-            let is_unknown_there = matches!(&reply, Reply::Answer(answer) if answer.status == KeyStatus::Inactive || is_temporary(&question.id));
-            if !is_unknown_there {
+            let is_unknown_there = |answer: &Verification| match answer.status {
+                KeyStatus::Inactive => true,
+                // With the token beside it.
+                KeyStatus::Unknown => is_temporary(&question.id),
+                _ => false,
+            };
+            if !matches!(&reply, Reply::Answer(answer) if is_unknown_there(answer)) {
                 break;
             }
         }
