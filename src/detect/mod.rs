@@ -254,6 +254,7 @@ impl Detector {
             .filter(is_sure)
             .flat_map(Candidate::spans)
             .collect();
+        let is_list = path.is_some_and(lists_known_keys);
         let id_starts: Vec<usize> = tokens.ids.iter().map(|id| id.part.span.start).collect();
         let pairing = pair::pair(blob, tokens, &self.known);
         self.pass_over(&pairing.passed_over);
@@ -264,9 +265,14 @@ impl Detector {
         }
         for pair::Pair { id, secret, is_doubtful } in pairing.pairs {
             let dummy = id.dummy.and(secret.dummy);
-            let finder = if id.part.value.starts_with("ASIA") { Finder::TemporaryKey } else { Finder::AccessKeyPair };
+            let imitator = vendor::imitator(blob, &id.part.value);
+            let finder = match imitator {
+                Some(_) => Finder::S3CompatibleKey,
+                None if id.part.value.starts_with("ASIA") => Finder::TemporaryKey,
+                None => Finder::AccessKeyPair,
+            };
             let found = self.candidate(finder, None, Some(id.part), Some(secret.part), dummy);
-            candidates.extend(found.map(|found| Candidate { is_doubtful, ..found }));
+            candidates.extend(found.map(|found| Candidate { is_doubtful, vendor: imitator, ..found }));
         }
         for secret in pairing.lone_secrets {
             candidates.extend(self.lone_secret(blob, secret, &id_starts));
@@ -279,9 +285,16 @@ impl Detector {
             before.checked_sub(1).is_some_and(|last| span.end <= covered[last].end)
         };
         for id in pairing.lone_ids.into_iter().filter(|id| !is_covered(&id.part.span)) {
-            let finder = if id.part.value.starts_with("ASIA") { Finder::TemporaryKey } else { Finder::AccessKeyId };
-            let severity = if id.part.value.starts_with("AKIA") { Severity::Warning } else { Severity::Note };
-            candidates.extend(self.candidate(finder, Some(severity), Some(id.part), None, id.dummy));
+            let imitator = vendor::imitator(blob, &id.part.value);
+            let finder = match imitator {
+                Some(_) => Finder::S3CompatibleKey,
+                None if id.part.value.starts_with("ASIA") => Finder::TemporaryKey,
+                None => Finder::AccessKeyId,
+            };
+            let is_lasting = id.part.value.starts_with("AKIA") && imitator.is_none();
+            let severity = if is_lasting && !is_list { Severity::Warning } else { Severity::Note };
+            let found = self.candidate(finder, Some(severity), Some(id.part), None, id.dummy);
+            candidates.extend(found.map(|found| Candidate { vendor: imitator, ..found }));
         }
         let mut candidates = most_telling(with_required(blob, candidates));
         candidates.sort_by(|a, b| (a.primary().start, &a.rule.id).cmp(&(b.primary().start, &b.rule.id)));
@@ -340,6 +353,21 @@ impl Detector {
             _ => self.candidate(Finder::SecretAccessKey, None, None, Some(part), dummy),
         }
     }
+}
+
+/// True for the file in which another scanner is told what it shall not report. An id in it without its secret is there so
+/// that nobody is alarmed by it; where it comes from is looked at, too.
+fn lists_known_keys(path: &[u8]) -> bool {
+    const NAMES: [&[u8]; 6] = [
+        b".gitleaks.toml",
+        b"gitleaks.toml",
+        b".gitleaksignore",
+        b".betterleaks.toml",
+        b".gitallowed",
+        b".secrets.baseline",
+    ];
+    let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
+    NAMES.contains(&name)
 }
 
 /// How little a rule of another pack than AWS's knows of what it finds; `None` for AWS's and users' own, which are reported

@@ -94,6 +94,10 @@ const STORES: [(&str, &[&str]); 28] = [
     ("LocalStack", &["localstack"]),
 ];
 
+/// What lakeFS is called. Its ids imitate AWS's, so that its name counts wherever it stands in a text.
+const LAKEFS: &str = "lakeFS";
+const WORDS_OF_LAKEFS: [&str; 4] = ["lakefs", "lakeFS", "LAKEFS", "lakectl"];
+
 /// Words of vendors whose secrets may have 40 characters.
 const VENDORS: [(&str, &[&str]); 51] = [
     ("Duo", &["duo", "duosecurity"]),
@@ -243,8 +247,24 @@ pub fn of_secret(text: &[u8], span: &Range<usize>) -> Whose {
     let next = || after.iter().filter(|word| !matches!(word, Word::Vendor(_))).find_map(|word| word.whose());
     nearest.or_else(next).unwrap_or_else(|| {
         let is_weak = [&own, &before, &after].into_iter().any(|words| words.contains(&Word::Weak));
-        if is_weak || is_named_as_aws_does(window.own) { Whose::Aws } else { Whose::Unknown }
+        let is_weak = is_weak || is_named_as_aws_does(window.own);
+        match is_weak {
+            true if speaks_of_lakefs(text) => Whose::Other(LAKEFS),
+            true => Whose::Aws,
+            false => Whose::Unknown,
+        }
     })
+}
+
+/// The vendor whose ids imitate AWS's, if this is one of them: those of lakeFS are `AKIAJ`, 14 characters of base32 and `Q`
+/// (`GenAccessKeyID` in lakeFS's sources). One in two of AWS's ids that begin so ends so, too: a text must speak of lakeFS.
+pub fn imitator(text: &[u8], id: &str) -> Option<&'static str> {
+    let is_of_its_form = id.starts_with("AKIAJ") && id.ends_with('Q');
+    (is_of_its_form && speaks_of_lakefs(text)).then_some(LAKEFS)
+}
+
+fn speaks_of_lakefs(text: &[u8]) -> bool {
+    WORDS_OF_LAKEFS.iter().any(|word| memchr::memmem::find(text, word.as_bytes()).is_some())
 }
 
 /// The name that a value is given, at the end of the text before it: `aws_secret_access_key` in

@@ -268,6 +268,11 @@ impl Finding {
             || self.is_of_pack()
     }
 
+    /// True if its id has the form of today's long-term ids of AWS.
+    pub fn is_of_aws_form(&self) -> bool {
+        self.id().is_some_and(|id| id.text.starts_with("AKIA"))
+    }
+
     /// True if it is of another vendor's secret, or whatever a rule of the user's finds.
     pub fn is_of_pack(&self) -> bool {
         self.rule.pack != Some(AWS)

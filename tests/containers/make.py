@@ -3,6 +3,7 @@
 
     pip install Aspose.Email-for-Python-via-NET extract-msg fpdf2 lz4 odfpy openpyxl pikepdf py7zr python-docx python-pptx reportlab
         zstandard
+    apt-get install brotli cpio lzip rpm
     tests/containers/make.py
 
 The key in all of them is the example of AWS's documentation, so that a scan of this repository counts none.
@@ -100,6 +101,8 @@ def archives():
     write("compressed/app.env.lzma", lzma.compress(ENV.encode(), format=lzma.FORMAT_ALONE))
     write("compressed/app.env.lz4", lz4.frame.compress(ENV.encode()))
     write("compressed/app.env.lz", subprocess.run(["lzip"], input=ENV.encode(), capture_output=True, check=True).stdout)
+    brotli = subprocess.run(["brotli", "-c"], input=ENV.encode(), capture_output=True, check=True)
+    write("compressed/app.env.br", brotli.stdout)
     write("compressed/no-extension", gzip.compress(ENV.encode()))
     with tempfile.TemporaryDirectory() as directory:
         package = Path(directory) / "app"
@@ -111,6 +114,21 @@ def archives():
         (package / "etc/app.env").write_text(ENV)
         subprocess.run(["dpkg-deb", "-b", package, cases / "ar/app.deb"], check=True, capture_output=True)
         subprocess.run(["ar", "rcs", cases / "ar/keys.a", package / "etc/app.env"], check=True)
+        for form in ("newc", "crc", "odc"):
+            packed = ["cpio", "-o", "-H", form, "--reproducible", "--owner", "0:0"]
+            made = subprocess.run(packed, input=b"etc/app.env\n", cwd=package, capture_output=True, check=True)
+            write(f"cpio/{form}.cpio", made.stdout)
+        # As an initial file system of Linux: an archive for the processor, then the compressed one.
+        write("cpio/initrd.img", made.stdout + bytes(512) + gzip.compress(made.stdout))
+        spec = Path(directory) / "app.spec"
+        spec.write_text(
+            "Name: app\nVersion: 1\nRelease: 1\nSummary: app\nLicense: none\nBuildArch: noarch\n%description\napp\n"
+            f"%install\nmkdir -p %{{buildroot}}/etc\ncp {package}/etc/app.env %{{buildroot}}/etc\n"
+            f"%post\nexport {' '.join(ENV.split(chr(10))[1:3]).replace(' = ', '=')}\n%files\n/etc/app.env\n"
+        )
+        options = ["--define", f"_topdir {directory}/rpm", "--define", "_build_id_links none"]
+        subprocess.run(["rpmbuild", "-bb", *options, spec], check=True, capture_output=True)
+        shutil.copy(next(Path(directory).glob("rpm/RPMS/noarch/*.rpm")), cases / "cpio/app.rpm")
     buffer = io.BytesIO()
     with py7zr.SevenZipFile(buffer, "w") as archive:
         archive.writestr(ENV, "etc/app.env")

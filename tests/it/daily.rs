@@ -400,9 +400,9 @@ fn places_as_reports_write_them_can_be_accepted() {
 fn containers_that_are_not_opened_are_listed() {
     let sandbox = Sandbox::new();
     sandbox.write_bytes("a.parquet", b"PAR1\0\x15\x04PAR1");
-    sandbox.write_bytes("b.rpm", b"\xed\xab\xee\xdb\x03\0\0\0");
+    sandbox.write_bytes("b.orc", b"ORC\x0a\x03\0\0\0");
     sandbox.write_bytes("text.md", b"PAR1 is how Parquet begins\n");
     let report = sandbox.json(&["."]);
-    assert_eq!(skipped(&report), [("no-text".into(), "a.parquet".into()), ("no-text".into(), "b.rpm".into())]);
+    assert_eq!(skipped(&report), [("no-text".into(), "a.parquet".into()), ("no-text".into(), "b.orc".into())]);
     assert_eq!(report["summary"]["complete"], true, "their raw bytes were scanned");
 }

@@ -182,3 +182,24 @@ fn what_nothing_calls_an_id_is_not_shown() {
     let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
     assert_eq!(rules_in(&report, "users.csv"), ["aws-secret-access-key"]);
 }
+
+#[test]
+fn ids_that_imitate_those_of_aws_are_not_called_so() {
+    let sandbox = Sandbox::new();
+    let id = format!("AKIAJ{}Q", "4MTQ7KXW2PBRVN");
+    let pair = format!("access_key_id: {id}\n  secret_access_key: {{{{secret}}}}\n");
+    sandbox.write("lakectl.yaml", &format!("# lakectl configuration\ncredentials:\n  {pair}"));
+    sandbox.write("other.yaml", &format!("aws:\n  {pair}"));
+    sandbox.write(".gitallowed", &format!("{id}\n{{{{akia}}}}\n"));
+    let report = sandbox.json(&["."]);
+    let told = |file: &str| {
+        let found = findings_in(&report, file);
+        found.iter().map(|one| (one["rule"].to_string(), one["severity"].to_string())).collect::<Vec<_>>()
+    };
+    let expected = |rule: &str, severity: &str| (format!("{rule:?}"), format!("{severity:?}"));
+    assert_eq!(told("lakectl.yaml"), [expected("s3-compatible-key", "warning")], "{report}");
+    assert_eq!(told("other.yaml"), [expected("aws-access-key-pair", "error")], "{report}");
+    assert_eq!(told(".gitallowed"), vec![expected("aws-access-key-id", "note"); 2], "{report}");
+    let vendor = &findings_in(&report, "lakectl.yaml")[0]["vendor"];
+    assert_eq!(vendor, "lakeFS");
+}

@@ -147,7 +147,7 @@ impl<'a> Examiner<'a> {
         outer.add(&blob.path, Self::guarded(&blob.path, || self.alone(blob)));
         outer.add(&blob.path, self.in_name(&blob.path));
         let mut outer = outer.into_examined(&blob.path);
-        let all = match Format::from_blob(blob.bytes) {
+        let all = match Format::from_named_blob(blob.path.innermost(), blob.bytes) {
             None => {
                 if let Some(cause) = Format::problem(blob.path.innermost(), blob.bytes) {
                     outer.skips.push(Skip { path: blob.path.clone(), cause });

@@ -9,6 +9,9 @@ use std::io::{self, BufRead, Read};
 /// The maximum memory for unpacking a file, in bytes: more than the largest preset of xz needs.
 pub(super) const MAX_MEMORY: u64 = 128 << 20;
 
+/// How much of a brotli stream is read at once, in bytes.
+const BROTLI_BUFFER: usize = 16 << 10;
+
 /// The minimum average number of bytes produced by each bzip2 stream, after the first [`SMALL_STREAMS`]: each one
 /// allocates megabytes.
 const MIN_OF_STREAM: u64 = 16 << 10;
@@ -56,6 +59,10 @@ pub(super) fn open(unpacker: &Unpacker, format: Format, place: &Place, content: 
         }
         Format::Lzip => unpacker.unpacked(place, name, &mut budget.meter(lzma_rust2::LzipReader::new(source))),
         Format::Lz4 => unpacker.unpacked(place, name, &mut budget.meter(lz4_flex::frame::FrameDecoder::new(source))),
+        Format::Brotli => {
+            let decoder = brotli_decompressor::Decompressor::new(&mut source, BROTLI_BUFFER);
+            unpacker.unpacked(place, name, &mut budget.meter(decoder))
+        }
         _ => {
             let mut decoder = zstd::Decoder::with_buffer(&mut source).map_err(damaged)?;
             decoder.window_log_max(MAX_MEMORY.ilog2()).map_err(damaged)?;
@@ -65,7 +72,7 @@ pub(super) fn open(unpacker: &Unpacker, format: Format, place: &Place, content: 
 }
 
 /// Emits the data after the last stream of a file. Zeros are ignored: tapes are padded with them.
-fn after_the_end(unpacker: &Unpacker, place: &Place, rest: &mut dyn BufRead) -> Result<(), SkipCause> {
+pub(super) fn after_the_end(unpacker: &Unpacker, place: &Place, rest: &mut dyn BufRead) -> Result<(), SkipCause> {
     let damaged = |error: io::Error| unpacker.budget().cause(&error);
     loop {
         let bytes = rest.fill_buf().map_err(damaged)?;

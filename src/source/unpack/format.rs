@@ -1,6 +1,6 @@
 //! Recognises the format of a blob by its first bytes.
 
-use super::{ar, sqlite, zip};
+use super::{ar, cpio, rpm, sqlite, zip};
 use crate::source::SkipCause;
 use crate::source::unpack::mail::mime::Recognition;
 use crate::source::unpack::mail::{calendar, mbox, mime};
@@ -27,8 +27,14 @@ pub enum Format {
     Lzip,
     /// <https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md>.
     Lz4,
+    /// RFC 7932, told by the name of a file alone.
+    Brotli,
     /// Debian packages and static libraries.
     Ar,
+    /// What is in RPM packages, and initial file systems.
+    Cpio,
+    /// RPM packages.
+    Rpm,
     /// POSIX ustar and related formats.
     Tar,
     /// Including formats based on it: jar, wheel, office documents.
@@ -79,6 +85,8 @@ impl Format {
             [b'L', b'Z', b'I', b'P', 0 | 1, ..] => Some(Self::Lzip),
             [0x04, 0x22, 0x4d, 0x18, ..] => Some(Self::Lz4),
             _ if head.starts_with(ar::MAGIC) => Some(Self::Ar),
+            _ if head.starts_with(rpm::MAGIC) => Some(Self::Rpm),
+            _ if cpio::is_archive(head) => Some(Self::Cpio),
             [b'P', b'K', 3, 4, ..] => Some(Self::Zip),
             [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Some(Self::SevenZip),
             [b'%', b'P', b'D', b'F', b'-', ..] => Some(Self::Pdf),
@@ -106,6 +114,12 @@ impl Format {
             .or_else(|| is_zip_after_something(blob).then_some(Self::Zip))
     }
 
+    /// The same, which also tells by its `name` what has no mark of its own.
+    pub fn from_named_blob(name: &[u8], blob: &[u8]) -> Option<Self> {
+        let is_brotli = || name.to_ascii_lowercase().ends_with(b".br") && is_binary(blob);
+        Self::from_blob(blob).or_else(|| is_brotli().then_some(Self::Brotli))
+    }
+
     /// The problem with a blob of no known format: its name suggests a known one, so that its start must be damaged; or it
     /// is a container that is not opened.
     pub fn problem(name: &[u8], blob: &[u8]) -> Option<SkipCause> {
@@ -116,9 +130,9 @@ impl Format {
         let dot = memchr::memrchr(b'.', name)?;
         let extension = std::str::from_utf8(&name[dot + 1..]).ok().filter(|extension| extension.len() <= 7)?;
         match extension.to_ascii_lowercase().as_str() {
-            "gz" | "tgz" | "bz2" | "tbz2" | "xz" | "txz" | "zst" | "tzst" | "lz" | "lz4" | "lzma" | "deb" | "tar"
-            | "zip" | "jar" | "war" | "ear" | "whl" | "apk" | "docx" | "xlsx" | "pptx" | "odt" | "ods" | "odp"
-            | "7z" | "pdf" | "msg" | "pst" | "ost" | "sqlite" | "sqlite3" => {
+            "gz" | "tgz" | "bz2" | "tbz2" | "xz" | "txz" | "zst" | "tzst" | "lz" | "lz4" | "lzma" | "deb" | "rpm"
+            | "tar" | "zip" | "jar" | "war" | "ear" | "whl" | "apk" | "docx" | "xlsx" | "pptx" | "odt" | "ods"
+            | "odp" | "7z" | "pdf" | "msg" | "pst" | "ost" | "sqlite" | "sqlite3" => {
                 const WORDS: &str = "its first bytes do not match its name";
                 // A git LFS pointer, which takes the place of a file, is text.
                 let is_text = !is_binary(blob);
@@ -137,7 +151,15 @@ impl Format {
     pub fn is_compression(self) -> bool {
         matches!(
             self,
-            Self::Gzip | Self::Zlib | Self::Bzip2 | Self::Xz | Self::Zstd | Self::Lzma | Self::Lzip | Self::Lz4
+            Self::Gzip
+                | Self::Zlib
+                | Self::Bzip2
+                | Self::Xz
+                | Self::Zstd
+                | Self::Lzma
+                | Self::Lzip
+                | Self::Lz4
+                | Self::Brotli
         )
     }
 
@@ -162,8 +184,7 @@ pub(super) fn is_binary(blob: &[u8]) -> bool {
 
 /// What a container of another format is, by its first bytes: compressed or packed, so that keys in it are not seen.
 fn not_opened(blob: &[u8]) -> Option<&'static str> {
-    const FORMATS: [(&[u8], &str); 12] = [
-        (b"\xed\xab\xee\xdb", "an RPM package is not opened"),
+    const FORMATS: [(&[u8], &str); 11] = [
         (b"PAR1", "a Parquet table is not opened"),
         (b"Obj\x01", "an Avro file is not opened"),
         (b"ORC", "an ORC table is not opened"),

@@ -9,12 +9,14 @@
 
 mod ar;
 mod compressed;
+mod cpio;
 pub mod format;
 pub mod limits;
 pub mod mail;
 mod office;
 #[cfg(feature = "documents")]
 mod pdf;
+mod rpm;
 #[cfg(feature = "documents")]
 mod seven_zip;
 mod sqlite;
@@ -162,8 +164,11 @@ impl<'a> Unpacker<'a> {
             | Format::Zstd
             | Format::Lzma
             | Format::Lzip
-            | Format::Lz4 => compressed::open(self, format, place, content),
+            | Format::Lz4
+            | Format::Brotli => compressed::open(self, format, place, content),
             Format::Ar => ar::open(self, place, content),
+            Format::Cpio => cpio::open(self, place, content),
+            Format::Rpm => rpm::open(self, place, content),
             Format::Tar => tar::open(self, place, content),
             Format::Zip => zip::open(self, place, content),
             #[cfg(feature = "documents")]
@@ -261,7 +266,7 @@ impl<'a> Unpacker<'a> {
 
     /// The same for an entry in memory.
     pub(super) fn entry_bytes(&self, place: &Place, bytes: &[u8]) {
-        match Format::from_blob(bytes) {
+        match Format::from_named_blob(place.path.innermost(), bytes) {
             Some(format) if self.opens(format) => return self.open(format, place, Content::Bytes(bytes)),
             Some(_) => self.skip(&place.path, SkipCause::NotOpened),
             None => {
