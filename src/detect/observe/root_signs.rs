@@ -35,8 +35,7 @@ pub fn signs(path: &[u8], text: &[u8], spans: &[Range<usize>]) -> Vec<Vec<RootSi
         if is_csv && is_rootkey(name.strip_prefix(b"attachment ").unwrap_or(&name)) {
             signs.push(sign(Strength::Strong, "Its file is named as the console names a root user's key file."));
         }
-        let line = &text[memchr::memrchr(b'\n', &text[..span.start]).map_or(0, |newline| newline + 1)..span.start];
-        if is_csv && line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) == b"AWSAccessKeyId=" {
+        if is_csv && text[..span.start].strip_suffix(b"AWSAccessKeyId=").is_some_and(ends_line) {
             signs.push(sign(Strength::Strong, "It has the format that the console uses only for a root user's key."));
         }
         if let Some(section) = ini::section(text, span.start) {
@@ -78,6 +77,11 @@ fn is_rootkey(name: &[u8]) -> bool {
     let rest = name.strip_prefix(b"rootkey").and_then(|rest| rest.strip_suffix(b".csv"));
     let is_number = |b: &u8| b.is_ascii_digit() || matches!(b, b' ' | b'(' | b')' | b'-' | b'_');
     rest.is_some_and(|rest| rest.strip_prefix(b"s").unwrap_or(rest).iter().all(is_number))
+}
+
+/// True at the start of a line, or of a file, which may have a mark of its encoding.
+fn ends_line(before: &[u8]) -> bool {
+    before.is_empty() || before.ends_with(b"\n") || before == b"\xef\xbb\xbf"
 }
 
 fn is_long_term_prefix(id: &[u8]) -> bool {

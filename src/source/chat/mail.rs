@@ -28,7 +28,9 @@ const OF_MAIL: [&str; 10] = [
 ];
 
 /// Fields of a mail in which its text is.
-pub(super) const TEXTS: [&str; 20] = [
+pub(super) const TEXTS: [&str; 22] = [
+    "Body",
+    "Message",
     "body",
     "bodyPreview",
     "bodyValues",
@@ -51,10 +53,35 @@ pub(super) const TEXTS: [&str; 20] = [
     "value",
 ];
 
-/// True if an object is a mail.
+/// How many services may have put a mail into an envelope of theirs, one in another's: SNS in SQS.
+const MAX_ENVELOPES: usize = 3;
+
+/// The mail in the text of an object: what Amazon SES hands to SNS, and SNS to SQS, is JSON in a string.
+fn enclosed(object: &Map<String, Value>) -> Option<Map<String, Value>> {
+    let mut inner = text_of_mail(object)?;
+    for _ in 0..MAX_ENVELOPES {
+        if is_mail_itself(&inner) {
+            return Some(inner);
+        }
+        inner = text_of_mail(&inner)?;
+    }
+    None
+}
+
+fn text_of_mail(object: &Map<String, Value>) -> Option<Map<String, Value>> {
+    let texts = ["Message", "Body", "body"].into_iter().filter_map(|name| object.get(name)?.as_str());
+    let mut objects = texts.filter(|text| text.starts_with('{') && text.contains("commonHeaders"));
+    serde_json::from_str(objects.next()?).ok()
+}
+
+/// True if an object is a mail, or holds one.
 pub(super) fn is_mail(object: &Map<String, Value>) -> bool {
+    is_mail_itself(object) || enclosed(object).is_some()
+}
+
+fn is_mail_itself(object: &Map<String, Value>) -> bool {
     OF_MAIL.iter().any(|field| object.contains_key(*field))
-        || object.get("mail").and_then(Value::as_object).is_some_and(is_mail)
+        || object.get("mail").and_then(Value::as_object).is_some_and(is_mail_itself)
 }
 
 /// The header fields of a mail, wherever a service puts them, with their names in lower case.
@@ -98,7 +125,8 @@ pub(super) fn message(object: &Map<String, Value>) -> Message {
     if let Some(message) = raw(object) {
         return message;
     }
-    let fields = fields(object);
+    let enclosed = enclosed(object).filter(|_| !is_mail_itself(object));
+    let fields = fields(enclosed.as_ref().unwrap_or(object));
     let people = |names: &[&str]| -> Vec<Party> {
         match first(&fields, names) {
             Some(Value::String(text)) => named(text),

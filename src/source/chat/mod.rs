@@ -3,6 +3,7 @@
 //!
 //! The files are scanned like any other, so that locations are exact. This module finds the message around a location.
 
+mod confluence;
 mod fields;
 mod html;
 mod journal;
@@ -43,6 +44,7 @@ pub fn messages(path: &[u8], text: &[u8], offsets: &[usize], visit: Visit) {
             });
         }
         Some(b'<') if html::is_known(text) => html::messages(text, offsets, visit),
+        Some(b'<') if confluence::is_known(text) => confluence::messages(text, offsets, visit),
         Some(b'<') => xml::around(text, offsets, visit),
         _ if table::is_known(text) => table::messages(path, text, offsets, visit),
         _ => lines::messages(path, text, offsets, visit),

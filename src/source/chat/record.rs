@@ -41,19 +41,20 @@ pub(super) struct Records<'a> {
     around: Option<(Vec<Object>, Rc<Conversation>)>,
     own: Option<(Object, Rc<Conversation>)>,
     mail: Option<(Object, Message)>,
+    /// Whether each of the objects around the last place is a mail.
+    are_mail: Vec<(Object, bool)>,
 }
 
 impl<'a> Records<'a> {
     pub fn new(text: &'a [u8]) -> Self {
-        Self { text, journal: OnceCell::new(), around: None, own: None, mail: None }
+        Self { text, journal: OnceCell::new(), around: None, own: None, mail: None, are_mail: vec![] }
     }
 
     /// The message around an offset: the innermost object that has an author and a time, if the place is in its text.
     pub fn message(&mut self, around: &[&Around], offset: usize) -> Option<Message> {
         let outwards: Vec<&Object> = around.iter().map(|around| &around.object).collect();
         let is_in = |at: usize, texts: &[&str]| around[..=at].iter().any(|object| texts.contains(&object.key.as_str()));
-        if let Some(at) = outwards.iter().position(|object| mail::is_mail(object)).filter(|at| is_in(*at, &mail::TEXTS))
-        {
+        if let Some(at) = self.first_mail(&outwards).filter(|at| is_in(*at, &mail::TEXTS)) {
             return Some(self.mail(outwards[at]));
         }
         let at = outwards.iter().position(|object| is_message(object))?;
@@ -72,6 +73,18 @@ impl<'a> Records<'a> {
             }
             None => Some(message),
         }
+    }
+
+    /// The index of the first object that is a mail. What was found out of the last ones is not looked for again: one may be
+    /// around thousands of places.
+    fn first_mail(&mut self, objects: &[&Object]) -> Option<usize> {
+        let known = std::mem::take(&mut self.are_mail);
+        let is_mail = |object: &Object| {
+            let known = known.iter().find(|(last, _)| Rc::ptr_eq(last, object));
+            known.map_or_else(|| mail::is_mail(object), |(_, is_mail)| *is_mail)
+        };
+        self.are_mail = objects.iter().map(|object| (Rc::clone(object), is_mail(object))).collect();
+        self.are_mail.iter().position(|(_, is_mail)| *is_mail)
     }
 
     fn mail(&mut self, object: &Object) -> Message {

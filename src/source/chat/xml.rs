@@ -123,7 +123,7 @@ fn fields(content: &str) -> (Map<String, Value>, usize) {
     (fields, usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX))
 }
 
-fn lenient(text: &str) -> Reader<&[u8]> {
+pub(super) fn lenient(text: &str) -> Reader<&[u8]> {
     let mut reader = Reader::from_str(text);
     let config = reader.config_mut();
     config.check_end_names = false;
@@ -132,7 +132,7 @@ fn lenient(text: &str) -> Reader<&[u8]> {
     reader
 }
 
-fn name(element: &BytesStart) -> String {
+pub(super) fn name(element: &BytesStart) -> String {
     short(element.local_name().as_ref())
 }
 
@@ -141,7 +141,7 @@ fn short(name: &str) -> String {
     if name.len() <= MAX_KEY { name.to_owned() } else { String::new() }
 }
 
-fn attributes(element: &BytesStart) -> Map<String, Value> {
+pub(super) fn attributes(element: &BytesStart) -> Map<String, Value> {
     let mut attributes = element.attributes();
     let attributes = attributes.with_checks(false).flatten().take(MAX_ATTRIBUTES);
     let short_ones = attributes.filter(|attribute| attribute.value.len() <= MAX_VALUE);
