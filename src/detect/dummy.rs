@@ -98,9 +98,14 @@ pub fn in_secret(secret: &str) -> Option<Dummy> {
     if is_documented { Some(Dummy::Documented) } else { told_by(&WORDS, secret.as_bytes()) }
 }
 
-/// How the passwords of services begin that the examples of the AWS CLI show (`iam create-service-specific-credential` and
-/// `reset-service-specific-credential`).
-const DOCUMENTED_PASSWORDS: [&[u8]; 2] = [b"k1zPZM6uVxMQ", b"+oaFsNk7tLco"];
+/// True for what AWS's documentation writes into keys and tokens, and for the passwords of services that the examples of the
+/// AWS CLI show (`iam create-service-specific-credential` and `reset-service-specific-credential`).
+pub fn is_documented(token: &[u8]) -> bool {
+    const MARKS: [&[u8]; 2] = [b"EXAMPLE", b"ACCESSTOKEN"];
+    const PASSWORDS: [&[u8]; 2] = [b"k1zPZM6uVxMQ", b"+oaFsNk7tLco"];
+    MARKS.iter().any(|mark| memchr::memmem::find(token, mark).is_some())
+        || PASSWORDS.iter().any(|start| token.starts_with(start))
+}
 
 /// Why the token or password of another vendor is not a real one, if so.
 pub fn in_token(token: &[u8]) -> Option<Dummy> {
@@ -135,8 +140,7 @@ pub fn in_token(token: &[u8]) -> Option<Dummy> {
             "xxxxx",
         ])
     });
-    let is_documented = DOCUMENTED_PASSWORDS.iter().any(|start| token.starts_with(start));
-    if is_documented { Some(Dummy::Documented) } else { told_by(&WORDS, token) }
+    told_by(&WORDS, token)
 }
 
 /// True for equal characters in a row, sequential ones (`abcdef`, `123456`), or a repeated stretch.

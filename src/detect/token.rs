@@ -624,9 +624,7 @@ impl<'a> Tokenizer<'a> {
             },
             _ => None,
         };
-        // What AWS's documentation writes into keys and tokens.
-        let marks = [&b"EXAMPLE"[..], b"ACCESSTOKEN"];
-        let is_example = texts().any(|text| marks.iter().any(|mark| memchr::memmem::find(text, mark).is_some()));
+        let is_example = texts().any(dummy::is_documented);
         let in_id = id.as_ref().filter(|id| id.len() == ID_LEN).and_then(|id| dummy::in_key_id(of(id)));
         let in_token = secret
             .as_ref()
