@@ -11,12 +11,13 @@ use super::finder::literals::Literals;
 use super::observe::credential_report;
 use super::secret;
 use super::words::Words;
-use crate::rule::{RuleSet, Shape};
+use crate::rule::gitleaks::Outline;
+use crate::rule::{Rule, RuleSet, Shape};
 use crate::text::alphabet::{is_base64, is_word};
-use aho_corasick::{AhoCorasick, MatchKind};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Blobs longer than this, in bytes, are split at line ends and searched by several threads.
 const SPLIT_ABOVE: usize = 8 << 20;
@@ -91,7 +92,8 @@ impl Hits {
         };
         inherit(&known.runs, &mut self.runs);
         inherit(&known.words, &mut self.words);
-        let first = known.marks.partition_point(|(at, _)| *at < from);
+        // A mark may depend on the letter before it.
+        let first = known.marks.partition_point(|(at, _)| *at < from + usize::from(from > 0));
         let marks = known.marks[first..].iter().take_while(|(at, _)| at + longest_literal <= end);
         self.marks.extend(marks.map(|(at, mark)| (at - from + to, *mark)));
     }
@@ -110,10 +112,14 @@ pub struct Prefilter {
     literals: Literals,
     /// What each of them stands for.
     meanings: Vec<Vec<Mark>>,
-    /// Keywords in any case, with the rule of each: only of rules that others wrote.
-    folded: Option<(AhoCorasick, Vec<usize>)>,
-    /// Rules without anything to look for.
-    always: Vec<usize>,
+    /// Keywords in any case, with the rules of each: only of rules that others wrote.
+    folded: Option<(Literals, Vec<Vec<usize>>)>,
+    /// Rules without words to look for.
+    wordless: Vec<usize>,
+    /// The rules, for those that others wrote.
+    rules: Vec<Arc<Rule>>,
+    /// How far after a place it depends on the text what a rule that others wrote finds there, in bytes.
+    outline: usize,
     /// The rules about URLs with passwords.
     urls: Vec<usize>,
     words: Words,
@@ -123,7 +129,8 @@ impl Prefilter {
     /// A prefilter for all `rules` and encodings.
     pub fn new(rules: &RuleSet) -> Self {
         let mut meanings: BTreeMap<Vec<u8>, Vec<Mark>> = BTreeMap::new();
-        let (mut urls, mut folded, mut always) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut urls, mut wordless, mut outline) = (Vec::new(), Vec::new(), 0);
+        let mut folded: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
         for (index, rule) in rules.iter().enumerate() {
             let mut add = |literal: Vec<u8>, mark| meanings.entry(literal).or_default().push(mark);
             match rule.regex().map_or(&Shape::Keywords, |regex| &regex.shape) {
@@ -137,9 +144,12 @@ impl Prefilter {
                     continue;
                 }
                 Shape::AnyCase => {
-                    match rule.keywords.as_slice() {
-                        [] => always.push(index),
-                        words => folded.extend(words.iter().map(|word| (word.to_string(), index))),
+                    outline = outline.max(outline_of(rule).map_or(0, |outline| outline.length));
+                    if rule.keywords.is_empty() {
+                        wordless.push(index);
+                    }
+                    for word in &rule.keywords {
+                        folded.entry(word.to_ascii_lowercase().into()).or_default().push(index);
                     }
                     continue;
                 }
@@ -195,13 +205,21 @@ impl Prefilter {
             add(comment.into(), Mark::AllowComment);
         }
         let folded = (!folded.is_empty()).then(|| {
-            let (words, rules): (Vec<String>, Vec<usize>) = folded.into_iter().unzip();
-            let builder =
-                AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(words);
-            (builder.expect("a few hundred keywords stay far below the automaton's limits"), rules)
+            let (words, rules) = folded.into_iter().unzip();
+            (Literals::in_any_case(words), rules)
         });
         let (texts, meanings) = meanings.into_iter().unzip();
-        Self { literals: Literals::new(texts), meanings, folded, always, urls, words: Words::new(rules) }
+        let all = if folded.is_some() || !wordless.is_empty() { rules.iter().cloned().collect() } else { vec![] };
+        Self {
+            literals: Literals::new(texts),
+            meanings,
+            folded,
+            wordless,
+            rules: all,
+            outline,
+            urls,
+            words: Words::new(rules),
+        }
     }
 
     /// The runs that rules are about.
@@ -305,32 +323,52 @@ impl Prefilter {
     fn search_part(&self, whole: &[u8], part: Range<usize>) -> Hits {
         let mut hits = Hits::default();
         self.words.find(whole, part.clone(), &mut hits.words);
-        let text = &whole[part];
+        let start = part.start;
+        let text = &whole[part.clone()];
         finder::base64_runs(text, &mut hits.runs);
         let mut found = Vec::new();
         self.literals.find(text, &mut found);
         let meanings = |(at, literal): (usize, usize)| self.meanings[literal].iter().map(move |&mark| (at, mark));
         hits.marks.extend(found.into_iter().flat_map(meanings));
-        if let Some((automaton, rules)) = &self.folded {
-            let found = automaton.find_overlapping_iter(text);
-            hits.marks.extend(found.map(|found| (found.start(), Mark::Keyword(rules[found.pattern().as_usize()]))));
+        if let Some((words, rules)) = &self.folded {
+            let mut found = Vec::new();
+            words.find(text, &mut found);
+            for (at, word) in found {
+                // Most words are followed by nothing that the rule wants.
+                let may_match = |rule: &&usize| {
+                    outline_of(&self.rules[**rule]).is_none_or(|outline| outline.may_go_on(whole, start + at))
+                };
+                hits.marks.extend(rules[word].iter().filter(may_match).map(|rule| (at, Mark::Keyword(*rule))));
+            }
         }
-        hits.marks.extend(self.always.iter().map(|rule| (0, Mark::Keyword(*rule))));
+        for &rule in &self.wordless {
+            match outline_of(&self.rules[rule]) {
+                Some(outline) => outline.starts(whole, part.clone(), &mut |at| {
+                    hits.marks.push((at - start, Mark::Keyword(rule)));
+                }),
+                None => hits.marks.push((0, Mark::Keyword(rule))),
+            }
+        }
         // Each search tells its own in order.
-        if !self.always.is_empty() || self.folded.is_some() {
+        if !self.wordless.is_empty() || self.folded.is_some() {
             hits.marks.sort_by_key(|(at, _)| *at);
         }
         hits
     }
 
+    /// How far after a mark its meaning depends on the text, in bytes.
     fn longest_literal(&self) -> usize {
-        let folded = self.folded.as_ref().map_or(0, |(automaton, _)| automaton.max_pattern_len());
-        self.literals.longest().max(folded)
+        let folded = self.folded.as_ref().map_or(0, |(words, _)| words.longest());
+        self.literals.longest().max(folded).max(self.outline)
     }
 
     fn is_telling(&self, text: &[u8], run: &Range<usize>) -> bool {
         secret::may_be_one(text, run) || Packed::detect(text, run).is_some() || self.words.is_named(text, run)
     }
+}
+
+fn outline_of(rule: &Rule) -> Option<&Outline> {
+    rule.regex()?.gitleaks.as_ref()?.outline.as_ref()
 }
 
 /// True if what is before the `@` may be the user of a URL, and perhaps a password.

@@ -17,6 +17,7 @@ use super::vendor::{self, Whose};
 use super::words::{Place, may_begin, may_end};
 use super::{Candidate, Part, observe, proof, request, secret};
 use crate::finding::{Dummy, Encoding};
+use crate::rule::gitleaks::Outline;
 use crate::rule::{AWS, Check, Finder, Form, Matcher, Observer, RegexMatcher, Rule, RuleSet, Severity, Shape};
 use crate::text::alphabet::ID_LEN;
 use crate::text::alphabet::SECRET_LEN;
@@ -521,12 +522,18 @@ impl<'a> Tokenizer<'a> {
         for (index, place) in starts.chain(windows) {
             let Some(rule) = self.rules.at(index) else { continue };
             let Some(matcher) = rule.regex() else { continue };
+            if self.path.is_some_and(|path| !matcher.covers_path(path)) {
+                continue;
+            }
             self.read_place(layered, rule, matcher, &place, &mut |whole| seen.insert((index, whole.start, whole.end)));
         }
     }
 
     /// Applies a rule whose keywords were met, where they were.
     fn read_regex(&mut self, layered: &Layered, rule: &Arc<Rule>, matcher: &RegexMatcher, hits: &[usize]) {
+        if self.path.is_some_and(|path| !matcher.covers_path(path)) {
+            return;
+        }
         let length = layered.text.len();
         if matcher.form == Form::Token {
             for &at in hits {
@@ -534,8 +541,10 @@ impl<'a> Tokenizer<'a> {
             }
             return;
         }
-        let is_near_words = matcher.gitleaks.as_ref().is_some_and(|gitleaks| gitleaks.is_near_words);
-        if matcher.shape == Shape::AnyCase && !is_near_words {
+        if matcher.shape == Shape::AnyCase {
+            if let Some(outline) = matcher.gitleaks.as_ref().and_then(|gitleaks| gitleaks.outline.as_ref()) {
+                return self.read_outlined(layered, rule, matcher, outline, hits);
+            }
             let whole = Place::Within { start: 0, end: length };
             return self.read_place(layered, rule, matcher, &whole, &mut |_| true);
         }
@@ -556,6 +565,40 @@ impl<'a> Tokenizer<'a> {
         }
     }
 
+    /// Applies a rule where its matches may be.
+    fn read_outlined(
+        &mut self,
+        layered: &Layered,
+        rule: &Arc<Rule>,
+        matcher: &RegexMatcher,
+        outline: &Outline,
+        hits: &[usize],
+    ) {
+        let length = layered.text.len();
+        // What is after the end of a match may be looked at.
+        let longest = matcher.max_len().map(|longest| longest + 8);
+        // Where the last match ended.
+        let mut done = 0;
+        for &at in hits {
+            // One that begins later has a place of its own.
+            let last = at + outline.overlap;
+            let end = longest.map_or(length, |longest| length.min(last + longest));
+            let mut start = at.saturating_sub(outline.lead).max(done);
+            while start <= last {
+                let mut is_here = false;
+                let mut is_new = |whole: &Range<usize>| {
+                    is_here = longest.is_none() || whole.start <= last;
+                    is_here
+                };
+                match self.read_match(layered, rule, matcher, start..end, &mut is_new) {
+                    Some(next) if is_here => (start, done) = (next, next),
+                    None if longest.is_none() => return,
+                    _ => break,
+                }
+            }
+        }
+    }
+
     /// Applies a rule at a place; `is_new` says of a match whether it is the first of it.
     fn read_place(
         &mut self,
@@ -565,40 +608,63 @@ impl<'a> Tokenizer<'a> {
         place: &Place,
         is_new: &mut dyn FnMut(&Range<usize>) -> bool,
     ) {
-        if self.path.is_some_and(|path| !matcher.covers_path(path)) {
-            return;
-        }
-        let text = layered.text;
-        // A token is anchored at its start; what else matches may look at what is before.
-        let (base, mut at, end) = match *place {
-            Place::At(at) => (at, 0, text.len().min(at + MAX_TOKEN)),
-            Place::Within { start, end } => (0, start, end),
-        };
-        while base + at <= end
-            && let Some(captures) = matcher.regex().captures_at(&text[base..end], at)
-        {
-            let (id, secret) = parts(matcher, &captures);
-            let range =
-                |found: Option<regex::bytes::Match>| found.map(|found| base + found.start()..base + found.end());
-            let (id, secret) = (range(id), range(secret));
-            let whole = captures.get_match().start() + base..captures.get_match().end() + base;
-            let is_whole = stands_alone(text, rule, matcher, secret.as_ref().unwrap_or(&whole));
-            // The end of a window is not the end of the text.
-            let is_cut = matches!(place, Place::Within { .. }) && whole.end == end && end < text.len();
-            let found = Match { whole: whole.clone(), id, secret, host: range(captures.name("host")) };
-            if is_whole && !is_cut && is_new(&whole) {
-                if !self.tokens.has_room() {
-                    return;
+        match *place {
+            Place::At(at) => {
+                let end = layered.text.len().min(at + MAX_TOKEN);
+                if let Some(captures) = matcher.regex().captures(&layered.text[at..end]) {
+                    self.read_captures(layered, rule, matcher, &Captured { captures, base: at, is_cut: false }, is_new);
                 }
-                self.push_match(layered, rule, matcher, &found);
             }
-            if matches!(place, Place::At(_)) {
-                return;
+            Place::Within { mut start, end } => {
+                while start <= end
+                    && let Some(next) = self.read_match(layered, rule, matcher, start..end, is_new)
+                {
+                    start = next;
+                }
             }
-            // What ends one match may begin another.
-            let end_of_secret = found.secret.as_ref().map_or(whole.end, |secret| secret.end);
-            at = if is_whole { end_of_secret.max(whole.start + 1) } else { whole.start + 1 };
         }
+    }
+
+    /// Applies a rule to a part of a text, once. Where to go on, if it matched and there is room for more.
+    fn read_match(
+        &mut self,
+        layered: &Layered,
+        rule: &Arc<Rule>,
+        matcher: &RegexMatcher,
+        part: Range<usize>,
+        is_new: &mut dyn FnMut(&Range<usize>) -> bool,
+    ) -> Option<usize> {
+        // It may look at what is before the part, and the end of the part is not the end of the text.
+        let captures = matcher.regex().captures_at(&layered.text[..part.end], part.start)?;
+        let is_cut = captures.get_match().end() == part.end && part.end < layered.text.len();
+        self.read_captures(layered, rule, matcher, &Captured { captures, base: 0, is_cut }, is_new)
+    }
+
+    /// Records what a rule captured, if it stands alone. Where to go on, if there is room for more.
+    fn read_captures(
+        &mut self,
+        layered: &Layered,
+        rule: &Arc<Rule>,
+        matcher: &RegexMatcher,
+        captured: &Captured,
+        is_new: &mut dyn FnMut(&Range<usize>) -> bool,
+    ) -> Option<usize> {
+        let Captured { captures, base, is_cut } = captured;
+        let (id, secret) = parts(matcher, captures);
+        let range = |found: Option<regex::bytes::Match>| found.map(|found| base + found.start()..base + found.end());
+        let (id, secret) = (range(id), range(secret));
+        let whole = captures.get_match().start() + base..captures.get_match().end() + base;
+        let is_whole = stands_alone(layered.text, rule, matcher, secret.as_ref().unwrap_or(&whole));
+        let found = Match { whole: whole.clone(), id, secret, host: range(captures.name("host")) };
+        if is_whole && !is_cut && is_new(&whole) {
+            if !self.tokens.has_room() {
+                return None;
+            }
+            self.push_match(layered, rule, matcher, &found);
+        }
+        // What ends one match may begin another.
+        let end_of_secret = found.secret.as_ref().map_or(whole.end, |secret| secret.end);
+        Some(if is_whole { end_of_secret.max(whole.start + 1) } else { whole.start + 1 })
     }
 
     /// Records a match of a rule, unless its own characters say that it is none.
@@ -606,7 +672,8 @@ impl<'a> Tokenizer<'a> {
         let Match { whole, id, secret, host } = found;
         let of = |range: &Range<usize>| &layered.text[range.clone()];
         if let (Some(gitleaks), Some(secret)) = (&matcher.gitleaks, secret) {
-            if gitleaks.has_keyword(layered.text) && gitleaks.reports(self.path, layered.text, whole, of(secret)) {
+            if gitleaks.has_keyword(layered.text, whole) && gitleaks.reports(self.path, layered.text, whole, of(secret))
+            {
                 let text = String::from_utf8_lossy(of(secret)).into_owned();
                 let secret = Some(layered.part(SecretString::from(text), secret.clone()));
                 self.tokens.matches.push(Candidate { secret, ..Candidate::new(rule.clone()) });
@@ -684,6 +751,15 @@ impl Places {
             }
         }
     }
+}
+
+/// What a regex captured.
+struct Captured<'a> {
+    captures: regex::bytes::Captures<'a>,
+    /// Where what it searched starts in the text.
+    base: usize,
+    /// True if it might go on after the end of what was searched.
+    is_cut: bool,
 }
 
 /// A match of a rule: offsets in the text.

@@ -9,6 +9,7 @@ use super::shape::{self, Shape};
 use super::{Matcher, RegexMatcher, Rule, RuleId, RuleProblem, Severity, Texts, Words, compile_bytes};
 use crate::rule::Precision;
 use aho_corasick::AhoCorasick;
+use rayon::prelude::*;
 use regex::bytes::Regex;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -18,7 +19,10 @@ use std::sync::{Arc, OnceLock};
 use toml::Spanned;
 
 /// The maximum compiled size of one regex, in bytes: some of gitleaks' are larger than keyspill's may be.
-const REGEX_SIZE_LIMIT: usize = 8 << 20;
+pub(super) const REGEX_SIZE_LIMIT: usize = 8 << 20;
+
+/// Length of the shortest words that are searched for, in bytes.
+const MIN_WORD: usize = 3;
 
 /// What gitleaks knows of a rule beyond its regex.
 #[derive(Debug)]
@@ -28,13 +32,42 @@ pub struct Gitleaks {
     entropy: f64,
     /// In any case; one must be in the file.
     keywords: Option<AhoCorasick>,
-    allowlists: Vec<Allowlist>,
+    allowlists: Vec<Arc<Allowlist>>,
     /// Other rules that must match nearby.
     pub required: Vec<Required>,
     /// True if it only counts for others.
     pub skip_report: bool,
-    /// True if the words that are searched for are part of every match.
-    pub is_near_words: bool,
+    /// Where matches may be; `None` if that would take as long to find out as where they are.
+    pub outline: Option<Outline>,
+}
+
+/// Where the matches of a regex may be: at words that each contains, or where one begins.
+#[derive(Debug)]
+pub struct Outline {
+    /// How many bytes of a match may be before a place.
+    pub lead: usize,
+    /// How many bytes from a place on are looked at.
+    pub length: usize,
+    /// How many bytes after a place another match may begin that has no place of its own.
+    pub overlap: usize,
+    regex: LazyRegex,
+}
+
+impl Outline {
+    /// True if a match may go on with the word at this offset.
+    pub fn may_go_on(&self, text: &[u8], word: usize) -> bool {
+        self.regex.get().is_match(&text[word..text.len().min(word + self.length)])
+    }
+
+    /// The offsets in a part of a text where a match may begin; see [`Self::overlap`].
+    pub fn starts(&self, text: &[u8], part: Range<usize>, found: &mut dyn FnMut(usize)) {
+        let text = &text[..text.len().min(part.end + self.length)];
+        let mut at = part.start;
+        while let Some(start) = self.regex.get().find_at(text, at).filter(|start| start.start() < part.end) {
+            found(start.start());
+            at = start.end().max(start.start() + 1);
+        }
+    }
 }
 
 /// Another rule that must match nearby.
@@ -52,10 +85,46 @@ pub struct Required {
 #[derive(Debug)]
 struct Allowlist {
     needs_all: bool,
-    paths: Vec<Regex>,
-    regexes: Vec<Regex>,
+    paths: Vec<LazyRegex>,
+    regexes: Vec<LazyRegex>,
     target: Target,
     stopwords: Option<AhoCorasick>,
+}
+
+/// A regex that is compiled on first use: of hundreds, few are.
+#[derive(Debug)]
+struct LazyRegex {
+    source: Box<str>,
+    compiled: OnceLock<Regex>,
+}
+
+impl LazyRegex {
+    /// # Errors
+    /// If it is not a regex, or too large.
+    fn new(source: String) -> Result<Self, String> {
+        let lazy = Self { source: source.into(), compiled: OnceLock::new() };
+        check_size(&lazy.source)?;
+        Ok(lazy)
+    }
+
+    fn get(&self) -> &Regex {
+        let compile = || compile_bytes(&self.source, REGEX_SIZE_LIMIT).expect("its size was checked");
+        self.compiled.get_or_init(compile)
+    }
+}
+
+/// Checks the size of a regex: if it may be large, by compiling it.
+///
+/// # Errors
+/// If it compiles to more than [`REGEX_SIZE_LIMIT`] bytes.
+fn check_size(source: &str) -> Result<(), String> {
+    // Sizes are estimated.
+    const SURELY_SMALL: usize = REGEX_SIZE_LIMIT / 4;
+    let is_small = shape::compiled_size(source).is_some_and(|size| size < SURELY_SMALL);
+    if is_small || compile_bytes(source, REGEX_SIZE_LIMIT).is_ok() {
+        return Ok(());
+    }
+    Err(format!("it compiles to more than {REGEX_SIZE_LIMIT} bytes"))
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
@@ -83,9 +152,10 @@ impl Gitleaks {
         is_random && !self.allowlists.iter().any(|list| list.allows(path, text, whole, secret))
     }
 
-    /// True if the file has one of the keywords, or none is wanted.
-    pub fn has_keyword(&self, text: &[u8]) -> bool {
-        self.keywords.as_ref().is_none_or(|keywords| keywords.is_match(text))
+    /// True if the file has one of the keywords, or none is wanted. Mostly, the match has.
+    pub fn has_keyword(&self, text: &[u8], whole: &Range<usize>) -> bool {
+        let has = |keywords: &AhoCorasick| keywords.is_match(&text[whole.clone()]) || keywords.is_match(text);
+        self.keywords.as_ref().is_none_or(has)
     }
 }
 
@@ -115,8 +185,8 @@ impl Allowlist {
         };
         let checks = [
             (!self.paths.is_empty())
-                .then(|| path.is_some_and(|path| self.paths.iter().any(|regex| regex.is_match(path)))),
-            (!self.regexes.is_empty()).then(|| self.regexes.iter().any(|regex| regex.is_match(target))),
+                .then(|| path.is_some_and(|path| self.paths.iter().any(|regex| regex.get().is_match(path)))),
+            (!self.regexes.is_empty()).then(|| self.regexes.iter().any(|regex| regex.get().is_match(target))),
             self.stopwords.as_ref().map(|words| words.is_match(secret)),
         ];
         let mut checks = checks.into_iter().flatten().peekable();
@@ -211,10 +281,14 @@ pub(super) fn parse(text: &str) -> Result<Configuration, RuleProblem> {
         return Err(RuleProblem::Syntax(problem.into()));
     }
     let global: Vec<_> = file.allowlist.iter().chain(&file.allowlists).collect();
-    for list in &global {
-        allowlist(list.get_ref()).map_err(|problem| refused(list.span(), "", problem))?;
-    }
-    let rules = file.rules.into_iter().map(|written| resolve(written, &global, &refused)).collect::<Result<_, _>>()?;
+    let global = global.into_iter().map(|list| {
+        let own = allowlist(list.get_ref()).map_err(|problem| refused(list.span(), "", problem))?;
+        Ok((list.get_ref(), Arc::new(own)))
+    });
+    let global = global.collect::<Result<Vec<_>, RuleProblem>>()?;
+    // Hundreds of regexes are looked at; the first problem counts.
+    let rules: Vec<_> = file.rules.into_par_iter().map(|written| resolve(written, &global, &refused)).collect();
+    let rules = rules.into_iter().collect::<Result<_, _>>()?;
     let extends = (!file.extend.path.is_empty()).then_some(file.extend.path);
     Ok(Configuration { rules, extends, disabled: file.extend.disabled_rules.into_iter().collect() })
 }
@@ -222,21 +296,20 @@ pub(super) fn parse(text: &str) -> Result<Configuration, RuleProblem> {
 /// A rule, with the allowlists of the whole file that are about it.
 fn resolve(
     written: Spanned<RuleWritten>,
-    global: &[&Spanned<AllowlistWritten>],
-    refused: &dyn Fn(Range<usize>, &str, String) -> RuleProblem,
+    global: &[(&AllowlistWritten, Arc<Allowlist>)],
+    refused: &(dyn Fn(Range<usize>, &str, String) -> RuleProblem + Sync),
 ) -> Result<Arc<Rule>, RuleProblem> {
     let span = written.span();
     let rule = written.into_inner();
     let id = rule.id.clone();
     let fail = |problem: String| refused(span.clone(), &id, problem);
-    let own = rule.allowlist.iter().chain(&rule.allowlists);
-    let of_rule = |list: &&&Spanned<AllowlistWritten>| {
-        let targets = &list.get_ref().target_rules;
-        targets.is_empty() || targets.contains(&id)
-    };
-    let lists = own.chain(global.iter().filter(of_rule).copied());
-    let allowlists = lists.map(|list| allowlist(list.get_ref()).map_err(|problem| refused(list.span(), &id, problem)));
-    let allowlists = allowlists.collect::<Result<Vec<_>, _>>()?;
+    let own = rule.allowlist.iter().chain(&rule.allowlists).map(|list| {
+        let own = allowlist(list.get_ref()).map_err(|problem| refused(list.span(), &id, problem))?;
+        Ok(Arc::new(own))
+    });
+    let mut allowlists = own.collect::<Result<Vec<_>, RuleProblem>>()?;
+    let is_about_it = |list: &AllowlistWritten| list.target_rules.is_empty() || list.target_rules.contains(&id);
+    allowlists.extend(global.iter().filter(|(written, _)| is_about_it(written)).map(|(_, list)| list.clone()));
     if rule.keywords.iter().any(|keyword| keyword.len() < 2) {
         return Err(fail("a keyword of one letter is in every file: leave it out, or give a longer one".into()));
     }
@@ -252,20 +325,15 @@ fn resolve(
         (None, Some(_)) => (r"(?s-u)\A.{1,20}".to_owned(), Shape::AnyCase),
         (None, None) => return Err(fail("it has neither `regex` nor `path`".into())),
     };
-    let regex = compile_bytes(&source, REGEX_SIZE_LIMIT)
-        .map_err(|_| fail(format!("`regex` compiles to more than {REGEX_SIZE_LIMIT} bytes")))?;
-    if rule.secret_group >= regex.captures_len().max(1) && rule.secret_group > 0 {
-        return Err(fail(format!(
-            "`secretGroup` is {}, and the regex has {} groups",
-            rule.secret_group,
-            regex.captures_len() - 1
-        )));
+    check_size(&source).map_err(|problem| fail(format!("`regex`: {problem}")))?;
+    let groups = shape::groups(&source);
+    if rule.secret_group > groups {
+        return Err(fail(format!("`secretGroup` is {}, and the regex has {groups} groups", rule.secret_group)));
     }
     let path = match rule.path {
         Some(path) => {
             let source = translated(path.get_ref()).map_err(|problem| refused(path.span(), &id, problem))?;
-            compile_bytes(&source, REGEX_SIZE_LIMIT)
-                .map_err(|_| refused(path.span(), &id, "`path` is too large".into()))?;
+            check_size(&source).map_err(|problem| refused(path.span(), &id, format!("`path`: {problem}")))?;
             Some(source.into())
         }
         None => None,
@@ -274,12 +342,15 @@ fn resolve(
     if !id.split('-').all(is_plain) {
         return Err(fail("`id` must be words of a-z and 0-9 joined by single hyphens".into()));
     }
-    // Words of the regex itself say where to look, others only that the file is worth a look.
-    let own = if shape == Shape::AnyCase { shape::texts_in(&source) } else { None };
-    let own: Option<Vec<String>> =
-        own.and_then(|texts| texts.into_iter().map(|text| String::from_utf8(text).ok()).collect());
-    let is_near_words = own.is_some();
-    let searched = own.unwrap_or_else(|| rule.keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect());
+    // Words of the regex itself say where to look, others only that the file is worth a look; and words of two letters, which
+    // are in every file, not even that.
+    let written = || rule.keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect::<Vec<_>>();
+    let is_any = shape == Shape::AnyCase;
+    let is_common = rule.keywords.is_empty() || rule.keywords.iter().any(|keyword| keyword.len() < MIN_WORD);
+    let from_texts = || shape::outline_from_texts(&source).and_then(outlined);
+    let from_start = || shape::outline(&source).and_then(outlined).filter(|_| is_common);
+    let (searched, outline) = is_any.then(|| from_texts().or_else(from_start)).flatten().unzip();
+    let searched: Vec<String> = searched.unwrap_or_else(written);
     let matcher = RegexMatcher {
         form: Form::Any,
         shape,
@@ -291,13 +362,13 @@ fn resolve(
             allowlists,
             required: rule.required,
             skip_report: rule.skip_report,
-            is_near_words,
+            outline,
         })),
         min_entropy: 0.0,
         is_signed_request: false,
         source: source.into(),
         path_source: path,
-        regex: OnceLock::from(regex),
+        regex: OnceLock::new(),
         path: OnceLock::new(),
         max_len: OnceLock::new(),
     };
@@ -314,14 +385,22 @@ fn resolve(
     }))
 }
 
+/// The words to search for, and what is to be found there.
+fn outlined(outline: shape::Outline) -> Option<(Vec<String>, Outline)> {
+    let words = outline.texts.into_iter().map(|text| String::from_utf8(text).ok()).collect::<Option<Vec<_>>>()?;
+    let anchor = if words.is_empty() { "" } else { r"\A" };
+    let regex = LazyRegex::new(format!("(?-u){anchor}(?:{})", outline.regex)).ok()?;
+    let overlap = if words.is_empty() { outline.length } else { 0 };
+    Some((words, Outline { lead: outline.lead, length: outline.length, overlap, regex }))
+}
+
 fn allowlist(written: &AllowlistWritten) -> Result<Allowlist, String> {
     if !written.commits.is_empty() {
         return Err("`commits` of an allowlist has no counterpart: keyspill judges contents, not commits; allow their findings by fingerprint".into());
     }
     let regexes = |written: &[String]| {
         let compiled = written.iter().map(|regex| {
-            let source = translated(regex)?;
-            compile_bytes(&source, REGEX_SIZE_LIMIT).map_err(|_| "a regex of an allowlist is too large".to_owned())
+            LazyRegex::new(translated(regex)?).map_err(|problem| format!("a regex of an allowlist: {problem}"))
         });
         compiled.collect::<Result<Vec<_>, String>>()
     };

@@ -107,8 +107,7 @@ impl RegexMatcher {
 
     /// The regex, compiled on first use: most runs see the keywords of only a few rules.
     pub fn regex(&self) -> &Regex {
-        self.regex
-            .get_or_init(|| compile(&self.source).expect("regexes are compiled when a rule file is loaded or tested"))
+        self.regex.get_or_init(|| self.compile(&self.source))
     }
 
     /// The regex as written, or made from what is.
@@ -128,10 +127,12 @@ impl RegexMatcher {
 
     /// True if the rule is not restricted to paths, or `path` matches its path regex.
     pub fn covers_path(&self, path: &[u8]) -> bool {
-        self.path_source.as_deref().is_none_or(|source| {
-            let compiled = || compile(source).expect("regexes are compiled when a rule file is loaded or tested");
-            self.path.get_or_init(compiled).is_match(path)
-        })
+        self.path_source.as_deref().is_none_or(|source| self.path.get_or_init(|| self.compile(source)).is_match(path))
+    }
+
+    fn compile(&self, source: &str) -> Regex {
+        let limit = if self.gitleaks.is_some() { gitleaks::REGEX_SIZE_LIMIT } else { REGEX_SIZE_LIMIT };
+        compile_bytes(source, limit).expect("regexes are checked when a rule file is loaded or tested")
     }
 }
 
@@ -140,8 +141,9 @@ fn compile(source: &str) -> Result<Regex, regex::Error> {
 }
 
 fn compile_bytes(source: &str, limit: usize) -> Result<Regex, regex::Error> {
-    // Hundreds of regexes are in use, each with tables for every thread.
-    RegexBuilder::new(source).size_limit(limit).dfa_size_limit(DFA_SIZE_LIMIT).build()
+    // Hundreds of regexes are in use, each with tables for every thread. Large ones need large tables: where they are too
+    // small, they are built again and again.
+    RegexBuilder::new(source).size_limit(limit).dfa_size_limit(DFA_SIZE_LIMIT.max(limit)).build()
 }
 
 /// One rule, ready to use.

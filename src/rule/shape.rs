@@ -6,7 +6,7 @@
 //! rules, so that no run has to.
 
 use super::syntax::RuleSyntax;
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 use regex_syntax::{Parser, ParserBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -227,13 +227,40 @@ pub fn of_any(regex: &str) -> Result<Shape, String> {
     Ok(before(Run::Word).or_else(|| before(Run::Base64)).unwrap_or(Shape::AnyCase))
 }
 
-/// Texts in small letters, one of which is in every match in any case, if a match cannot be longer than a few kilobytes.
-pub fn texts_in(regex: &str) -> Option<Vec<Vec<u8>>> {
+/// How a match of a regex begins, or goes on from a text that it contains.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// In small letters: one of them is in every match, in any case. Without any, the outline is of the start of a match.
+    pub texts: Vec<Vec<u8>>,
+    /// How many bytes of a match may be before the text.
+    pub lead: usize,
+    /// A regex for the text and what follows, or for the start of a match. It may match more than that, never less.
+    pub regex: String,
+    /// How many bytes it may match.
+    pub length: usize,
+}
+
+/// How much of a match its outline describes at most, in bytes.
+const MAX_OUTLINE: usize = 400;
+
+/// The outline of a regex: from texts that every match contains, if not much can be before them.
+pub fn outline_from_texts(regex: &str) -> Option<Outline> {
     const MIN_LENGTH: usize = 3;
     let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).ok()?;
-    hir.properties().maximum_len().filter(|length| *length <= MAX_MATCH)?;
+    // The text is taken for the start of all: that is no place where this holds.
+    let looks = hir.properties().look_set();
+    if looks.contains(Look::WordAsciiNegate) || looks.contains(Look::WordUnicodeNegate) {
+        return None;
+    }
     let best = |items: &Vec<Hir>| {
-        let texts = (0..items.len()).filter_map(|start| {
+        let mut before = Some(0usize);
+        let leads = items.iter().map_while(|item| {
+            let lead = before?;
+            before = item.properties().maximum_len().map(|length| lead + length);
+            Some(lead)
+        });
+        let leads: Vec<usize> = leads.take_while(|lead| *lead <= MAX_MATCH).collect();
+        let texts = leads.into_iter().enumerate().filter_map(|(start, lead)| {
             let mut all = vec![vec![]];
             for item in &items[start..] {
                 let Some(longer) = texts(item, true).and_then(|texts| product(&all, &texts)) else { break };
@@ -242,12 +269,119 @@ pub fn texts_in(regex: &str) -> Option<Vec<Vec<u8>>> {
                     break;
                 }
             }
-            all.iter().all(|text| text.len() >= MIN_LENGTH).then(|| folded(all))
+            all.iter().all(|text| text.len() >= MIN_LENGTH).then(|| (folded(all), lead, start))
         });
-        texts.min_by_key(|texts| (texts.len(), std::cmp::Reverse(texts.iter().map(Vec::len).min())))
+        let rank = |(texts, ..): &(Vec<Vec<u8>>, usize, usize)| {
+            (texts.len(), std::cmp::Reverse(texts.iter().map(Vec::len).min()))
+        };
+        let (texts, lead, start) = texts.min_by_key(rank)?;
+        Some((texts, lead, beginning(&items[start..], MAX_OUTLINE, &mut 0)))
     };
-    let all: Vec<Vec<u8>> = branches(&hir).iter().map(best).collect::<Option<Vec<_>>>()?.concat();
-    (all.len() <= 64).then(|| folded(all))
+    let all = branches(&hir).iter().map(best).collect::<Option<Vec<_>>>()?;
+    let texts = folded(all.iter().flat_map(|(texts, ..)| texts.clone()).collect());
+    (texts.len() <= 64).then(|| {
+        let regexes: Vec<String> = all.iter().map(|(.., beginning)| format!("(?:{})", beginning.hir)).collect();
+        Outline {
+            texts,
+            lead: all.iter().map(|(_, lead, _)| *lead).max().unwrap_or(0),
+            regex: regexes.join("|"),
+            length: all.iter().map(|(.., beginning)| beginning.length).max().unwrap_or(0),
+        }
+    })
+}
+
+/// The outline of a regex from the start of a match.
+pub fn outline(regex: &str) -> Option<Outline> {
+    let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).ok()?;
+    let Beginning { hir, length } = beginning(&[hir], MAX_OUTLINE, &mut 0);
+    Some(Outline { texts: vec![], lead: 0, regex: hir.to_string(), length })
+}
+
+/// How what a regex matches begins.
+struct Beginning {
+    hir: Hir,
+    /// How many bytes it may match.
+    length: usize,
+}
+
+/// How many alternatives and repetitions of a regex are taken apart for its outline.
+const MAX_TAKEN_APART: usize = 24;
+
+/// How often something without an upper bound is repeated in an outline, beyond what it has to be.
+const MAX_REPEATED: usize = 128;
+
+/// The beginning of every match of a sequence, of at most about `length` bytes.
+fn beginning(items: &[Hir], length: usize, taken_apart: &mut usize) -> Beginning {
+    let nothing = || Beginning { hir: Hir::empty(), length: 0 };
+    let Some((first, rest)) = items.split_first() else { return nothing() };
+    if let Some(own) = first.properties().maximum_len().filter(|own| *own <= length) {
+        let rest = beginning(rest, length - own, taken_apart);
+        return Beginning { hir: Hir::concat(vec![first.clone(), rest.hir]), length: own + rest.length };
+    }
+    *taken_apart += 1;
+    if *taken_apart > MAX_TAKEN_APART {
+        return nothing();
+    }
+    let mut with_rest = |first: &[Hir], length: usize| beginning(&[first, rest].concat(), length, taken_apart);
+    let either = |parts: Vec<Beginning>| Beginning {
+        length: parts.iter().map(|part| part.length).max().unwrap_or(0),
+        hir: Hir::alternation(parts.into_iter().map(|part| part.hir).collect()),
+    };
+    match first.kind() {
+        HirKind::Capture(capture) => with_rest(&[Hir::clone(&capture.sub)], length),
+        HirKind::Concat(inner) => with_rest(inner, length),
+        HirKind::Alternation(all) => {
+            either(all.iter().map(|one| with_rest(std::slice::from_ref(one), length)).collect())
+        }
+        HirKind::Repetition(repetition) => {
+            let Some(once) = repetition.sub.properties().maximum_len().filter(|once| *once > 0) else {
+                return nothing();
+            };
+            let times = |min: usize, max: usize| {
+                let (min, max) = (min as u32, Some(max as u32));
+                Hir::repetition(Repetition { min, max, ..repetition.clone() })
+            };
+            let fitting = length / once;
+            let min = repetition.min as usize;
+            if min >= fitting {
+                return Beginning { hir: times(fitting, fitting), length: fitting * once };
+            }
+            // It ends within what is looked at, or it goes on beyond.
+            let most = fitting.min(min + MAX_REPEATED);
+            let ends = beginning(rest, length - most * once, taken_apart);
+            let ends =
+                Beginning { hir: Hir::concat(vec![times(min, most), ends.hir]), length: most * once + ends.length };
+            either(vec![ends, Beginning { hir: times(most, most), length: most * once }])
+        }
+        _ => nothing(),
+    }
+}
+
+/// The number of groups of a regex; 0 if it is none.
+pub fn groups(regex: &str) -> usize {
+    let hir = ParserBuilder::new().utf8(false).build().parse(regex).ok();
+    hir.map_or(0, |hir| hir.properties().explicit_captures_len())
+}
+
+/// Roughly, and rather more than less: the size to which a regex compiles, in bytes.
+pub fn compiled_size(regex: &str) -> Option<usize> {
+    fn size(hir: &Hir) -> usize {
+        const STATE: usize = 64;
+        let sum = |items: &[Hir]| items.iter().map(size).fold(STATE * items.len(), usize::saturating_add);
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => STATE,
+            HirKind::Literal(literal) => STATE * literal.0.len(),
+            HirKind::Class(Class::Bytes(class)) => STATE + 16 * class.ranges().len(),
+            HirKind::Class(Class::Unicode(class)) => STATE * (1 + 16 * class.ranges().len()),
+            HirKind::Capture(capture) => 2 * STATE + size(&capture.sub),
+            HirKind::Repetition(repetition) => {
+                let times = repetition.max.unwrap_or(repetition.min + 1).max(1) as usize;
+                times.saturating_mul(STATE + size(&repetition.sub))
+            }
+            HirKind::Concat(items) | HirKind::Alternation(items) => sum(items),
+        }
+    }
+    ParserBuilder::new().utf8(false).build().parse(regex).ok().map(|hir| size(&hir))
 }
 
 /// True if every match has `://`, and an `@` after it.
@@ -618,6 +752,91 @@ mod tests {
         }
         assert!(matches!(of_any(r"\b(ghp_[0-9a-zA-Z]{36})(?:[\x60'\x22\s;]|$)"), Ok(Shape::Before { .. })));
         assert_eq!(of_any(r"(?i)password\s*=\s*(\S{8,16})"), Ok(Shape::AnyCase));
+    }
+
+    /// In the form of gitleaks' rules: with words, without, with matches of any length, and over several lines.
+    const REGEXES: [&str; 6] = [
+        r#"(?i)[\w.-]{0,50}?(?:access|auth|(?-i:[Aa]pi|API)|key|passw(?:or)?d|token)(?:[ \t\w.-]{0,20})[\s'"]{0,3}(?:=|>|:{1,3}=|,)[\x60'"\s=]{0,5}([\w.=-]{10,150}|[a-z0-9][a-z0-9+/]{11,}={0,3})(?:[\x60'"\s;]|\\[nr]|$)"#,
+        r#"\b(ey[a-zA-Z0-9]{17,}\.ey[a-zA-Z0-9/_-]{17,}\.(?:[a-zA-Z0-9/_-]{10,}={0,2})?)(?:[\x60'"\s;]|$)"#,
+        r#"(?i)(?:\bkind:[ \t]*["']?\bsecret\b(?s:.){0,60}?\bdata:(?s:.){0,40}?\s+([\w.-]+:\s+["']?[a-z0-9+/]{10,}={0,3}))"#,
+        r"\b((?:hvs\.[\w-]{9,120}|s\.(?i:[a-z0-9]{24})))(?:[\s;]|$)",
+        r"SK[0-9a-fA-F]{32}",
+        r"(?s)\A.{1,20}",
+    ];
+
+    fn text() -> impl proptest::strategy::Strategy<Value = String> {
+        use proptest::prelude::*;
+        let word = prop::sample::select(vec![
+            "api",
+            "API",
+            "Key",
+            "token",
+            "auth",
+            " = ",
+            "=",
+            ">",
+            "\"",
+            "'",
+            " ",
+            "\n",
+            ";",
+            "ey",
+            ".ey",
+            ".",
+            "kind: Secret",
+            "data:",
+            "x: ",
+            "hvs.",
+            "s.",
+            "SK",
+            "_",
+            "-",
+            "{",
+            "+/",
+        ]);
+        let piece = prop_oneof![3 => word.prop_map(str::to_owned), 1 => "[a-f0-9]{32}", 2 => "[a-zA-Z0-9]{1,30}", 1 => "[a-z0-9]{200,600}"];
+        prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+        #[test]
+        fn an_outline_is_of_every_match(text in text()) {
+            use regex::bytes::Regex;
+            use std::sync::LazyLock;
+            static ALL: LazyLock<Vec<(Regex, Outline, Regex)>> = LazyLock::new(|| {
+                let with_outline = |source: &&str| {
+                    let outline = outline_from_texts(source).or_else(|| outline(source)).expect("an outline");
+                    let begins = Regex::new(&format!(r"(?-u)\A(?:{})", outline.regex)).expect("a regex");
+                    (Regex::new(&format!("(?-u:{source})")).expect("a regex"), outline, begins)
+                };
+                REGEXES.iter().map(with_outline).collect()
+            });
+            let text = text.as_bytes();
+            for (regex, outline, begins) in ALL.iter() {
+                let is_outlined = |at: usize| begins.is_match(&text[at..text.len().min(at + outline.length)]);
+                for found in regex.find_iter(text) {
+                    let start = found.start();
+                    let mut places = start..=(start + outline.lead).min(found.end());
+                    let is_text = |at: usize| {
+                        let here = text[at..].to_ascii_lowercase();
+                        outline.texts.is_empty() || outline.texts.iter().any(|text| here.starts_with(text))
+                    };
+                    proptest::prop_assert!(places.any(|at| is_text(at) && is_outlined(at)), "{regex}: {found:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_are_not_underestimated() {
+        for source in REGEXES {
+            let source = format!("(?-u:{source})");
+            let size = compiled_size(&source).expect("a regex");
+            let mut builder = regex::bytes::RegexBuilder::new(&source);
+            assert!(builder.size_limit(size).build().is_ok(), "{source}: {size}");
+            assert!(builder.size_limit(size / 64).build().is_err(), "{source}: {size}");
+        }
     }
 
     #[test]

@@ -91,6 +91,125 @@ proptest! {
     }
 }
 
+/// Rules in the forms that gitleaks' have: with words and without, of any length, over several lines.
+const IN_FORMS_OF_GITLEAKS: &str = r##"
+[[rules]]
+id = "generic-api-key"
+regex = '''(?i)[\w.-]{0,50}?(?:access|auth|(?-i:[Aa]pi|API)|key|token)(?:[ \t\w.-]{0,20})[\s'"]{0,3}(?:=|>|:{1,3}=|:|,)[\x60'"\s=]{0,5}([\w.=-]{10,150}|[a-z0-9][a-z0-9+/]{11,}={0,3})(?:[\x60'"\s;]|\\[nr]|$)'''
+keywords = ["access", "api", "auth", "key", "token"]
+[[rules]]
+id = "jwt"
+regex = '''\b(ey[a-zA-Z0-9]{17,}\.ey[a-zA-Z0-9/_-]{17,}\.(?:[a-zA-Z0-9/_-]{10,}={0,2})?)(?:[\x60'"\s;]|$)'''
+keywords = ["ey"]
+[[rules]]
+id = "kubernetes-secret"
+regex = '''(?i)(?:\bkind:[ \t]*["']?\bsecret\b(?s:.){0,60}?\bdata:(?s:.){0,40}?\s+([\w.-]+:\s+["']?[a-z0-9+/]{10,}={0,3}))'''
+keywords = ["secret"]
+[[rules]]
+id = "vault-token"
+regex = '''\b((?:hvs\.[\w-]{9,120}|s\.(?i:[a-z0-9]{24})))(?:[\s;]|$)'''
+keywords = ["hvs.", "s."]
+[[rules]]
+id = "twilio-api-key"
+regex = '''SK[0-9a-fA-F]{32}'''
+keywords = ["sk"]
+"##;
+
+fn text_for_gitleaks() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(vec![
+        "api",
+        "Key",
+        "TOKEN",
+        "auth",
+        " = ",
+        "=",
+        ">",
+        "\"",
+        " ",
+        "\n",
+        ";",
+        "ey",
+        ".ey",
+        ".",
+        "kind: Secret\n",
+        "data:\n",
+        " x: ",
+        "hvs.",
+        " s.",
+        "SK",
+        "_",
+        "-",
+        "{",
+        "+/",
+    ]);
+    let piece = prop_oneof![
+        4 => word.prop_map(str::to_owned),
+        1 => "[a-f0-9]{32}",
+        2 => "[a-zA-Z0-9]{1,30}",
+        1 => "[a-z0-9]{200,600}",
+        1 => "[a-z ]{300,900}"
+    ];
+    prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Rules of gitleaks are applied only where their matches may be: nothing is lost or added by that, in a text or in what
+    /// a version of it shares with another.
+    #[test]
+    fn rules_of_gitleaks_find_what_their_regexes_do(
+        text in text_for_gitleaks(),
+        new in text_for_gitleaks(),
+        cut in any::<[prop::sample::Index; 2]>(),
+    ) {
+        static ALL: LazyLock<(Detector, Vec<(String, regex::bytes::Regex)>)> = LazyLock::new(|| {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            std::fs::write(file.path(), IN_FORMS_OF_GITLEAKS).expect("a file");
+            let mut rules = RuleSet::default();
+            rules.add_gitleaks(file.path()).expect("rules");
+            let regexes = rules.iter().filter_map(|rule| {
+                let regex = regex::bytes::Regex::new(rule.regex()?.source()).expect("a regex");
+                Some((rule.id.to_string(), regex))
+            });
+            let regexes = regexes.collect();
+            (Detector::new(Arc::new(rules)), regexes)
+        });
+        let (detector, regexes) = &*ALL;
+        let naive = |text: &str| {
+            let mut found = BTreeSet::new();
+            for (rule, regex) in regexes {
+                let mut at = 0;
+                while let Some(captures) = (at <= text.len()).then(|| regex.captures_at(text.as_bytes(), at)).flatten() {
+                    let secret = captures.iter().skip(1).flatten().next().unwrap_or(captures.get_match());
+                    found.insert((rule.clone(), secret.range().start, secret.range().end));
+                    at = secret.end().max(captures.get_match().start() + 1);
+                }
+            }
+            // What a rule finds that knows more is not reported by the generic one, too.
+            let specific: Vec<_> = found.iter().filter(|(rule, ..)| rule != "generic-api-key").cloned().collect();
+            let is_known = |start: usize, end: usize| specific.iter().any(|(_, from, to)| *from <= start && end <= *to);
+            found.retain(|(rule, start, end)| rule != "generic-api-key" || !is_known(*start, *end));
+            found
+        };
+        let told = |detection: keyspill::internals::detect::Detection| {
+            let spans = detection.candidates.iter().map(|one| (one.rule.id.to_string(), one.primary().start, one.primary().end));
+            spans.collect::<BTreeSet<_>>()
+        };
+        prop_assert_eq!(told(detector.detect(text.as_bytes(), None)), naive(&text));
+        let [from, to] = cut.map(|index| index.index(text.len() + 1));
+        let (from, to) = (from.min(to), from.max(to));
+        let later = format!("{}{new}{}", &text[..from], &text[to..]);
+        let shared = [
+            keyspill::internals::detect::prefilter::Shared { from: 0, to: 0, length: from },
+            keyspill::internals::detect::prefilter::Shared { from: to, to: from + new.len(), length: text.len() - to },
+        ];
+        let known = detector.prefilter(text.as_bytes(), None::<(_, std::iter::Empty<_>)>).expect("it is no wide text");
+        let derived = detector.prefilter(later.as_bytes(), Some((&known, shared.into_iter()))).expect("nor is this");
+        prop_assert_eq!(told(detector.detect_among(later.as_bytes(), None, &derived)), naive(&later));
+    }
+}
+
 fn rules_of(report: &Value, path: &str) -> BTreeSet<String> {
     findings_in(report, path).iter().map(|finding| finding["rule"].as_str().expect("a rule").to_owned()).collect()
 }

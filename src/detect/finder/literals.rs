@@ -22,7 +22,9 @@ const MAX_FOR_EIGHT: usize = 128;
 /// Literals to search for.
 #[derive(Debug)]
 pub struct Literals {
+    /// In small letters, if they are found in any case.
     texts: Vec<Vec<u8>>,
+    folds: bool,
     /// Built on demand; never, where a search is vectorised.
     automaton: OnceLock<AhoCorasick>,
     fingerprints: Fingerprints,
@@ -34,8 +36,15 @@ pub type Occurrence = (usize, usize);
 impl Literals {
     /// Prepares a search; the literals are of at least [`MIN_LITERAL`] bytes.
     pub fn new(texts: Vec<Vec<u8>>) -> Self {
-        let fingerprints = Fingerprints::new(&texts);
-        Self { texts, automaton: OnceLock::new(), fingerprints }
+        let fingerprints = Fingerprints::new(&texts, false);
+        Self { texts, folds: false, automaton: OnceLock::new(), fingerprints }
+    }
+
+    /// The same for literals in any case of their ASCII letters.
+    pub fn in_any_case(texts: Vec<Vec<u8>>) -> Self {
+        let texts: Vec<Vec<u8>> = texts.into_iter().map(|text| text.to_ascii_lowercase()).collect();
+        let fingerprints = Fingerprints::new(&texts, true);
+        Self { texts, folds: true, automaton: OnceLock::new(), fingerprints }
     }
 
     /// How many literals there are.
@@ -76,7 +85,8 @@ impl Literals {
     pub fn find_scalar(&self, haystack: &[u8], found: &mut Vec<Occurrence>) {
         let before = found.len();
         let automaton = self.automaton.get_or_init(|| {
-            let builder = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&self.texts);
+            let mut builder = AhoCorasick::builder();
+            let builder = builder.match_kind(MatchKind::Standard).ascii_case_insensitive(self.folds).build(&self.texts);
             builder.expect("a few hundred short literals stay far below the automaton's limits")
         });
         let all = automaton.find_overlapping_iter(haystack);
@@ -97,6 +107,7 @@ impl Literals {
             [first, second, third] => [first, second, third, 0],
             _ => return,
         };
+        let here = if self.folds { here.map(|byte| byte.to_ascii_lowercase()) } else { here };
         // The nibbles of several windows combine into others, so most that get here are false alarms.
         if self.fingerprints.has_window(here) {
             self.confirm(haystack, window, here, buckets, found);
@@ -109,8 +120,10 @@ impl Literals {
         let known =
             set.flat_map(|bucket: usize| &self.fingerprints.buckets[bucket]).filter(|known| known.window.is(here));
         for &KnownLiteral { literal, offset, .. } in known {
+            let text = &self.texts[literal];
+            let is = |part: &[u8]| if self.folds { part.eq_ignore_ascii_case(text) } else { part == text };
             if let Some(start) = window.checked_sub(offset)
-                && haystack.get(start..).is_some_and(|rest| rest.starts_with(&self.texts[literal]))
+                && haystack.get(start..start + text.len()).is_some_and(is)
             {
                 found.push((start, literal));
             }
@@ -202,7 +215,7 @@ struct KnownLiteral {
 }
 
 impl Fingerprints {
-    fn new(texts: &[Vec<u8>]) -> Self {
+    fn new(texts: &[Vec<u8>], folds: bool) -> Self {
         let mut windows: Vec<(usize, (usize, Window))> =
             texts.iter().map(|text| Window::rarest_of(text)).enumerate().collect();
         // The common ones first, so that each starts a bucket, and the rare ones join where they cost least.
@@ -211,8 +224,8 @@ impl Fingerprints {
         let mut buckets: Vec<Vec<KnownLiteral>> = (0..count).map(|_| Vec::new()).collect();
         let (mut sets, mut chances) = (vec![Bucket::default(); count], vec![0.0; count]);
         let add = |sets: &mut [Bucket], chances: &mut [f64], window| {
-            let best = cheapest(sets, chances, window);
-            sets[best] = sets[best].with(window);
+            let best = cheapest(sets, chances, window, folds);
+            sets[best] = sets[best].with(window, folds);
             chances[best] = sets[best].chance();
             best
         };
@@ -225,7 +238,8 @@ impl Fingerprints {
             for from in 0..count {
                 for index in (0..buckets[from].len()).rev() {
                     let known = buckets[from].swap_remove(index);
-                    sets[from] = buckets[from].iter().fold(Bucket::default(), |set, known| set.with(known.window));
+                    sets[from] =
+                        buckets[from].iter().fold(Bucket::default(), |set, known| set.with(known.window, folds));
                     chances[from] = sets[from].chance();
                     let best = add(&mut sets, &mut chances, known.window);
                     buckets[best].push(known);
@@ -257,8 +271,8 @@ impl Fingerprints {
 const IMPROVEMENTS: usize = 2;
 
 /// The bucket in which a window costs least.
-fn cheapest(sets: &[Bucket], chances: &[f64], window: Window) -> usize {
-    let costs = sets.iter().zip(chances).map(|(set, chance)| set.with(window).chance() - chance);
+fn cheapest(sets: &[Bucket], chances: &[f64], window: Window, folds: bool) -> usize {
+    let costs = sets.iter().zip(chances).map(|(set, chance)| set.with(window, folds).chance() - chance);
     costs.enumerate().min_by(|(_, a), (_, b)| a.total_cmp(b)).map_or(0, |(bucket, _)| bucket)
 }
 
@@ -270,11 +284,15 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn with(mut self, window: Window) -> Self {
+    /// With the bytes of a window, which is in small letters if it `folds`: then capital ones, too.
+    fn with(mut self, window: Window, folds: bool) -> Self {
+        let nibbles = |byte: u8| (1 << (byte & 15), 1 << (byte >> 4));
         for (place, byte) in window.bytes().into_iter().enumerate() {
-            let (low, high) = byte.map_or((!0, !0), |byte| (1 << (byte & 15), 1 << (byte >> 4)));
-            self.low[place] |= low;
-            self.high[place] |= high;
+            let (low, high) = byte.map_or((!0, !0), nibbles);
+            let (capital_low, capital_high) =
+                byte.filter(|_| folds).map_or((low, high), |byte| nibbles(byte.to_ascii_uppercase()));
+            self.low[place] |= low | capital_low;
+            self.high[place] |= high | capital_high;
         }
         self
     }
@@ -339,6 +357,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(1000))]
         #[test]
         fn both_searches_agree(
+            folds: bool,
             texts in prop::collection::btree_set("[abA\\x00\u{ad}\u{200b}]{3,7}", 1..250),
             haystack in "[abA\\x00\u{ad}\u{200b}]{0,400}",
             pieces in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
@@ -346,7 +365,7 @@ mod tests {
             let texts: Vec<Vec<u8>> = texts.into_iter().map(String::into_bytes).collect();
             let mut haystack = haystack.into_bytes();
             pieces.iter().for_each(|piece| haystack.extend_from_slice(&texts[piece.index(texts.len())]));
-            let literals = Literals::new(texts);
+            let literals = if folds { Literals::in_any_case(texts) } else { Literals::new(texts) };
             let (mut fast, mut slow) = (vec![], vec![]);
             literals.find(&haystack, &mut fast);
             literals.find_scalar(&haystack, &mut slow);
