@@ -216,36 +216,40 @@ struct KnownLiteral {
 
 impl Fingerprints {
     fn new(texts: &[Vec<u8>], folds: bool) -> Self {
-        let mut windows: Vec<(usize, (usize, Window))> =
-            texts.iter().map(|text| Window::rarest_of(text)).enumerate().collect();
+        let known = texts.iter().enumerate().map(|(literal, text)| {
+            let (offset, window) = Window::rarest_of(text);
+            (KnownLiteral { window, literal, offset }, Bucket::of(window, folds))
+        });
+        let mut known: Vec<(KnownLiteral, Bucket)> = known.collect();
         // The common ones first, so that each starts a bucket, and the rare ones join where they cost least.
-        windows.sort_by_key(|(_, (_, window))| Reverse(window.commonness()));
+        known.sort_by_key(|(known, _)| Reverse(known.window.commonness()));
         let count = if texts.len() > MAX_FOR_EIGHT { 16 } else { 8 };
-        let mut buckets: Vec<Vec<KnownLiteral>> = (0..count).map(|_| Vec::new()).collect();
+        let mut buckets: Vec<Vec<(KnownLiteral, Bucket)>> = (0..count).map(|_| Vec::new()).collect();
         let (mut sets, mut chances) = (vec![Bucket::default(); count], vec![0.0; count]);
-        let add = |sets: &mut [Bucket], chances: &mut [f64], window| {
-            let best = cheapest(sets, chances, window, folds);
-            sets[best] = sets[best].with(window, folds);
+        let add = |sets: &mut [Bucket], chances: &mut [f64], own: Bucket| {
+            let best = cheapest(sets, chances, own);
+            sets[best] = sets[best].with(own);
             chances[best] = sets[best].chance();
             best
         };
-        for (literal, (offset, window)) in windows {
-            let best = add(&mut sets, &mut chances, window);
-            buckets[best].push(KnownLiteral { window, literal, offset });
+        for (known, own) in known {
+            let best = add(&mut sets, &mut chances, own);
+            buckets[best].push((known, own));
         }
         // The early ones were placed before it was known what would join them.
         for _ in 0..IMPROVEMENTS {
             for from in 0..count {
                 for index in (0..buckets[from].len()).rev() {
-                    let known = buckets[from].swap_remove(index);
-                    sets[from] =
-                        buckets[from].iter().fold(Bucket::default(), |set, known| set.with(known.window, folds));
+                    let (known, own) = buckets[from].swap_remove(index);
+                    sets[from] = buckets[from].iter().fold(Bucket::default(), |set, (_, own)| set.with(*own));
                     chances[from] = sets[from].chance();
-                    let best = add(&mut sets, &mut chances, known.window);
-                    buckets[best].push(known);
+                    let best = add(&mut sets, &mut chances, own);
+                    buckets[best].push((known, own));
                 }
             }
         }
+        let strip = |bucket: Vec<(KnownLiteral, Bucket)>| bucket.into_iter().map(|(known, _)| known).collect();
+        let buckets: Vec<Vec<KnownLiteral>> = buckets.into_iter().map(strip).collect();
         let mut bits = Box::new([0; HASHES / 64]);
         for window in buckets.iter().flatten().flat_map(|known| known.window.variants()) {
             bits[hash(window) / 64] |= 1 << (hash(window) % 64);
@@ -270,9 +274,9 @@ impl Fingerprints {
 /// How many times all literals may move to a cheaper bucket.
 const IMPROVEMENTS: usize = 2;
 
-/// The bucket in which a window costs least.
-fn cheapest(sets: &[Bucket], chances: &[f64], window: Window, folds: bool) -> usize {
-    let costs = sets.iter().zip(chances).map(|(set, chance)| set.with(window, folds).chance() - chance);
+/// The bucket in which a window with these nibbles costs least.
+fn cheapest(sets: &[Bucket], chances: &[f64], own: Bucket) -> usize {
+    let costs = sets.iter().zip(chances).map(|(set, chance)| set.with(own).chance() - chance);
     costs.enumerate().min_by(|(_, a), (_, b)| a.total_cmp(b)).map_or(0, |(bucket, _)| bucket)
 }
 
@@ -284,15 +288,28 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// With the bytes of a window, which is in small letters if it `folds`: then capital ones, too.
-    fn with(mut self, window: Window, folds: bool) -> Self {
-        let nibbles = |byte: u8| (1 << (byte & 15), 1 << (byte >> 4));
+    /// The nibbles of a window; if it `folds`, it is in small letters, and those of capitals count, too.
+    fn of(window: Window, folds: bool) -> Self {
+        let mut own = Self::default();
         for (place, byte) in window.bytes().into_iter().enumerate() {
-            let (low, high) = byte.map_or((!0, !0), nibbles);
-            let (capital_low, capital_high) =
-                byte.filter(|_| folds).map_or((low, high), |byte| nibbles(byte.to_ascii_uppercase()));
-            self.low[place] |= low | capital_low;
-            self.high[place] |= high | capital_high;
+            let Some(byte) = byte else {
+                (own.low[place], own.high[place]) = (!0, !0);
+                continue;
+            };
+            let cases = if folds { [byte, byte.to_ascii_uppercase()] } else { [byte; 2] };
+            for byte in cases {
+                own.low[place] |= 1 << (byte & 15);
+                own.high[place] |= 1 << (byte >> 4);
+            }
+        }
+        own
+    }
+
+    #[inline]
+    fn with(mut self, other: Self) -> Self {
+        for place in 0..WINDOW {
+            self.low[place] |= other.low[place];
+            self.high[place] |= other.high[place];
         }
         self
     }
