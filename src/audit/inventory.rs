@@ -2,6 +2,7 @@
 
 use super::result::TargetRecord;
 use crate::credential::AccountId;
+use crate::finding::verification::{KeyStatus, Verification};
 use crate::rule::{Grade, RuleId, Severity};
 use std::collections::BTreeMap;
 
@@ -57,6 +58,8 @@ pub struct KeyEntry {
     pub secret: Option<String>,
     /// True if a signature proves that id and secret belong together.
     pub is_proven: bool,
+    /// What AWS answered about it, if it was asked.
+    pub verification: Option<Verification>,
     /// What its occurrences mean together, the worst first.
     pub judgements: Vec<JudgementEntry>,
     /// When it was first and last there, in seconds since 1970, as far as commits and messages tell.
@@ -242,9 +245,18 @@ impl Inventory {
         self.units.iter().filter(is_whole).flat_map(|unit| unit.targets.iter().map(|target| target.name.as_str()))
     }
 
-    /// True if everything was scanned.
+    /// True if everything was scanned, and every question answered.
     pub fn is_complete(&self) -> bool {
         self.units.iter().all(|unit| unit.error.is_none() && unit.failure_count == 0)
+            && self.unanswered().next().is_none()
+    }
+
+    /// The keys about which AWS was asked in vain, and why.
+    pub fn unanswered(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.keys.iter().filter_map(|key| {
+            let answer = key.verification.as_ref().filter(|answer| answer.status == KeyStatus::Unknown)?;
+            Some((key.name.as_str(), answer.reason.as_deref().unwrap_or("there is no answer")))
+        })
     }
 
     /// The number of targets.

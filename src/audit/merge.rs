@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::credential::Fingerprint;
 use crate::finding::evidence::Link;
 use crate::finding::history::Commit;
+use crate::finding::verification::Verification;
 use crate::finding::{Finding, Kind};
 use crate::judge::inventory::Credential;
 use crate::judge::{self, RootFacts};
@@ -20,6 +21,7 @@ use crate::policy::place::Places;
 use crate::report::wording::{headline, remedy, steps};
 use crate::rule::{Finder, Matcher, RuleSet, Severity};
 use crate::text::sanitize::one_line;
+use crate::verify;
 use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -78,12 +80,19 @@ pub struct Merge {
     of_stores: BTreeMap<Fingerprint, Option<String>>,
     /// The names of units that must be there.
     expected: BTreeSet<String>,
+    /// What was answered about keys, by their ids.
+    answers: BTreeMap<String, Arc<Verification>>,
 }
 
 impl Merge {
     /// Says which units there must be: without results, they count as not scanned.
     pub fn expect(&mut self, names: impl IntoIterator<Item = String>) {
         self.expected.extend(names);
+    }
+
+    /// Says what was answered about keys, by their ids.
+    pub fn know(&mut self, answers: BTreeMap<String, Arc<Verification>>) {
+        self.answers = answers;
     }
 
     /// Adds results.
@@ -181,6 +190,7 @@ impl Merge {
         while let Some((_, record)) = records.read()? {
             let (mut finding, _, target) = unpack(file, &record, rules, now)?;
             self.adopt(&mut finding, rules, settings);
+            self.note_answer(&mut finding);
             findings.push((finding, target));
         }
         Ok(findings)
@@ -221,6 +231,14 @@ impl Merge {
         let Some(rule) = rules.of_finder(finder) else { return };
         finding.rule = rule.clone();
         finding.severity = settings.severity.get(rule.id.as_str()).copied().unwrap_or(rule.severity);
+    }
+
+    /// Notes what was answered about the key of a finding.
+    fn note_answer(&self, finding: &mut Finding) {
+        let is_of_aws = !finding.is_of_others();
+        if let Some(answer) = finding.key_id().filter(|_| is_of_aws).and_then(|id| self.answers.get(id)) {
+            verify::note_answer(finding, answer);
+        }
     }
 
     /// Judges every key and makes the inventory, as of `now`, in seconds since 1970. `judged` is given every key's
@@ -490,6 +508,7 @@ impl Join<'_> {
         for (number, record) in &group.records {
             let (mut finding, owners, target) = self.finding(*number, record)?;
             self.merge.adopt(&mut finding, self.rules, self.settings);
+            self.merge.note_answer(&mut finding);
             all.push((*number, finding, owners, target));
         }
         all.sort_by(|(_, a, ..), (_, b, ..)| a.order(b));
@@ -562,6 +581,7 @@ impl Join<'_> {
             id: key.occurrences.iter().find_map(|finding| finding.key_id()).map(str::to_owned),
             secret: key.occurrences.iter().find_map(|finding| finding.secret_fingerprint()).map(|it| it.to_string()),
             is_proven: key.is_proven(),
+            verification: key.answer().cloned(),
             judgements: key.judgements.iter().filter_map(|finding| judgement(finding)).collect(),
             first_seen: first,
             last_seen: last,

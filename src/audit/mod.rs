@@ -1,5 +1,6 @@
 //! Audits of many targets: units, their state, result files, and how results are joined to one inventory.
 
+pub mod answers;
 pub mod clone;
 pub mod code_owners;
 pub mod inventory;

@@ -6,6 +6,7 @@
 //! units/        a result file for each unit: HASH OF ITS NAME-HASH OF WHAT IT DEPENDS ON.result
 //! units.json    the names of all units, those of other shards too
 //! keys.json     every key that was ever found, and the audits so far
+//! answers.json  what AWS answered about keys, and when
 //! ```
 
 use super::inventory::{Changes, Inventory, Moment, Status};
@@ -65,6 +66,14 @@ pub enum StateError {
         /// The moment of this audit, in seconds since 1970.
         now: i64,
     },
+    /// What was answered about keys cannot be used.
+    #[error("{}: {problem}; delete the file, so that the keys are asked about again", path.display())]
+    Answers {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// What was known of keys is damaged.
     #[error("{}: {problem}; delete the file to begin again, with every key counted as new", path.display())]
     Keys {
@@ -82,7 +91,7 @@ impl StateError {
         match self {
             Self::Locked(_) => true,
             Self::Io { error, .. } => !matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem),
-            Self::Keys { .. } | Self::Later { .. } | Self::Refused { .. } => false,
+            Self::Answers { .. } | Self::Keys { .. } | Self::Later { .. } | Self::Refused { .. } => false,
         }
     }
 }
@@ -176,6 +185,11 @@ impl State {
         write_whole(&path, write).map_err(|error| StateError::Io { path: path.clone(), error })
     }
 
+    /// The file of answers about keys.
+    pub fn answers(&self) -> PathBuf {
+        self.dir.join("answers.json")
+    }
+
     /// The file of known keys.
     pub fn keys(&self) -> PathBuf {
         self.dir.join("keys.json")
@@ -251,7 +265,7 @@ fn digest(text: &str) -> String {
 }
 
 /// Writes a file that is there as a whole, or not at all, even if the machine stops.
-fn write_whole(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+pub(super) fn write_whole(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     // A name that nobody can foresee, so that no link of others is followed.

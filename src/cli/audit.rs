@@ -6,6 +6,7 @@ use super::output;
 use super::progress;
 use super::selection::RuleArgs;
 use super::session::Refused;
+use crate::audit::answers::{Answers, MAX_AGE};
 use crate::audit::clone::Cloner;
 use crate::audit::merge::Merge;
 use crate::audit::run::{Audit, AuditProgress, Shard, global_excludes};
@@ -116,6 +117,10 @@ pub struct Args {
     #[arg(long, requires = "state", help_heading = "State")]
     worker: bool,
 
+    #[cfg(feature = "verify")]
+    #[command(flatten)]
+    verify: super::verify::OwnerArgs,
+
     #[command(flatten)]
     report: ReportArgs,
 
@@ -168,6 +173,8 @@ impl Args {
             bail!(unknown);
         }
         let now = self.report.moment();
+        #[cfg(feature = "verify")]
+        let verifying = self.verify.verifying()?;
         let key = self.fingerprint_key.as_deref().map(read_key).transpose()?;
         let targets = self.targets()?;
         let config = self.load_config(&known, &targets)?;
@@ -234,6 +241,16 @@ impl Args {
         output::info(&format!("{} units, {} unchanged", outcome.results.len(), outcome.reused));
         let mut merge = Merge::default();
         merge.add(&outcome.results)?;
+        // A part of an audit is not asked about: who joins the parts has the keys of all.
+        if is_whole {
+            let mut answers = if self.state.is_some() { Answers::read(state.answers())? } else { Answers::default() };
+            #[cfg(feature = "verify")]
+            self.verify.ask(verifying.as_ref(), &mut answers, &audit.template.config, || {
+                merge.run(&rules, now, &mut |_| {})
+            })?;
+            answers.forget_before(super::now() - MAX_AGE);
+            merge.know(answers.shared());
+        }
         // What a shard knows is a part: only the whole has a history.
         let ledger = (self.state.is_some() && is_whole).then(|| state.keys());
         let written = self.report.write(&merge, &rules, now, ledger.as_deref(), &outputs)?;

@@ -160,4 +160,12 @@ fn print_failures(inventory: &Inventory, outputs: &[Output]) {
     for (name, cause) in inventory.failures().filter(|_| !is_seen) {
         output::error(&format!("{}: {}", one_line(name), one_line(cause)));
     }
+    const MAX_UNANSWERED: usize = 20;
+    for (name, cause) in inventory.unanswered().take(MAX_UNANSWERED) {
+        output::error(&format!("{} was not verified: {}", one_line(name), one_line(cause)));
+    }
+    match inventory.unanswered().count().saturating_sub(MAX_UNANSWERED) {
+        0 => {}
+        more => output::error(&format!("{more} more keys were not verified")),
+    }
 }

@@ -4,7 +4,6 @@ use super::output;
 use super::scan::parse_moment;
 use crate::plan::{Form, Plan, ReadError};
 use crate::report::Verdict;
-use anyhow::Context;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -54,15 +53,24 @@ impl Args {
     }
 }
 
+/// The maximum size of a report in bytes: of some million findings.
+const MAX_REPORT: u64 = 4 << 30;
+
 /// The content of a report, and what it is called in errors.
 pub fn read(file: &Path) -> anyhow::Result<(String, Vec<u8>)> {
-    if file.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).context("standard input: cannot be read")?;
-        return Ok(("standard input".into(), bytes));
+    let is_stdin = file.as_os_str() == "-";
+    let name = if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
+    let failed = |error: &std::io::Error| anyhow::anyhow!("{name}: cannot be read: {}", crate::file::describe(error));
+    let mut bytes = Vec::new();
+    let read = if is_stdin {
+        std::io::stdin().lock().take(MAX_REPORT + 1).read_to_end(&mut bytes)
+    } else {
+        // A pipe, as in `keyspill plan <(keyspill scan -f json)`.
+        std::fs::File::open(file).and_then(|file| file.take(MAX_REPORT + 1).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| failed(&error))?;
+    if bytes.len() as u64 > MAX_REPORT {
+        return Err(failed(&std::io::ErrorKind::FileTooLarge.into()));
     }
-    let name = file.display().to_string();
-    let bytes = std::fs::read(file)
-        .map_err(|error| anyhow::anyhow!("{name}: cannot be read: {}", crate::file::describe(&error)))?;
     Ok((name, bytes))
 }

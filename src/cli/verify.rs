@@ -2,6 +2,10 @@
 
 use super::output;
 use super::session::Obeyed;
+use crate::audit::answers::{Answers as RememberedAnswers, MAX_AGE};
+use crate::audit::inventory::Inventory;
+use crate::audit::merge::MergeError;
+use crate::config::Config;
 use crate::credential::{Account, AccountId};
 use crate::finding::verification::{KeyStatus, Verification};
 use crate::plan::{self, Answers, KeyFacts};
@@ -75,9 +79,7 @@ impl VerifyArgs {
     /// Nobody can be asked for consent, or the settings of the network cannot be used.
     pub fn verifying(&self) -> anyhow::Result<Option<Verifying>> {
         let Some(when) = self.verify else { return Ok(None) };
-        if when == When::Ask && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-            anyhow::bail!("--verify asks on a terminal before it calls AWS, and there is none; use --verify=yes");
-        }
+        check_terminal(when)?;
         let client = client(self.endpoint_url.clone())?;
         let verifier: Arc<dyn Verifier> = match self.verify_as {
             As::Key => Arc::new(Sts::new(client)),
@@ -90,6 +92,83 @@ impl VerifyArgs {
             pace: Pace::default(),
         }))
     }
+}
+
+/// Arguments of `keyspill audit` as typed: IAM is asked about the ids of its inventory.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Verify")]
+pub struct OwnerArgs {
+    /// Ask IAM about the keys that were found, with your own AWS credentials, after showing what will be asked. The keys
+    /// themselves are not used.
+    ///
+    /// On a terminal you are asked first; elsewhere, say --verify=yes. With --state, answers are remembered for a day.
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "ask", conflicts_with_all = ["shard", "units", "worker", "plan"])]
+    verify: Option<When>,
+
+    /// A role to assume, such as `arn:aws:iam::{account}:role/audit`, where `{account}` stands for the account of each key.
+    #[arg(long, value_name = "ARN", requires = "verify")]
+    assume_role: Option<String>,
+
+    /// Address to ask instead of AWS's, for tests.
+    #[arg(long, value_name = "URL", requires = "verify")]
+    endpoint_url: Option<String>,
+}
+
+impl OwnerArgs {
+    /// How to verify, if that is wanted.
+    ///
+    /// # Errors
+    /// As [`VerifyArgs::verifying`].
+    pub fn verifying(&self) -> anyhow::Result<Option<Verifying>> {
+        let Some(when) = self.verify else { return Ok(None) };
+        check_terminal(when)?;
+        let iam = Iam::new(client(self.endpoint_url.clone())?, own_credentials, self.assume_role.clone());
+        Ok(Some(Verifying {
+            verifiers: vec![Arc::new(iam)],
+            consent: consent(when),
+            foreign: false,
+            pace: Pace::default(),
+        }))
+    }
+
+    /// Asks about the keys of an inventory that no answer is known of, and adds the answers. They are written while there are
+    /// more to come.
+    ///
+    /// # Errors
+    /// There is no inventory, or the answers cannot be remembered.
+    pub fn ask(
+        &self,
+        verifying: Option<&Verifying>,
+        answers: &mut RememberedAnswers,
+        config: &Config,
+        inventory: impl FnOnce() -> Result<Inventory, MergeError>,
+    ) -> anyhow::Result<()> {
+        let Some(verifying) = verifying else { return Ok(()) };
+        answers.forget_before(super::now() - MAX_AGE);
+        let open = answers.open_questions(&inventory()?);
+        let known = Mutex::new((answers, Instant::now()));
+        let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = |id: &str, answer: &Verification| {
+            let (answers, written) = &mut *lock();
+            answers.insert(id, answer);
+            if written.elapsed() >= WRITE_EVERY {
+                _ = answers.write();
+                *written = Instant::now();
+            }
+        };
+        let given = verifying.run_on_ids(open, config, &heard);
+        let (answers, _) = &mut *lock();
+        given.iter().for_each(|(id, answer)| answers.insert(id, answer));
+        Ok(answers.write()?)
+    }
+}
+
+/// Checks that somebody can be asked, if somebody is to be.
+fn check_terminal(when: When) -> anyhow::Result<()> {
+    if when == When::Ask && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        bail!("--verify asks on a terminal before it calls AWS, and there is none; use --verify=yes");
+    }
+    Ok(())
 }
 
 fn client(endpoint: Option<String>) -> anyhow::Result<Client> {

@@ -25,7 +25,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 pub use suppression::{Dummy, Suppression};
-use verification::Verification;
+use verification::{KeyStatus, Verification};
 
 /// One result of a scan. What is shared by several findings is shared in memory.
 #[derive(Debug, Clone)]
@@ -260,6 +260,13 @@ impl Finding {
     pub fn is_lone_id(&self) -> bool {
         matches!(self.rule.matcher, Matcher::Finder(Finder::AccessKeyId | Finder::TemporaryKey))
             && self.secret().is_none()
+    }
+
+    /// True if nothing is worse: a judgement of that grade, or a key of which it was verified that it works.
+    pub fn is_critical(&self) -> bool {
+        let is_judged = self.judgement().is_some_and(|judgement| judgement.grade == Grade::Critical);
+        let is_active = self.verification().is_some_and(|answer| answer.status == KeyStatus::Active);
+        self.severity == Severity::Error && (is_judged || is_active && self.secret().is_some())
     }
 
     /// True if it is of a key that is not AWS's, or not known to be.

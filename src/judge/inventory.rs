@@ -2,7 +2,7 @@
 
 use crate::finding::Finding;
 use crate::finding::message::{Message, Party};
-use crate::finding::verification::KeyStatus;
+use crate::finding::verification::{KeyStatus, Verification};
 use foldhash::HashMap;
 use std::collections::BTreeSet;
 
@@ -56,6 +56,16 @@ impl<'a> Credential<'a> {
     pub fn is_over(&self) -> bool {
         let answers = || self.occurrences.iter().filter_map(|finding| finding.verification());
         answers().any(|answer| answer.status.is_over()) && answers().all(|answer| answer.status != KeyStatus::Active)
+    }
+
+    /// What its service answered about it: of several secrets of an id, that one counts that works, or else that may.
+    pub fn answer(&self) -> Option<&Verification> {
+        let answers = self.occurrences.iter().filter_map(|finding| finding.verification());
+        answers.min_by_key(|answer| match answer.status {
+            KeyStatus::Active => 0,
+            status if status.is_over() => 2,
+            _ => 1,
+        })
     }
 
     /// True if a signature proves that id and secret belong together.

@@ -201,6 +201,7 @@ struct InventoryKey {
     #[serde(default)]
     canary: bool,
     secret_fingerprint: Option<String>,
+    verification: Option<VerificationRecord>,
     judgements: Vec<JudgementRecord>,
     #[serde(default)]
     places: Vec<String>,
@@ -230,7 +231,7 @@ pub fn read(report: &[u8], now: i64) -> Result<Vec<KeyFacts>, ReadError> {
     if value["tool"]["name"] == "keyspill" && value["keys"].is_array() && value["units"].is_array() {
         let keys: Vec<InventoryKey> = serde_json::from_value(value["keys"].take()).map_err(|_| ReadError::NoReport)?;
         // What is fixed is in no file any more; it may still work, and is in the plan.
-        return Ok(keys.into_iter().map(of_inventory).collect());
+        return Ok(keys.into_iter().map(|key| of_inventory(key, now)).collect());
     }
     match (value["tool"]["name"].as_str(), value["schemaVersion"].as_u64()) {
         (Some("keyspill"), Some(2)) if value["findings"].is_array() => {}
@@ -288,7 +289,7 @@ fn key_facts(credential: &CredentialRecord, findings: &[&FindingRecord], rules: 
     facts
 }
 
-fn of_inventory(key: InventoryKey) -> KeyFacts {
+fn of_inventory(key: InventoryKey, now: i64) -> KeyFacts {
     let mut facts = KeyFacts {
         name: one_line(&key.name),
         account: key.account.as_deref().map(one_line),
@@ -303,6 +304,9 @@ fn of_inventory(key: InventoryKey) -> KeyFacts {
     facts.evidence.push(format!("{}.", one_line(&key.title)));
     facts.evidence.extend(list_places(&key.places.iter().map(|place| one_line(place)).collect()));
     facts.add_judgements(&key.judgements);
+    if let Some(answer) = &key.verification {
+        facts.add_answer(answer, now);
+    }
     if key.status.as_deref() == Some("fixed") {
         facts.evidence.push("It is not found any more where it was; that does not revoke it.".into());
     }

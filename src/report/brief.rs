@@ -1,7 +1,7 @@
 //! One line per finding, `path:line:column: severity rule: message`, for editors, `grep` and quick looks.
 
 use super::Report;
-use super::wording::headline;
+use super::wording::{headline, verified};
 use crate::finding::Finding;
 use crate::text::sanitize::one_line;
 use std::io::{self, Write};
@@ -29,6 +29,8 @@ fn line(finding: &Finding, remark: &str, out: &mut dyn Write) -> io::Result<()> 
     let (path, line, column) = (one_line(&path.to_text()), place.start_line, place.start_column);
     let reasons = finding.judgement().into_iter().flat_map(|judgement| &judgement.reasons);
     let reasons = reasons.map(String::as_str).collect::<Vec<_>>().join(" ");
+    let answer = finding.verification().filter(|_| reasons.is_empty()).map(verified);
+    let reasons = answer.unwrap_or(reasons);
     let message = if reasons.is_empty() { headline(finding) } else { format!("{}: {reasons}", headline(finding)) };
     writeln!(out, "{path}:{line}:{column}: {severity} {}: {}{remark}", rule.id, one_line(&message))
 }

@@ -194,7 +194,7 @@ fn severity(finding: &Finding) -> &'static str {
             Grade::Medium => "Medium",
             Grade::Low => "Low",
         },
-        (_, Severity::Error) if finding.rule.security_severity >= 9.0 => "Critical",
+        (_, Severity::Error) if finding.is_critical() || finding.rule.security_severity >= 9.0 => "Critical",
         (_, Severity::Error) => "High",
         (_, Severity::Warning) => "Medium",
         (_, Severity::Note) => "Low",

@@ -227,9 +227,10 @@ struct FindingRecord<'a> {
     history: Option<HistoryRecord<'a>>,
 }
 
+/// An answer about a key.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct VerificationRecord<'a> {
+pub(crate) struct VerificationRecord<'a> {
     status: KeyStatus,
     checked_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -243,7 +244,7 @@ struct VerificationRecord<'a> {
 }
 
 impl<'a> VerificationRecord<'a> {
-    fn new(answer: &'a Verification) -> Self {
+    pub(crate) fn new(answer: &'a Verification) -> Self {
         Self {
             status: answer.status,
             checked_at: moment(answer.checked),

@@ -26,8 +26,6 @@ pub(crate) mod wording;
 use crate::finding::BlobPath;
 use crate::finding::Finding;
 use crate::git::repository::Facts;
-#[cfg(feature = "reports")]
-use crate::rule::Grade;
 use crate::rule::{RuleSet, Severity};
 use crate::source::Skip;
 pub use format::Format;
@@ -168,9 +166,8 @@ pub struct Layout {
 fn worst_first(report: &Report) -> Vec<&Finding> {
     let mut findings: Vec<&Finding> = report.findings().collect();
     findings.sort_by_key(|finding| {
-        let grade = finding.judgement().map(|judgement| judgement.grade);
         let security = (finding.rule.security_severity * 10.0) as u32;
-        std::cmp::Reverse((finding.severity, grade == Some(Grade::Critical), security))
+        std::cmp::Reverse((finding.severity, finding.is_critical(), security))
     });
     findings
 }

@@ -147,6 +147,7 @@ fn by_credential(findings: &[Box<Finding>]) -> Vec<Vec<&Finding>> {
         let worth = (
             finding.judgement().is_none(),
             finding.severity,
+            finding.is_critical(),
             finding.id().is_some() && finding.secret().is_some(),
             security,
             !is_past,

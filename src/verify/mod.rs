@@ -221,16 +221,19 @@ fn note(findings: &mut [Box<Finding>], answers: Vec<(Question, Verification)>) {
         let Some(id) = finding.key_id().map(str::to_owned) else { continue };
         let print = finding.secret_fingerprint();
         let of_id = of_ids.get(&id).filter(|answer| print.is_none() || answer.usage.is_some() || answer.arn.is_none());
-        // What only probably belongs together may not: that it does not work says nothing then.
-        let is_guessed = finding.id().is_none() && finding.link().is_some_and(|link| !link.is_proven);
-        let is_believed = |answer: &&Arc<Verification>| !(is_guessed && answer.status.is_over());
-        if let Some(answer) = of_pairs.get(&(id, print)).or(of_id).filter(is_believed) {
-            note_one(finding, answer);
+        if let Some(answer) = of_pairs.get(&(id, print)).or(of_id) {
+            note_answer(finding, answer);
         }
     }
 }
 
-fn note_one(finding: &mut Finding, answer: &Arc<Verification>) {
+/// Notes an answer at a finding of the key, and lets its severity follow.
+pub fn note_answer(finding: &mut Finding, answer: &Arc<Verification>) {
+    // What only probably belongs together may not: that it does not work says nothing then.
+    let is_guessed = finding.id().is_none() && finding.link().is_some_and(|link| !link.is_proven);
+    if is_guessed && answer.status.is_over() {
+        return;
+    }
     let has_secret = finding.secret_fingerprint().is_some();
     finding.severity = match answer.status {
         KeyStatus::Active if has_secret => Severity::Error,

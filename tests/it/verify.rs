@@ -232,6 +232,78 @@ fn every_answer_is_understood() {
     }
 }
 
+/// What follows from each answer for each kind of key, in one table.
+#[test]
+fn every_answer_for_every_kind_of_key() {
+    let answers = [
+        ("active", ACTIVE, "active"),
+        ("root", ROOT, "active"),
+        ("gone", GONE, "inactive"),
+        ("wrong", WRONG, "wrong-secret"),
+        ("clock", CLOCK, "unknown"),
+        ("expired", EXPIRED, "expired"),
+        ("busy", BUSY, "unknown"),
+        ("broken", BROKEN, "unknown"),
+        ("redirect", Answer::Redirect, "unknown"),
+        ("cut", Answer::Cut, "unknown"),
+        ("huge", Answer::Huge, "unknown"),
+    ];
+    let own = "org_accounts = [\"111122223333\"]\n";
+    let token = "aws_session_token=FwoGZXIvYXdz{{base64:200}}\n";
+    // The configuration, the kind of id, what else the file says, and whether AWS is asked.
+    let kinds = [
+        ("pair", own.to_owned(), "akia", "", true),
+        ("temporary", own.to_owned(), "asia", token, true),
+        ("temporary without its token", own.to_owned(), "asia", "", false),
+        ("of GovCloud", own.to_owned(), "akia", "region=us-gov-west-1\n", true),
+        ("of China", own.to_owned(), "akia", "region=cn-north-1\n", true),
+        ("of others", "org_accounts = [\"444455556666\"]\n".to_owned(), "akia", "", false),
+        ("planted", format!("{own}canary_accounts = [\"111122223333\"]\n"), "akia", "", false),
+    ];
+    for (kind, config, prefix, more, is_asked) in kinds {
+        let sandbox = Sandbox::new();
+        sandbox.write("keyspill.toml", &config);
+        let mut of_server = Vec::new();
+        for (label, answer, _) in answers {
+            let id = format!("{{{{{prefix} {label}}}}}");
+            let text = format!("aws_access_key_id={id}\naws_secret_access_key={{{{secret {label}}}}}\n{more}");
+            sandbox.write(&format!("{label}.env"), &text);
+            of_server.push((id, answer));
+        }
+        let of_server: Vec<(&str, Answer)> = of_server.iter().map(|(id, answer)| (id.as_str(), *answer)).collect();
+        let server = Server::start(&of_server);
+        let run = verify(&sandbox, &server, &[]);
+        let found = report(&run);
+        let expected = answers.map(|(label, _, status)| {
+            // Of a temporary key, the token may be another one's: that it is refused says nothing of the key.
+            let status = if kind == "temporary" && label == "gone" { "unknown" } else { status };
+            let severity = match (status, is_asked) {
+                ("inactive" | "expired", true) => "note",
+                _ => "error",
+            };
+            (label.to_owned(), (if is_asked { status } else { "not-asked" }.to_owned(), severity.to_owned()))
+        });
+        assert_eq!(statuses(&found), BTreeMap::from(expected), "{kind}");
+        assert_eq!(run.code, Some(if is_asked { 2 } else { 1 }), "{kind}: {}", run.stderr);
+        let requests = server.requests();
+        assert_eq!(requests.is_empty(), !is_asked, "{kind}");
+        let scope = match more {
+            "region=us-gov-west-1\n" => "/us-gov-west-1/sts/",
+            "region=cn-north-1\n" => "/cn-north-1/sts/",
+            _ => "/us-east-1/sts/",
+        };
+        // A key that is not known where the text says is looked for in the other partitions, too.
+        let is_there = |request: &Request| request.headers["authorization"].contains(scope);
+        let gone = expand(&format!("{{{{{prefix} gone}}}}")).text;
+        assert!(requests.iter().all(|request| is_there(request) || request.id() == gone), "{kind}");
+        assert!(requests.iter().find(|request| request.id() == gone).is_none_or(is_there), "{kind}");
+        let findings = found["findings"].as_array().expect("findings");
+        let root = findings.iter().filter(|finding| finding["rule"] == "aws-root-key");
+        let proven = root.filter(|finding| finding["judgement"]["grade"] == "critical").count();
+        assert_eq!(proven, usize::from(is_asked), "{kind}: AWS says of one that it is the root user's");
+    }
+}
+
 #[test]
 fn what_is_asked_is_said_before() {
     let sandbox = organisation(&["a", "b"]);
@@ -340,6 +412,10 @@ fn the_owner_is_told_without_using_the_key() {
         "service": "s3", "region": "eu-west-1" });
     assert_eq!(found["findings"][0]["verification"]["usage"], usage);
     assert!(server.requests().iter().all(|request| request.id() == "AKIAOWN"), "the leaked key is not used");
+    let gitlab: Value = serde_json::from_str(&ask(&server, "gitlab").stdout).expect("JSON");
+    let told: Vec<_> = gitlab["vulnerabilities"].as_array().expect("a list").iter().map(|it| &it["severity"]).collect();
+    assert_eq!(told, ["Critical", "Medium"], "a key that works, and an id alone");
+    assert!(ask(&server, "brief").stdout.contains("It is active: so IAM answered on"));
     let text = ask(&server, "text");
     let text = format!("{}{}", text.stdout, text.stderr);
     assert!(text.contains("of user ann, created 2024-01-02T00:00:00Z, last used 2026-10-01T02:03:04Z"), "{text}");
@@ -813,4 +889,86 @@ fn nothing_else_opens_a_connection() {
         let seen = trace(args).expect("a trace");
         assert!(!seen.contains("socket(") && !seen.contains("connect("), "{args:?}: {seen}");
     }
+}
+
+/// IAM is asked about what an audit found, and the state of the audit remembers the answers, each with its time.
+#[test]
+fn an_audit_asks_and_remembers() {
+    let sandbox = organisation(&["a", "b"]);
+    let id = expand("{{akia a}}").text;
+    let used = "<GetAccessKeyLastUsedResponse><GetAccessKeyLastUsedResult><UserName>ann</UserName><AccessKeyLastUsed>\
+                <LastUsedDate>2020-10-01T02:03:04Z</LastUsedDate></AccessKeyLastUsed></GetAccessKeyLastUsedResult>\
+                </GetAccessKeyLastUsedResponse>";
+    let listed = format!(
+        "<ListAccessKeysResponse><member><AccessKeyId>{id}</AccessKeyId><Status>Active</Status></member>\
+         <IsTruncated>false</IsTruncated></ListAccessKeysResponse>"
+    );
+    let server = owner(used, listed.leak(), "");
+    let own = [("AWS_ACCESS_KEY_ID", "AKIAOWN"), ("AWS_SECRET_ACCESS_KEY", "own"), ("NO_PROXY", "127.0.0.1")];
+    let elsewhere = Sandbox::new();
+    let state = elsewhere.path().join("state").display().to_string();
+    let audit = |more: &[&str]| sandbox.run_in(&own, &[&["audit", ".", "--state", &state], more].concat());
+    let asking = ["--verify=yes", "--endpoint-url", &server.url];
+    let run = audit(&[&asking[..], &["-f", "json"]].concat());
+    let inventory = |run: &Run| serde_json::from_str::<Value>(&run.stdout).expect("JSON");
+    let told = inventory(&run);
+    let answers = |told: &Value| {
+        let keys = told["keys"].as_array().expect("keys").iter();
+        keys.map(|key| {
+            let text = |value: &Value| value.as_str().unwrap_or("none").to_owned();
+            (text(&key["name"]), (text(&key["verification"]["status"]), text(&key["severity"])))
+        })
+        .collect::<BTreeMap<_, _>>()
+    };
+    let pair = |status: &str, severity: &str| (status.to_owned(), severity.to_owned());
+    let expected =
+        BTreeMap::from([(id.clone(), pair("active", "error")), (expand("{{akia b}}").text, pair("inactive", "note"))]);
+    assert_eq!(answers(&told), expected, "{told}");
+    let schema: Value = serde_json::from_str(include_str!("../../schemas/inventory-1.schema.json")).expect("JSON");
+    let problems: Vec<_> =
+        jsonschema::validator_for(&schema).expect("a schema").iter_errors(&told).map(|it| it.to_string()).collect();
+    assert!(problems.is_empty(), "{problems:?}");
+    assert!(run.stderr.contains("verifying 2 keys at"), "{}", run.stderr);
+    // The next audit knows, and asks nothing, whether it is to ask or not.
+    let asked = server.requests().len();
+    for more in [&asking[..], &[]] {
+        assert_eq!(answers(&inventory(&audit(&[more, &["-f", "json"]].concat()))), expected);
+    }
+    assert_eq!(server.requests().len(), asked);
+    for (format, words) in [
+        ("text", "active; id and secret"),
+        ("csv", ",active,20"),
+        ("markdown", "- Asked: It is active"),
+        ("html", "It is active: so IAM answered on"),
+    ] {
+        let run = audit(&["-f", format]);
+        assert!(run.stdout.contains(words), "{format}: {}", run.stdout);
+    }
+    let written = elsewhere.path().join("inventory.json");
+    std::fs::write(&written, told.to_string()).expect("a file");
+    let plan = sandbox.run(&["plan", &written.display().to_string()]).stdout;
+    assert!(plan.starts_with(&format!("1. {id}")) && plan.contains(": inactive\n"), "{plan}");
+    // What is older than a day is forgotten, and asked again.
+    let file = elsewhere.path().join("state/answers.json");
+    let mut stored: Value = serde_json::from_str(&std::fs::read_to_string(&file).expect("a file")).expect("JSON");
+    stored["answers"][&id]["checked"] = 1_600_000_000.into();
+    std::fs::write(&file, stored.to_string()).expect("a file");
+    assert_eq!(answers(&inventory(&audit(&["-f", "json"])))[&id].0, "none");
+    audit(&asking);
+    assert!(server.requests().len() > asked);
+    // Without an answer, the audit is incomplete, and nothing is remembered.
+    std::fs::remove_file(&file).expect("it is there");
+    let busy = Server::start(&[("GetCallerIdentity", Answer::Http(500, "busy"))]);
+    let run = audit(&["--verify=yes", "--endpoint-url", &busy.url, "-f", "json"]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("{id} was not verified: ")), "{}", run.stderr);
+    assert_eq!(inventory(&run)["complete"], false);
+    assert_eq!(answers(&inventory(&audit(&["-f", "json"])))[&id].0, "none");
+    std::fs::write(&file, "{").expect("a file");
+    let run = audit(&[]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("answers.json: it is damaged; delete the file"), "{}", run.stderr);
+    // Nobody to ask for consent.
+    let run = audit(&["--verify"]);
+    assert!(run.code == Some(2) && run.stderr.contains("use --verify=yes"), "{}", run.stderr);
 }

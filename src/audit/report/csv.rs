@@ -5,7 +5,7 @@ use crate::audit::inventory::{Inventory, KeyEntry, OwnedBy, Status};
 use crate::report::wording::moment;
 use std::io;
 
-const HEADER: [&str; 20] = [
+const HEADER: [&str; 22] = [
     "account",
     "key",
     "severity",
@@ -26,6 +26,8 @@ const HEADER: [&str; 20] = [
     "people",
     "who_must_act",
     "known_by",
+    "works",
+    "asked",
 ];
 
 pub(super) fn write(inventory: &Inventory, out: &mut dyn io::Write) -> io::Result<()> {
@@ -35,14 +37,14 @@ pub(super) fn write(inventory: &Inventory, out: &mut dyn io::Write) -> io::Resul
         writer.write_record(row(key).map(defused))?;
     }
     for (name, cause) in inventory.failures() {
-        let mut row: [String; 20] = Default::default();
+        let mut row: [String; 22] = Default::default();
         (row[2], row[4], row[14]) = ("not scanned".to_owned(), cause.to_owned(), name.to_owned());
         writer.write_record(row.map(defused))?;
     }
     writer.flush()
 }
 
-fn row(key: &KeyEntry) -> [String; 20] {
+fn row(key: &KeyEntry) -> [String; 22] {
     [
         key.account.map(|account| account.to_string()).unwrap_or_default(),
         key.name.clone(),
@@ -70,6 +72,8 @@ fn row(key: &KeyEntry) -> [String; 20] {
             OwnedBy::Nobody => "",
         }
         .to_owned(),
+        key.verification.as_ref().map(|answer| answer.status.word().to_owned()).unwrap_or_default(),
+        key.verification.as_ref().map(|answer| moment(answer.checked)).unwrap_or_default(),
     ]
 }
 

@@ -5,7 +5,7 @@
 use super::{changes, first_of, headline, short_name, verdicts, what};
 use crate::audit::inventory::{Inventory, KeyEntry, Status};
 use crate::report::html::{SCRIPT, STYLE};
-use crate::report::wording::{date, is_command, plural, with_thousands};
+use crate::report::wording::{date, is_command, plural, verified, with_thousands};
 use crate::rule::Severity;
 use data_encoding::BASE64;
 use minijinja::{AutoEscape, Environment};
@@ -100,6 +100,8 @@ struct Card {
     status: String,
     since: String,
     is_current: bool,
+    /// What AWS answered about it.
+    answer: String,
     judgements: Vec<JudgementView>,
     owners: String,
     people: String,
@@ -267,6 +269,7 @@ fn card(key: &KeyEntry, anchors: &BTreeMap<&str, String>) -> Card {
         },
         since: key.first_seen.map(date).unwrap_or_default(),
         is_current: key.is_current,
+        answer: key.verification.as_ref().map(verified).unwrap_or_default(),
         judgements: key
             .judgements
             .iter()

@@ -3,6 +3,7 @@
 use crate::audit::inventory::{
     Inventory, JudgementEntry, KeyEntry, Moment, Observation, OwnedBy, Read, Status, UnitEntry,
 };
+use crate::report::json::VerificationRecord;
 use crate::report::wording::moment;
 use crate::rule::{Grade, Severity};
 use crate::text::sanitize::write_json_pretty;
@@ -147,6 +148,8 @@ struct KeyRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_fingerprint: Option<&'a str>,
     proven: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<VerificationRecord<'a>>,
     judgements: Vec<JudgementRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_seen: Option<String>,
@@ -179,6 +182,7 @@ impl<'a> KeyRecord<'a> {
             id: key.id.as_deref(),
             secret_fingerprint: key.secret.as_deref(),
             proven: key.is_proven,
+            verification: key.verification.as_ref().map(VerificationRecord::new),
             judgements: key.judgements.iter().map(JudgementRecord::new).collect(),
             first_seen: key.first_seen.map(moment),
             last_seen: key.last_seen.map(moment),

@@ -2,7 +2,7 @@
 
 use super::{changes, headline, short, verdicts};
 use crate::audit::inventory::{Inventory, KeyEntry, OwnedBy};
-use crate::report::wording::{date, is_command, plural};
+use crate::report::wording::{date, is_command, plural, verified};
 use std::io::{self, Write};
 
 pub(super) fn write(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
@@ -35,6 +35,9 @@ fn section(key: &KeyEntry, out: &mut dyn Write) -> io::Result<()> {
     if let Some(status) = key.status {
         let since = key.first_found.map(|first| format!(", first found {}", date(first))).unwrap_or_default();
         writeln!(out, "- Status: {}{since}", status.word())?;
+    }
+    if let Some(answer) = &key.verification {
+        writeln!(out, "- Asked: {}", plain(&verified(answer)))?;
     }
     let verdicts = verdicts(key);
     if !verdicts.is_empty() {

@@ -8,6 +8,7 @@ pub mod sarif;
 mod text;
 
 use super::inventory::{Inventory, KeyEntry, Status};
+use crate::finding::verification::KeyStatus;
 use crate::report::Layout;
 use crate::report::wording::plural;
 use std::io;
@@ -65,8 +66,9 @@ fn what(key: &KeyEntry) -> String {
         (Some(_), None) => "id",
         (None, _) => "secret",
     };
-    let verdicts = verdicts(key);
-    if verdicts.is_empty() { parts.to_owned() } else { format!("{}; {parts}", verdicts.join(", ")) }
+    let answer = key.verification.as_ref().map(|answer| answer.status).filter(|status| *status != KeyStatus::NotAsked);
+    let words: Vec<&str> = answer.map(KeyStatus::word).into_iter().chain(verdicts(key)).collect();
+    if words.is_empty() { parts.to_owned() } else { format!("{}; {parts}", words.join(", ")) }
 }
 
 /// A short name: an id, or the start of a fingerprint.

@@ -1,0 +1,101 @@
+//! What the services that keys belong to answered about them: remembered between audits, with the time of each answer.
+
+use super::inventory::Inventory;
+use super::state::{StateError, write_whole};
+use crate::credential::AccountId;
+use crate::finding::verification::{KeyStatus, Verification};
+use crate::text::alphabet::PREFIXES;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The maximum size of the file, in bytes.
+const MAX_SIZE: u64 = 1 << 30;
+
+/// How old an answer may be that is told and not asked again, in seconds.
+pub const MAX_AGE: i64 = 24 * 60 * 60;
+
+/// The version of the file's format.
+const VERSION: u32 = 1;
+
+/// Answers by the ids of the keys.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// Where they are remembered, if they are.
+    path: Option<PathBuf>,
+    by_id: BTreeMap<String, Verification>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored<A> {
+    version: u32,
+    answers: A,
+}
+
+impl Answers {
+    /// What is remembered in a file; nothing if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is damaged.
+    pub fn read(path: PathBuf) -> Result<Self, StateError> {
+        let text = match crate::file::read(&path, MAX_SIZE) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self { path: Some(path), by_id: BTreeMap::new() });
+            }
+            Err(error) => return Err(StateError::Io { path, error }),
+        };
+        let stored = serde_json::from_slice::<Stored<BTreeMap<String, Verification>>>(&text);
+        match stored {
+            Ok(Stored { version: VERSION, answers }) => Ok(Self { path: Some(path), by_id: answers }),
+            Ok(_) => Err(StateError::Answers { path, problem: "it is of another version" }),
+            Err(_) => Err(StateError::Answers { path, problem: "it is damaged" }),
+        }
+    }
+
+    /// Forgets answers that were given before a moment, in seconds since 1970.
+    pub fn forget_before(&mut self, moment: i64) {
+        self.by_id.retain(|_, answer| answer.checked >= moment);
+    }
+
+    /// Remembers an answer. That there was none is told, and asked again.
+    pub fn insert(&mut self, id: &str, answer: &Verification) {
+        self.by_id.insert(id.to_owned(), answer.clone());
+    }
+
+    /// The keys of an inventory to ask about, each with its account: AWS's, by their ids, without those that were answered and
+    /// those that were planted to be found.
+    pub fn open_questions(&self, inventory: &Inventory) -> Vec<(String, Option<AccountId>)> {
+        let is_answered = |id: &String| self.by_id.get(id).is_some_and(|answer| answer.status.tells());
+        let keys = inventory.keys.iter().filter(|key| !key.is_canary);
+        let ids = keys.filter_map(|key| Some((key.id.clone()?, key.account)));
+        ids.filter(|(id, _)| PREFIXES.iter().any(|prefix| id.starts_with(prefix)) && !is_answered(id)).collect()
+    }
+
+    /// All of them, to be shared.
+    pub fn shared(&self) -> BTreeMap<String, Arc<Verification>> {
+        self.by_id.iter().map(|(id, answer)| (id.clone(), Arc::new(answer.clone()))).collect()
+    }
+
+    /// Writes what tells something, if there is a file for it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self) -> Result<(), StateError> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let answers: BTreeMap<&String, &Verification> =
+            self.by_id.iter().filter(|(_, answer)| answer.status.tells()).collect();
+        let stored = Stored { version: VERSION, answers };
+        let failed = |error| StateError::Io { path: Path::to_owned(path), error };
+        write_whole(path, |out| Ok(serde_json::to_writer(out, &stored)?)).map_err(failed)
+    }
+}
+
+impl KeyStatus {
+    /// True if it tells whether the key works. That a service is busy tells nothing, and must not be remembered.
+    fn tells(self) -> bool {
+        matches!(self, Self::Active | Self::Inactive)
+    }
+}
