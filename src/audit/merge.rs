@@ -15,7 +15,7 @@ use crate::finding::history::Commit;
 use crate::finding::verification::Verification;
 use crate::finding::{Finding, Kind};
 use crate::judge::inventory::Credential;
-use crate::judge::{self, RootFacts};
+use crate::judge::{self, Observed};
 use crate::policy::allow;
 use crate::policy::place::Places;
 use crate::report::wording::{headline, remedy, steps};
@@ -255,7 +255,7 @@ impl Merge {
             rules,
             settings: &settings,
             now,
-            known: RootFacts::default(),
+            known: Observed::default(),
             observations: vec![],
             observation_count: 0,
             keys: vec![],
@@ -372,7 +372,7 @@ struct Join<'a> {
     rules: &'a RuleSet,
     settings: &'a Config,
     now: i64,
-    known: RootFacts,
+    known: Observed,
     observations: Vec<Observation>,
     observation_count: usize,
     keys: Vec<KeyEntry>,

@@ -245,9 +245,10 @@ impl Args {
         if is_whole {
             let mut answers = if self.state.is_some() { Answers::read(state.answers())? } else { Answers::default() };
             #[cfg(feature = "verify")]
-            self.verify.ask(verifying.as_ref(), &mut answers, &audit.template.config, || {
-                merge.run(&rules, now, &mut |_| {})
-            })?;
+            if let Some(verifying) = &verifying {
+                let inventory = merge.run(&rules, now, &mut |_| {})?;
+                super::verify::ask_about_inventory(verifying, &mut answers, &audit.template.config, &inventory)?;
+            }
             answers.forget_before(super::now() - MAX_AGE);
             merge.know(answers.shared());
         }

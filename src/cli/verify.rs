@@ -4,7 +4,6 @@ use super::output;
 use super::session::Obeyed;
 use crate::audit::answers::{Answers as RememberedAnswers, MAX_AGE};
 use crate::audit::inventory::Inventory;
-use crate::audit::merge::MergeError;
 use crate::config::Config;
 use crate::credential::{Account, AccountId};
 use crate::finding::verification::{KeyStatus, Verification};
@@ -130,37 +129,35 @@ impl OwnerArgs {
             pace: Pace::default(),
         }))
     }
+}
 
-    /// Asks about the keys of an inventory that no answer is known of, and adds the answers. They are written while there are
-    /// more to come.
-    ///
-    /// # Errors
-    /// There is no inventory, or the answers cannot be remembered.
-    pub fn ask(
-        &self,
-        verifying: Option<&Verifying>,
-        answers: &mut RememberedAnswers,
-        config: &Config,
-        inventory: impl FnOnce() -> Result<Inventory, MergeError>,
-    ) -> anyhow::Result<()> {
-        let Some(verifying) = verifying else { return Ok(()) };
-        answers.forget_before(super::now() - MAX_AGE);
-        let open = answers.open_questions(&inventory()?);
-        let known = Mutex::new((answers, Instant::now()));
-        let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
-        let heard = |id: &str, answer: &Verification| {
-            let (answers, written) = &mut *lock();
-            answers.insert(id, answer);
-            if written.elapsed() >= WRITE_EVERY {
-                _ = answers.write();
-                *written = Instant::now();
-            }
-        };
-        let given = verifying.run_on_ids(open, config, &heard);
-        let (answers, _) = &mut *lock();
-        given.iter().for_each(|(id, answer)| answers.insert(id, answer));
-        Ok(answers.write()?)
-    }
+/// Asks about the keys of an inventory that no answer is known of, and adds the answers. They are written while there are
+/// more to come.
+///
+/// # Errors
+/// The answers cannot be remembered.
+pub fn ask_about_inventory(
+    verifying: &Verifying,
+    answers: &mut RememberedAnswers,
+    config: &Config,
+    inventory: &Inventory,
+) -> anyhow::Result<()> {
+    answers.forget_before(super::now() - MAX_AGE);
+    let open = answers.open_questions(inventory);
+    let known = Mutex::new((answers, Instant::now()));
+    let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
+    let heard = |id: &str, answer: &Verification| {
+        let (answers, written) = &mut *lock();
+        answers.insert(id, answer);
+        if written.elapsed() >= WRITE_EVERY {
+            _ = answers.write();
+            *written = Instant::now();
+        }
+    };
+    let given = verifying.run_on_ids(open, config, &heard);
+    let (answers, _) = &mut *lock();
+    given.iter().for_each(|(id, answer)| answers.insert(id, answer));
+    Ok(answers.write()?)
 }
 
 /// Checks that somebody can be asked, if somebody is to be.

@@ -3,6 +3,7 @@
 use super::Candidate;
 use crate::rule::{Finder, Matcher, Severity};
 use regex::bytes::Regex;
+use secrecy::ExposeSecret;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -12,11 +13,20 @@ const REACH: usize = 4096;
 /// The rule that finds session tokens.
 pub const SESSION_TOKEN: &str = "aws-session-token";
 
+/// The rule that finds tokens of single sign-on, and how access tokens begin; refresh tokens do not end with them.
+const SSO_TOKEN: &str = "aws-sso-token";
+const SSO_ACCESS_TOKEN: &str = "aoa";
+
 /// Notes until when temporary credentials work. Those that no longer do are notes.
 pub(super) fn note(text: &[u8], candidates: &mut [Candidate], now: Option<i64>) {
     let is_temporary = |candidate: &Candidate| {
         let is_pair = matches!(candidate.rule.matcher, Matcher::Finder(Finder::TemporaryKey));
-        (is_pair || candidate.rule.id.as_str() == SESSION_TOKEN) && candidate.secret.is_some()
+        let rule = candidate.rule.id.as_str();
+        candidate.secret.as_ref().is_some_and(|secret| {
+            is_pair
+                || rule == SESSION_TOKEN
+                || rule == SSO_TOKEN && secret.value.expose_secret().starts_with(SSO_ACCESS_TOKEN)
+        })
     };
     if !candidates.iter().any(is_temporary) {
         return;
@@ -46,7 +56,7 @@ pub(super) fn note(text: &[u8], candidates: &mut [Candidate], now: Option<i64>) 
 
 /// The first moment that a text calls the end of credentials, in seconds since 1970.
 ///
-/// Sources: AWS STS API Reference, `Credentials`; AWS CLI User Guide, "Sourcing credentials with an external process"; the
+/// Sources: AWS STS API Reference, `Credentials`; the AWS CLI's cache of single sign-on; AWS CLI User Guide, "Sourcing credentials with an external process"; the
 /// names that single sign-on tools write to `~/.aws/credentials`.
 fn stated(text: &[u8]) -> Option<i64> {
     static END: LazyLock<Regex> = LazyLock::new(|| {

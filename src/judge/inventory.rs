@@ -2,7 +2,9 @@
 
 use crate::finding::Finding;
 use crate::finding::message::{Message, Party};
-use crate::finding::verification::{KeyStatus, Verification};
+use crate::finding::verification::KeyStatus;
+#[cfg(feature = "cli")]
+use crate::finding::verification::Verification;
 use foldhash::HashMap;
 use std::collections::BTreeSet;
 
@@ -59,6 +61,7 @@ impl<'a> Credential<'a> {
     }
 
     /// What its service answered about it: of several secrets of an id, that one counts that works, or else that may.
+    #[cfg(feature = "cli")]
     pub fn answer(&self) -> Option<&Verification> {
         let answers = self.occurrences.iter().filter_map(|finding| finding.verification());
         answers.min_by_key(|answer| match answer.status {

@@ -6,7 +6,8 @@ pub mod inventory;
 pub mod link;
 mod mailed;
 mod profile;
-pub mod root;
+pub mod roles_anywhere;
+mod root;
 mod shared;
 
 use crate::config::Config;
@@ -14,7 +15,8 @@ use crate::finding::{Finding, Judgement, Kind, Occurrence};
 use crate::rule::{Finder, Grade, RuleSet};
 use inventory::Credential;
 use rayon::prelude::*;
-pub use root::RootFacts;
+use roles_anywhere::Commands;
+use root::RootFacts;
 
 /// The maximum number of occurrences listed in one judgement.
 const MAX_OCCURRENCES: usize = 100;
@@ -29,22 +31,37 @@ struct Assessment<'a> {
     findings: Vec<&'a Finding>,
 }
 
+/// What findings without a key say that judging others needs.
+#[derive(Debug, Default)]
+pub struct Observed {
+    root: RootFacts,
+    commands: Commands,
+}
+
+impl Observed {
+    /// Adds what a finding says.
+    pub fn add(&mut self, finding: &Finding) {
+        self.root.add(finding);
+        self.commands.add(finding);
+    }
+}
+
 /// Judges all keys of `findings`, which must be in report order and free of suppressed ones.
 pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, config: &Config) -> Vec<Finding> {
-    let mut known = RootFacts::default();
+    let mut known = Observed::default();
     findings.iter().for_each(|finding| known.add(finding));
     let keys = Credential::all(findings);
     keys.par_iter().flat_map_iter(|key| judge_key(key, &known, rules, config)).collect()
 }
 
 /// Judges one key. `known` must be of everything that was scanned.
-pub fn judge_key(key: &Credential, known: &RootFacts, rules: &RuleSet, config: &Config) -> Vec<Finding> {
+pub fn judge_key(key: &Credential, known: &Observed, rules: &RuleSet, config: &Config) -> Vec<Finding> {
     // An id of AWS's form that one place says is another's is that other's in all.
     let is_imitation = |finding: &&Finding| finding.is_of_others() && finding.is_of_aws_form();
     if key.occurrences.iter().all(|finding| finding.is_of_others()) || key.occurrences.iter().any(is_imitation) {
-        return judge_secret(key, rules, config);
+        return judge_secret(key, known, rules, config);
     }
-    let root = root::judge(key, known);
+    let root = root::judge(key, &known.root);
     let is_root = root.as_ref().is_some_and(|verdict| verdict.grade == Grade::Critical);
     let exposed = key.without_expired_links();
     let mailed = mailed::judge(&exposed, config);
@@ -70,7 +87,7 @@ pub fn judge_key(key: &Credential, known: &RootFacts, rules: &RuleSet, config: &
 }
 
 /// Judges a secret that is not AWS's: where it was sent and who has it says the same of any.
-fn judge_secret(key: &Credential, rules: &RuleSet, config: &Config) -> Vec<Finding> {
+fn judge_secret(key: &Credential, known: &Observed, rules: &RuleSet, config: &Config) -> Vec<Finding> {
     // Of keys that may be anybody's, nothing is known but their characters.
     if !key.occurrences.iter().any(|finding| finding.is_of_pack()) {
         return vec![];
@@ -79,7 +96,8 @@ fn judge_secret(key: &Credential, rules: &RuleSet, config: &Config) -> Vec<Findi
     let verdicts = mailed::judge(&exposed, config).into_iter().chain(shared::judge(&exposed, config));
     let neutral =
         verdicts.filter_map(|verdict| Some(Assessment { finder: verdict.finder.of_any_secret()?, ..verdict }));
-    neutral.filter_map(|verdict| finding(&verdict, rules)).collect()
+    let of_role = roles_anywhere::judge(key, &known.commands);
+    neutral.chain(of_role).filter_map(|verdict| finding(&verdict, rules)).collect()
 }
 
 /// Turns a verdict into a finding.

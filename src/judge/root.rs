@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What the findings say about the root users of accounts.
 #[derive(Debug, Default)]
-pub struct RootFacts {
+pub(super) struct RootFacts {
     /// Accounts whose root user has an active key, and where a credential report says so.
     with_key: BTreeMap<AccountId, String>,
     /// Accounts whose root user was seen in use, and where.

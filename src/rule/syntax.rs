@@ -169,6 +169,10 @@ pub enum Finder {
     ReadableCredentials,
     /// A judgement: temporary keys lack their session token.
     MissingSessionToken,
+    /// A judgement: a private key hands out credentials of a role.
+    RolesAnywhereKey,
+    /// A profile or command that gets credentials with a private key.
+    RolesAnywhere,
     /// Code that sends a credential by mail or chat.
     MailsKey,
     /// A sign that the root user is used.
@@ -200,6 +204,8 @@ pub enum Observer {
     RootUse,
     /// Looks for code that sends credentials.
     Mailer,
+    /// Looks for commands that get credentials with a private key.
+    RolesAnywhere,
 }
 
 impl Finder {
@@ -213,6 +219,7 @@ impl Finder {
             Self::SharedKey | Self::CopiedKey | Self::ForeignKey => true,
             Self::EmailedSecret | Self::SharedSecret | Self::CopiedSecret => true,
             Self::DefaultProfileKey | Self::ReadableCredentials | Self::MissingSessionToken => true,
+            Self::RolesAnywhereKey => true,
             _ => self.observer().is_none(),
         }
     }
@@ -241,6 +248,7 @@ impl Finder {
     pub fn observer(self) -> Option<Observer> {
         match self {
             Self::MailsKey => Some(Observer::Mailer),
+            Self::RolesAnywhere => Some(Observer::RolesAnywhere),
             Self::RootUsage => Some(Observer::RootUse),
             Self::ReportRootActiveKey | Self::ReportRootNoMfa | Self::ReportRootRecentlyUsed => {
                 Some(Observer::CredentialReport)

@@ -296,14 +296,16 @@ fn an_interrupted_scan_leaves_no_half_written_report() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("it starts");
-    // It waits for the rest of its input when it is interrupted.
-    child.stdin.as_mut().expect("piped").write_all(b"some text\n").expect("it reads");
+    // It waits for the rest of its input when it is interrupted: to wait for it would end the input.
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(b"some text\n").expect("it reads");
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.contains("scanning")), "it is at work");
     let signal =
         std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
     assert!(signal.success());
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    drop(input);
     let names: Vec<_> =
         std::fs::read_dir(sandbox.path()).expect("a directory").flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(names, ["old.json"]);

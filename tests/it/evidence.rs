@@ -457,3 +457,41 @@ fn sessions_say_until_when_they_work() {
     insta::assert_snapshot!("sessions_before", severities("2026-06-01T11:59:59Z"));
     insta::assert_snapshot!("sessions_after", severities("2026-06-01T12:00:01Z"));
 }
+
+/// IAM Roles Anywhere takes a private key in place of an access key: which one, a profile says.
+#[test]
+fn private_keys_of_roles_are_told() {
+    let sandbox = Sandbox::new();
+    let key = |label: &str| {
+        format!(
+            "-----BEGIN PRIVATE KEY-----\nMEIC{{{{base64:60 {label}}}}}\n{{{{base64:27 {label}b}}}}=\n-----END PRIVATE KEY-----\n"
+        )
+    };
+    sandbox.write("home/.aws/anywhere/key.pem", &key("a"));
+    sandbox.write("elsewhere/key.pem", &key("c"));
+    sandbox.write(
+        "home/.aws/config",
+        "[profile prod]\nregion = eu-west-1\ncredential_process = aws_signing_helper credential-process --certificate \
+         ~/.aws/anywhere/cert.pem --private-key ~/.aws/anywhere/key.pem --role-arn arn:aws:iam::111122223333:role/deploy\n",
+    );
+    let report = sandbox.json(&["."]);
+    let rules = |path: &str| {
+        let found = findings_in(&report, path);
+        let mut rules: Vec<_> = found.iter().map(|one| one["rule"].as_str().expect("a rule").to_owned()).collect();
+        rules.sort_unstable();
+        rules
+    };
+    assert_eq!(rules("home/.aws/config"), ["aws-roles-anywhere"], "{report}");
+    assert_eq!(rules("home/.aws/anywhere/key.pem"), ["aws-roles-anywhere-key", "private-key"], "{report}");
+    assert_eq!(rules("elsewhere/key.pem"), ["private-key"], "{report}");
+    let found = findings_in(&report, "home/.aws/anywhere/key.pem");
+    let judged = found.iter().find(|one| one["rule"] == "aws-roles-anywhere-key").expect("a judgement");
+    assert_eq!(
+        judged["judgement"]["reasons"],
+        serde_json::json!([
+            "The profile prod gets credentials of arn:aws:iam::111122223333:role/deploy with this private \
+                            key, by IAM Roles Anywhere. So says home/.aws/config:3."
+        ])
+    );
+    assert_eq!(judged["severity"], "error");
+}

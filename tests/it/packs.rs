@@ -92,7 +92,7 @@ proptest! {
 }
 
 /// Rules in the forms that gitleaks' have: with words and without, of any length, over several lines.
-const IN_FORMS_OF_GITLEAKS: &str = r##"
+const IN_FORMS_OF_GITLEAKS: &str = r#"
 [[rules]]
 id = "generic-api-key"
 regex = '''(?i)[\w.-]{0,50}?(?:access|auth|(?-i:[Aa]pi|API)|key|token)(?:[ \t\w.-]{0,20})[\s'"]{0,3}(?:=|>|:{1,3}=|:|,)[\x60'"\s=]{0,5}([\w.=-]{10,150}|[a-z0-9][a-z0-9+/]{11,}={0,3})(?:[\x60'"\s;]|\\[nr]|$)'''
@@ -113,7 +113,7 @@ keywords = ["hvs.", "s."]
 id = "twilio-api-key"
 regex = '''SK[0-9a-fA-F]{32}'''
 keywords = ["sk"]
-"##;
+"#;
 
 fn text_for_gitleaks() -> impl Strategy<Value = String> {
     let word = prop::sample::select(vec![

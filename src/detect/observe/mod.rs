@@ -4,6 +4,7 @@ pub mod credential_report;
 mod mail_block;
 mod mailer;
 pub mod owner;
+mod roles_anywhere;
 pub mod root_signs;
 pub mod root_use;
 
@@ -53,6 +54,7 @@ pub fn observe(observer: Observer, text: &[u8], around: &Surroundings) -> Vec<Ob
         Observer::CredentialReport => credential_report::observe(text, around),
         Observer::RootUse => root_use::observe(text),
         Observer::Mailer => mailer::observe(text, around),
+        Observer::RolesAnywhere => roles_anywhere::observe(text),
     };
     seen.truncate(MAX_COUNT);
     seen
@@ -113,6 +115,9 @@ mod tests {
             "\"eventName\":\"x\"",
             "\"UserId\": \"111122223333\", ",
             "[profile x]\n",
+            "aws_signing_helper credential-process ",
+            "--private-key k.pem ",
+            "--role-arn arn:aws:iam::111122223333:role/r ",
             "mfa_serial = arn:aws:iam::111122223333:mfa/root-account-mfa-device\n",
             "AWS_ACCESS_KEY_ID=$AWS_ROOT_ACCESS_KEY_ID",
             "PROFILE=root",
