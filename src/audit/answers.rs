@@ -30,6 +30,8 @@ pub struct Answers {
 
 #[derive(Serialize, Deserialize)]
 struct Stored<A> {
+    /// Also how a scan recognises the file: the ids in it are those of keys that were found elsewhere.
+    #[serde(rename = "keyspillAnswers")]
     version: u32,
     answers: A,
 }
@@ -65,10 +67,15 @@ impl Answers {
         self.by_id.insert(id.to_owned(), answer.clone());
     }
 
+    /// What was answered about a key.
+    pub fn get(&self, id: &str) -> Option<&Verification> {
+        self.by_id.get(id).filter(|answer| answer.status.tells())
+    }
+
     /// The keys of an inventory to ask about, each with its account: AWS's, by their ids, without those that were answered and
     /// those that were planted to be found.
     pub fn open_questions(&self, inventory: &Inventory) -> Vec<(String, Option<AccountId>)> {
-        let is_answered = |id: &String| self.by_id.get(id).is_some_and(|answer| answer.status.tells());
+        let is_answered = |id: &String| self.get(id).is_some();
         let keys = inventory.keys.iter().filter(|key| !key.is_canary);
         let ids = keys.filter_map(|key| Some((key.id.clone()?, key.account)));
         ids.filter(|(id, _)| PREFIXES.iter().any(|prefix| id.starts_with(prefix)) && !is_answered(id)).collect()
@@ -96,6 +103,6 @@ impl Answers {
 impl KeyStatus {
     /// True if it tells whether the key works. That a service is busy tells nothing, and must not be remembered.
     fn tells(self) -> bool {
-        matches!(self, Self::Active | Self::Inactive)
+        !matches!(self, Self::Unknown | Self::NotAsked)
     }
 }

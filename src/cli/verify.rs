@@ -11,7 +11,7 @@ use crate::plan::{self, Answers, KeyFacts};
 use crate::report::Verdict;
 use crate::rule::RuleSet;
 use crate::verify::aws::{Client, Iam, OwnCredentials, Sts};
-use crate::verify::{Announcement, Consent, Pace, Verifier, Verifying};
+use crate::verify::{Announcement, Consent, Memory, Pace, Verifier, Verifying};
 use anyhow::bail;
 use clap::ValueEnum;
 use std::collections::BTreeMap;
@@ -39,6 +39,10 @@ pub struct VerifyArgs {
     /// for the account of each key.
     #[arg(long, value_name = "ARN", requires = "verify")]
     assume_role: Option<String>,
+
+    /// File that remembers answers for a day, so that a run that was interrupted goes on where it was.
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    verify_state: Option<PathBuf>,
 
     /// Also ask about keys whose account is unknown, or is not listed as `org_accounts` in keyspill.toml.
     #[arg(long, requires = "verify")]
@@ -89,6 +93,7 @@ impl VerifyArgs {
             consent: consent(when),
             foreign: self.verify_foreign,
             pace: Pace::default(),
+            memory: self.verify_state.clone().map(AnswerFile::open).transpose()?,
         }))
     }
 }
@@ -127,7 +132,45 @@ impl OwnerArgs {
             consent: consent(when),
             foreign: false,
             pace: Pace::default(),
+            memory: None,
         }))
+    }
+}
+
+/// A file that remembers answers.
+struct AnswerFile(Mutex<(RememberedAnswers, Instant)>);
+
+impl AnswerFile {
+    fn open(file: PathBuf) -> anyhow::Result<Arc<dyn Memory>> {
+        let mut answers = RememberedAnswers::read(file)?;
+        answers.forget_before(super::now() - MAX_AGE);
+        answers.write()?;
+        Ok(Arc::new(Self(Mutex::new((answers, Instant::now())))))
+    }
+}
+
+impl Memory for AnswerFile {
+    fn recall(&self, question: &str) -> Option<Verification> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.0.get(question).cloned()
+    }
+
+    fn keep(&self, question: &str, answer: &Verification) {
+        let (answers, written) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(question, answer);
+        if written.elapsed() >= WRITE_EVERY {
+            _ = answers.write();
+            *written = Instant::now();
+        }
+    }
+}
+
+impl Drop for AnswerFile {
+    fn drop(&mut self) {
+        let known = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = known.0.write() {
+            output::error(&format!("{error:#}"));
+        }
     }
 }
 
@@ -260,6 +303,7 @@ impl Args {
             consent: consent(if self.yes { When::Yes } else { When::Ask }),
             foreign: false,
             pace: Pace::default(),
+            memory: None,
         };
         let known = Mutex::new((known, Instant::now()));
         let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);

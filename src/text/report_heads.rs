@@ -22,6 +22,8 @@ pub fn is_report(bytes: &[u8]) -> bool {
         || ["error", "warning", "note"].iter().any(|level| starts(&format!("{level}[aws-")))
         || ["error", "warning", "notice"].iter().any(|level| starts(&format!("::{level} file=")) && has("title=aws-"))
         || starts("keyspill stopped the ")
+        // What AWS answered about keys.
+        || starts("{\"keyspillAnswers\":")
         || is_brief(head)
 }
 

@@ -83,6 +83,15 @@ pub struct Announcement {
 /// Agrees to what is announced. It is also told if nothing is to be asked, only why.
 pub type Consent = dyn Fn(&Announcement) -> bool + Send + Sync;
 
+/// Answers of an earlier run, which are not asked for again.
+pub trait Memory: Send + Sync {
+    /// What was answered to a question, by its name.
+    fn recall(&self, question: &str) -> Option<Verification>;
+
+    /// Keeps an answer as soon as it is there: the rest may be interrupted.
+    fn keep(&self, question: &str, answer: &Verification);
+}
+
 /// How to verify the keys of a scan.
 #[derive(Clone)]
 pub struct Verifying {
@@ -94,6 +103,8 @@ pub struct Verifying {
     pub foreign: bool,
     /// How fast.
     pub pace: Pace,
+    /// What was answered before, if that is remembered.
+    pub memory: Option<Arc<dyn Memory>>,
 }
 
 impl fmt::Debug for Verifying {
@@ -120,7 +131,18 @@ impl Verifying {
             let refusal = self.refusal(&question, verifier, config);
             Some((question, verifier, refusal))
         });
-        let answers = self.ask(known.collect(), &|_, _| {});
+        let recalled = |question: &Question| self.memory.as_ref()?.recall(&question.name());
+        let mut open = Vec::new();
+        let mut answers = Vec::new();
+        for (question, verifier, refusal) in known {
+            match recalled(&question) {
+                Some(answer) => answers.push((question, answer)),
+                None => open.push((question, verifier, refusal)),
+            }
+        }
+        answers.extend(self.ask(open, &|question: &Question, answer: &Verification| {
+            self.memory.iter().for_each(|memory| memory.keep(&question.name(), answer));
+        }));
         let in_vain = answers.iter().filter(|(_, answer)| answer.status == KeyStatus::Unknown);
         let in_vain = in_vain.map(|(question, answer)| {
             let reason = answer.reason.as_deref().unwrap_or("no answer");

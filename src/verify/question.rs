@@ -29,6 +29,14 @@ pub struct Question {
 }
 
 impl Question {
+    /// What it is remembered by: the id, and the fingerprint of the secret.
+    pub fn name(&self) -> String {
+        match self.fingerprint {
+            Some(print) => format!("{} {print}", self.id),
+            None => self.id.clone(),
+        }
+    }
+
     /// About an id alone.
     #[cfg(any(test, feature = "cli"))]
     pub(super) fn about(id: String, account: Option<AccountId>) -> Self {

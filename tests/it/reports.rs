@@ -459,3 +459,17 @@ fn sarif_keeps_to_what_code_hosts_take() {
     let told = run["invocations"][0]["toolExecutionNotifications"].to_string();
     assert!(told.contains("The 11 least severe results are left out"), "{told}");
 }
+
+/// What can be skipped for has a word, and programs that read reports are told all of them.
+#[test]
+fn the_schema_knows_every_cause() {
+    let source = include_str!("../../src/source/skip.rs");
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../schemas/report-2.schema.json")).expect("JSON");
+    let known: Vec<&str> =
+        schema["$defs"]["cause"]["enum"].as_array().expect("words").iter().filter_map(|word| word.as_str()).collect();
+    let word = regex::Regex::new("=> \"([a-z-]+)\",").expect("a regex");
+    let words: Vec<&str> = word.captures_iter(source).map(|found| found.get(1).expect("a group").as_str()).collect();
+    assert!(words.len() > 20, "{words:?}");
+    assert!(words.iter().all(|word| known.contains(word)), "{words:?}");
+}

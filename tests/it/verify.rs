@@ -773,6 +773,7 @@ fn a_silent_service_is_given_up() {
         consent: Arc::new(|announcement| announcement.questions == 1),
         foreign: true,
         pace: Pace { patience: second / 10, ..Pace::default() },
+        memory: None,
     };
     let text = expand("aws_access_key_id={{akia}}\naws_secret_access_key={{secret}}\n").text;
     let started = Instant::now();
@@ -839,6 +840,7 @@ fn many_keys_are_asked_about_at_an_even_pace() {
             consent: Arc::new(move |announcement| announcement.questions == count),
             foreign: true,
             pace: Pace { interval, patience: Duration::from_millis(1), ..Pace::default() },
+            memory: None,
         };
         let mut scanner = Scanner::builder();
         for number in 0..count {
@@ -971,4 +973,59 @@ fn an_audit_asks_and_remembers() {
     // Nobody to ask for consent.
     let run = audit(&["--verify"]);
     assert!(run.code == Some(2) && run.stderr.contains("use --verify=yes"), "{}", run.stderr);
+}
+
+/// A scan that was interrupted while it asked goes on from there, if it may remember.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_scan_goes_on() {
+    let labels: Vec<String> = (0..50).map(|number| format!("k{number}")).collect();
+    let sandbox = organisation(&labels.iter().map(String::as_str).collect::<Vec<_>>());
+    let ids: Vec<String> = labels.iter().map(|label| format!("{{{{akia {label}}}}}")).collect();
+    let server = Server::start(&ids.iter().map(|id| (id.as_str(), GONE)).collect::<Vec<_>>());
+    // Where it is scanned, too: its ids are no leak.
+    let state = sandbox.path().join("answers.json");
+    let args = ["--verify-state", "answers.json"];
+    let count = || {
+        let text = std::fs::read_to_string(&state).unwrap_or_default();
+        let told: Value = serde_json::from_str(&text).unwrap_or_default();
+        told["answers"].as_object().map_or(0, serde_json::Map::len)
+    };
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_keyspill"))
+        .args([
+            "scan",
+            ".",
+            "--verify=yes",
+            "--endpoint-url",
+            &server.url,
+            "-f",
+            "json",
+            "--verify-state",
+            "answers.json",
+        ])
+        .current_dir(sandbox.path())
+        .env("NO_PROXY", "127.0.0.1")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let started = Instant::now();
+    while count() == 0 && started.elapsed().as_secs() < 30 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let interrupt = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupt.expect("kill runs").success());
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    let (first, asked) = (count(), server.requests().len());
+    assert!((1..50).contains(&first), "{first}");
+    let run = verify(&sandbox, &server, &args);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let found = statuses(&report(&run));
+    assert_eq!(found.len(), 50, "{found:?}");
+    assert!(found.values().all(|(status, severity)| status == "inactive" && severity == "note"), "{found:?}");
+    assert_eq!((count(), server.requests().len() - asked), (50, 50 - first));
+    assert_eq!(verify(&sandbox, &server, &args).code, Some(0));
+    assert_eq!(server.requests().len() - asked, 50 - first, "nothing is asked twice");
+    let text = std::fs::read_to_string(&state).expect("a file");
+    assert!(!text.contains(&expand("{{secret k1}}").text));
 }
