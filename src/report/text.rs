@@ -297,6 +297,7 @@ fn noun(finding: &Finding, is_secret: bool) -> &'static str {
         (Matcher::Finder(Finder::UnusedAllow), _) => "allows nothing",
         (Matcher::Finder(Finder::MailsKey), _) => "sends the credential",
         (Matcher::Finder(Finder::RootUsage), _) => "the root user",
+        (Matcher::Finder(Finder::RolesAnywhere), _) => "file of the private key",
         _ if is_secret => secret_noun(finding),
         (_, Some(id)) if id.text.len() == 20 => "access key id",
         _ => "user",

@@ -125,6 +125,7 @@ def check(keyspill: Path, url: str) -> list[str]:
             ),
         ]
         failures = [f"expected {expected}, not {found}" for found, expected in outcomes if found != expected]
+        failures += check_audit(keyspill, folder, owner, url, files)
         failures += check_cache(keyspill, folder, owner, url, role)
         # There is room for a second key.
         iam.delete_access_key(UserName="ann", AccessKeyId=inactive["AccessKeyId"])
@@ -132,6 +133,22 @@ def check(keyspill: Path, url: str) -> list[str]:
         died = verify(["active"], environment, "--verify-foreign")
         if died != {"active": "inactive"}:
             failures.append(f"the key lives after its plan: {died}")
+    return failures
+
+
+def check_audit(keyspill: Path, folder: str, owner: dict, url: str, files: dict) -> list[str]:
+    """Audits the folder twice: the second time, the answers are known."""
+    command = [keyspill, "audit", "active", "inactive", "gone", "--state", "state"]
+    ask = [*command, "--verify=yes", "--endpoint-url", url]
+    expected = {"active": "active", "inactive": "inactive", "gone": "inactive"}
+    expected = {files[name]["AccessKeyId"]: status for name, status in expected.items()}
+    failures = []
+    for arguments in (ask, command):
+        run = subprocess.run([*arguments, "-f", "json"], cwd=folder, env=owner, capture_output=True, text=True)
+        keys = json.loads(run.stdout)["keys"] if run.stdout else []
+        found = {key["id"]: key.get("verification", {}).get("status") for key in keys}
+        if found != expected:
+            failures.append(f"the audit: expected {expected}, not {found}: {run.stderr}")
     return failures
 
 

@@ -35,7 +35,9 @@ pub(super) fn observe(text: &[u8]) -> Vec<Observation> {
         let told = |bytes: &[u8]| one_line(&String::from_utf8_lossy(bytes));
         let (file, role_name) = (told(path.as_bytes()), told(&role[1]));
         let account = told(&role[2]).parse().ok().and_then(AccountId::new);
-        let profile = ini::section(text, command.start()).map(|section| one_line(&section.name()));
+        // `[[…]]` begins a list of TOML, and no profile.
+        let section = ini::section(text, command.start()).map(|section| one_line(&section.name()));
+        let profile = section.filter(|name| !name.starts_with('['));
         let who = profile.as_ref().map_or_else(|| "A command".to_owned(), |name| format!("The profile {name}"));
         let start = command.end() + path.start();
         seen.push(Observation {
