@@ -206,6 +206,8 @@ impl Args {
         }
         let dir = self.state.as_deref().or(temporary.as_ref().map(tempfile::TempDir::path)).expect("there is one");
         let state = State::open(dir)?;
+        // A file that cannot be used is told before hours of work.
+        let mut answers = if self.state.is_some() { Answers::read(state.answers())? } else { Answers::default() };
         // A report is not there yet, or is an earlier one, with keys that may be gone.
         let written = outputs.iter().filter_map(|output| output.file.clone());
         let own: Vec<PathBuf> =
@@ -243,7 +245,6 @@ impl Args {
         merge.add(&outcome.results)?;
         // A part of an audit is not asked about: who joins the parts has the keys of all.
         if is_whole {
-            let mut answers = if self.state.is_some() { Answers::read(state.answers())? } else { Answers::default() };
             #[cfg(feature = "verify")]
             if let Some(verifying) = &verifying {
                 let inventory = merge.run(&rules, now, &mut |_| {})?;

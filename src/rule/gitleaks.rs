@@ -350,7 +350,7 @@ fn resolve(
     let from_texts = || shape::outline_from_texts(&source).and_then(outlined);
     let from_start = || shape::outline(&source).and_then(outlined).filter(|_| is_common);
     let (searched, outline) = is_any.then(|| from_texts().or_else(from_start)).flatten().unzip();
-    let searched: Vec<String> = searched.unwrap_or_else(written);
+    let searched: Vec<String> = searched.unwrap_or_else(|| if is_common { vec![] } else { written() });
     let matcher = RegexMatcher {
         form: Form::Any,
         shape,
@@ -390,8 +390,11 @@ fn outlined(outline: shape::Outline) -> Option<(Vec<String>, Outline)> {
     let words = outline.texts.into_iter().map(|text| String::from_utf8(text).ok()).collect::<Option<Vec<_>>>()?;
     let anchor = if words.is_empty() { "" } else { r"\A" };
     let regex = LazyRegex::new(format!("(?-u){anchor}(?:{})", outline.regex)).ok()?;
-    let overlap = if words.is_empty() { outline.length } else { 0 };
-    Some((words, Outline { lead: outline.lead, length: outline.length, overlap, regex }))
+    // What a match ends with may depend on what follows.
+    const AFTER: usize = 8;
+    let length = outline.length + AFTER;
+    let overlap = if words.is_empty() { length } else { 0 };
+    Some((words, Outline { lead: outline.lead, length, overlap, regex }))
 }
 
 fn allowlist(written: &AllowlistWritten) -> Result<Allowlist, String> {
@@ -517,6 +520,18 @@ mod tests {
         }
         assert!(translated(r"(?=x)").unwrap_err().contains("look-around"));
         assert!(translated(r"\Qa.b\E").is_err());
+    }
+
+    #[test]
+    fn words_are_searched_for_where_they_may_be() {
+        let searched = |rule: &str| {
+            let rules = parse(&format!("[[rules]]\nid = \"a\"\n{rule}\n")).expect("a rule").rules;
+            rules[0].keywords.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(searched("regex = '(?i)token=([a-z]{4,9})'\nkeywords = [\"tok\"]"), ["token=".to_owned()]);
+        // Words of two letters are too common, and those of regexes with other letters are not known.
+        assert_eq!(searched("regex = 'é([a-z]+)'\nkeywords = [\"pw\"]"), Vec::<String>::new());
+        assert_eq!(searched("regex = 'é([a-z]+)'\nkeywords = [\"PASS\"]"), ["pass".to_owned()]);
     }
 
     #[test]
