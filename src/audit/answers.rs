@@ -76,7 +76,7 @@ impl Answers {
     /// those that were planted to be found.
     pub fn open_questions(&self, inventory: &Inventory) -> Vec<(String, Option<AccountId>)> {
         let is_answered = |id: &String| self.get(id).is_some();
-        let keys = inventory.keys.iter().filter(|key| !key.is_canary);
+        let keys = inventory.keys.iter().filter(|key| !key.is_canary && key.is_of_aws);
         let ids = keys.filter_map(|key| Some((key.id.clone()?, key.account)));
         ids.filter(|(id, _)| PREFIXES.iter().any(|prefix| id.starts_with(prefix)) && !is_answered(id)).collect()
     }

@@ -50,6 +50,8 @@ pub struct KeyEntry {
     pub account: Option<AccountId>,
     /// True if it was planted to be found.
     pub is_canary: bool,
+    /// True if it is AWS's, as far as is known.
+    pub is_of_aws: bool,
     /// The worst severity of its occurrences and judgements.
     pub severity: Severity,
     /// Its id, if known.

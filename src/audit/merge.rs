@@ -570,6 +570,7 @@ impl Join<'_> {
             name: key.name.clone(),
             title: headline(of_pair),
             account: key.occurrences.iter().find_map(|finding| finding.account),
+            is_of_aws: !key.occurrences.iter().all(|finding| finding.is_of_others()),
             is_canary: key.occurrences.iter().any(|finding| finding.is_canary),
             severity: key
                 .occurrences

@@ -244,11 +244,18 @@ impl Args {
         let mut merge = Merge::default();
         merge.add(&outcome.results)?;
         // A part of an audit is not asked about: who joins the parts has the keys of all.
+        let mut is_remembered = true;
         if is_whole {
             #[cfg(feature = "verify")]
             if let Some(verifying) = &verifying {
                 let inventory = merge.run(&rules, now, &mut |_| {})?;
-                super::verify::ask_about_inventory(verifying, &mut answers, &audit.template.config, &inventory)?;
+                let asked =
+                    super::verify::ask_about_inventory(verifying, &mut answers, &audit.template.config, &inventory);
+                // The report has them nevertheless.
+                if let Err(error) = asked {
+                    output::error(&format!("{error:#}"));
+                    is_remembered = false;
+                }
             }
             answers.forget_before(super::now() - MAX_AGE);
             merge.know(answers.shared());
@@ -257,7 +264,7 @@ impl Args {
         let ledger = (self.state.is_some() && is_whole).then(|| state.keys());
         let written = self.report.write(&merge, &rules, now, ledger.as_deref(), &outputs)?;
         Ok(Done {
-            verdict: written.verdict,
+            verdict: if is_remembered { written.verdict } else { Verdict::Incomplete },
             is_retryable: outcome.is_retryable,
             has_failed_targets: written.has_failed_targets,
             is_written: written.is_written,

@@ -265,7 +265,7 @@ impl Detector {
         }
         for pair::Pair { id, secret, is_doubtful } in pairing.pairs {
             let dummy = id.dummy.and(secret.dummy);
-            let imitator = vendor::imitator(blob, &id.part.value);
+            let imitator = vendor::imitator(blob, &id.part.value, &id.part.span);
             let finder = match imitator {
                 Some(_) => Finder::S3CompatibleKey,
                 None if id.part.value.starts_with("ASIA") => Finder::TemporaryKey,
@@ -285,7 +285,7 @@ impl Detector {
             before.checked_sub(1).is_some_and(|last| span.end <= covered[last].end)
         };
         for id in pairing.lone_ids.into_iter().filter(|id| !is_covered(&id.part.span)) {
-            let imitator = vendor::imitator(blob, &id.part.value);
+            let imitator = vendor::imitator(blob, &id.part.value, &id.part.span);
             let finder = match imitator {
                 Some(_) => Finder::S3CompatibleKey,
                 None if id.part.value.starts_with("ASIA") => Finder::TemporaryKey,

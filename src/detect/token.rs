@@ -17,14 +17,14 @@ use super::vendor::{self, Whose};
 use super::words::{Place, may_begin, may_end};
 use super::{Candidate, Part, observe, proof, request, secret};
 use crate::finding::{Dummy, Encoding};
-use crate::rule::gitleaks::Outline;
+use crate::rule::gitleaks::{Gitleaks, Outline};
 use crate::rule::{AWS, Check, Finder, Form, Matcher, Observer, RegexMatcher, Rule, RuleSet, Severity, Shape};
 use crate::text::alphabet::ID_LEN;
 use crate::text::alphabet::SECRET_LEN;
 use crate::text::alphabet::is_word;
 use secrecy::{ExposeSecret, SecretString};
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::BuildHasher;
 use std::ops::Range;
@@ -136,11 +136,22 @@ struct Layered<'a> {
     file: &'a [u8],
     /// True if it is about AWS's signatures; known once it was asked.
     is_about_signatures: OnceCell<bool>,
+    /// The rule whose keywords were looked for last, and whether one is there.
+    last_keywords: Cell<Option<(*const Rule, bool)>>,
 }
 
 impl<'a> Layered<'a> {
+    /// True if it has a keyword of a rule. The matches of a rule come one after the other.
+    fn has_keyword(&self, rule: &Arc<Rule>, gitleaks: &Gitleaks) -> bool {
+        let own = Arc::as_ptr(rule);
+        let known = self.last_keywords.get().filter(|(rule, _)| *rule == own);
+        let (_, has) = known.unwrap_or_else(|| (own, gitleaks.has_keyword(self.text)));
+        self.last_keywords.set(Some((own, has)));
+        has
+    }
+
     fn new(text: &'a [u8], layers: &'a [&'a dyn Decoded], file: &'a [u8]) -> Self {
-        Self { text, layers, file, is_about_signatures: OnceCell::new() }
+        Self { text, layers, file, is_about_signatures: OnceCell::new(), last_keywords: Cell::new(None) }
     }
 
     fn is_about_signatures(&self) -> bool {
@@ -574,27 +585,30 @@ impl<'a> Tokenizer<'a> {
         outline: &Outline,
         hits: &[usize],
     ) {
+        /// Where matches may be longer than this, in bytes, a search looks further than one place needs: it serves for the
+        /// next ones, too.
+        const LONG: usize = 1024;
         let length = layered.text.len();
         // What is after the end of a match may be looked at.
         let longest = matcher.max_len().map(|longest| longest + 8);
-        // Where the last match ended.
+        // All matches that begin before are known.
         let mut done = 0;
         for &at in hits {
-            // One that begins later has a place of its own.
-            let last = at + outline.overlap;
-            let end = longest.map_or(length, |longest| length.min(last + longest));
+            let last = length.min(at + outline.overlap);
+            let reach = longest.map_or(length, |longest| if longest > LONG { 4 * longest } else { longest });
+            let end = length.min(last.saturating_add(reach));
+            // What begins later may be cut by the end.
+            let sure = if end == length { length } else { end - longest.unwrap_or(0) };
             let mut start = at.saturating_sub(outline.lead).max(done);
             while start <= last {
-                let mut is_here = false;
+                let mut is_sure = false;
                 let mut is_new = |whole: &Range<usize>| {
-                    is_here = longest.is_none() || whole.start <= last;
-                    is_here
+                    is_sure = whole.start <= sure;
+                    is_sure
                 };
-                match self.read_match(layered, rule, matcher, start..end, &mut is_new) {
-                    Some(next) if is_here => (start, done) = (next, next),
-                    None if longest.is_none() => return,
-                    _ => break,
-                }
+                let next = self.read_match(layered, rule, matcher, start..end, &mut is_new);
+                start = next.filter(|_| is_sure).unwrap_or(sure + 1);
+                done = start;
             }
         }
     }
@@ -672,8 +686,8 @@ impl<'a> Tokenizer<'a> {
         let Match { whole, id, secret, host } = found;
         let of = |range: &Range<usize>| &layered.text[range.clone()];
         if let (Some(gitleaks), Some(secret)) = (&matcher.gitleaks, secret) {
-            if gitleaks.has_keyword(layered.text, whole) && gitleaks.reports(self.path, layered.text, whole, of(secret))
-            {
+            let has_keyword = gitleaks.has_keyword(of(whole)) || layered.has_keyword(rule, gitleaks);
+            if has_keyword && gitleaks.reports(self.path, layered.text, whole, of(secret)) {
                 let text = String::from_utf8_lossy(of(secret)).into_owned();
                 let secret = Some(layered.part(SecretString::from(text), secret.clone()));
                 self.tokens.matches.push(Candidate { secret, ..Candidate::new(rule.clone()) });

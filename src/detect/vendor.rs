@@ -94,7 +94,7 @@ const STORES: [(&str, &[&str]); 28] = [
     ("LocalStack", &["localstack"]),
 ];
 
-/// What lakeFS is called. Its ids imitate AWS's, so that its name counts wherever it stands in a text.
+/// What lakeFS is called. Its ids imitate AWS's, so that its name counts far from them.
 const LAKEFS: &str = "lakeFS";
 const WORDS_OF_LAKEFS: [&str; 4] = ["lakefs", "lakeFS", "LAKEFS", "lakectl"];
 
@@ -249,7 +249,7 @@ pub fn of_secret(text: &[u8], span: &Range<usize>) -> Whose {
         let is_weak = [&own, &before, &after].into_iter().any(|words| words.contains(&Word::Weak));
         let is_weak = is_weak || is_named_as_aws_does(window.own);
         match is_weak {
-            true if speaks_of_lakefs(text) => Whose::Other(LAKEFS),
+            true if speaks_of_lakefs(text, span) => Whose::Other(LAKEFS),
             true => Whose::Aws,
             false => Whose::Unknown,
         }
@@ -257,14 +257,24 @@ pub fn of_secret(text: &[u8], span: &Range<usize>) -> Whose {
 }
 
 /// The vendor whose ids imitate AWS's, if this is one of them: those of lakeFS are `AKIAJ`, 14 characters of base32 and `Q`
-/// (`GenAccessKeyID` in lakeFS's sources). One in two of AWS's ids that begin so ends so, too: a text must speak of lakeFS.
-pub fn imitator(text: &[u8], id: &str) -> Option<&'static str> {
+/// (`GenAccessKeyID` in lakeFS's sources). One in two of AWS's ids that begin so ends so, too: the text around it must speak
+/// of lakeFS, and its name not of AWS.
+pub fn imitator(text: &[u8], id: &str, span: &Range<usize>) -> Option<&'static str> {
     let is_of_its_form = id.starts_with("AKIAJ") && id.ends_with('Q');
-    (is_of_its_form && speaks_of_lakefs(text)).then_some(LAKEFS)
+    let is_named_aws = || {
+        let name = own_name(Window::around(text, span).own);
+        WORDS.of(name).any(|(_, word)| word == Word::Aws)
+    };
+    (is_of_its_form && speaks_of_lakefs(text, span) && !is_named_aws()).then_some(LAKEFS)
 }
 
-fn speaks_of_lakefs(text: &[u8]) -> bool {
-    WORDS_OF_LAKEFS.iter().any(|word| memchr::memmem::find(text, word.as_bytes()).is_some())
+/// True if the text around a value speaks of lakeFS, and not of what lakeFS stores its data in, which may be AWS.
+fn speaks_of_lakefs(text: &[u8], span: &Range<usize>) -> bool {
+    const REACH: usize = 8 << 10;
+    const STORE: &[u8] = b"blockstore";
+    let around = &text[span.start.saturating_sub(REACH)..text.len().min(span.end + REACH)];
+    let has = |word: &[u8]| memchr::memmem::find(around, word).is_some();
+    WORDS_OF_LAKEFS.iter().any(|word| has(word.as_bytes())) && !has(STORE)
 }
 
 /// The name that a value is given, at the end of the text before it: `aws_secret_access_key` in

@@ -2,9 +2,7 @@
 
 use crate::finding::Finding;
 use crate::finding::message::{Message, Party};
-use crate::finding::verification::KeyStatus;
-#[cfg(feature = "cli")]
-use crate::finding::verification::Verification;
+use crate::finding::verification::{KeyStatus, Verification};
 use foldhash::HashMap;
 use std::collections::BTreeSet;
 
@@ -61,7 +59,6 @@ impl<'a> Credential<'a> {
     }
 
     /// What its service answered about it: of several secrets of an id, that one counts that works, or else that may.
-    #[cfg(feature = "cli")]
     pub fn answer(&self) -> Option<&Verification> {
         let answers = self.occurrences.iter().filter_map(|finding| finding.verification());
         answers.min_by_key(|answer| match answer.status {

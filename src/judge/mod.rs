@@ -11,6 +11,7 @@ mod root;
 mod shared;
 
 use crate::config::Config;
+use crate::finding::verification::KeyStatus;
 use crate::finding::{Finding, Judgement, Kind, Occurrence};
 use crate::rule::{Finder, Grade, RuleSet};
 use inventory::Credential;
@@ -56,9 +57,11 @@ pub fn judge(findings: &[Box<Finding>], rules: &RuleSet, config: &Config) -> Vec
 
 /// Judges one key. `known` must be of everything that was scanned.
 pub fn judge_key(key: &Credential, known: &Observed, rules: &RuleSet, config: &Config) -> Vec<Finding> {
-    // An id of AWS's form that one place says is another's is that other's in all.
-    let is_imitation = |finding: &&Finding| finding.is_of_others() && finding.is_of_aws_form();
-    if key.occurrences.iter().all(|finding| finding.is_of_others()) || key.occurrences.iter().any(is_imitation) {
+    // An id alone says nothing of whose it is, if other places say that it imitates AWS's.
+    let is_active = key.answer().is_some_and(|answer| answer.status == KeyStatus::Active);
+    let may_be_of_others = |finding: &&Finding| finding.is_of_others() || finding.is_lone_id() && !is_active;
+    let is_of_others = |finding: &&Finding| finding.is_of_others();
+    if key.occurrences.iter().any(is_of_others) && key.occurrences.iter().all(may_be_of_others) {
         return judge_secret(key, known, rules, config);
     }
     let root = root::judge(key, &known.root);

@@ -12,8 +12,8 @@ pub(super) struct Commands(BTreeMap<Vec<u8>, Vec<Command>>);
 
 #[derive(Debug)]
 struct Command {
-    /// The path of the key as it is written.
-    key: Vec<u8>,
+    /// The names in the path of the key, as far as they are known.
+    key: Vec<String>,
     /// The directory of the file that holds the command.
     directory: Vec<u8>,
     /// What it says, and where.
@@ -31,8 +31,9 @@ impl Commands {
         if !is_command {
             return;
         }
-        let key = subject.text.replace('\\', "/").into_bytes();
-        let commands = self.0.entry(last_name(&key).to_vec()).or_default();
+        let key = names(&subject.text.replace('\\', "/"));
+        let Some(name) = key.last() else { return };
+        let commands = self.0.entry(name.clone().into_bytes()).or_default();
         if commands.len() < MAX_COMMANDS {
             let place = format!("{}:{}", finding.path.to_text(), finding.location.start_line);
             let reason = format!("{} So says {place}.", sentence.trim());
@@ -43,23 +44,21 @@ impl Commands {
     /// The command that uses the private key in the file of a finding.
     fn of(&self, finding: &Finding) -> Option<&Command> {
         let path = finding.path.file();
-        self.0.get(last_name(path))?.iter().find(|command| {
+        let own: Vec<&[u8]> = path.split(|&b| b == b'/').collect();
+        self.0.get(*own.last()?)?.iter().find(|command| match command.key.as_slice() {
             // Many files are called `key.pem`: the folder must be the same, too.
-            let end = with_folder(&command.key);
-            let is_written_so = end.contains(&b'/') && path.ends_with(end);
-            is_written_so || !end.contains(&b'/') && finding.directory() == command.directory
+            [.., folder, name] => own.ends_with(&[folder.as_bytes(), name.as_bytes()]),
+            _ => finding.directory() == command.directory,
         })
     }
 }
 
-fn last_name(path: &[u8]) -> &[u8] {
-    path.rsplit(|&b| b == b'/').next().unwrap_or(path)
-}
-
-/// The last two names of a path.
-fn with_folder(path: &[u8]) -> &[u8] {
-    let mut slashes = memchr::memrchr_iter(b'/', path);
-    slashes.nth(1).map_or(path, |slash| &path[slash + 1..])
+/// The names in a path, without those that depend on where and by whom it is used: of `~/pki/../a/k.pem`, `a` and `k.pem`.
+fn names(path: &str) -> Vec<String> {
+    const OPEN: [&str; 7] = ["", ".", "..", "~", "$HOME", "${HOME}", "%USERPROFILE%"];
+    let all: Vec<&str> = path.split('/').collect();
+    let known = all.iter().rposition(|name| *name == "..").map_or(0, |up| up + 1);
+    all[known..].iter().filter(|name| !OPEN.contains(name)).map(|name| (*name).to_owned()).collect()
 }
 
 /// Judges a key by the commands that use it.

@@ -11,6 +11,7 @@ use crate::rule::Precision;
 use aho_corasick::AhoCorasick;
 use rayon::prelude::*;
 use regex::bytes::Regex;
+use regex_automata::{Anchored, Input, meta};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -50,20 +51,36 @@ pub struct Outline {
     pub length: usize,
     /// How many bytes after a place another match may begin that has no place of its own.
     pub overlap: usize,
-    regex: LazyRegex,
+    /// Unlike the other regexes, it can be tried at one place, and sees what is around that.
+    regex: OnceLock<meta::Regex>,
+    source: Box<str>,
 }
 
 impl Outline {
     /// True if a match may go on with the word at this offset.
     pub fn may_go_on(&self, text: &[u8], word: usize) -> bool {
-        self.regex.get().is_match(&text[word..text.len().min(word + self.length)])
+        let end = text.len().min(word + self.length);
+        self.regex().is_match(Input::new(text).range(word..end).anchored(Anchored::Yes))
+    }
+
+    fn regex(&self) -> &meta::Regex {
+        self.regex.get_or_init(|| {
+            let limits = meta::Config::new()
+                .utf8_empty(false)
+                .nfa_size_limit(Some(REGEX_SIZE_LIMIT))
+                .hybrid_cache_capacity(REGEX_SIZE_LIMIT);
+            let bytes = regex_automata::util::syntax::Config::new().utf8(false);
+            let mut builder = meta::Regex::builder();
+            builder.configure(limits).syntax(bytes).build(&self.source).expect("its size was checked")
+        })
     }
 
     /// The offsets in a part of a text where a match may begin; see [`Self::overlap`].
     pub fn starts(&self, text: &[u8], part: Range<usize>, found: &mut dyn FnMut(usize)) {
-        let text = &text[..text.len().min(part.end + self.length)];
+        let end = text.len().min(part.end + self.length);
         let mut at = part.start;
-        while let Some(start) = self.regex.get().find_at(text, at).filter(|start| start.start() < part.end) {
+        let next = |at| self.regex().find(Input::new(text).range(at..end));
+        while let Some(start) = (at <= end).then(|| next(at)).flatten().filter(|start| start.start() < part.end) {
             found(start.start());
             at = start.end().max(start.start() + 1);
         }
@@ -152,10 +169,9 @@ impl Gitleaks {
         is_random && !self.allowlists.iter().any(|list| list.allows(path, text, whole, secret))
     }
 
-    /// True if the file has one of the keywords, or none is wanted. Mostly, the match has.
-    pub fn has_keyword(&self, text: &[u8], whole: &Range<usize>) -> bool {
-        let has = |keywords: &AhoCorasick| keywords.is_match(&text[whole.clone()]) || keywords.is_match(text);
-        self.keywords.as_ref().is_none_or(has)
+    /// True if a text has one of the keywords, or none is wanted.
+    pub fn has_keyword(&self, text: &[u8]) -> bool {
+        self.keywords.as_ref().is_none_or(|keywords| keywords.is_match(text))
     }
 }
 
@@ -388,13 +404,13 @@ fn resolve(
 /// The words to search for, and what is to be found there.
 fn outlined(outline: shape::Outline) -> Option<(Vec<String>, Outline)> {
     let words = outline.texts.into_iter().map(|text| String::from_utf8(text).ok()).collect::<Option<Vec<_>>>()?;
-    let anchor = if words.is_empty() { "" } else { r"\A" };
-    let regex = LazyRegex::new(format!("(?-u){anchor}(?:{})", outline.regex)).ok()?;
+    let source = format!("(?-u)(?:{})", outline.regex);
+    check_size(&source).ok()?;
     // What a match ends with may depend on what follows.
     const AFTER: usize = 8;
     let length = outline.length + AFTER;
     let overlap = if words.is_empty() { length } else { 0 };
-    Some((words, Outline { lead: outline.lead, length, overlap, regex }))
+    Some((words, Outline { lead: outline.lead, length, overlap, regex: OnceLock::new(), source: source.into() }))
 }
 
 fn allowlist(written: &AllowlistWritten) -> Result<Allowlist, String> {

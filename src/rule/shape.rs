@@ -6,7 +6,7 @@
 //! rules, so that no run has to.
 
 use super::syntax::RuleSyntax;
-use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
+use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 use regex_syntax::{Parser, ParserBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -247,11 +247,6 @@ const MAX_OUTLINE: usize = 400;
 pub fn outline_from_texts(regex: &str) -> Option<Outline> {
     const MIN_LENGTH: usize = 3;
     let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).ok()?;
-    // The text is taken for the start of all: that is no place where this holds.
-    let looks = hir.properties().look_set();
-    if looks.contains(Look::WordAsciiNegate) || looks.contains(Look::WordUnicodeNegate) {
-        return None;
-    }
     let best = |items: &Vec<Hir>| {
         let mut before = Some(0usize);
         let leads = items.iter().map_while(|item| {
@@ -755,13 +750,15 @@ mod tests {
     }
 
     /// In the form of gitleaks' rules: with words, without, with matches of any length, and over several lines.
-    const REGEXES: [&str; 6] = [
+    const REGEXES: [&str; 8] = [
         r#"(?i)[\w.-]{0,50}?(?:access|auth|(?-i:[Aa]pi|API)|key|passw(?:or)?d|token)(?:[ \t\w.-]{0,20})[\s'"]{0,3}(?:=|>|:{1,3}=|,)[\x60'"\s=]{0,5}([\w.=-]{10,150}|[a-z0-9][a-z0-9+/]{11,}={0,3})(?:[\x60'"\s;]|\\[nr]|$)"#,
         r#"\b(ey[a-zA-Z0-9]{17,}\.ey[a-zA-Z0-9/_-]{17,}\.(?:[a-zA-Z0-9/_-]{10,}={0,2})?)(?:[\x60'"\s;]|$)"#,
         r#"(?i)(?:\bkind:[ \t]*["']?\bsecret\b(?s:.){0,60}?\bdata:(?s:.){0,40}?\s+([\w.-]+:\s+["']?[a-z0-9+/]{10,}={0,3}))"#,
         r"\b((?:hvs\.[\w-]{9,120}|s\.(?i:[a-z0-9]{24})))(?:[\s;]|$)",
         r"SK[0-9a-fA-F]{32}",
         r"(?s)\A.{1,20}",
+        r#"(?i)\w{2,20}(?:\b-key-|\bkey:)([^\s"']{6,20})"#,
+        r"(?i)[a-z]{3}(?:\b=tok=){1,2}\s?([^\n]{6,10})\B",
     ];
 
     fn text() -> impl proptest::strategy::Strategy<Value = String> {
@@ -785,6 +782,10 @@ mod tests {
             ".",
             "kind: Secret",
             "data:",
+            "-key-",
+            "key:",
+            "=tok=",
+            "!",
             "x: ",
             "hvs.",
             "s.",
@@ -803,18 +804,24 @@ mod tests {
         #[test]
         fn an_outline_is_of_every_match(text in text()) {
             use regex::bytes::Regex;
+            use regex_automata::{Anchored, Input, meta};
             use std::sync::LazyLock;
-            static ALL: LazyLock<Vec<(Regex, Outline, Regex)>> = LazyLock::new(|| {
+            static ALL: LazyLock<Vec<(Regex, Outline, meta::Regex)>> = LazyLock::new(|| {
                 let with_outline = |source: &&str| {
                     let outline = outline_from_texts(source).or_else(|| outline(source)).expect("an outline");
-                    let begins = Regex::new(&format!(r"(?-u)\A(?:{})", outline.regex)).expect("a regex");
+                    let bytes = regex_automata::util::syntax::Config::new().utf8(false);
+                    let mut builder = meta::Regex::builder();
+                    builder.syntax(bytes).configure(meta::Config::new().utf8_empty(false));
+                    let begins = builder.build(&format!("(?-u)(?:{})", outline.regex)).expect("a regex");
                     (Regex::new(&format!("(?-u:{source})")).expect("a regex"), outline, begins)
                 };
                 REGEXES.iter().map(with_outline).collect()
             });
             let text = text.as_bytes();
             for (regex, outline, begins) in ALL.iter() {
-                let is_outlined = |at: usize| begins.is_match(&text[at..text.len().min(at + outline.length)]);
+                let end = |at: usize| text.len().min(at + outline.length);
+                let input = |at: usize| Input::new(text).range(at..end(at)).anchored(Anchored::Yes);
+                let is_outlined = |at: usize| begins.is_match(input(at));
                 for found in regex.find_iter(text) {
                     let start = found.start();
                     let mut places = start..=(start + outline.lead).min(found.end());

@@ -468,11 +468,15 @@ fn private_keys_of_roles_are_told() {
         )
     };
     sandbox.write("home/.aws/anywhere/key.pem", &key("a"));
-    sandbox.write("elsewhere/key.pem", &key("c"));
+    for (n, path) in ["elsewhere/key.pem", "not-anywhere/key.pem", "home/.aws/beside.pem"].into_iter().enumerate() {
+        sandbox.write(path, &key(&format!("c{n}")));
+    }
     sandbox.write(
         "home/.aws/config",
         "[profile prod]\nregion = eu-west-1\ncredential_process = aws_signing_helper credential-process --certificate \
-         ~/.aws/anywhere/cert.pem --private-key ~/.aws/anywhere/key.pem --role-arn arn:aws:iam::111122223333:role/deploy\n",
+         ~/.aws/anywhere/cert.pem --private-key ~/.aws/anywhere/key.pem --role-arn arn:aws:iam::111122223333:role/deploy\n\
+         [profile dev]\ncredential_process = aws_signing_helper credential-process --private-key ./beside.pem --role-arn \
+         arn:aws:iam::111122223333:role/dev\n",
     );
     let report = sandbox.json(&["."]);
     let rules = |path: &str| {
@@ -481,7 +485,9 @@ fn private_keys_of_roles_are_told() {
         rules.sort_unstable();
         rules
     };
-    assert_eq!(rules("home/.aws/config"), ["aws-roles-anywhere"], "{report}");
+    assert_eq!(rules("home/.aws/config"), ["aws-roles-anywhere", "aws-roles-anywhere"], "{report}");
+    assert_eq!(rules("not-anywhere/key.pem"), ["private-key"], "{report}");
+    assert_eq!(rules("home/.aws/beside.pem"), ["aws-roles-anywhere-key", "private-key"], "{report}");
     assert_eq!(rules("home/.aws/anywhere/key.pem"), ["aws-roles-anywhere-key", "private-key"], "{report}");
     assert_eq!(rules("elsewhere/key.pem"), ["private-key"], "{report}");
     let found = findings_in(&report, "home/.aws/anywhere/key.pem");
@@ -489,8 +495,8 @@ fn private_keys_of_roles_are_told() {
     assert_eq!(
         judged["judgement"]["reasons"],
         serde_json::json!([
-            "The profile prod gets credentials of arn:aws:iam::111122223333:role/deploy with this private \
-                            key, by IAM Roles Anywhere. So says home/.aws/config:3."
+            "The profile prod gets credentials of arn:aws:iam::111122223333:role/deploy with the private \
+                            key ~/.aws/anywhere/key.pem, by IAM Roles Anywhere. So says home/.aws/config:3."
         ])
     );
     assert_eq!(judged["severity"], "error");

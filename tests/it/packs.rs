@@ -113,6 +113,13 @@ keywords = ["hvs.", "s."]
 id = "twilio-api-key"
 regex = '''SK[0-9a-fA-F]{32}'''
 keywords = ["sk"]
+[[rules]]
+id = "a-boundary-inside"
+regex = '''(?i)\w{2,20}(?:\b-key-|\bkey:)([^\s"']{6,20})'''
+keywords = ["key"]
+[[rules]]
+id = "another-one"
+regex = '''(?i)[a-z]{3}(?:\b=tok=){1,2}\s?([^\n]{6,10})\B'''
 "#;
 
 fn text_for_gitleaks() -> impl Strategy<Value = String> {
@@ -133,6 +140,10 @@ fn text_for_gitleaks() -> impl Strategy<Value = String> {
         ".",
         "kind: Secret\n",
         "data:\n",
+        "-key-",
+        "key:",
+        "=tok=",
+        "!",
         " x: ",
         "hvs.",
         " s.",
@@ -208,6 +219,23 @@ proptest! {
         let derived = detector.prefilter(later.as_bytes(), Some((&known, shared.into_iter()))).expect("nor is this");
         prop_assert_eq!(told(detector.detect_among(later.as_bytes(), None, &derived)), naive(&later));
     }
+}
+
+/// Of a rule whose matches may be thousands of bytes long, each place is looked at once, and none is missed.
+#[test]
+fn long_matches_of_gitleaks_are_found() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "gitleaks.toml",
+        "[[rules]]\nid = \"long\"\nregex = '''(?i)token[^z]{0,7000}zz([^\\s]{6,20})!'''\nkeywords = [\"token\"]\n",
+    );
+    let filler = "token ".repeat(4000);
+    sandbox.write("a.txt", &format!("{filler}zz2hdk4nvq! {filler}\n{filler}zz7xkd93hw!"));
+    let report = sandbox.json(&[".", "--packs", "aws", "--gitleaks-config", "gitleaks.toml"]);
+    let found = findings_in(&report, "a.txt");
+    let places: Vec<_> = found.iter().map(|one| one["location"]["byteOffset"].as_u64().expect("a number")).collect();
+    let length = filler.len() as u64;
+    assert_eq!(places, [length + 2, 3 * length + 2 + 14 - 1], "{report}");
 }
 
 fn rules_of(report: &Value, path: &str) -> BTreeSet<String> {

@@ -189,7 +189,11 @@ fn ids_that_imitate_those_of_aws_are_not_called_so() {
     let id = format!("AKIAJ{}Q", "4MTQ7KXW2PBRVN");
     let pair = format!("access_key_id: {id}\n  secret_access_key: {{{{secret}}}}\n");
     sandbox.write("lakectl.yaml", &format!("# lakectl configuration\ncredentials:\n  {pair}"));
-    sandbox.write("other.yaml", &format!("aws:\n  {pair}"));
+    // Of the same form, in a text that does not speak of lakeFS, or names it as AWS's, or as the key of its store.
+    let other = format!("AKIAJ{}Q", "5NTR3KYX7PCSVM");
+    let others = pair.replace(&id, &other).replace("secret}}", "secret b}}");
+    sandbox.write("other.yaml", &format!("aws:\n  {others}"));
+    sandbox.write("store.yaml", &format!("# lakefs\nblockstore:\n  s3:\n  {others}"));
     sandbox.write(".gitallowed", &format!("{id}\n{{{{akia}}}}\n"));
     let report = sandbox.json(&["."]);
     let told = |file: &str| {
@@ -198,7 +202,9 @@ fn ids_that_imitate_those_of_aws_are_not_called_so() {
     };
     let expected = |rule: &str, severity: &str| (format!("{rule:?}"), format!("{severity:?}"));
     assert_eq!(told("lakectl.yaml"), [expected("s3-compatible-key", "warning")], "{report}");
-    assert_eq!(told("other.yaml"), [expected("aws-access-key-pair", "error")], "{report}");
+    assert_eq!(told("other.yaml")[..1], [expected("aws-access-key-pair", "error")], "{report}");
+    let keys: Vec<_> = told("store.yaml").into_iter().filter(|(rule, _)| rule.contains("pair")).collect();
+    assert_eq!(keys, [expected("aws-access-key-pair", "error")], "{report}");
     assert_eq!(told(".gitallowed"), vec![expected("aws-access-key-id", "note"); 2], "{report}");
     let vendor = &findings_in(&report, "lakectl.yaml")[0]["vendor"];
     assert_eq!(vendor, "lakeFS");

@@ -42,12 +42,12 @@ pub(super) fn observe(text: &[u8]) -> Vec<Observation> {
         let start = command.end() + path.start();
         seen.push(Observation {
             finder: Finder::RolesAnywhere,
-            subject: file,
             span: start..start + path.len(),
             severity: None,
             account,
             profile,
-            note: format!("{who} gets credentials of {role_name} with this private key, by IAM Roles Anywhere."),
+            note: format!("{who} gets credentials of {role_name} with the private key {file}, by IAM Roles Anywhere."),
+            subject: file,
         });
     }
     seen

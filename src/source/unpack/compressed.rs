@@ -9,6 +9,9 @@ use std::io::{self, BufRead, Read};
 /// The maximum memory for unpacking a file, in bytes: more than the largest preset of xz needs.
 pub(super) const MAX_MEMORY: u64 = 128 << 20;
 
+/// The first byte of brotli with a large window; in RFC 7932 it is reserved.
+const LARGE_WINDOW: u8 = 0x11;
+
 /// How much of a brotli stream is read at once, in bytes.
 const BROTLI_BUFFER: usize = 16 << 10;
 
@@ -60,6 +63,10 @@ pub(super) fn open(unpacker: &Unpacker, format: Format, place: &Place, content: 
         Format::Lzip => unpacker.unpacked(place, name, &mut budget.meter(lzma_rust2::LzipReader::new(source))),
         Format::Lz4 => unpacker.unpacked(place, name, &mut budget.meter(lz4_flex::frame::FrameDecoder::new(source))),
         Format::Brotli => {
+            // A window of up to a gigabyte (`brotli --large_window`), which RFC 7932 does not know.
+            if source.peek(1).map_err(damaged)? == [LARGE_WINDOW] {
+                return Err(SkipCause::Unsupported("it is brotli with a large window"));
+            }
             let decoder = brotli_decompressor::Decompressor::new(&mut source, BROTLI_BUFFER);
             unpacker.unpacked(place, name, &mut budget.meter(decoder))
         }
