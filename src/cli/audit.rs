@@ -244,6 +244,7 @@ impl Args {
         let mut merge = Merge::default();
         merge.add(&outcome.results)?;
         // A part of an audit is not asked about: who joins the parts has the keys of all.
+        #[cfg_attr(not(feature = "verify"), expect(unused_mut, reason = "nothing is asked"))]
         let mut is_remembered = true;
         if is_whole {
             #[cfg(feature = "verify")]
