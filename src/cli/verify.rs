@@ -157,11 +157,7 @@ impl Memory for AnswerFile {
 
     fn keep(&self, question: &str, answer: &Verification) {
         let (answers, written) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.insert(question, answer);
-        if written.elapsed() >= WRITE_EVERY {
-            _ = answers.write();
-            *written = Instant::now();
-        }
+        keep(answers, written, question, answer);
     }
 }
 
@@ -171,6 +167,15 @@ impl Drop for AnswerFile {
         if let Err(error) = known.0.write() {
             output::error(&format!("{error:#}"));
         }
+    }
+}
+
+/// Remembers an answer, and writes all of them if that was not done lately.
+fn keep(answers: &mut RememberedAnswers, written: &mut Instant, question: &str, answer: &Verification) {
+    answers.insert(question, answer);
+    if written.elapsed() >= WRITE_EVERY {
+        _ = answers.write();
+        *written = Instant::now();
     }
 }
 
@@ -191,11 +196,7 @@ pub fn ask_about_inventory(
     let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
     let heard = |id: &str, answer: &Verification| {
         let (answers, written) = &mut *lock();
-        answers.insert(id, answer);
-        if written.elapsed() >= WRITE_EVERY {
-            _ = answers.write();
-            *written = Instant::now();
-        }
+        keep(answers, written, id, answer);
     };
     let given = verifying.run_on_ids(open, config, &heard);
     let (answers, _) = &mut *lock();
