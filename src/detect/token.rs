@@ -695,7 +695,7 @@ impl<'a> Tokenizer<'a> {
             return;
         }
         let texts = || id.iter().chain(secret).map(of);
-        if texts().any(|text| dummy::entropy(text) < matcher.min_entropy) {
+        if texts().any(|text| dummy::entropy(text) < matcher.min_entropy || dummy::is_name(text)) {
             return;
         }
         let proof = match (matcher.check, secret) {

@@ -103,17 +103,20 @@ fn is_nobody(person: &Person) -> bool {
         || [".local", ".localdomain", ".internal", ".lan", ".home", ".test", ".invalid"]
             .iter()
             .any(|end| domain.ends_with(end));
-    is_machine || is_assigned(local, domain) || is_bot(&name, local)
+    is_machine || is_assigned(domain) || is_bot(&name, local)
 }
 
+/// True for programs that commit, or that commits thank: `dependabot`, `noreply@…` of a code host or an assistant.
 fn is_bot(name: &str, address: &str) -> bool {
+    const NO_REPLY: [&str; 4] = ["noreply", "no-reply", "donotreply", "do-not-reply"];
     const BOTS: [&str; 6] = ["[bot]", "dependabot", "renovate", "greenkeeper", "github-actions", "web-flow"];
-    BOTS.iter().any(|bot| name.contains(bot) || address.contains(bot))
+    let local = address.split('@').next().unwrap_or_default();
+    NO_REPLY.contains(&local) || BOTS.iter().any(|bot| name.contains(bot) || address.contains(bot))
 }
 
 /// True for an address that a code host assigns: `12345+ann@users.noreply.github.com`.
-fn is_assigned(local: &str, domain: &str) -> bool {
-    domain.contains("noreply") || ["noreply", "no-reply", "donotreply"].contains(&local)
+fn is_assigned(domain: &str) -> bool {
+    domain.contains("noreply")
 }
 
 /// Mail addresses of those who brought the key in, each person once: an address that a code host assigned is of the person
@@ -127,7 +130,7 @@ fn people(key: &Credential) -> Vec<String> {
         .map(|person| (person.name.to_lowercase(), person.email.to_lowercase()))
         .filter(|(name, email)| !email.is_empty() && !is_bot(name, email))
         .collect();
-    let is_assigned = |email: &str| email.rsplit_once('@').is_some_and(|(local, domain)| is_assigned(local, domain));
+    let is_assigned = |email: &str| email.rsplit_once('@').is_some_and(|(_, domain)| is_assigned(domain));
     let known: HashSet<&str> = all.iter().filter(|(_, email)| !is_assigned(email)).map(|(name, _)| &**name).collect();
     let own = all.iter().filter(|(name, email)| !is_assigned(email) || !known.contains(&**name));
     own.map(|(_, email)| email.clone()).collect::<BTreeSet<_>>().into_iter().collect()

@@ -32,8 +32,8 @@ pub struct Blob<'a> {
 pub enum Context {
     /// It is part of a message.
     Message(Arc<Enclosing>),
-    /// It is in a Slack export with these tables.
-    Slack(Arc<chat::slack::Export>),
+    /// It is in an export with these tables.
+    Export(Arc<chat::export::Export>),
 }
 
 /// What a source emits.

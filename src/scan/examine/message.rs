@@ -7,12 +7,18 @@ use crate::finding::message::Message;
 use crate::finding::path::to_path;
 use crate::finding::{BlobPath, Finding};
 use crate::scan::hidden;
-use crate::source::chat::{self, slack};
+use crate::source::chat::{self, export, export::Export};
 use crate::source::{Blob, Context};
 use crate::text::mask;
 use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
+
+/// The maximum number of exports whose tables are remembered.
+const MAX_EXPORTS: usize = 100;
+
+/// The maximum number of names looked at in a folder, for tables of people.
+const MAX_NAMES: usize = 10_000;
 
 impl Examiner<'_> {
     /// Attaches to each finding the message it is in, if any.
@@ -24,9 +30,8 @@ impl Examiner<'_> {
         }
         findings.sort_by_key(|finding| finding.location.byte_offset);
         let offsets: Vec<usize> = findings.iter().map(|finding| finding.location.byte_offset).collect();
-        let path = blob.path.innermost();
         let export = match &blob.context {
-            Some(Context::Slack(export)) => Some(export.clone()),
+            Some(Context::Export(export)) => Some(export.clone()),
             _ => self.export_of(&blob.path),
         };
         // Most of a file's findings are in the same message as the one before.
@@ -42,10 +47,7 @@ impl Examiner<'_> {
             }
             findings[number].message = last.as_ref().map(|(_, shown)| shown.clone());
         };
-        match export.filter(|_| slack::is_day(path)) {
-            Some(export) => export.messages(path, blob.bytes, &offsets, &mut attach),
-            None => chat::messages(blob.path.to_text().as_bytes(), blob.bytes, &offsets, &mut attach),
-        }
+        chat::messages(blob.path.to_text().as_bytes(), blob.bytes, &offsets, export.as_deref(), &mut attach);
     }
 
     /// A message with the secrets in its texts hidden.
@@ -61,27 +63,39 @@ impl Examiner<'_> {
         shown
     }
 
-    /// The tables of the export that a day's file belongs to, if it is in the directory of an unpacked Slack export.
-    fn export_of(&self, path: &BlobPath) -> Option<Arc<slack::Export>> {
-        if !path.inside().is_empty() || !slack::is_day(path.file()) {
+    /// The tables of the unpacked export that a file belongs to, if it is in one.
+    fn export_of(&self, path: &BlobPath) -> Option<Arc<Export>> {
+        if !path.inside().is_empty() || !export::is_of_messages(path.file()) {
             return None;
         }
-        let root = to_path(path).parent()?.parent()?.to_owned();
+        let file = to_path(path);
+        let root = file.ancestors().nth(export::steps_up(path.file()))?;
+        let relative = BlobPath::new(file.strip_prefix(root).ok()?);
         let mut exports = self.exports.lock().unwrap_or_else(PoisonError::into_inner);
-        exports
-            .entry(root.clone())
+        if exports.len() > MAX_EXPORTS {
+            exports.clear();
+        }
+        let known = exports.entry(root.to_owned());
+        known
             .or_insert_with(|| {
-                let read = |name: &str| read_table(&root.join(name));
-                read("users.json").map(|_| Arc::new(slack::Export::read(read)))
+                let tables = names_in(root).filter(|name| export::is_table(name.as_bytes())).collect();
+                let export = Export::read(relative.file(), tables, |name| read_table(&root.join(name)));
+                export.map(Arc::new)
             })
             .clone()
     }
+}
+
+/// The names of the first files in a folder.
+fn names_in(folder: &Path) -> impl Iterator<Item = String> {
+    let entries = folder.read_dir().into_iter().flatten().take(MAX_NAMES).flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok())
 }
 
 fn read_table(path: &Path) -> Option<Vec<u8>> {
     // A symbolic link may point anywhere.
     path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
     let mut bytes = Vec::new();
-    file::open(path).ok()?.take(slack::MAX_TABLE).read_to_end(&mut bytes).ok()?;
+    file::open(path).ok()?.take(export::MAX_TABLE).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }

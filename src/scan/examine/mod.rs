@@ -16,7 +16,7 @@ use crate::finding::{BlobPath, Finding};
 use crate::policy::inline::{self, AllowComment};
 use crate::policy::unused;
 use crate::rule::Finder;
-use crate::source::chat::slack;
+use crate::source::chat::export::Export;
 use crate::source::pieces::Piece;
 use crate::source::unpack::format::Format;
 use crate::source::unpack::limits::Limits;
@@ -101,7 +101,7 @@ pub struct Examiner<'a> {
     size: SizeLimit,
     archives: bool,
     is_verifying: bool,
-    exports: Mutex<HashMap<PathBuf, Option<Arc<slack::Export>>>>,
+    exports: Mutex<HashMap<PathBuf, Option<Arc<Export>>>>,
 }
 
 impl<'a> Examiner<'a> {

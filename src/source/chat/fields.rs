@@ -60,8 +60,19 @@ pub(super) const PARTICIPANTS: [&str; 23] = [
     "cc_ids",
 ];
 /// The messages of a conversation.
-pub(super) const MESSAGES: [&str; 9] =
-    ["messages", "comments", "comment", "conversations", "chunk", "state", "replies", "notes", "value"];
+pub(super) const MESSAGES: [&str; 11] = [
+    "messages",
+    "comments",
+    "comment",
+    "conversations",
+    "chunk",
+    "state",
+    "replies",
+    "notes",
+    "value",
+    "MessageList",
+    "helpdesk_notes",
+];
 /// People by id.
 pub(super) const DIRECTORIES: [&str; 8] =
     ["users", "members", "requester", "assignee", "submitter", "collaborator", "collaborators", "people"];
@@ -83,7 +94,8 @@ pub(super) const CHANNELS: [&str; 11] = [
 pub(super) const NAMES_OF_CONVERSATIONS: [&str; 4] = ["name", "title", "topic", "displayName"];
 /// Where a message was posted, by id.
 pub(super) const CONVERSATION_IDS: [&str; 4] = ["channelIdentity", "chatId", "roomId", "rid"];
-pub(super) const TIMES: [&str; 25] = [
+pub(super) const TIMES: [&str; 26] = [
+    "originalarrivaltime",
     "Timestamp",
     "create_at",
     "created_date",

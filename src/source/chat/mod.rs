@@ -4,6 +4,7 @@
 //! The files are scanned like any other, so that locations are exact. This module finds the message around a location.
 
 mod confluence;
+pub mod export;
 mod fields;
 mod html;
 mod journal;
@@ -11,11 +12,13 @@ mod lines;
 mod mail;
 pub(crate) mod people;
 mod record;
-pub mod slack;
+mod slack;
 mod table;
 mod time;
 mod xml;
 
+use self::export::Export;
+use self::people::Directory;
 use crate::finding::message::Message;
 use crate::text::json;
 
@@ -27,18 +30,26 @@ pub(crate) fn moment_of(text: &str) -> String {
     time::written(text)
 }
 
-/// Calls `visit` for each of `offsets` (in ascending order) that is in a message, in the file at `path`.
-pub fn messages(path: &[u8], text: &[u8], offsets: &[usize], visit: Visit) {
+/// Calls `visit` for each of `offsets` (in ascending order) that is in a message, in the file at `path` of an export.
+pub fn messages(path: &[u8], text: &[u8], offsets: &[usize], export: Option<&Export>, visit: Visit) {
     if offsets.is_empty() {
         return;
+    }
+    if let Some(slack) = export.and_then(|export| export.slack(path)) {
+        return slack.messages(path, text, offsets, visit);
     }
     match text.trim_ascii_start().strip_prefix(b"\xef\xbb\xbf").unwrap_or(text.trim_ascii_start()).first() {
         Some(b'[') if lines::is_known(path, text) => lines::messages(path, text, offsets, visit),
         Some(b'{' | b'[') => {
-            let mut records = record::Records::new(text);
+            let people = export.map(Export::people).unwrap_or_default();
+            let mut records = record::Records::new(text, Directory::new(people));
             json::around(text, offsets, &mut |number, around| {
                 let offset = offsets.get(number).copied().unwrap_or_default();
                 if let Some(message) = records.message(around, offset) {
+                    let message = match export {
+                        Some(export) => export.complete(path, message),
+                        None => message,
+                    };
                     visit(number, message.bounded());
                 }
             });

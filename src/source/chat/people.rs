@@ -6,6 +6,7 @@ use crate::foreign::guarded;
 use mail_parser::{Address, HeaderName, MessageParser};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The maximum number of people read from a list.
 const MAX_PEOPLE: usize = 1000;
@@ -13,11 +14,22 @@ const MAX_PEOPLE: usize = 1000;
 /// The maximum length of a list of mail addresses, in bytes.
 const MAX_LIST: usize = 64 << 10;
 
-/// People by their ids, as some services list them beside the messages.
+/// People by their ids.
+pub(super) type People = HashMap<String, Party>;
+
+/// The people that an export lists: around the messages, and in files of their own.
 #[derive(Clone, Default)]
-pub(super) struct Directory(HashMap<String, Party>);
+pub(super) struct Directory {
+    around: People,
+    beside: Arc<People>,
+}
 
 impl Directory {
+    /// The people of files beside the messages.
+    pub fn new(beside: Arc<People>) -> Self {
+        Self { around: People::new(), beside }
+    }
+
     /// True if an object lists or describes people.
     pub fn is_in(object: &Map<String, Value>) -> bool {
         DIRECTORIES.iter().any(|name| object.contains_key(*name))
@@ -29,8 +41,8 @@ impl Directory {
             let rows = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
             for row in rows.iter().take(MAX_PEOPLE).filter_map(Value::as_object) {
                 let id = first(row, &["id", "user_id", "userId"]).map(scalar).unwrap_or_default();
-                if !id.is_empty() && self.0.len() < MAX_PEOPLE {
-                    self.0.entry(id).or_insert_with(|| party(row));
+                if !id.is_empty() && self.around.len() < MAX_PEOPLE {
+                    self.around.entry(id).or_insert_with(|| party(row));
                 }
             }
         }
@@ -38,7 +50,7 @@ impl Directory {
 
     /// The person with this id, or as given.
     fn known(&self, party: Party) -> Party {
-        match self.0.get(&party.name) {
+        match self.around.get(&party.name).or_else(|| self.beside.get(&party.name)) {
             Some(known) if party.address.is_empty() => known.clone(),
             _ => party,
         }
@@ -67,7 +79,7 @@ impl Directory {
 }
 
 /// The person whom an object describes.
-fn party(object: &Map<String, Value>) -> Party {
+pub(super) fn party(object: &Map<String, Value>) -> Party {
     let text = |names: &[&str]| first(object, names).map(scalar).unwrap_or_default();
     let (name, id) = (text(&NAMES), text(&["id"]));
     let address = text(&ADDRESSES);

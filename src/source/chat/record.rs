@@ -36,6 +36,8 @@ struct Conversation {
 /// Finds messages in a text, and remembers what it read of the objects around the last one.
 pub(super) struct Records<'a> {
     text: &'a [u8],
+    /// The people who are listed in other files.
+    directory: Rc<Directory>,
     journal: OnceCell<Journal>,
     /// The conversation around the last message, and what the message itself says of it.
     around: Option<(Vec<Object>, Rc<Conversation>)>,
@@ -46,8 +48,9 @@ pub(super) struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    pub fn new(text: &'a [u8]) -> Self {
-        Self { text, journal: OnceCell::new(), around: None, own: None, mail: None, are_mail: vec![] }
+    pub fn new(text: &'a [u8], directory: Directory) -> Self {
+        let directory = Rc::new(directory);
+        Self { text, directory, journal: OnceCell::new(), around: None, own: None, mail: None, are_mail: vec![] }
     }
 
     /// The message around an offset: the innermost object that has an author and a time, if the place is in its text.
@@ -106,7 +109,7 @@ impl<'a> Records<'a> {
         let around = match &self.around {
             Some((last, known)) if is_same(last) => known.clone(),
             _ => {
-                let known = Rc::new(Conversation::new(rest, &Rc::default(), tenant));
+                let known = Rc::new(Conversation::new(rest, &self.directory, tenant));
                 self.around = Some((rest.iter().map(|object| Rc::clone(object)).collect(), known.clone()));
                 known
             }

@@ -7,9 +7,6 @@ use crate::finding::message::{Channel, Medium, Message, Party};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// The maximum number of bytes read of a table of users or channels.
-pub const MAX_TABLE: u64 = 16 << 20;
-
 /// The maximum number of rows kept of a table; further users and conversations go by their ids.
 const MAX_ROWS: usize = 100_000;
 
@@ -113,20 +110,20 @@ fn most_frequent<'a>(users: impl Iterator<Item = &'a User>) -> String {
 }
 
 impl Export {
-    /// From the tables that `file` returns by name.
-    pub fn read(mut file: impl FnMut(&str) -> Option<Vec<u8>>) -> Self {
+    /// From the tables that `file` returns by name; `None` without one of users.
+    pub fn read(mut file: impl FnMut(&str) -> Option<Vec<u8>>) -> Option<Self> {
         let user = |user: User| (user.id.clone(), user);
         let channel = |mut channel: Conversation| {
             channel.members.truncate(MAX_MEMBERS);
             channel.members.shrink_to_fit();
             (if channel.name.is_empty() { channel.id.clone() } else { channel.name.clone() }, channel)
         };
-        let users = table(file("users.json"), user);
+        let users = table(Some(file("users.json")?), user);
         let mut export = Self { team: most_frequent(users.values()), users, channels: BTreeMap::new() };
         for name in CONVERSATIONS {
             export.channels.extend(table(file(name), channel));
         }
-        export
+        Some(export)
     }
 
     /// Calls `visit` for each of `offsets` (in ascending order) in the day's file at `path` that is in a message.

@@ -1,6 +1,7 @@
 //! The elements around a place in XML, as Jira and Confluence export it.
 
 use super::Visit;
+use super::people::Directory;
 use super::record::Records;
 use crate::finding::message::Message;
 use crate::text::json::{Around, MAX_AROUND, MAX_KEY, MAX_OBJECT, ParseBudget};
@@ -34,8 +35,11 @@ pub(super) fn around(text: &[u8], offsets: &[usize], visit: Visit) {
     let mut open: Vec<Open> = Vec::new();
     // Number of open elements beyond [`MAX_DEPTH`].
     let mut deeper = 0usize;
-    let mut known =
-        KnownNames { records: Records::new(text.as_bytes()), objects: vec![], budget: ParseBudget::new(text.len()) };
+    let mut known = KnownNames {
+        records: Records::new(text.as_bytes(), Directory::default()),
+        objects: vec![],
+        budget: ParseBudget::new(text.len()),
+    };
     while wanted.peek().is_some() {
         let event = reader.read_event();
         let at = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);

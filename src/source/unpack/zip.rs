@@ -2,7 +2,8 @@
 
 use super::office;
 use super::{Content, Place, Unpacker};
-use crate::source::{Context, SkipCause, chat};
+use crate::source::chat::export::{self, Export};
+use crate::source::{Context, SkipCause};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::Arc;
@@ -103,8 +104,8 @@ fn entries<R: Read + Seek>(
     mut archive: ZipArchive<Part<R>>,
 ) -> Result<(), SkipCause> {
     let budget = unpacker.budget();
-    let place = match slack_export(unpacker, &mut archive) {
-        Some(export) => &place.clone().with(Context::Slack(Arc::new(export))),
+    let place = match export(unpacker, &mut archive) {
+        Some(export) => &place.clone().with(Context::Export(Arc::new(export))),
         None => place,
     };
     let strings = credential_report(unpacker, &mut archive);
@@ -258,18 +259,17 @@ fn credential_report<R: Read + Seek>(unpacker: &Unpacker, archive: &mut ZipArchi
     office::is_credential_report(&xml).then(|| office::strings(&xml))
 }
 
-/// The tables of users and channels, if this is a Slack export; it may be packed with its folder.
-fn slack_export<R: Read + Seek>(unpacker: &Unpacker, archive: &mut ZipArchive<R>) -> Option<chat::slack::Export> {
-    let day = archive.file_names_raw().find(|name| chat::slack::is_day(name))?;
-    let day = String::from_utf8_lossy(day).into_owned();
-    let root = day.rsplitn(3, '/').nth(2).map(|root| format!("{root}/")).unwrap_or_default();
-    archive.index_for_name(&format!("{root}users.json"))?;
-    Some(chat::slack::Export::read(|name| {
-        let file = archive.by_name(&format!("{root}{name}")).ok()?;
+/// The tables of an export of chats or tickets, if this is one; it may be packed with its folder.
+fn export<R: Read + Seek>(unpacker: &Unpacker, archive: &mut ZipArchive<R>) -> Option<Export> {
+    let path = export::KINDS.iter().find_map(|is_of| archive.file_names_raw().find(|name| is_of(name)))?.to_owned();
+    let tables = archive.file_names_raw().filter(|name| export::is_table(name));
+    let tables = tables.filter_map(|name| String::from_utf8(name.to_owned()).ok()).collect();
+    Export::read(&path, tables, |name| {
+        let file = archive.by_name(name).ok()?;
         let mut bytes = Vec::new();
-        unpacker.budget().meter(file).take(chat::slack::MAX_TABLE).read_to_end(&mut bytes).ok()?;
+        unpacker.budget().meter(file).take(export::MAX_TABLE).read_to_end(&mut bytes).ok()?;
         Some(bytes)
-    }))
+    })
 }
 
 /// A file up to an offset.
