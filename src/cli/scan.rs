@@ -271,7 +271,8 @@ impl Args {
         let detector = Detector::new(Arc::new(rules)).at(self.moment());
         let progress = Progress::default();
         log_settings(&config, baseline.as_ref(), detector.rules(), fail_on);
-        let scan = Scan { refused: recorded(refused), ..self.scan(config, baseline) };
+        let outputs = targets.iter().filter_map(|target| target.output.clone()).collect();
+        let scan = Scan { refused: recorded(refused), outputs, ..self.scan(config, baseline) };
         #[cfg(feature = "verify")]
         let scan = Scan { verifying: self.verify.verifying()?, ..scan };
         output::info(&format!("scanning {} ({:?})", list(&scan.roots), scan.scope));
@@ -314,6 +315,7 @@ impl Args {
             stdin: stdin.then(|| self.stdin_path.clone()),
             scope: self.scope(),
             no_ignore: self.no_ignore,
+            outputs: vec![],
             limit,
             archives: !self.no_archives,
             config,

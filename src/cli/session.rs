@@ -142,6 +142,7 @@ impl Session {
             stdin: None,
             scope: Scope::Tree,
             no_ignore: false,
+            outputs: vec![],
             limit: SizeLimit::default(),
             archives: true,
             config: self.config.clone(),

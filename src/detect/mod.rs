@@ -299,7 +299,7 @@ impl Detector {
         let mut candidates = most_telling(with_required(blob, candidates));
         candidates.sort_by(|a, b| (a.primary().start, &a.rule.id).cmp(&(b.primary().start, &b.rule.id)));
         expiry::note(blob, &mut candidates, self.now);
-        let is_own_report = report_heads::is_report(blob);
+        let is_own_report = report_heads::is_report(blob, &|rule| self.rules.knows(rule));
         if is_own_report {
             // Its secrets are masked, unless it was told to show them.
             candidates.retain(|candidate| candidate.secret.is_some());

@@ -4,6 +4,7 @@ mod aws;
 mod facts;
 mod write;
 
+use crate::report::json::Tool;
 #[cfg(feature = "verify")]
 pub use facts::read;
 pub use facts::{Answers, KeyFacts, ReadError};
@@ -15,6 +16,7 @@ use std::io;
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     schema_version: u32,
+    tool: Tool,
     /// Worst first.
     sections: Vec<Section>,
 }
@@ -101,7 +103,7 @@ impl Plan {
             }
         }
         keys.sort_by_key(|key| (key.rank(), key.name.clone()));
-        Ok(Self { schema_version: 1, sections: keys.iter().map(section).collect() })
+        Ok(Self { schema_version: 1, tool: Tool::THIS, sections: keys.iter().map(section).collect() })
     }
 
     /// Writes it.

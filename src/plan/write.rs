@@ -1,6 +1,7 @@
 //! A plan as text and as Markdown.
 
 use super::Section;
+use crate::report::wording::plural;
 use std::io::{self, Write};
 
 /// Columns of text; commands are never broken.
@@ -11,10 +12,9 @@ pub fn text(sections: &[Section], out: &mut dyn Write) -> io::Result<()> {
     if sections.is_empty() {
         return writeln!(out, "Nothing to do: the report has no keys that count.");
     }
+    writeln!(out, "What to do about {}, worst first", plural(sections.len(), "key"))?;
     for (number, section) in sections.iter().enumerate() {
-        if number > 0 {
-            writeln!(out)?;
-        }
+        writeln!(out)?;
         let title = format!("{}. {}", number + 1, title(section));
         writeln!(out, "{title}\n{}", "=".repeat(title.chars().count()))?;
         for sentence in &section.evidence {
@@ -42,11 +42,9 @@ pub fn markdown(sections: &[Section], out: &mut dyn Write) -> io::Result<()> {
     if sections.is_empty() {
         return writeln!(out, "Nothing to do: the report has no keys that count.");
     }
-    for (number, section) in sections.iter().enumerate() {
-        if number > 0 {
-            writeln!(out)?;
-        }
-        writeln!(out, "## {}\n", escaped(&title(section)))?;
+    writeln!(out, "# What to do about {}, worst first", plural(sections.len(), "key"))?;
+    for section in sections {
+        writeln!(out, "\n## {}\n", escaped(&title(section)))?;
         for sentence in &section.evidence {
             writeln!(out, "- {}", escaped(sentence))?;
         }

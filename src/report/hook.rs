@@ -59,13 +59,14 @@ pub fn write(report: &Report, action: HookAction, fail_on: Severity, command: &s
     let failures: Vec<_> = report.coverage.failures().collect();
     let mut out = String::new();
     let what = action.what();
+    let are_of_aws = counted.iter().all(|finding| finding.rule.id.as_str().starts_with("aws-"));
     match (counted.len(), failures.len()) {
         (0, 0) => return out,
         (0, _) => _ = writeln!(out, "{what}: the scan is incomplete"),
         // The finding may be something other than a key, such as code that mails one.
         (1, _) if counted[0].key().is_none() => _ = writeln!(out, "{what}: there is a finding"),
-        (1, _) => _ = writeln!(out, "{what}: found an AWS key"),
-        (n, _) => _ = writeln!(out, "{what}: found {n} AWS keys"),
+        (1, _) => _ = writeln!(out, "{what}: found {}", if are_of_aws { "an AWS key" } else { "a secret" }),
+        (n, _) => _ = writeln!(out, "{what}: found {n} {}", if are_of_aws { "AWS keys" } else { "secrets" }),
     }
     for finding in counted.iter().take(MAX_KEYS) {
         let place = format!("{}:{}", one_line(&finding.path.to_text()), finding.location.start_line);
@@ -103,11 +104,13 @@ pub fn write(report: &Report, action: HookAction, fail_on: Severity, command: &s
             out.push_str("If it was already exposed elsewhere, revoke it:\n");
             // The first command tells the user that the second one needs.
             steps.iter().take(2).for_each(|step| _ = writeln!(out, "    {step}"));
+        } else if is_key {
+            let remedy = super::wording::first_sentence(first.rule.texts().remedy.trim());
+            _ = writeln!(out, "If it was already exposed elsewhere: {}", one_line(remedy));
         }
-        let doubt = if is_key { "If it is not a key" } else { "If it is intentional" };
-        _ = writeln!(out, "{doubt}: {}", way_to_allow(first, action));
+        write_ways_to_allow(&mut out, &counted[..counted.len().min(MAX_KEYS)], action);
     } else {
-        out.push_str("Mend or remove what cannot be scanned, or accept it with [[unscanned]] in keyspill.toml.\n");
+        out.push_str("Fix or remove what cannot be scanned, or accept it with [[unscanned]] in keyspill.toml.\n");
     }
     if !action.way_round().is_empty() {
         _ = writeln!(out, "To bypass the hook once: {}", action.way_round());
@@ -115,25 +118,56 @@ pub fn write(report: &Report, action: HookAction, fail_on: Severity, command: &s
     out
 }
 
-/// How to let a finding through for good: with a comment where one can be, else with an entry of the baseline.
-fn way_to_allow(finding: &Finding, action: HookAction) -> String {
+/// How to let findings through for good: with a comment where one can be, else with an entry of the baseline.
+fn write_ways_to_allow(out: &mut String, findings: &[&Finding], action: HookAction) {
     let marker = crate::text::markers::MARKERS[0];
+    let doubt = match findings {
+        [one] if one.key().is_none() => "If it is intentional",
+        [_] => "If it is not a key",
+        _ => "If they are not keys",
+    };
     if action == HookAction::Message {
-        return format!("end its line with `{marker} REASON`.");
+        let line = if findings.len() == 1 { "its line" } else { "their lines" };
+        _ = writeln!(out, "{doubt}: end {line} with `{marker} REASON`.");
+        return;
     }
+    let (with_comment, others): (Vec<&Finding>, Vec<&Finding>) = findings.iter().partition(|one| takes_comments(one));
+    if !with_comment.is_empty() {
+        let mut places: Vec<String> = with_comment.iter().map(|finding| place_of_comment(finding)).collect();
+        places.dedup();
+        let lines = if places.len() == 1 { "line" } else { "these lines" };
+        _ = writeln!(out, "{doubt}: end {lines} with a comment `{marker} REASON`: {}", places.join(", "));
+    }
+    if !others.is_empty() {
+        let mut places: Vec<String> = others.iter().map(|finding| place_in_baseline(finding)).collect();
+        places.dedup();
+        let doubt = if with_comment.is_empty() { doubt } else { "Where no comment can be" };
+        // Places are relative to the top directory, where the hook runs.
+        let places = places.join(" ");
+        _ = writeln!(
+            out,
+            "{doubt}: keyspill baseline add {places} --reason REASON (in the top directory; then `git add` the baseline)"
+        );
+    }
+}
+
+/// True if a line of a finding can end with a comment.
+fn takes_comments(finding: &Finding) -> bool {
     let path = finding.path.to_text();
-    // The secret's line is the one that people look at.
-    let line = finding.values().last().map_or(finding.location.start_line, |value| value.location.end_line);
     let name = path.rsplit('/').next().unwrap_or(&path).to_ascii_lowercase();
-    let takes_comments =
-        finding.path.inside().is_empty() && !WITHOUT_COMMENTS.iter().any(|extension| name.ends_with(extension));
-    if takes_comments {
-        return format!("end line {line} with a comment `{marker} REASON`.");
-    }
-    let place = one_line(&format!("{path}:{}", finding.location.start_line));
-    let place = shlex::try_quote(&place).unwrap_or_default().into_owned();
-    // Places are relative to the top directory, where the hook runs.
-    format!("keyspill baseline add {place} --reason REASON (in the top directory; then `git add` the baseline)")
+    finding.path.inside().is_empty() && !WITHOUT_COMMENTS.iter().any(|extension| name.ends_with(extension))
+}
+
+/// The line that people look at: the secret's.
+fn place_of_comment(finding: &Finding) -> String {
+    let line = finding.values().last().map_or(finding.location.start_line, |value| value.location.end_line);
+    one_line(&format!("{}:{line}", finding.path.to_text()))
+}
+
+/// A place as `baseline add` takes it.
+fn place_in_baseline(finding: &Finding) -> String {
+    let place = one_line(&format!("{}:{}", finding.path.to_text(), finding.location.start_line));
+    shlex::try_quote(&place).unwrap_or_default().into_owned()
 }
 
 /// Formats in which a line cannot end with a comment.

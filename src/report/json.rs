@@ -95,14 +95,16 @@ enum Line<'a> {
     },
 }
 
-#[derive(Serialize)]
-struct Tool {
+/// The program that wrote a document.
+#[derive(Debug, Serialize)]
+pub struct Tool {
     name: &'static str,
     version: &'static str,
 }
 
 impl Tool {
-    const THIS: Self = Self { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") };
+    /// This program.
+    pub const THIS: Self = Self { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") };
 }
 
 /// One key. Its findings bear the same name.

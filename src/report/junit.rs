@@ -48,7 +48,7 @@ pub fn write(report: &Report, fail_on: Option<Severity>, out: &mut dyn io::Write
         suite.add_test_case(case);
     }
     if suite.test_cases.is_empty() {
-        let mut case = TestCase::new("no AWS keys", TestCaseStatus::success());
+        let mut case = TestCase::new("no secrets", TestCaseStatus::success());
         case.set_classname("keyspill");
         suite.add_test_case(case);
     }

@@ -376,6 +376,7 @@ pub fn skipped_noun(cause: &'static str, is_one: bool) -> &'static str {
         "no-submodule" => ("submodule that was never fetched", "submodules that were never fetched"),
         "not-verified" => ("key that could not be verified", "keys that could not be verified"),
         "settings" => ("file of settings that cannot be used", "files of settings that cannot be used"),
+        "output" => ("file that a report is written to", "files that reports are written to"),
         "own-report" => ("report of keyspill", "reports of keyspill"),
         "excluded" => ("path excluded by the configuration", "paths excluded by the configuration"),
         "accepted" => ("path accepted as not scannable", "paths accepted as not scannable"),

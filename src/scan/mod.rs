@@ -53,6 +53,8 @@ pub struct Scan {
     pub scope: Scope,
     /// Also scan files that git ignores.
     pub no_ignore: bool,
+    /// Files that reports will be written to.
+    pub outputs: Vec<PathBuf>,
     /// The maximum file size.
     pub limit: SizeLimit,
     /// Scan inside archives and documents. Mail is always scanned.
@@ -86,6 +88,7 @@ impl Default for Scan {
             texts: vec![],
             scope: Scope::Tree,
             no_ignore: false,
+            outputs: vec![],
             limit: SizeLimit::default(),
             archives: true,
             config: Config::default(),
@@ -214,6 +217,7 @@ impl Scan {
             archives: self.archives,
             threads: self.threads,
             exclude: self.config.exclude.clone(),
+            outputs: self.outputs.clone(),
             environment: self.environment.clone(),
         };
         tree.walk(&|item| take(item, examiner, collected));

@@ -83,6 +83,8 @@ pub enum SkipCause {
     Shallow,
     /// A submodule that was never fetched.
     NoSubmodule,
+    /// The scan writes a report to it.
+    Output,
     /// A report of keyspill: key ids in it are not found again, secrets are.
     OwnReport,
     /// Settings that could not be read, so that the scan went without them: the problem.
@@ -113,7 +115,7 @@ impl SkipCause {
             Self::TooLarge { is_chosen, .. } | Self::OverLimit { is_chosen, .. } => !is_chosen,
             Self::MoreEntries { is_failure, .. } => *is_failure,
             Self::Encrypted | Self::NoText(_) | Self::NotOpened => false,
-            Self::OwnReport | Self::Excluded | Self::Accepted(..) => false,
+            Self::Output | Self::OwnReport | Self::Excluded | Self::Accepted(..) => false,
             Self::GitIgnored | Self::Symlink | Self::Special => false,
             Self::NotFetched(_) | Self::Shallow | Self::NoSubmodule | Self::TrackingUnknown(_) => false,
         }
@@ -150,6 +152,7 @@ impl SkipCause {
             Self::NotFetched(_) => "not-fetched",
             Self::Shallow => "shallow",
             Self::NoSubmodule => "no-submodule",
+            Self::Output => "output",
             Self::OwnReport => "own-report",
             Self::Settings(_) => "settings",
             Self::NotVerified(_) => "not-verified",
@@ -192,7 +195,10 @@ impl fmt::Display for SkipCause {
                 f.write_str("a shallow clone: earlier commits were never fetched; run `git fetch --unshallow`")
             }
             Self::NoSubmodule => f.write_str("a submodule that was never fetched; run `git submodule update --init`"),
-            Self::OwnReport => f.write_str("a report of keyspill; the key ids in it are not reported again"),
+            Self::Output => f.write_str("not scanned: this scan writes a report to it"),
+            Self::OwnReport => {
+                f.write_str("a report of keyspill; key ids without a secret in it are not reported again")
+            }
             Self::Settings(words) | Self::NotVerified(words) => f.write_str(words),
             Self::Excluded => f.write_str("excluded by the configuration"),
             Self::Accepted(cause, by) => write!(f, "{cause} (accepted by {by})"),

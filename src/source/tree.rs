@@ -26,6 +26,8 @@ pub struct Tree {
     pub threads: usize,
     /// Paths that the configuration excludes, named or not.
     pub exclude: Vec<Paths>,
+    /// Files that reports are written to; they are scanned only if they are among the roots.
+    pub outputs: Vec<PathBuf>,
     /// The process, whose user may ignore files of all repositories.
     pub environment: Arc<Environment>,
 }
@@ -62,15 +64,21 @@ impl Tree {
         }
     }
 
+    fn rules(&self) -> Rules {
+        let outputs = self.outputs.iter().filter_map(|path| path.canonicalize().ok());
+        Rules { exclude: self.exclude.clone(), outputs: outputs.filter(|path| path.is_file()).collect() }
+    }
+
     /// The roots that exist, each once.
     fn resolve(&self, sink: Sink) -> Vec<Root> {
+        let rules = self.rules();
         let mut seen = HashSet::new();
         let mut roots = Vec::new();
         for given in &self.roots {
             match given.canonicalize() {
                 Ok(absolute) => {
                     let is_dir = absolute.is_dir();
-                    if let Some(cause) = left_out(&absolute, is_dir, &self.exclude) {
+                    if let Some(cause) = rules.excludes(&absolute, is_dir) {
                         sink(Item::Skip(Skip { path: BlobPath::new(given), cause }));
                     } else if seen.insert(absolute.clone()) {
                         roots.push(Root { given: given.clone(), absolute, is_dir });
@@ -130,8 +138,8 @@ impl Tree {
             .filter(|git| git.ignores(&root.absolute, true) == Ignored::No);
         let (given, absolute) = (root.given.clone(), root.absolute.clone());
         let named = named.clone();
-        let exclude = self.exclude.clone();
-        let takes_all = ignores.is_none() && named.len() == 1 && exclude.is_empty();
+        let rules = self.rules();
+        let takes_all = ignores.is_none() && named.len() == 1 && rules.are_none();
         move |entry| {
             if entry.depth() == 0 {
                 return true;
@@ -148,7 +156,7 @@ impl Tree {
                 return false;
             }
             let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
-            if let Some(cause) = left_out(&path, is_dir, &exclude) {
+            if let Some(cause) = rules.left_out(&path, is_dir) {
                 _ = met.send(Met::LeftOut(entry.path().to_owned(), cause));
                 return false;
             }
@@ -168,9 +176,27 @@ impl Tree {
     }
 }
 
-/// Why a path, given as absolute, is not scanned, if the configuration says so.
-fn left_out(path: &Path, is_dir: bool, exclude: &[Paths]) -> Option<SkipCause> {
-    exclude.iter().any(|paths| paths.contain(path, is_dir)).then_some(SkipCause::Excluded)
+/// Which paths are left out, though git does not ignore them.
+struct Rules {
+    exclude: Vec<Paths>,
+    outputs: Vec<PathBuf>,
+}
+
+impl Rules {
+    fn are_none(&self) -> bool {
+        self.exclude.is_empty() && self.outputs.is_empty()
+    }
+
+    /// Why a path, given as absolute, is not scanned, if so.
+    fn left_out(&self, path: &Path, is_dir: bool) -> Option<SkipCause> {
+        let is_output = self.outputs.iter().any(|output| output == path);
+        if is_output { Some(SkipCause::Output) } else { self.excludes(path, is_dir) }
+    }
+
+    /// The same for a path that the user named, which may be written afterwards.
+    fn excludes(&self, path: &Path, is_dir: bool) -> Option<SkipCause> {
+        self.exclude.iter().any(|paths| paths.contain(path, is_dir)).then_some(SkipCause::Excluded)
+    }
 }
 
 fn visit(entry: Result<DirEntry, ignore::Error>, reader: &mut Reader, sink: Sink) {

@@ -16,12 +16,29 @@ fn skipped(report: &Value) -> Vec<(String, String)> {
 fn reports_of_earlier_scans_are_not_findings() {
     let sandbox = Sandbox::new();
     sandbox.write("src/a.env", PAIR);
+    // Worse than the pair by its name only, so that some reports begin with it.
+    sandbox.write("src/a.a", "token = ghp_{{base62:30}}3Eavgt\n");
     for format in ["json", "jsonl", "sarif", "gitlab", "html", "junit", "csv", "text", "github", "brief"] {
         let file = format!("r.{format}");
         assert_eq!(sandbox.run(&["scan", "src", "-f", format, "-o", &file]).code, Some(1), "{format}");
         let report = sandbox.json(&[&file]);
         assert_eq!(report["findings"], Value::Array(vec![]), "{format}: {}", report["findings"]);
         assert_eq!(skipped(&report), [("own-report".to_owned(), file)], "{format}");
+    }
+    for (name, args) in [
+        ("audit.csv", &["audit", "src", "-f", "csv"][..]),
+        ("audit.md", &["audit", "src", "-f", "markdown"]),
+        ("audit.txt", &["audit", "src"]),
+        ("audit.json", &["audit", "src", "-f", "json"]),
+        ("audit.html", &["audit", "src", "-f", "html"]),
+        ("plan.txt", &["plan", "r.json"]),
+        ("plan.md", &["plan", "r.json", "-f", "markdown"]),
+        ("plan.json", &["plan", "r.json", "-f", "json"]),
+    ] {
+        sandbox.write(name, &sandbox.run(args).stdout);
+        let report = sandbox.json(&[name]);
+        assert_eq!(report["findings"], Value::Array(vec![]), "{name}: {}", report["findings"]);
+        assert_eq!(skipped(&report), [("own-report".to_owned(), name.to_owned())], "{name}");
     }
     // Secrets in clear are, wherever they are.
     assert_eq!(sandbox.run(&["scan", "src", "--show-secrets", "-f", "json", "-o", "clear.json"]).code, Some(1));
@@ -39,8 +56,10 @@ fn what_a_scan_wrote_is_no_news_to_the_next() {
     }
     let run = sandbox.run(&["scan", ".", "-f", "brief", "-o", "r.txt", "-f", "json"]);
     let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
-    assert_eq!(skipped(&report), [("own-report".into(), "r.txt".into())]);
-    // What is there before it is written is scanned, whatever it is.
+    assert_eq!(skipped(&report), [("output".into(), "r.txt".into())]);
+    // What is going to be overwritten is scanned only if it is named.
+    sandbox.write("b.env", PAIR);
+    assert_eq!(sandbox.run(&["scan", ".", "-f", "json", "-o", "a.env", "-f", "text", "-o", "b.env"]).code, Some(0));
     sandbox.write("b.env", PAIR);
     let run = sandbox.run(&["scan", "b.env", "-f", "json", "-o", "b.env"]);
     assert_eq!(run.code, Some(1), "{}", run.stderr);

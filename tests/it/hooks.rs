@@ -454,7 +454,17 @@ fn hooks_go_where_git_and_its_managers_look() {
     assert_eq!(sandbox.run(&["hook", "install"]).code, Some(0));
     assert!(sandbox.path().join("own-hooks/pre-commit").is_file());
     sandbox.write("a.env", PAIR);
-    assert_blocked(&commit(&sandbox, &[]), "commit");
+    // Somebody else who gets the file may not have keyspill.
+    let run = commit(&sandbox, &[]);
+    assert_ne!(run.code, Some(0), "{}", run.stdout);
+    assert!(run.stderr.contains("keyspill is not in PATH; nothing was scanned, so the hook fails"), "{}", run.stderr);
+    assert!(!sandbox.read("own-hooks/pre-commit").contains("keyspill='"), "no machine's path is in a shared file");
+    assert_eq!(sandbox.run(&["hook", "uninstall"]).code, Some(0));
+    assert!(!sandbox.path().join("own-hooks/pre-commit").exists());
+    sandbox.write("own-hooks/pre-commit", "#!/usr/bin/env python3\nprint(1)\n");
+    let run = sandbox.run(&["hook", "install"]);
+    assert_eq!(run.code, Some(2), "{}", run.stdout);
+    assert!(run.stderr.contains("not a shell script; have it run `keyspill hook run pre-commit"), "{}", run.stderr);
 
     let husky = Sandbox::new();
     husky.init();

@@ -623,7 +623,7 @@ fn the_keys_of_a_report_are_asked_about() {
         assert_eq!(told["answers"][expand("{{akia b}}").text]["status"], "inactive");
         let plan = sandbox.run(&["plan", known, "--answers", &answers]).stdout;
         assert!(
-            plan.starts_with(&format!("1. {id}, an IAM user's access key of account 111122223333: active\n")),
+            plan.contains(&format!("\n1. {id}, an IAM user's access key of account 111122223333: active\n")),
             "{plan}"
         );
         assert!(plan.contains("--user-name 'ann'") && plan.contains(": inactive\n"), "{plan}");
@@ -949,7 +949,7 @@ fn an_audit_asks_and_remembers() {
     let written = elsewhere.path().join("inventory.json");
     std::fs::write(&written, told.to_string()).expect("a file");
     let plan = sandbox.run(&["plan", &written.display().to_string()]).stdout;
-    assert!(plan.starts_with(&format!("1. {id}")) && plan.contains(": inactive\n"), "{plan}");
+    assert!(plan.contains(&format!("\n1. {id}")) && plan.contains(": inactive\n"), "{plan}");
     // What is older than a day is forgotten, and asked again.
     let file = elsewhere.path().join("state/answers.json");
     let mut stored: Value = serde_json::from_str(&std::fs::read_to_string(&file).expect("a file")).expect("JSON");

@@ -3,7 +3,7 @@
 use crate::audit::inventory::{
     Inventory, JudgementEntry, KeyEntry, Moment, Observation, OwnedBy, Read, Status, UnitEntry,
 };
-use crate::report::json::VerificationRecord;
+use crate::report::json::{Tool, VerificationRecord};
 use crate::report::wording::moment;
 use crate::rule::{Grade, Severity};
 use crate::text::sanitize::write_json_pretty;
@@ -50,7 +50,7 @@ impl<'a> Document<'a, (), (), (), ()> {
     fn new(inventory: &'a Inventory) -> impl Serialize {
         Document {
             schema_version: SCHEMA_VERSION,
-            tool: Tool { name: "keyspill", version: env!("CARGO_PKG_VERSION") },
+            tool: Tool::THIS,
             now: moment(inventory.now),
             complete: inventory.is_complete(),
             changes: ChangesRecord::new(inventory),
@@ -63,12 +63,6 @@ impl<'a> Document<'a, (), (), (), ()> {
             trend: inventory.trend.iter().map(MomentRecord::new).collect(),
         }
     }
-}
-
-#[derive(Serialize)]
-struct Tool {
-    name: &'static str,
-    version: &'static str,
 }
 
 #[derive(Serialize)]

@@ -42,6 +42,7 @@ pub(super) fn write(inventory: &Inventory, layout: Layout, out: &mut dyn Write) 
     }
     more(inventory.observation_count, MAX_LINES, "observation", out)?;
     for (name, cause) in inventory.failures().take(MAX_LINES) {
+        let cause = cause.strip_prefix("not scanned: ").unwrap_or(cause);
         writeln!(out, "not scanned: {}: {cause}", below(name, &above))?;
     }
     more(inventory.failures().count(), MAX_LINES, "failure", out)?;

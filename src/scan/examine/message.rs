@@ -47,7 +47,7 @@ impl Examiner<'_> {
             }
             findings[number].message = last.as_ref().map(|(_, shown)| shown.clone());
         };
-        chat::messages(blob.path.to_text().as_bytes(), blob.bytes, &offsets, export.as_deref(), &mut attach);
+        chat::messages(&blob.path, blob.bytes, &offsets, export.as_deref(), &mut attach);
     }
 
     /// A message with the secrets in its texts hidden.

@@ -19,6 +19,7 @@ mod xml;
 
 use self::export::Export;
 use self::people::Directory;
+use crate::finding::BlobPath;
 use crate::finding::message::Message;
 use crate::text::json;
 
@@ -31,13 +32,16 @@ pub(crate) fn moment_of(text: &str) -> String {
 }
 
 /// Calls `visit` for each of `offsets` (in ascending order) that is in a message, in the file at `path` of an export.
-pub fn messages(path: &[u8], text: &[u8], offsets: &[usize], export: Option<&Export>, visit: Visit) {
+pub fn messages(path: &BlobPath, text: &[u8], offsets: &[usize], export: Option<&Export>, visit: Visit) {
     if offsets.is_empty() {
         return;
     }
-    if let Some(slack) = export.and_then(|export| export.slack(path)) {
-        return slack.messages(path, text, offsets, visit);
+    let in_export = path.innermost();
+    if let Some(slack) = export.and_then(|export| export.slack(in_export)) {
+        return slack.messages(in_export, text, offsets, visit);
     }
+    let path = path.to_text();
+    let path = path.as_bytes();
     match text.trim_ascii_start().strip_prefix(b"\xef\xbb\xbf").unwrap_or(text.trim_ascii_start()).first() {
         Some(b'[') if lines::is_known(path, text) => lines::messages(path, text, offsets, visit),
         Some(b'{' | b'[') => {
@@ -47,7 +51,7 @@ pub fn messages(path: &[u8], text: &[u8], offsets: &[usize], export: Option<&Exp
                 let offset = offsets.get(number).copied().unwrap_or_default();
                 if let Some(message) = records.message(around, offset) {
                     let message = match export {
-                        Some(export) => export.complete(path, message),
+                        Some(export) => export.complete(in_export, message),
                         None => message,
                     };
                     visit(number, message.bounded());
