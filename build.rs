@@ -40,7 +40,7 @@ fn main() {
             let shape = match (is_aws, rule.token.is_some() || rule.assigned.is_some()) {
                 (true, true) => Err("a rule of this pack is found by its `keywords` and a `regex`".to_owned()),
                 (true, false) => Ok(Shape::Keywords),
-                (false, _) => shape::of(&rule),
+                (false, _) => shape::derive(&rule),
             };
             match shape.and_then(|shape| Ok((prepared::source(&rule, &shape, !is_aws)?, shape))) {
                 Ok((source, shape)) => {

@@ -102,7 +102,7 @@ fn literals_scalar(bencher: Bencher) {
 
 #[divan::bench(sample_count = 20)]
 fn prefilter_of_aws_alone(bencher: Bencher) {
-    let prefilter = Prefilter::new(&RuleSet::selected(&Selection::of_packs(["aws".to_owned()])));
+    let prefilter = Prefilter::new(&RuleSet::selected(&Selection::from_packs(["aws".to_owned()])));
     over_corpus(bencher, |file| prefilter.search(file).marks.len());
 }
 

@@ -1,4 +1,4 @@
-//! keyspill finds leaked AWS keys and says how bad each one is.
+//! keyspill finds leaked AWS keys and the secrets of 500 other services, and says how bad each one is.
 //!
 //! This is the library behind the command. It never prints, exits or looks at the process's environment, and it returns the
 //! same report for the same input, whatever the number of threads. [`Scanner::builder`] says what to scan:

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use keyspill::internals::finding::BlobPath;
+use keyspill::finding::BlobPath;
 use keyspill::internals::source::chat::{self, export::Export};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

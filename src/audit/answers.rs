@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// The maximum size of the file, in bytes.
 const MAX_SIZE: u64 = 1 << 30;
 
-/// How old an answer may be that is told and not asked again, in seconds.
+/// Maximum age of a remembered answer, in seconds.
 pub const MAX_AGE: i64 = 24 * 60 * 60;
 
 /// The version of the file's format.
@@ -62,7 +62,7 @@ impl Answers {
         self.by_id.retain(|_, answer| answer.checked >= moment);
     }
 
-    /// Remembers an answer. That there was none is told, and asked again.
+    /// Remembers an answer. A failure is reported and retried.
     pub fn insert(&mut self, id: &str, answer: &Verification) {
         self.by_id.insert(id.to_owned(), answer.clone());
     }

@@ -66,7 +66,7 @@ impl CloneError {
     }
 
     /// A clone cannot be written, moved or removed.
-    fn of_disk(place: &Path, error: &io::Error) -> Self {
+    fn from_disk(place: &Path, error: &io::Error) -> Self {
         let words = format!("{}: {}", place.display(), crate::file::describe(error));
         Self { words, is_retryable: true, is_of_network: false }
     }
@@ -150,7 +150,7 @@ impl Cloner {
                 Err(error) if error.is_retryable => return Err(error),
                 // What is damaged is cloned anew.
                 Err(_) => {
-                    std::fs::remove_dir_all(&place).map_err(|error| CloneError::of_disk(&place, &error))?;
+                    std::fs::remove_dir_all(&place).map_err(|error| CloneError::from_disk(&place, &error))?;
                 }
             }
         }
@@ -166,7 +166,7 @@ impl Cloner {
             Ok(git)
         });
         match cloned {
-            Ok(_) => std::fs::rename(&unfinished, &place).map_err(|error| CloneError::of_disk(&place, &error))?,
+            Ok(_) => std::fs::rename(&unfinished, &place).map_err(|error| CloneError::from_disk(&place, &error))?,
             Err(error) => {
                 _ = std::fs::remove_dir_all(&unfinished);
                 return Err(error);
@@ -179,7 +179,7 @@ impl Cloner {
     /// stay in the mirror, so it must be made anew.
     fn update(&self, url: &str, place: &Path, refs: &Refs) -> Result<(), CloneError> {
         // What is another user's is made anew.
-        if !is_own(place).map_err(|error| CloneError::of_disk(place, &error))? {
+        if !is_own(place).map_err(|error| CloneError::from_disk(place, &error))? {
             return Err(CloneError::lasting("the mirror belongs to another user"));
         }
         self.with_retries(|| {

@@ -23,7 +23,7 @@ pub struct Inventory {
     pub observations: Vec<Observation>,
     /// The number of all of these; only the first are listed.
     pub observation_count: usize,
-    /// Tells keys of fingerprints apart; empty if fingerprints are not keyed.
+    /// Identifies the fingerprint key; empty if fingerprints are not keyed.
     pub key_check: Option<String>,
     /// What was scanned, in order of their names.
     pub units: Vec<UnitEntry>,
@@ -208,7 +208,7 @@ pub struct Changes {
     pub counts: BTreeMap<Status, usize>,
     /// Keys that are not there any more, by name, and when they were first there.
     pub fixed: Vec<(String, i64)>,
-    /// The number of keys that were not found, but also not looked for everywhere they were: a target could not be scanned,
+    /// The number of keys that were not found, but also not fully rechecked they were: a target could not be scanned,
     /// or was not audited.
     pub unseen: usize,
 }

@@ -318,9 +318,7 @@ fn without_result(name: &str) -> UnitEntry {
         |name: &str| TargetRecord { name: one_line(name), is_repository: false, url: None, head: None, branch: None };
     UnitEntry {
         targets: name.split('\n').map(target).collect(),
-        error: Some(
-            "there is no result for it; the part of the audit that it belongs to did not run to its end".into(),
-        ),
+        error: Some("no result; the shard it belongs to did not finish".into()),
         failures: vec![],
         failure_count: 0,
         is_cut: false,

@@ -101,7 +101,7 @@ impl Record {
                 profile: profile.as_deref().map(str::to_owned),
                 sentence: sentence.to_string(),
             },
-            Kind::Judgement(_) | Kind::UnusedAllow => return None,
+            Kind::Judgement(_) | Kind::UnusedAllow { .. } => return None,
         };
         Some(Self {
             rule: finding.rule.id.to_string(),

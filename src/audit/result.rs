@@ -59,7 +59,7 @@ pub enum Name {
 
 impl Name {
     /// The name of a finding.
-    pub fn of(finding: &Finding) -> Self {
+    pub fn from_finding(finding: &Finding) -> Self {
         if finding.observation().is_some() {
             return Self::Observation;
         }
@@ -80,7 +80,7 @@ pub struct Header {
     pub rules: String,
     /// What judging needs of the configuration, in its own syntax.
     pub settings: String,
-    /// Tells keys of fingerprints apart, without telling them; empty if fingerprints are not keyed.
+    /// Identifies the fingerprint key without revealing it; empty if fingerprints are not keyed.
     pub key_check: String,
     /// The unit.
     pub unit: UnitRecord,
@@ -293,7 +293,7 @@ impl ResultFile {
     }
 }
 
-const DAMAGED: &str = "it is damaged, or was not written to its end; delete it, and the audit makes it again";
+const DAMAGED: &str = "damaged or truncated; delete it and audit again";
 
 fn unpack(packed: &[u8], most: usize) -> io::Result<Vec<u8>> {
     let most = most.min(packed.len().saturating_mul(MAX_RATIO).max(FREE));

@@ -162,7 +162,7 @@ impl Audit {
                 }
                 _ => {
                     // What cannot be looked at now fails again when it is scanned, and says why.
-                    let stamp = stamp::of(&unit, &self.template.environment)
+                    let stamp = stamp::stamp(&unit, &self.template.environment)
                         .unwrap_or_else(|problem| stamp::Stamp { state: problem, size: 0 });
                     jobs.push(Job { unit, state: stamp.state, size: stamp.size, clone: None });
                 }
@@ -419,7 +419,7 @@ impl Worker<'_> {
             Ok(dir) => {
                 let source = Source::Repositories(vec![dir.clone()]);
                 let clone = Unit { name: String::new(), source, apart: vec![] };
-                let size = stamp::of(&clone, &self.audit.template.environment).map_or(0, |stamp| stamp.size);
+                let size = stamp::stamp(&clone, &self.audit.template.environment).map_or(0, |stamp| stamp.size);
                 self.progress.total_bytes.fetch_add(size, Ordering::Relaxed);
                 Ok(Job { unit, state, size, clone: Some(dir) })
             }
@@ -440,7 +440,10 @@ impl Worker<'_> {
                 is_good.then_some(Done { result: Ok(path), is_reused: true, is_retryable: false, warning: None })
             }
             Err(error) => {
-                *warning = Some(format!("{error}; it is made again"));
+                *warning = Some(format!(
+                    "{}; rebuilding it",
+                    error.to_string().trim_end_matches("; delete it and audit again")
+                ));
                 None
             }
         }

@@ -27,7 +27,7 @@ pub struct Stamp {
 ///
 /// # Errors
 /// Words for what could not be looked at; the unit must be scanned to tell more.
-pub fn of(unit: &Unit, environment: &Environment) -> Result<Stamp, String> {
+pub fn stamp(unit: &Unit, environment: &Environment) -> Result<Stamp, String> {
     let mut look = Look { hash: Sha256::new(), size: 0, apart: &unit.apart };
     match &unit.source {
         Source::Repositories(paths) => {

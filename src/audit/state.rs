@@ -59,7 +59,7 @@ pub enum StateError {
     #[error("{}: another audit is using this folder; wait until it has ended, or use another folder", .0.display())]
     Locked(PathBuf),
     /// What is remembered of keys is of a later audit.
-    #[error("{}: an audit as of a later moment than {} is remembered there; audits must follow one another", path.display(), crate::report::wording::date(*now))]
+    #[error("{}: the state already records an audit after {}; audits must run in chronological order", path.display(), crate::report::wording::date(*now))]
     Later {
         /// The file.
         path: PathBuf,
@@ -285,7 +285,7 @@ pub(super) fn write_whole(path: &Path, write: impl FnOnce(&mut BufWriter<File>) 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Ledger {
     version: u32,
-    /// Tells keys of fingerprints apart.
+    /// Identifies the fingerprint key.
     #[serde(default)]
     key_check: String,
     audits: Vec<Moment>,

@@ -125,7 +125,7 @@ fn remote(url: String) -> Unit {
 fn problem_of_url(url: &str) -> Option<&'static str> {
     const SCHEMES: [&str; 3] = ["https", "ssh", "file"];
     if url.contains(char::is_control) || super::clone::has_control_characters(url) {
-        return Some("it has characters that no URL has");
+        return Some("it has characters that are not allowed in a URL");
     }
     let Some((scheme, rest)) = url.split_once("://") else {
         // As `user@host:path`, in which only one user is possible.
@@ -134,7 +134,9 @@ fn problem_of_url(url: &str) -> Option<&'static str> {
         return (!is_plain).then_some("expected https://…, ssh://…, file://… or user@host:path");
     };
     if !SCHEMES.contains(&scheme) {
-        return Some("only https, ssh and file are used; others run programs, or are neither private nor authentic");
+        return Some(
+            "only https, ssh and file URLs are accepted; others run programs, or are neither private nor authentic",
+        );
     }
     if scheme == "file" {
         return None;
@@ -153,7 +155,7 @@ fn problem_of_url(url: &str) -> Option<&'static str> {
     }
 }
 
-/// A URL without what is nobody's business: passwords and, on the web, users. What is left out of a name is told apart by a
+/// A URL without credentials: passwords and, on the web, users. What is left out of a name is told apart by a
 /// hash.
 pub fn shown_url(url: &str) -> String {
     if problem_of_url(url).is_some() {
@@ -275,7 +277,7 @@ impl Search {
             return false;
         }
         if depth == MAX_DEPTH {
-            self.fail(dir, format!("below it, repositories are not looked for: it is {MAX_DEPTH} folders deep"));
+            self.fail(dir, format!("more than {MAX_DEPTH} levels deep; not searched further for repositories"));
             return true;
         }
         // What cannot be listed is reported when it is scanned.

@@ -99,7 +99,7 @@ impl UnitScan<'_> {
             note_facts(&finding, self.key, &mut facts);
             let Some(mut record) = Record::new(&finding, number, self.key) else { continue };
             record.owners = places.owners(&finding, number, &self.template.environment);
-            let name = match Name::of(&finding) {
+            let name = match Name::from_finding(&finding) {
                 Name::Secret(print) => Name::Secret(self.key.map_or(print, |key| print.keyed(key))),
                 other => other,
             };

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::detect::Detector;
 use crate::environment::Environment;
 use crate::report::Verdict;
+use crate::report::wording::plural;
 use crate::rule::{RuleSet, Selection};
 use crate::scan::Scan;
 use crate::text::sanitize::write_json_pretty;
@@ -49,19 +50,19 @@ mod worker {
 pub struct Args {
     /// Repositories, folders of them, other folders, mailboxes and exports; or URLs of repositories, with --clone.
     ///
-    /// Of a repository, everything it ever held is scanned, and its working tree.
+    /// For a repository, its whole history and working tree are scanned.
     #[arg(required_unless_present = "from")]
     targets: Vec<String>,
 
-    /// Also audit the targets in a file, one a line, with comments after `#`; `-` means standard input. May be repeated.
+    /// Also audit the targets in a file, one per line, with comments after `#`; `-` means standard input. May be repeated.
     #[arg(long, value_name = "FILE", help_heading = "Input")]
     from: Vec<PathBuf>,
 
-    /// Clone URLs into this folder, with git as it is set up here. Only https, ssh and file are used.
+    /// Clone URLs into this folder, using your git configuration. Only https, ssh and file are used.
     #[arg(long, value_name = "DIR", help_heading = "Input")]
     clone: Option<PathBuf>,
 
-    /// Do not delete clones after they were scanned, and bring them up to date the next time.
+    /// Keep clones after scanning, and update them next time.
     #[arg(long, requires = "clone", help_heading = "Input")]
     keep_clones: bool,
 
@@ -69,11 +70,11 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 4, requires = "clone", value_parser = clap::value_parser!(u8).range(1..=64), help_heading = "Input")]
     clones: u8,
 
-    /// Seconds that a clone may take.
+    /// Time limit per clone, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, requires = "clone", help_heading = "Input")]
     clone_timeout: u64,
 
-    /// How often a clone is tried again after a problem of the network.
+    /// Number of retries after a network error.
     #[arg(long, value_name = "N", default_value_t = 3, requires = "clone", value_parser = clap::value_parser!(u32).range(0..=10), help_heading = "Input")]
     clone_retries: u32,
 
@@ -82,15 +83,15 @@ pub struct Args {
     no_ignore: bool,
 
     /// Configuration file, which describes your organisation [default: keyspill.toml in this directory or a parent
-    /// directory, up to the repository root]. Those of the targets are not obeyed.
+    /// directory, up to the repository root]. Those of the targets are ignored.
     #[arg(long, value_name = "FILE", help_heading = "Input")]
     config: Option<PathBuf>,
 
     #[command(flatten)]
     rules: RuleArgs,
 
-    /// Folder that remembers the audit: what did not change is not scanned again, an audit that was ended goes on, and
-    /// reports tell what is new.
+    /// Folder for the state between audits: what did not change is not scanned again, an interrupted audit resumes, and
+    /// reports say what is new.
     #[arg(long, value_name = "DIR", help_heading = "State")]
     state: Option<PathBuf>,
 
@@ -108,7 +109,7 @@ pub struct Args {
     #[arg(long, help_heading = "State")]
     plan: bool,
 
-    /// Audit only the units whose names are in this file, as a list in JSON.
+    /// Audit only the units whose names are in this file (a JSON list).
     #[arg(long, value_name = "FILE", requires = "state", conflicts_with = "shard", help_heading = "State")]
     units: Option<PathBuf>,
 
@@ -130,7 +131,7 @@ pub struct Args {
 }
 
 fn parse_shard(text: &str) -> Result<Shard, String> {
-    let words = "expected the number of a part, from 0, and how many there are, such as 0/4";
+    let words = "expected I/N, such as 0/4 for the first of four parts";
     let (number, count) = text.split_once('/').ok_or(words)?;
     let number = match number {
         "" => std::env::var("JOB_COMPLETION_INDEX")
@@ -233,14 +234,14 @@ impl Args {
             chosen.retain(|unit| wanted.contains(&unit.name));
             if let Some(unknown) = wanted.iter().find(|name| !all.iter().any(|unit| unit.name == **name)) {
                 let name = crate::text::sanitize::one_line(unknown);
-                bail!("--units names what is no unit of these targets: {name}; `--plan` lists them");
+                bail!("--units lists a name that is not a unit of these targets: {name}; `--plan` lists them");
             }
             state.forget_others(&all.iter().map(|unit| unit.name.clone()).collect());
         }
         let outcome = progress::shown_audit(&progress, !self.report.quiet, || audit.run(chosen, &state, &progress))?;
         outcome.warnings.iter().for_each(|warning| output::warning(warning));
         let is_whole = audit.shard == Shard::ALL && wanted.is_none();
-        output::info(&format!("{} units, {} unchanged", outcome.results.len(), outcome.reused));
+        output::info(&format!("{}, {} unchanged", plural(outcome.results.len(), "unit"), outcome.reused));
         let mut merge = Merge::default();
         merge.add(&outcome.results)?;
         // A part of an audit is not asked about: who joins the parts has the keys of all.
@@ -310,7 +311,7 @@ impl Args {
         let mut found = Config::find(Path::new("."), environment());
         if let Some(file) = found.take_if(|file| self.config.is_none() && is_in_target(file)) {
             let file = file.display();
-            output::warning(&format!("{file} is part of a target and is not obeyed; --config {file} would obey it"));
+            output::warning(&format!("{file} belongs to a target and is ignored; pass --config {file} to use it"));
         }
         let file = self.config.clone().or(found);
         Ok(match file {
@@ -355,7 +356,7 @@ pub fn load_rules(files: &[PathBuf]) -> anyhow::Result<RuleSet> {
 /// Writes the units, in order of their names.
 fn plan(units: &[Unit], environment: &Environment, out: &mut dyn Write) -> std::io::Result<()> {
     let entry = |unit: &Unit| {
-        let bytes = stamp::of(unit, environment).map_or(0, |stamp| stamp.size);
+        let bytes = stamp::stamp(unit, environment).map_or(0, |stamp| stamp.size);
         serde_json::json!({ "name": unit.name, "bytes": bytes, "isRemote": matches!(unit.source, Source::Remote(_)) })
     };
     write_json_pretty(out, &units.iter().map(entry).collect::<Vec<_>>())

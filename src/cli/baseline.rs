@@ -16,7 +16,7 @@ use crate::rule::RuleSet;
 use crate::scan::Scope;
 use crate::text::mask::hide_long_words;
 use crate::text::sanitize::one_line;
-use anyhow::{Context, bail};
+use anyhow::bail;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -92,7 +92,7 @@ fn parse_day(text: &str) -> Result<jiff::civil::Date, String> {
     let day: jiff::civil::Date = text.parse().map_err(|_| "expected a date such as 2026-12-31")?;
     let today = jiff::Timestamp::from_second(super::now()).unwrap_or_default().to_string();
     if day.to_string().as_str() < today.split('T').next().unwrap_or_default() {
-        return Err("the day is over: the entry would accept nothing".into());
+        return Err("the date is in the past".into());
     }
     Ok(day)
 }
@@ -210,6 +210,14 @@ fn add(typed: &[String], entry: &EntryArgs) -> anyhow::Result<Verdict> {
     Ok(verdict)
 }
 
+/// The baseline that is to be changed or shown.
+fn read_baseline(file: &Path) -> anyhow::Result<Baseline> {
+    if !file.exists() {
+        bail!("{}: there is no baseline; `keyspill baseline create` makes one", file.display());
+    }
+    Ok(Baseline::read(file)?)
+}
+
 /// True if a finding is at a line of a file, or anywhere in it.
 fn is_at(finding: &Finding, path: &BlobPath, line: Option<u32>) -> bool {
     let lines = |location: &Location| location.start_line..=location.end_line;
@@ -225,15 +233,18 @@ fn is_at(finding: &Finding, path: &BlobPath, line: Option<u32>) -> bool {
 fn accept(baseline: &mut Baseline, new: Vec<Entry>) -> anyhow::Result<()> {
     let name = |entry: &Entry| (entry.path.clone(), entry.rule.clone(), entry.fingerprint);
     let renewed: HashSet<_> = new.iter().map(name).collect();
+    let known: HashSet<_> = baseline.entries.iter().map(name).filter(|name| renewed.contains(name)).collect();
     baseline.entries.retain(|entry| !renewed.contains(&name(entry)));
-    for Entry { path, rule, .. } in &new {
-        output::stdout(&format!("accepted {}\n", one_line(&hide_long_words(&format!("{path}  {rule}")))))?;
+    for entry in &new {
+        let verb = if known.contains(&name(entry)) { "renewed" } else { "accepted" };
+        let place = format!("{}  {}", entry.path, entry.rule);
+        output::stdout(&format!("{verb} {}\n", one_line(&hide_long_words(&place))))?;
     }
     let has_reasons = new.iter().all(|entry| !entry.reason.is_empty());
     baseline.entries.extend(new);
     write(baseline)?;
     if !has_reasons {
-        output::warning("an entry without a reason says little to whoever reads it later: repeat this with --reason");
+        output::warning("no reason recorded; add one with --reason");
     }
     output::stdout(&format!("`git add {}`, so that hooks and CI use it\n", baseline.file.display()))?;
     Ok(())
@@ -277,7 +288,7 @@ fn create(what: &What, from: &[PathBuf]) -> anyhow::Result<Verdict> {
 }
 
 fn update(what: &What) -> anyhow::Result<Verdict> {
-    let mut baseline = Baseline::read(&what.file()?)?;
+    let mut baseline = read_baseline(&what.file()?)?;
     let (report, verdict) = what.scan(Some(baseline.clone()));
     let new = what.entry.entries(&baseline, report.findings());
     accept(&mut baseline, new)?;
@@ -285,7 +296,7 @@ fn update(what: &What) -> anyhow::Result<Verdict> {
 }
 
 fn prune(what: &What) -> anyhow::Result<Verdict> {
-    let mut baseline = Baseline::read(&what.file()?)?;
+    let mut baseline = read_baseline(&what.file()?)?;
     let (report, verdict) = what.scan(Some(baseline.clone()));
     if verdict == Verdict::Incomplete {
         bail!("the scan is incomplete, so nothing is removed");
@@ -323,7 +334,7 @@ fn write(baseline: &mut Baseline) -> anyhow::Result<usize> {
 
 fn show(given: Option<PathBuf>) -> anyhow::Result<Verdict> {
     let file = file_of(given.as_ref(), Path::new("."))?;
-    let baseline = Baseline::read(&file).context("cannot list the accepted findings")?;
+    let baseline = read_baseline(&file)?;
     for Entry { path, rule, fingerprint, reason, author, expires, .. } in &baseline.entries {
         let mut line = format!("{path}  {rule}  {}", &fingerprint.to_string()[..20]);
         if !reason.is_empty() {

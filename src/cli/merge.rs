@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(long = "rules", value_name = "FILE", help_heading = "Input")]
     rules: Vec<PathBuf>,
 
-    /// File that remembers what was known of keys, so that reports tell what is new. It is made if it is not there.
+    /// File that remembers what was known of keys, so that reports say what is new. Created if missing.
     #[arg(long, value_name = "FILE", help_heading = "State")]
     known_keys: Option<PathBuf>,
 
@@ -41,7 +41,7 @@ impl Args {
         for path in &self.results {
             if !path.exists() {
                 // A part that never began keeps nobody from seeing the others.
-                output::error(&format!("{}: there is nothing; its part of the audit is missing", path.display()));
+                output::error(&format!("{}: not found; this part of the audit is missing", path.display()));
                 is_complete = false;
             } else if path.is_dir() {
                 let failed = |error| anyhow::anyhow!("{}: {}", path.display(), crate::file::describe(&error));

@@ -22,7 +22,7 @@ use crate::report::Verdict;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Find leaked AWS keys.
+/// Find leaked AWS keys and the secrets of 500 other services.
 ///
 /// keyspill scans files and git repositories for AWS access key ids, secret access keys and related tokens. It reports
 /// which of them belong together and to which account, and exits with 1 if there are findings at or above the
@@ -51,7 +51,7 @@ const AFTER_HELP: &str = "Exit codes:
 Environment:
   NO_COLOR, CLICOLOR, TERM  whether text is coloured
   SOURCE_DATE_EPOCH         seconds since 1970, taken for the current time
-  XDG_CONFIG_HOME           where keyspill/keyspill.toml of the user is; ~/.config by default
+  XDG_CONFIG_HOME           directory of your keyspill/keyspill.toml; ~/.config by default
   GIT_INDEX_FILE and others that git sets for its hooks
 
 Examples:
@@ -69,10 +69,10 @@ enum Command {
     /// Scan files, standard input, or git repositories.
     #[command(after_help = AFTER_HELP)]
     Scan(Box<scan::Args>),
-    /// Scan many repositories, folders and mailboxes whole, and list every key once: whose it is, who must act, what is new.
+    /// Scan many repositories, folders and mailboxes in full, and list every key once: whose it is, who must act, what is new.
     #[command(after_help = AFTER_HELP)]
     Audit(Box<audit::Args>),
-    /// Join the results of audits to one inventory.
+    /// Combine audit results into one inventory.
     #[command(after_help = AFTER_HELP)]
     Merge(Box<merge::Args>),
     /// Ask IAM, with your own credentials, about the keys of a report: whether they are active, whose, and in use. The keys

@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
 
-    /// Form of the plan.
+    /// Output format.
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Form::Text)]
     format: Form,
 
@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Take this date or time, such as 2026-05-04, for the current one: what was used lately is in use.
+    /// Take this date or time, such as 2026-05-04, for the current one: recently used keys count as in use.
     #[arg(long, value_name = "DATE", value_parser = parse_moment)]
     now: Option<i64>,
 }
@@ -37,7 +37,7 @@ impl Args {
         let (name, report) = read(&self.report)?;
         let answers = self.answers.as_deref().map(read).transpose()?;
         let now = self.now.unwrap_or_else(super::now);
-        let plan = Plan::of_report(&report, answers.as_ref().map(|(_, bytes)| bytes.as_slice()), now);
+        let plan = Plan::from_report(&report, answers.as_ref().map(|(_, bytes)| bytes.as_slice()), now);
         let plan = plan.map_err(|error| match (&error, &answers) {
             (ReadError::NoAnswers, Some((name, _))) => anyhow::anyhow!("{name}: {error}"),
             _ => anyhow::anyhow!("{name}: {error}"),

@@ -71,9 +71,9 @@ pub struct Args {
     #[arg(long, help_heading = "Input")]
     no_ignore: bool,
 
-    /// Skip files larger than this, such as 10MB or 512KiB [default: 1GiB].
+    /// Skip files larger than this, such as 10MB or 512KiB [default: no limit].
     ///
-    /// Without this, larger files are read in pieces, and only what cannot be (some archives) makes the scan incomplete.
+    /// By default, files over 1 GiB are read in pieces; archives that cannot be make the scan incomplete.
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Input")]
     max_file_size: Option<u64>,
 
@@ -281,7 +281,7 @@ impl Args {
         if scan.scope == Scope::Tree && !self.quiet {
             for root in scan.roots.iter().filter(|root| is_bare_repository(root)) {
                 output::warning(&format!(
-                    "{}: a repository without a working tree: its compressed objects say nothing; use --history",
+                    "{}: a repository without a working tree: its objects are compressed; use --history",
                     root.display()
                 ));
             }
@@ -435,12 +435,15 @@ impl Args {
     /// if there is one.
     fn write_all(&self, report: &Report, options: &Options, targets: &[Target]) -> bool {
         let mut complete = true;
-        for target in targets {
+        // What is shown last may say that a file could not be written.
+        let (files, shown): (Vec<&Target>, Vec<&Target>) = targets.iter().partition(|target| target.output.is_some());
+        for target in files.into_iter().chain(shown) {
             let written = match &target.output {
                 Some(path) => output::file(path, |out| report.write(target.format, options, out)),
                 None => {
                     let mut options = options.clone();
                     options.layout = output::layout(self.color);
+                    options.is_another_lost = !complete;
                     output::stdout_with(|out| report.write(target.format, &options, out))
                 }
             };

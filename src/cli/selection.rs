@@ -3,7 +3,9 @@
 use super::session::Refused;
 use crate::config::Config;
 use crate::rule::{RuleSet, pack};
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
+use clap::{Arg, Command};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 /// Arguments as typed.
@@ -13,12 +15,12 @@ pub struct RuleArgs {
     #[arg(long, value_name = "PACK", value_delimiter = ',', value_parser = packs(), help_heading = "Rules")]
     packs: Vec<String>,
 
-    /// Turn a rule on, such as one that is off by default as it is often wrong. May be repeated.
-    #[arg(long, value_name = "RULE", help_heading = "Rules")]
+    /// Turn a rule on, such as one that is off by default because of false positives. May be repeated.
+    #[arg(long, value_name = "RULE", value_parser = RuleIds, hide_possible_values = true, help_heading = "Rules")]
     enable: Vec<String>,
 
     /// Turn a rule off. May be repeated.
-    #[arg(long, value_name = "RULE", help_heading = "Rules")]
+    #[arg(long, value_name = "RULE", value_parser = RuleIds, hide_possible_values = true, help_heading = "Rules")]
     disable: Vec<String>,
 
     /// Add the rules of a TOML file. May be repeated.
@@ -32,6 +34,22 @@ pub struct RuleArgs {
 
 fn packs() -> PossibleValuesParser {
     PossibleValuesParser::new(pack::all().iter().map(|pack| pack.name))
+}
+
+/// Any text, which shells complete to the id of a built-in rule: files may have more rules.
+#[derive(Debug, Clone, Copy)]
+struct RuleIds;
+
+impl TypedValueParser for RuleIds {
+    type Value = String;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(pack::ids().iter().map(PossibleValue::new)))
+    }
 }
 
 impl RuleArgs {

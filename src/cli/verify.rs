@@ -31,8 +31,8 @@ pub struct VerifyArgs {
     #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "ask")]
     verify: Option<When>,
 
-    /// As whom to ask.
-    #[arg(long, value_enum, value_name = "WHOM", default_value_t = As::Key, requires = "verify")]
+    /// Whose credentials to use.
+    #[arg(long, value_enum, value_name = "WHO", default_value_t = As::Key, requires = "verify")]
     verify_as: As,
 
     /// With --verify-as owner: a role to assume, such as `arn:aws:iam::{account}:role/audit`, where `{account}` stands
@@ -40,7 +40,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "ARN", requires = "verify")]
     assume_role: Option<String>,
 
-    /// File that remembers answers for a day, so that a run that was interrupted goes on where it was.
+    /// File that remembers answers for a day, so that an interrupted run resumes where it left off.
     #[arg(long, value_name = "FILE", requires = "verify")]
     verify_state: Option<PathBuf>,
 
@@ -213,9 +213,9 @@ fn check_terminal(when: When) -> anyhow::Result<()> {
 }
 
 fn client(endpoint: Option<String>) -> anyhow::Result<Client> {
-    let variable = |name: &&str| std::env::var_os(name).filter(|file| !file.is_empty());
-    let file = CERTIFICATES.iter().find_map(variable);
-    Ok(Client::new(file.map(PathBuf::from), endpoint)?)
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let file = CERTIFICATES.iter().find_map(|name| variable(name));
+    Ok(Client::new(file.map(PathBuf::from), endpoint, variable)?)
 }
 
 fn consent(when: When) -> Arc<Consent> {
@@ -253,7 +253,7 @@ pub struct Args {
     #[arg(long, requires = "output")]
     resume: bool,
 
-    /// Form of the answers.
+    /// Output format.
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Form::Text)]
     format: Form,
 
@@ -368,8 +368,8 @@ fn own_credentials() -> Result<OwnCredentials, String> {
         return Ok(OwnCredentials { id, secret: secret.into(), token });
     }
     let answer = run_aws(&["configure", "export-credentials", "--format", "process"])?;
-    let own: Exported = serde_json::from_slice(&answer)
-        .map_err(|_| "`aws configure export-credentials` did not write what it is known to write")?;
+    let own: Exported =
+        serde_json::from_slice(&answer).map_err(|_| "`aws configure export-credentials` printed unexpected output")?;
     let token = own.session_token.map(Into::into);
     Ok(OwnCredentials { id: own.access_key_id, secret: own.secret_access_key.into(), token })
 }

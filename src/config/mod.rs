@@ -38,7 +38,7 @@ pub struct Config {
     pending: Vec<PathBuf>,
     /// The user's own file among them.
     user_file: Option<PathBuf>,
-    /// True while the user's own file is read: its patterns are about all that is scanned.
+    /// True while the user's own file is read: its patterns apply to everything that is scanned.
     patterns_apply_anywhere: bool,
     /// The directory that it is limited to, if it was found rather than given.
     pub home: Option<PathBuf>,
@@ -422,7 +422,8 @@ fn parse(text: &str) -> Result<ConfigFile, ConfigProblem> {
 fn known_keys(table: &toml::Table, known: &[&str], place: &str) -> Result<(), ConfigProblem> {
     let Some(unknown) = table.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
     let distance = |known: &&&str| strsim::damerau_levenshtein(known, unknown);
-    let nearest = known.iter().min_by_key(distance).filter(|known| distance(known) <= 4);
+    let nearest =
+        known.iter().min_by_key(distance).filter(|known| distance(known) <= unknown.len().max(known.len()) / 3 + 1);
     let hint = nearest
         .map_or_else(|| format!("known keys are {}", known.join(", ")), |known| format!("did you mean `{known}`?"));
     Err(ConfigProblem::Value(format!("{place}unknown key {}: {hint}", name_shown(unknown))))

@@ -37,11 +37,11 @@ impl Comment {
     }
 }
 
-/// Comments that are nearly right, as `keyspill: allow` or `KEYSPILL:ALLOW`, on the lines of what was detected and the
-/// lines before: they are read as what they are meant to be. Looking for them everywhere would cost the prefilter.
+/// Comments that are nearly right, as `keyspill: allow`, `KEYSPILL:ALLOW`, `keyspill:ignore` or `# keyspill-allow`, on the
+/// lines of what was detected and the lines before: they are read as what they are meant to be. Looking for them everywhere
+/// would cost the prefilter.
 pub fn near_misses(blob: &[u8], detection: &Detection) -> Vec<Comment> {
-    static NEARLY: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(?i-u)\bkeyspill[ \t]*:[ \t]*allow").expect("a valid regex"));
+    static NEARLY: LazyLock<Regex> = LazyLock::new(|| Regex::new(NEARLY_RIGHT).expect("a valid regex"));
     let real = detection.candidates.iter().filter(|candidate| candidate.dummy.is_none());
     let mut spans: Vec<Range<usize>> = real.flat_map(Candidate::spans).collect();
     spans.sort_unstable_by_key(|span| span.start);
@@ -57,7 +57,9 @@ pub fn near_misses(blob: &[u8], detection: &Detection) -> Vec<Comment> {
         if end <= start {
             continue;
         }
-        let inexact = NEARLY.find_iter(&blob[start..end]).filter(|nearly| nearly.as_bytes() != MARKERS[0].as_bytes());
+        let nearly =
+            NEARLY.captures_iter(&blob[start..end]).filter_map(|nearly| nearly.name("alone").or(nearly.name("called")));
+        let inexact = nearly.filter(|nearly| nearly.as_bytes() != MARKERS[0].as_bytes());
         found.extend(inexact.map(|nearly| as_meant(blob, start + nearly.start()..start + nearly.end())));
         done = end;
         if found.len() > MAX_NEAR_MISSES {
@@ -71,8 +73,10 @@ pub fn near_misses(blob: &[u8], detection: &Detection) -> Vec<Comment> {
 fn as_meant(blob: &[u8], marker: Range<usize>) -> Comment {
     let mut comment = Comment::read(blob, marker.start, |range| range);
     let rest = comment.text.get(marker.len()..).unwrap_or_default();
-    let (next, rest) = match rest.get(..NEXT_LINE.len()).filter(|text| text.eq_ignore_ascii_case(NEXT_LINE)) {
-        Some(_) => (NEXT_LINE, &rest[NEXT_LINE.len()..]),
+    static ABOUT_NEXT: LazyLock<regex::Regex> =
+        LazyLock::new(|| regex::Regex::new("(?i)^[-_ ]?next[-_ ]?line").expect("a valid regex"));
+    let (next, rest) = match ABOUT_NEXT.find(rest) {
+        Some(found) => (NEXT_LINE, &rest[found.end()..]),
         None => ("", rest),
     };
     comment.text = format!("{}{next}{rest}", MARKERS[0]);
@@ -80,6 +84,9 @@ fn as_meant(blob: &[u8], marker: Range<usize>) -> Comment {
     comment.is_exact = false;
     comment
 }
+
+/// What is taken for a marker. Without a colon it must begin a comment: prose may speak of what keyspill allows.
+const NEARLY_RIGHT: &str = r"(?i-u)(?:(?:#|//|/\*|--|;|%)[ \t]*(?<alone>keyspill[-_ \t](?:allow|ignore))\b)|\b(?<called>keyspill[ \t]*:[ \t]*(?:allow|ignore))";
 
 /// The rest of the marker of a comment that allows the line after it.
 const NEXT_LINE: &str = "-next-line";

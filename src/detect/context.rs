@@ -29,13 +29,13 @@ pub fn around(text: &[u8], span: &Range<usize>) -> Context {
     // Bounded: a minified file is one line, and this runs for each of its values.
     let line_start = memchr::memrchr(b'\n', &text[from..span.start]).map(|newline| from + newline + 1);
     let before = &text[line_start.unwrap_or(from)..span.start];
-    let own = Words::of(nearest(before)).context().max(after_text(text, span.end));
+    let own = Words::read(nearest(before)).context().max(after_text(text, span.end));
     match line_start {
         Some(line_start) if own < Context::Strong && !says_something(before) => {
             let from = line_start.saturating_sub(REACH);
             let above = text[from..line_start].trim_ascii_end();
             let above = &above[memchr::memrchr(b'\n', above).map_or(0, |newline| newline + 1)..];
-            own.max(Words::of(nearest(above)).context())
+            own.max(Words::read(nearest(above)).context())
         }
         _ => own,
     }
@@ -152,7 +152,7 @@ fn after_text(text: &[u8], end: usize) -> Context {
     if stop < after.len() {
         return Context::None;
     }
-    match Words::of(after) {
+    match Words::read(after) {
         words if words.aws && words.secret && words.key => Context::Strong,
         _ => Context::None,
     }
@@ -183,7 +183,7 @@ struct Words {
 }
 
 impl Words {
-    fn of(text: &[u8]) -> Self {
+    fn read(text: &[u8]) -> Self {
         let lower = text.to_ascii_lowercase();
         let has = |word: &str| memchr::memmem::find(&lower, word.as_bytes()).is_some();
         let aws = has("amazon") || ["aws", "s3", "s3a", "s3n", "ses"].iter().any(|word| has_word(text, &lower, word));

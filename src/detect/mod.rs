@@ -65,7 +65,7 @@ pub struct Candidate {
     pub note: Option<String>,
     /// The profile that an observation is about.
     pub profile: Option<String>,
-    /// Whose key it is, if it is another vendor's and the text tells whose.
+    /// The vendor, if the text names one other than AWS.
     pub vendor: Option<&'static str>,
     /// When it stops working, in seconds since 1970, if the text tells.
     pub expires: Option<i64>,
@@ -355,7 +355,7 @@ impl Detector {
     }
 }
 
-/// True for the file in which another scanner is told what it shall not report. An id in it without its secret is there so
+/// True for a file that lists what another scanner shall not report. An id in it without its secret is there so
 /// that nobody is alarmed by it; where it comes from is looked at, too.
 fn lists_known_keys(path: &[u8]) -> bool {
     const NAMES: [&[u8]; 6] = [

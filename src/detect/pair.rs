@@ -60,9 +60,9 @@ pub struct Pair {
 /// Pairs the tokens of `blob`. The secrets in `known` are reported in any case.
 pub fn pair(blob: &[u8], tokens: Tokens, known: &foldhash::HashSet<Fingerprint>) -> Pairing {
     let Tokens { ids, secrets, smtp_passwords, comments, .. } = tokens;
-    let ids = Placed::of(blob, ids, |id| &id.part.span);
-    let secrets = Placed::of(blob, secrets, |secret| &secret.part.span);
-    let smtp_passwords = Placed::of(blob, smtp_passwords, |password| &password.part.span);
+    let ids = Placed::all(blob, ids, |id| &id.part.span);
+    let secrets = Placed::all(blob, secrets, |secret| &secret.part.span);
+    let smtp_passwords = Placed::all(blob, smtp_passwords, |password| &password.part.span);
     let secret_first = ids.first().zip(secrets.first()).is_some_and(|(id, secret)| secret.start < id.start);
     let matching = Matching { ids: &ids, secrets: &secrets, secret_first };
     let Partners { of_secrets: partners, .. } = matching.partners();
@@ -119,7 +119,7 @@ struct Placed<T> {
 
 impl<T> Placed<T> {
     /// `tokens` must be in order of position.
-    fn of(blob: &[u8], tokens: Vec<T>, span: impl Fn(&T) -> &Range<usize>) -> Vec<Self> {
+    fn all(blob: &[u8], tokens: Vec<T>, span: impl Fn(&T) -> &Range<usize>) -> Vec<Self> {
         let (mut line, mut at) = (0, 0);
         let place = |token| {
             let Range { start, end } = span(&token).clone();

@@ -92,7 +92,7 @@ pub fn stands_alone(text: &[u8], span: &Range<usize>, after_escape: bool) -> boo
 /// True if `value` (40 base64 characters) looks random enough for what `context` says of it.
 pub fn is_plausible(value: &[u8], context: Context) -> bool {
     // Cheapest first: most candidates are hex, then paths and identifiers.
-    let shape = Shape::of(value);
+    let shape = Shape::new(value);
     if !shape.upper || !shape.lower {
         // Loses one secret in 10¹¹.
         return false;
@@ -207,7 +207,7 @@ struct Shape {
 }
 
 impl Shape {
-    fn of(value: &[u8]) -> Self {
+    fn new(value: &[u8]) -> Self {
         const UPPER: u8 = 1;
         const LOWER: u8 = 2;
         const DIGIT: u8 = 4;

@@ -14,7 +14,7 @@ use super::dummy;
 use super::key_id::{self, IdKind};
 use super::prefilter::{Hits, Mark, Prefilter};
 use super::vendor::{self, Whose};
-use super::words::{Place, may_begin, may_end};
+use super::words::{Start, may_begin, may_end};
 use super::{Candidate, Part, observe, proof, request, secret};
 use crate::finding::{Dummy, Encoding};
 use crate::rule::gitleaks::{Gitleaks, Outline};
@@ -528,8 +528,8 @@ impl<'a> Tokenizer<'a> {
 
     fn read_places(&mut self, layered: &Layered, places: Places, seen: &mut BTreeSet<(usize, usize, usize)>) {
         let Places { starts, windows } = places;
-        let starts = starts.into_iter().map(|(rule, at)| (rule, Place::At(at)));
-        let windows = windows.into_iter().map(|(rule, (start, end))| (rule, Place::Within { start, end }));
+        let starts = starts.into_iter().map(|(rule, at)| (rule, Start::At(at)));
+        let windows = windows.into_iter().map(|(rule, (start, end))| (rule, Start::Within { start, end }));
         for (index, place) in starts.chain(windows) {
             let Some(rule) = self.rules.at(index) else { continue };
             let Some(matcher) = rule.regex() else { continue };
@@ -548,7 +548,7 @@ impl<'a> Tokenizer<'a> {
         let length = layered.text.len();
         if matcher.form == Form::Token {
             for &at in hits {
-                self.read_place(layered, rule, matcher, &Place::At(at), &mut |_| true);
+                self.read_place(layered, rule, matcher, &Start::At(at), &mut |_| true);
             }
             return;
         }
@@ -556,7 +556,7 @@ impl<'a> Tokenizer<'a> {
             if let Some(outline) = matcher.gitleaks.as_ref().and_then(|gitleaks| gitleaks.outline.as_ref()) {
                 return self.read_outlined(layered, rule, matcher, outline, hits);
             }
-            let whole = Place::Within { start: 0, end: length };
+            let whole = Start::Within { start: 0, end: length };
             return self.read_place(layered, rule, matcher, &whole, &mut |_| true);
         }
         // Every match contains a keyword.
@@ -571,7 +571,7 @@ impl<'a> Tokenizer<'a> {
             if hits.get(n + 1).is_some_and(|next| next.saturating_sub(reach) <= end) {
                 continue;
             }
-            self.read_place(layered, rule, matcher, &Place::Within { start, end }, &mut |_| true);
+            self.read_place(layered, rule, matcher, &Start::Within { start, end }, &mut |_| true);
             start = hits.get(n + 1).map_or(length, |next| next.saturating_sub(reach).max(end));
         }
     }
@@ -619,17 +619,17 @@ impl<'a> Tokenizer<'a> {
         layered: &Layered,
         rule: &Arc<Rule>,
         matcher: &RegexMatcher,
-        place: &Place,
+        place: &Start,
         is_new: &mut dyn FnMut(&Range<usize>) -> bool,
     ) {
         match *place {
-            Place::At(at) => {
+            Start::At(at) => {
                 let end = layered.text.len().min(at + MAX_TOKEN);
                 if let Some(captures) = matcher.regex().captures(&layered.text[at..end]) {
                     self.read_captures(layered, rule, matcher, &Captured { captures, base: at, is_cut: false }, is_new);
                 }
             }
-            Place::Within { mut start, end } => {
+            Start::Within { mut start, end } => {
                 while start <= end
                     && let Some(next) = self.read_match(layered, rule, matcher, start..end, is_new)
                 {
@@ -681,7 +681,7 @@ impl<'a> Tokenizer<'a> {
         Some(if is_whole { end_of_secret.max(whole.start + 1) } else { whole.start + 1 })
     }
 
-    /// Records a match of a rule, unless its own characters say that it is none.
+    /// Records a match of a rule, unless its own characters rule it out.
     fn push_match(&mut self, layered: &Layered, rule: &Arc<Rule>, matcher: &RegexMatcher, found: &Match) {
         let Match { whole, id, secret, host } = found;
         let of = |range: &Range<usize>| &layered.text[range.clone()];
@@ -756,10 +756,10 @@ struct Places {
 }
 
 impl Places {
-    fn add(&mut self, rule: usize, place: Place) {
+    fn add(&mut self, rule: usize, place: Start) {
         match place {
-            Place::At(at) => _ = self.starts.insert((rule, at)),
-            Place::Within { start, end } => {
+            Start::At(at) => _ = self.starts.insert((rule, at)),
+            Start::Within { start, end } => {
                 let window = self.windows.entry(rule).or_insert((start, end));
                 *window = (window.0.min(start), window.1.max(end));
             }

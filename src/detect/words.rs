@@ -55,7 +55,7 @@ struct Around {
 
 /// Where a rule may match.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum Start {
     /// A match begins here, if any.
     At(usize),
     /// A match lies within, if any.
@@ -140,9 +140,9 @@ impl Words {
     }
 
     /// Calls `look` with each rule that may match at or around a run, and where.
-    pub fn rules(&self, text: &[u8], run: &Range<usize>, mut look: impl FnMut(usize, Place)) {
+    pub fn rules(&self, text: &[u8], run: &Range<usize>, mut look: impl FnMut(usize, Start)) {
         for at in starts(text, run) {
-            self.prefixes_at(text, at).for_each(|prefix| look(prefix.rule, Place::At(at)));
+            self.prefixes_at(text, at).for_each(|prefix| look(prefix.rule, Start::At(at)));
         }
         self.any(&self.named, text, run, &mut |word, at| {
             look(word.rule, word.within(text, at));
@@ -151,7 +151,7 @@ impl Words {
     }
 
     /// The same for a run of base64.
-    pub fn rules_of_base64(&self, text: &[u8], run: &Range<usize>, mut look: impl FnMut(usize, Place)) {
+    pub fn rules_of_base64(&self, text: &[u8], run: &Range<usize>, mut look: impl FnMut(usize, Start)) {
         self.any(&self.named_base64, text, run, &mut |word, at| {
             look(word.rule, word.within(text, at));
             false
@@ -198,10 +198,10 @@ impl Words {
 
 impl Word {
     /// The window in which a match with the word at `at` lies.
-    fn within(&self, text: &[u8], at: usize) -> Place {
+    fn within(&self, text: &[u8], at: usize) -> Start {
         let start = at.saturating_sub(self.reach);
         let end = self.end.map_or(text.len(), |end| text.len().min(at + self.reach + end + 2));
-        Place::Within { start, end }
+        Start::Within { start, end }
     }
 }
 

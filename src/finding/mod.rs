@@ -67,7 +67,7 @@ pub struct Finding {
 pub enum Kind {
     /// An occurrence of a key, or of a part of one.
     Key(Arc<Key>),
-    /// Something that tells of the use of keys without being one.
+    /// Evidence about keys.
     Observation {
         /// Who or what it is about.
         subject: Value,
@@ -79,7 +79,10 @@ pub enum Kind {
     /// What the occurrences of one key mean together.
     Judgement(Box<Judgement>),
     /// A comment or an entry of the configuration that allows nothing.
-    UnusedAllow,
+    UnusedAllow {
+        /// What is probably wrong with it, as a sentence.
+        hint: Option<Arc<str>>,
+    },
 }
 
 /// A key, as far as it is known from one place.
@@ -94,7 +97,7 @@ pub struct Key {
     pub secret_fingerprint: Option<Fingerprint>,
     /// The id that belongs to a secret, if it was found elsewhere.
     pub link: Option<Arc<Link>>,
-    /// Whose it is, if it is another vendor's than AWS and the text tells whose.
+    /// The vendor, if the text names one other than AWS.
     pub vendor: Option<&'static str>,
     /// When it stops working, in seconds since 1970, if the text tells.
     pub expires: Option<i64>,
@@ -152,7 +155,7 @@ impl Finding {
         match &self.kind {
             Kind::Key(key) => Some(key),
             Kind::Judgement(judgement) => Some(&judgement.key),
-            Kind::Observation { .. } | Kind::UnusedAllow => None,
+            Kind::Observation { .. } | Kind::UnusedAllow { .. } => None,
         }
     }
 
@@ -160,7 +163,7 @@ impl Finding {
     pub fn key_mut(&mut self) -> Option<&mut Key> {
         match &mut self.kind {
             Kind::Key(key) => Some(Arc::make_mut(key)),
-            Kind::Judgement(_) | Kind::Observation { .. } | Kind::UnusedAllow => None,
+            Kind::Judgement(_) | Kind::Observation { .. } | Kind::UnusedAllow { .. } => None,
         }
     }
 
@@ -228,9 +231,17 @@ impl Finding {
         }
     }
 
+    /// Of an allow that allows nothing: what is probably wrong with it, as a sentence.
+    pub fn hint(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::UnusedAllow { hint } => hint.as_deref(),
+            _ => None,
+        }
+    }
+
     /// True if it is of a comment or an entry that allows nothing.
     pub fn is_unused_allow(&self) -> bool {
-        matches!(self.kind, Kind::UnusedAllow)
+        matches!(self.kind, Kind::UnusedAllow { .. })
     }
 
     /// Names what it is about: findings of one key have the same name, which is its id or else the fingerprint of its
@@ -262,7 +273,7 @@ impl Finding {
             && self.secret().is_none()
     }
 
-    /// True if nothing is worse: a judgement of that grade, or a key of which it was verified that it works.
+    /// True if nothing is worse: a judgement of that grade, or a key verified as active.
     pub fn is_critical(&self) -> bool {
         let is_judged = self.judgement().is_some_and(|judgement| judgement.grade == Grade::Critical);
         let is_active = self.verification().is_some_and(|answer| answer.status == KeyStatus::Active);
@@ -307,7 +318,7 @@ impl Finding {
                 key.id.iter_mut().chain(&mut key.secret).for_each(|value| shifted(&mut value.location));
             }
             Kind::Observation { subject, .. } => shifted(&mut subject.location),
-            Kind::Judgement(_) | Kind::UnusedAllow => {}
+            Kind::Judgement(_) | Kind::UnusedAllow { .. } => {}
         }
         let moved = self.excerpts.iter().cloned().map(|mut excerpt| {
             excerpt.line = excerpt.line.saturating_add(lines);

@@ -64,6 +64,12 @@ impl BlobPath {
         &self.file
     }
 
+    /// The same in another file.
+    #[must_use]
+    pub fn in_file(&self, other: &Self) -> Self {
+        Self { file: other.file.clone(), inside: self.inside.clone() }
+    }
+
     /// The names from the file down to the blob; empty if the blob is the file itself.
     pub fn inside(&self) -> &[Arc<[u8]>] {
         &self.inside

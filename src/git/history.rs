@@ -55,7 +55,7 @@ pub struct History<'a> {
 #[derive(Debug, Default)]
 pub struct Outline {
     /// All commits, sorted by object id, without duplicates.
-    pub commits: Vec<Commit>,
+    pub commits: Vec<CommitNode>,
     /// Targets of annotated tags, by tag.
     pub tags: BTreeMap<Oid, Oid>,
     /// Objects that could not be read, and why.
@@ -64,7 +64,7 @@ pub struct Outline {
 
 /// A commit's place in history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commit {
+pub struct CommitNode {
     /// Its object id.
     pub oid: Oid,
     /// Its root directory.
@@ -303,7 +303,7 @@ impl<I> Scanner<'_, I> {
             ObjectKind::Commit => {
                 let oid = self.history.odb.oid(node);
                 match CommitLinks::read(visit.bytes) {
-                    Some(links) => self.outline.commits.push(Commit {
+                    Some(links) => self.outline.commits.push(CommitNode {
                         oid,
                         tree: links.tree,
                         parents: links.parents().collect(),

@@ -155,7 +155,8 @@ impl Index {
     }
 
     fn from_map(bytes: Map, path: &Path, is_sound: fn(&[u8]) -> bool) -> Result<Self, GitError> {
-        let layout = Layout::of(&bytes).and_then(|layout| if is_sound(&bytes) { Ok(layout) } else { Err(DAMAGED) })?;
+        let layout =
+            Layout::parse(&bytes).and_then(|layout| if is_sound(&bytes) { Ok(layout) } else { Err(DAMAGED) })?;
         let entries = match layout.link {
             None if layout.version < 4 => {
                 let Layout { starts, cached, .. } = layout;
@@ -168,7 +169,7 @@ impl Index {
                 let shared = path.with_file_name(format!("sharedindex.{base}"));
                 let of_shared = |error: GitError| error.of(format!("its shared index {}", shared.display()));
                 let shared_bytes = Map::open(&shared).map_err(|error| of_shared(error.into()))?;
-                let shared_layout = Layout::of(&shared_bytes).map_err(of_shared)?;
+                let shared_layout = Layout::parse(&shared_bytes).map_err(of_shared)?;
                 if !is_sound(&shared_bytes) {
                     return Err(of_shared(DAMAGED));
                 }
@@ -282,7 +283,7 @@ struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    fn of(bytes: &'a [u8]) -> Result<Self, GitError> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, GitError> {
         let version = u32_at(bytes, 4)
             .filter(|_| bytes.starts_with(b"DIRC"))
             .ok_or(GitError::Invalid("it is not a git index"))?;

@@ -114,7 +114,7 @@ impl Selection {
         if tips.is_empty() {
             let mut errors = Vec::new();
             for known in repository.refs(&mut errors) {
-                match repository.peel(known.target) {
+                match repository.commit_at(known.target) {
                     Ok(commit) => tips.extend(commit),
                     Err(error) => errors.push((known.name.into(), error)),
                 }
@@ -134,8 +134,9 @@ impl Selection {
 
 impl Pushed {
     fn ends(&self, odb: &Odb, tags: &mut Vec<Oid>) -> Result<(Vec<Oid>, Vec<Oid>), GitError> {
-        let mut tips = self.new.iter().map(|oid| peel(odb, *oid, tags)).collect::<Result<Vec<_>, _>>()?;
-        let mut excluded: Vec<Oid> = self.known.iter().filter_map(|oid| peel(odb, *oid, &mut vec![]).ok()).collect();
+        let mut tips = self.new.iter().map(|oid| follow_tags(odb, *oid, tags)).collect::<Result<Vec<_>, _>>()?;
+        let mut excluded: Vec<Oid> =
+            self.known.iter().filter_map(|oid| follow_tags(odb, *oid, &mut vec![]).ok()).collect();
         for list in [&mut tips, &mut excluded] {
             list.sort_unstable();
             list.dedup();
@@ -144,8 +145,8 @@ impl Pushed {
     }
 }
 
-/// Peels an object to a commit; annotated tags on the way are added to `tags`.
-fn peel(odb: &Odb, oid: Oid, tags: &mut Vec<Oid>) -> Result<Oid, GitError> {
+/// Follows tags to the commit that they point to; annotated tags on the way are added to `tags`.
+fn follow_tags(odb: &Odb, oid: Oid, tags: &mut Vec<Oid>) -> Result<Oid, GitError> {
     const MAX_TAGS: usize = 64;
     let mut oid = oid;
     for _ in 0..MAX_TAGS {

@@ -270,11 +270,11 @@ impl Repository {
         self.check_reading().is_ok() && self.inner.find_reference(name).is_ok()
     }
 
-    /// Peels an object to a commit; `None` if it is or points to something else.
+    /// The commit that an object is or points to; `None` if that is something else.
     ///
     /// # Errors
     /// A message, if it cannot be read.
-    pub fn peel(&self, oid: Oid) -> Result<Option<Oid>, GitError> {
+    pub fn commit_at(&self, oid: Oid) -> Result<Option<Oid>, GitError> {
         self.check_reading()?;
         let object = git2::Oid::from_bytes(oid.as_bytes()).and_then(|oid| self.inner.find_object(oid, None));
         let object = object.map_err(|error| GitError::libgit2(format!("it points to {oid}"), error))?;

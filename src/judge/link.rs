@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The place where something was found.
-type Place = (Arc<BlobPath>, Location);
+type FoundAt = (Arc<BlobPath>, Location);
 
 /// What may prove that an id and a secret belong together: gathered from the findings.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ struct Clues {
     /// SES SMTP passwords, in clear.
     smtp_passwords: BTreeMap<Fingerprint, SecretString>,
     /// Signed requests, and where they were found.
-    requests: BTreeSet<(Arc<SignedRequest>, Place)>,
+    requests: BTreeSet<(Arc<SignedRequest>, FoundAt)>,
 }
 
 /// The secrets of a scan, in clear: wiped when this is dropped.
@@ -139,7 +139,7 @@ pub fn adopt(findings: &mut [Box<Finding>], rules: &RuleSet, mut regrade: impl F
     }
 }
 
-fn place_text((path, location): &Place) -> String {
+fn place_text((path, location): &FoundAt) -> String {
     // Names inside a container are left out: one may contain the secret itself.
     let file = String::from_utf8_lossy(path.file());
     if path.inside().is_empty() { format!("{file}:{}", location.start_line) } else { file.into_owned() }
@@ -161,7 +161,7 @@ fn prove(findings: &mut [Box<Finding>], clues: &Clues) {
     }
     let mut trials = MAX_TRIALS;
     // The first signature that proves each pair of id and secret.
-    let mut proofs: BTreeMap<(String, Fingerprint), &Place> = BTreeMap::new();
+    let mut proofs: BTreeMap<(String, Fingerprint), &FoundAt> = BTreeMap::new();
     for (request, place) in &clues.requests {
         let own = paired.get(request.id.as_str()).into_iter().flatten();
         for print in own.chain(&lone) {
@@ -178,7 +178,7 @@ fn prove(findings: &mut [Box<Finding>], clues: &Clues) {
     if proofs.is_empty() {
         return;
     }
-    let by_secret: BTreeMap<Fingerprint, (&String, &&Place)> =
+    let by_secret: BTreeMap<Fingerprint, (&String, &&FoundAt)> =
         proofs.iter().map(|((id, print), place)| (*print, (id, place))).collect();
     for finding in findings {
         let Some((id, place)) = finding.secret_fingerprint().and_then(|print| by_secret.get(&print)) else { continue };
@@ -212,7 +212,7 @@ fn derive(findings: &mut [Box<Finding>], clues: &Clues) {
     let is_source = |finding: &Finding| {
         finding.secret_fingerprint().is_some_and(|print| sources.values().any(|(source, _)| *source == print))
     };
-    let places: HashMap<Fingerprint, (Option<String>, Place)> = findings
+    let places: HashMap<Fingerprint, (Option<String>, FoundAt)> = findings
         .iter()
         .rev()
         .filter(|finding| is_source(finding))
@@ -239,7 +239,7 @@ fn derive(findings: &mut [Box<Finding>], clues: &Clues) {
 
 /// Links secrets that appear next to their id elsewhere.
 fn link_same_secret(findings: &mut [Box<Finding>]) {
-    let mut ids: HashMap<Fingerprint, (String, Place)> = HashMap::default();
+    let mut ids: HashMap<Fingerprint, (String, FoundAt)> = HashMap::default();
     for finding in findings.iter().filter(|finding| !finding.is_of_others()) {
         if let (Some(id), Some(print)) = (finding.id(), finding.secret_fingerprint()) {
             ids.entry(print).or_insert_with(|| (id.text.to_string(), (finding.path.clone(), finding.location)));
@@ -264,7 +264,7 @@ fn is_of_unknown_id(finding: &Finding) -> bool {
 fn link_by(findings: &mut [Box<Finding>], how: &str, key: impl Fn(&Finding) -> Option<(Vec<u8>, String)>) {
     let of_secret = findings.iter().filter(|finding| finding.secret_fingerprint().is_some());
     let with_secret: HashSet<String> = of_secret.map(|finding| finding.credential().into_owned()).collect();
-    type Group = (BTreeMap<String, Place>, BTreeSet<Fingerprint>);
+    type Group = (BTreeMap<String, FoundAt>, BTreeSet<Fingerprint>);
     let mut groups: HashMap<(Vec<u8>, String), Group> = HashMap::default();
     for finding in findings.iter() {
         let is_long_term = finding.id().is_some_and(|id| id.text.starts_with("AKIA"));

@@ -12,7 +12,7 @@ use crate::text::alphabet;
 
 /// What a key is, in words.
 pub fn what(key: &KeyFacts) -> &'static str {
-    match Kind::of(key) {
+    match Kind::from_facts(key) {
         Kind::Canary => "a canary token",
         Kind::Root => "a root user's access key",
         Kind::User if key.rules.contains("aws-ses-smtp-password") => "an IAM user's access key, used for SMTP",
@@ -37,7 +37,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(key: &KeyFacts) -> Self {
+    fn from_facts(key: &KeyFacts) -> Self {
         let has = |rule: &str| key.rules.contains(rule);
         match () {
             () if key.is_canary => Self::Canary,
@@ -61,7 +61,7 @@ impl Kind {
 
 /// What to do about a key, in order.
 pub fn steps(key: &KeyFacts) -> Vec<Step> {
-    let mut steps = match Kind::of(key) {
+    let mut steps = match Kind::from_facts(key) {
         Kind::Canary => {
             return vec![Step::new(
                 Purpose::Learn,
@@ -104,7 +104,7 @@ struct UserName {
 }
 
 impl UserName {
-    fn of(key: &KeyFacts) -> Self {
+    fn from_facts(key: &KeyFacts) -> Self {
         match key.user.as_deref().filter(|name| is_name(name)) {
             Some(name) => Self { shown: format!("'{name}'"), set: None },
             None => Self {
@@ -120,7 +120,7 @@ impl UserName {
 
 fn user(key: &KeyFacts) -> Vec<Step> {
     let id = &key.name;
-    let UserName { shown: name, set } = UserName::of(key);
+    let UserName { shown: name, set } = UserName::from_facts(key);
     let mut steps = Vec::new();
     let mut learn = Vec::from_iter(set);
     learn.push(format!("aws iam get-access-key-last-used --access-key-id {id}"));
@@ -262,7 +262,7 @@ enum SessionOf<'a> {
 }
 
 impl<'a> SessionOf<'a> {
-    fn of(key: &'a KeyFacts) -> Self {
+    fn from_facts(key: &'a KeyFacts) -> Self {
         let Some(arn) = key.arn.as_deref() else { return Self::Nobody };
         let after = |mark: &str| arn.split_once(mark).map(|(_, after)| after);
         let role = after(":assumed-role/").and_then(|after| after.split('/').next()).filter(|name| is_name(name));
@@ -284,7 +284,7 @@ fn session(key: &KeyFacts) -> Vec<Step> {
     let mut steps = Vec::new();
     const END: &str = "End the role's sessions that began before now. What uses the role has to get new credentials, which it \
                        does by itself. Waiting is no remedy: a session may last up to 36 hours.";
-    match SessionOf::of(key) {
+    match SessionOf::from_facts(key) {
         _ if is_over(key) => {}
         SessionOf::Role(role) => steps.push(Step::new(Purpose::Revoke, END, &[end_role_sessions(&format!("'{role}'"))])),
         SessionOf::User(user) => steps.push(Step::new(
@@ -405,7 +405,7 @@ fn clean(key: &KeyFacts) -> Step {
     };
     Step::new(
         Purpose::Clean,
-        format!("{place} This is no remedy: whoever has read it keeps it. It only keeps it from being found again."),
+        format!("{place} This does not undo the leak: copies remain. It only keeps it from being found again."),
         &[],
     )
 }

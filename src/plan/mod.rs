@@ -92,7 +92,7 @@ impl Plan {
     ///
     /// # Errors
     /// It is no such report, or these are no answers.
-    pub fn of_report(report: &[u8], answers: Option<&[u8]>, now: i64) -> Result<Self, ReadError> {
+    pub fn from_report(report: &[u8], answers: Option<&[u8]>, now: i64) -> Result<Self, ReadError> {
         let mut keys = facts::read(report, now)?;
         if let Some(answers) = answers {
             let answers: Answers = serde_json::from_slice(answers).map_err(|_| ReadError::NoAnswers)?;

@@ -15,8 +15,12 @@ use crate::finding::location::Locations;
 use crate::finding::{Finding, Suppression};
 use crate::rule::{RuleId, RuleSet};
 use crate::text::markers::MARKERS;
+use crate::text::mask;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
+
+/// What makes a comment allow findings on the line after it; the first is the documented spelling.
+const NEXT_LINE: [&str; 4] = ["-next-line", "_next_line", "-nextline", "-next_line"];
 
 /// A parsed allow comment.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,7 +63,7 @@ impl AllowComment {
         if !comment.before.chars().next_back().is_none_or(opens) {
             return None;
         }
-        let (target, rest) = match rest.strip_prefix("-next-line") {
+        let (target, rest) = match NEXT_LINE.iter().find_map(|words| rest.strip_prefix(words)) {
             Some(rest) => (line + 1, rest),
             None => (line, rest),
         };
@@ -92,8 +96,13 @@ impl AllowComment {
     }
 }
 
-/// Marks the findings that `allows` cover, and returns keyspill's own comments that cover none.
-pub fn apply(allows: Vec<AllowComment>, findings: &mut [Finding]) -> Vec<AllowComment> {
+/// Marks the findings that `allows` cover, and returns keyspill's own comments that cover none, each with a hint of what is
+/// probably wrong with it.
+pub fn apply(
+    allows: Vec<AllowComment>,
+    findings: &mut [Finding],
+    rules: &RuleSet,
+) -> Vec<(AllowComment, Option<String>)> {
     // By line and rule. A line may have thousands of comments and findings: the first comment marks each finding once.
     let mut by_line: HashMap<u32, HashMap<RuleId, Findings>> = HashMap::new();
     let wanted: HashSet<u32> = allows.iter().map(|allow| allow.target).collect();
@@ -105,8 +114,7 @@ pub fn apply(allows: Vec<AllowComment>, findings: &mut [Finding]) -> Vec<AllowCo
             rules.entry(finding.rule.id.clone()).or_default().unmarked.push(index);
         }
     }
-    let mut unused = allows;
-    unused.retain(|allow| {
+    let unused = allows.into_iter().filter(|allow| {
         let mut used = false;
         for (_, covered) in by_line.get_mut(&allow.target).into_iter().flatten().filter(|(rule, _)| allow.covers(rule))
         {
@@ -118,7 +126,23 @@ pub fn apply(allows: Vec<AllowComment>, findings: &mut [Finding]) -> Vec<AllowCo
         }
         !used && allow.is_own
     });
-    unused
+    let unused: Vec<AllowComment> = unused.collect();
+    let hint = |allow: &AllowComment| hint(allow, by_line.get(&allow.target), rules);
+    unused.into_iter().map(|allow| (hint(&allow), allow)).map(|(hint, allow)| (allow, hint)).collect()
+}
+
+/// What is probably wrong with a comment that allows nothing: it names a rule that is not known, or not that of the finding
+/// on its line.
+fn hint(allow: &AllowComment, found: Option<&HashMap<RuleId, Findings>>, rules: &RuleSet) -> Option<String> {
+    if let Some(unknown) = allow.rules.iter().find(|rule| !rules.knows(rule)) {
+        let nearest = rules.nearest(unknown).map(|known| format!("; did you mean {known}?"));
+        let is_plain = unknown.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        // What else stands there may be anything, even a key.
+        let unknown = if is_plain { mask::hide_long_words(unknown) } else { "of that name".to_owned() };
+        return Some(format!("There is no rule {unknown}{}", nearest.unwrap_or_else(|| ".".to_owned())));
+    }
+    let found = found?.keys().min()?;
+    Some(format!("The finding on that line is of the rule {found}."))
 }
 
 /// Findings of one rule on one line.

@@ -184,7 +184,7 @@ fn without_effect(file: &Path, lines: impl Iterator<Item = usize>, rules: &RuleS
         let indent = safe.len() - safe.trim_start().len();
         let id = Some(indent as u32..safe.len() as u32);
         let excerpt = Excerpt { line: location.start_line, text: safe.into(), id, secret: None };
-        unused::unused(rule, &path, location, [excerpt].into())
+        unused::unused(rule, &path, location, [excerpt].into(), None)
     };
     lines.iter().map(finding).collect()
 }

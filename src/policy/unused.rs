@@ -7,8 +7,14 @@ use crate::rule::Rule;
 use crate::text::markers::MARKERS;
 use std::sync::Arc;
 
-/// The finding for an allow at `location` that allows nothing.
-pub fn unused(rule: &Arc<Rule>, path: &Arc<BlobPath>, location: Location, excerpts: Arc<[Excerpt]>) -> Finding {
+/// The finding for an allow at `location` that allows nothing; with a hint of what is probably wrong with it.
+pub fn unused(
+    rule: &Arc<Rule>,
+    path: &Arc<BlobPath>,
+    location: Location,
+    excerpts: Arc<[Excerpt]>,
+    hint: Option<String>,
+) -> Finding {
     Finding {
         rule: rule.clone(),
         severity: rule.severity,
@@ -24,6 +30,6 @@ pub fn unused(rule: &Arc<Rule>, path: &Arc<BlobPath>, location: Location, excerp
         history: None,
         expired: None,
         suppression: None,
-        kind: Kind::UnusedAllow,
+        kind: Kind::UnusedAllow { hint: hint.map(Arc::from) },
     }
 }

@@ -137,6 +137,8 @@ pub struct Options {
     pub show_suppressed: bool,
     /// Also write them to SARIF, where most consumers treat them as findings.
     pub sarif_suppressed: bool,
+    /// Another report of this scan could not be written.
+    pub is_another_lost: bool,
     /// The duration of the run. It makes the report differ from run to run.
     pub stats: Option<Duration>,
     /// The least severity that fails the run, if any does: formats with a verdict of their own agree with it.

@@ -56,7 +56,7 @@ pub fn write(report: &Report, options: &Options, out: &mut dyn Write) -> io::Res
     if report.coverage.skips.iter().any(|skip| !skip.cause.is_of_many()) {
         writeln!(out)?;
     }
-    what_to_do(&counted, out)?;
+    what_to_do(&counted, options.layout.width, out)?;
     if counted.len() > MAX_WITHOUT_SUMMARY {
         overview(&counted, out)?;
     }
@@ -64,7 +64,7 @@ pub fn write(report: &Report, options: &Options, out: &mut dyn Write) -> io::Res
 }
 
 /// The commands that revoke keys, once for all of them.
-fn what_to_do(credentials: &[Vec<&Finding>], out: &mut dyn Write) -> io::Result<()> {
+fn what_to_do(credentials: &[Vec<&Finding>], width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     const MAX_LISTED: usize = 10;
     let usable = credentials.iter().filter(|credential| has_steps(credential));
     let ids: Vec<&str> = usable.filter_map(|credential| credential[0].key_id()).collect();
@@ -87,7 +87,9 @@ fn what_to_do(credentials: &[Vec<&Finding>], out: &mut dyn Write) -> io::Result<
         let more = ids.len().saturating_sub(MAX_LISTED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let listed: Vec<_> = ids.iter().take(MAX_LISTED).map(|id| one_line(id)).collect();
-        writeln!(out, "ID is the id of the key: {}{more}.", listed.join(", "))?;
+        let sentence = format!("ID is the id of the key: {}{more}.", listed.join(", "));
+        let sentence = width.map_or(sentence.clone(), |width| textwrap::fill(&sentence, width.max(MIN_WIDTH)));
+        writeln!(out, "{sentence}")?;
     }
     writeln!(out)
 }
@@ -313,7 +315,11 @@ fn summary(out: &mut dyn Write, report: &Report, credentials: &[Vec<&Finding>], 
         counts.iter().filter(|(n, _)| *n > 0).map(|(n, severity)| plural(*n, &severity.to_string())).collect();
     let places = report.findings().filter(|finding| finding.judgement().is_none()).count();
     let is_complete = report.coverage.failures().next().is_none();
+    if options.is_another_lost {
+        write!(out, "a report could not be written; ")?;
+    }
     match (counts.len(), is_complete) {
+        (0, true) if options.is_another_lost => write!(out, "there are no findings")?,
         (0, true) => write!(out, "found nothing")?,
         (0, false) => write!(out, "the scan is incomplete; found nothing in what was scanned")?,
         (_, true) => write!(out, "found {}", counts.join(", "))?,

@@ -33,6 +33,7 @@ pub fn headline(finding: &Finding) -> String {
 /// Further facts about a finding, in sentences.
 pub fn remarks(finding: &Finding) -> Vec<String> {
     let mut remarks: Vec<String> = finding.observation().map(str::to_owned).into_iter().collect();
+    remarks.extend(finding.hint().map(str::to_owned));
     remarks.extend(finding.proof().map(str::to_owned));
     remarks.extend(finding.link().map(|partner| partner.reason.clone()));
     let key = finding.key();
@@ -42,7 +43,7 @@ pub fn remarks(finding: &Finding) -> Vec<String> {
     remarks.extend(key.and_then(|key| key.vendor).map(|name| format!("The text around it speaks of {name}.")));
     if let Some(expires) = key.and_then(|key| key.expires).filter(|_| finding.judgement().is_none()) {
         let words = if finding.is_expired_link() { "It has expired: it worked" } else { "It works" };
-        remarks.push(format!("{words} until {}, by what the text says.", moment(expires)));
+        remarks.push(format!("{words} until {}, according to the text.", moment(expires)));
     }
     remarks.extend(finding.verification().map(verified));
     if finding.is_canary {
@@ -119,18 +120,18 @@ pub fn verified_words(
                 }
                 None => ", never used".into(),
             });
-            format!("It is active: so IAM answered on {asked}{user}{created}{}.", last_use.unwrap_or_default())
+            format!("IAM said on {asked} that it is active{user}{created}{}.", last_use.unwrap_or_default())
         }
         (KeyStatus::Inactive, _) if usage.is_some() => {
-            format!("It is not active: so IAM answered on {asked}. It was deleted or deactivated.")
+            format!("IAM said on {asked} that it is not active: it was deleted or deactivated.")
         }
         (KeyStatus::Inactive, _) => {
             format!("It does not work: AWS did not know the id on {asked}. It was deleted or deactivated.")
         }
         (KeyStatus::WrongSecret, _) => {
-            format!("The id works, but this is not its secret: so AWS answered on {asked}.")
+            format!("The id works, but AWS said on {asked} that this is not its secret.")
         }
-        (KeyStatus::Expired, _) => format!("It has expired: so AWS answered on {asked}."),
+        (KeyStatus::Expired, _) => format!("AWS said on {asked} that it has expired."),
         (KeyStatus::Unknown, _) => format!("Whether it works is not known: {reason}."),
         (KeyStatus::NotAsked, _) => format!("Not verified: {reason}."),
     }

@@ -283,7 +283,7 @@ pub(super) struct Configuration {
 /// Parses a configuration.
 ///
 /// # Errors
-/// What is wrong with it, or has no counterpart here: the line and the rule.
+/// What is invalid or unsupported: the line and the rule.
 pub(super) fn parse(text: &str) -> Result<Configuration, RuleProblem> {
     let file: File =
         toml::from_str(text).map_err(|error| RuleProblem::Syntax(crate::text::toml::explain(text, &error)))?;

@@ -410,7 +410,7 @@ fn resolve(mut written: syntax::RuleSyntax) -> Result<Rule, String> {
         return Err("`security-severity` must be a number from 0.0 to 10.0".into());
     }
     let id = RuleId::parse(&written.id)?;
-    let shape = shape::of(&written).map_err(|_| refusal_of(&written))?;
+    let shape = shape::derive(&written).map_err(|_| refusal_of(&written))?;
     let (form, source) = prepared::source(&written, &shape, false)?.expect("it has no finder");
     let matcher = RegexMatcher {
         form,
@@ -455,7 +455,7 @@ fn refusal_of(written: &syntax::RuleSyntax) -> String {
             return format!("`{field}` is rejected: {}", refusal(source));
         }
     }
-    shape::of(written).err().unwrap_or_default()
+    shape::derive(written).err().unwrap_or_default()
 }
 
 fn validate(matcher: &RegexMatcher, keywords: &[Cow<str>], min: usize) -> Result<(), String> {

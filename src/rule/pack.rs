@@ -74,7 +74,7 @@ pub struct Selection {
 
 impl Selection {
     /// What is on by default in these packs.
-    pub fn of_packs(packs: impl IntoIterator<Item = String>) -> Self {
+    pub fn from_packs(packs: impl IntoIterator<Item = String>) -> Self {
         Self { packs: Some(packs.into_iter().collect()), ..Self::default() }
     }
 

@@ -123,7 +123,7 @@ impl Run {
 ///
 /// # Errors
 /// If a regex is not one, or not of the kind that its field needs.
-pub fn of(rule: &RuleSyntax) -> Result<Shape, String> {
+pub fn derive(rule: &RuleSyntax) -> Result<Shape, String> {
     match (&rule.token, &rule.assigned, &rule.value) {
         (Some(token), None, None) => of_token(token),
         (None, Some(assigned), Some(value)) => of_assigned(assigned, value, &rule.keywords),

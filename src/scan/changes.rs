@@ -3,8 +3,7 @@
 //! Only keys that were not in the file before are reported, unless whole files are requested.
 
 use super::examine::{Examiner, NAME, fingerprint};
-use super::{Collected, Scan, commit, hidden};
-use crate::credential::Fingerprint;
+use super::{Collected, Identity, Scan, commit, hidden, identities};
 use crate::finding::BlobPath;
 use crate::finding::Finding;
 use crate::finding::history::Reach;
@@ -20,7 +19,6 @@ use crate::git::odb::Odb;
 use crate::git::range::{Selected, Selection};
 use crate::git::repository::Repository;
 use crate::git::staged;
-use crate::rule::RuleId;
 use crate::source::unpack::Content;
 use crate::source::unpack::format::Format;
 use crate::source::{Blob, SkipCause};
@@ -46,8 +44,6 @@ pub(super) struct ChangeScan<'a> {
 }
 
 /// A value and the rule it falls under.
-type Item = (RuleId, Fingerprint);
-
 impl ChangeScan<'_> {
     /// Scans what `git commit` would record now.
     ///
@@ -160,19 +156,17 @@ impl ChangeScan<'_> {
     }
 
     /// The items inside a container, besides those in its own bytes.
-    fn inside(&self, bytes: &[u8], path: &[u8]) -> BTreeSet<Item> {
+    fn inside(&self, bytes: &[u8], path: &[u8]) -> BTreeSet<Identity> {
         let Some(format) = Format::from_blob(bytes) else { return BTreeSet::new() };
         let size = bytes.len() as u64;
         let examined = self.examiner.container(&self.path(path), format, Content::Bytes(bytes), Some(size));
-        let findings = self.collected.told(examined).into_iter().filter(|finding| !finding.is_unused_allow());
-        findings.map(|finding| (finding.rule.id.clone(), finding.fingerprint)).collect()
+        identities(self.collected.told(examined)).collect()
     }
 
     /// The items in a file and in everything it contains. Skips are not recorded.
-    fn items_in(&self, bytes: &[u8]) -> BTreeSet<Item> {
+    fn items_in(&self, bytes: &[u8]) -> BTreeSet<Identity> {
         let examined = self.examiner.blob(&Blob { path: self.path(b""), bytes, context: None });
-        let findings = examined.findings.into_iter().filter(|finding| !finding.is_unused_allow());
-        findings.map(|finding| (finding.rule.id.clone(), finding.fingerprint)).collect()
+        identities(examined.findings).collect()
     }
 
     fn path(&self, path: &[u8]) -> BlobPath {
@@ -209,15 +203,15 @@ fn lines(finding: &Finding) -> impl Iterator<Item = u32> {
 #[derive(Default)]
 struct News {
     /// Items that a path has and had in none of the parents, each with its blob.
-    gained: Vec<(Vec<u8>, Item, Oid)>,
+    gained: Vec<(Vec<u8>, Identity, Oid)>,
     /// Items that a path had in all parents and no longer has.
-    lost: Vec<(Vec<u8>, Item)>,
+    lost: Vec<(Vec<u8>, Identity)>,
     /// True if there are more paths or places than are examined.
     is_cut: bool,
 }
 
 /// The items of a blob, once it has been examined.
-type Lookup = Arc<OnceLock<Arc<BTreeSet<Item>>>>;
+type Lookup = Arc<OnceLock<Arc<BTreeSet<Identity>>>>;
 
 /// Where the selected commits end.
 struct Ends {
@@ -240,7 +234,7 @@ struct Story<'a> {
 }
 
 /// Which commits, by number, introduced an item at each place, in which blobs; and which removed it. Oldest first.
-type ByPlace = (BTreeMap<Place, Vec<(usize, Oid)>>, HashMap<Place, Vec<usize>>);
+type ByPlace = (BTreeMap<HeldAt, Vec<(usize, Oid)>>, HashMap<HeldAt, Vec<usize>>);
 
 fn by_place(news: Vec<News>) -> ByPlace {
     let (mut gained, mut lost) = ByPlace::default();
@@ -254,7 +248,7 @@ fn by_place(news: Vec<News>) -> ByPlace {
 }
 
 /// An item at a path.
-type Place = (Vec<u8>, Item);
+type HeldAt = (Vec<u8>, Identity);
 
 /// Determines what commits change.
 struct Ledger<'a> {
@@ -304,7 +298,7 @@ impl Ledger<'_> {
             let before: Vec<_> = old.iter().map(|oid| self.items(*oid, &path)).collect();
             let now = new.map(|oid| (oid, self.items(oid, &path)));
             if let Some((oid, now)) = &now {
-                let is_new = |item: &&Item| self.scan.whole_files || !before.iter().any(|old| old.contains(item));
+                let is_new = |item: &&Identity| self.scan.whole_files || !before.iter().any(|old| old.contains(item));
                 let gained: Vec<_> = now.iter().filter(is_new).map(|item| (path.clone(), item.clone(), *oid)).collect();
                 if news.gained.len() + gained.len() > MAX_PLACES {
                     news.is_cut = true;
@@ -313,7 +307,7 @@ impl Ledger<'_> {
                 news.gained.extend(gained);
             }
             if let Some((first, others)) = before.split_first().filter(|_| before.len() == parents.len()) {
-                let is_lost = |item: &&Item| {
+                let is_lost = |item: &&Identity| {
                     others.iter().all(|old| old.contains(item))
                         && !now.as_ref().is_some_and(|(_, now)| now.contains(item))
                 };
@@ -324,12 +318,12 @@ impl Ledger<'_> {
     }
 
     /// The items of a blob; none if it cannot be read, which is recorded as a skip. Each blob is examined once.
-    fn items(&self, oid: Oid, path: &[u8]) -> Arc<BTreeSet<Item>> {
+    fn items(&self, oid: Oid, path: &[u8]) -> Arc<BTreeSet<Identity>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(oid).or_default().clone();
         known.get_or_init(|| Arc::new(self.look_at(oid, path))).clone()
     }
 
-    fn look_at(&self, oid: Oid, path: &[u8]) -> BTreeSet<Item> {
+    fn look_at(&self, oid: Oid, path: &[u8]) -> BTreeSet<Identity> {
         let Some(bytes) = self.scan.read(self.odb, oid, path) else { return BTreeSet::new() };
         let detection = self.scan.examiner.detector().detect(&bytes, None);
         if detection.is_cut {
@@ -371,7 +365,7 @@ impl Ledger<'_> {
         Ok(findings)
     }
 
-    fn is_at_head(&self, ends: &Ends, path: &[u8], item: &Item) -> Result<bool, GitError> {
+    fn is_at_head(&self, ends: &Ends, path: &[u8], item: &Identity) -> Result<bool, GitError> {
         let blob = ends.head.map(|head| self.blob_at(head, path)).transpose()?.flatten();
         Ok(blob.is_some_and(|blob| self.items(blob, path).contains(item)))
     }
@@ -391,7 +385,7 @@ impl Ledger<'_> {
     }
 
     /// The findings of an item in the version to show, with their history.
-    fn shown_version(&self, (path, item): &Place, history: History) -> Vec<Finding> {
+    fn shown_version(&self, (path, item): &HeldAt, history: History) -> Vec<Finding> {
         // It was read before, and any problem was recorded then.
         let read = self.odb.read(&history.object, self.scan.scan.limit.of_objects());
         let Ok((_, bytes)) = read else { return vec![] };

@@ -17,6 +17,7 @@ use crate::source::{Skip, SkipCause};
 use crate::text::alphabet::SECRET_LEN;
 use crate::verify::Verifying;
 use rayon::slice::ParallelSliceMut;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -117,6 +118,18 @@ impl<'a> Collected<'a> {
 
     pub fn skip(&self, path: BlobPath, cause: SkipCause) {
         self.skips.lock().unwrap_or_else(PoisonError::into_inner).push(Skip { path, cause });
+    }
+
+    /// Gives skipped blobs other names, by the names of their files so far.
+    pub fn rename_skips(&self, names: &HashMap<BlobPath, BlobPath>) {
+        if names.is_empty() {
+            return;
+        }
+        for skip in self.skips.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            if let Some(name) = names.get(&BlobPath::from_bytes(skip.path.file())) {
+                skip.path = skip.path.in_file(name);
+            }
+        }
     }
 
     /// Sorts everything, decides what counts, and judges.

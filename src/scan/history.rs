@@ -9,7 +9,7 @@
 //! with the number of versions; what is shown of a key is made from one of them.
 
 use super::examine::{Examiner, fingerprint};
-use super::{Collected, Scan, commit, hidden, hidden_text};
+use super::{Collected, Identity, Scan, commit, hidden, hidden_text, identities};
 use crate::credential::Fingerprint;
 use crate::detect::Detector;
 use crate::detect::prefilter::{Hits, Shared};
@@ -43,8 +43,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Maximum number of unreadable objects listed per repository; the rest are only counted.
 const MAX_LISTED: usize = 1000;
 
-/// A value and the rule it falls under, wherever it is.
-type Item = (RuleId, Fingerprint);
+/// Maximum number of versions that cannot be scanned whose paths are looked for; others go by their object ids.
+const MAX_UNSCANNED: usize = 1000;
+
+/// The item that a version which cannot be scanned holds in place of values, so that its path is found: this, less its
+/// number.
+const UNSCANNED: ItemId = ItemId::MAX;
 
 /// Scans the history of repositories that share objects: one, or forks that borrow from each other. Every object is read
 /// once, and what it holds is reported for each repository from which it can be reached.
@@ -85,9 +89,21 @@ impl HistoryScan<'_> {
         let objects = objects.expect("the scope waits for it");
         let Self { examiner, scan, collected, .. } = *self;
         let prefix = self.prefix();
-        let inspector = ObjectInspector { prefix, examiner, scan, collected, odb: &odb, found: Found::default() };
+        let inspector = ObjectInspector {
+            prefix,
+            examiner,
+            scan,
+            collected,
+            odb: &odb,
+            found: Found::default(),
+            skipped: Mutex::default(),
+        };
         let outline = objects.walk(&inspector);
-        let (held, items) = inspector.found.by_object(&odb);
+        let (mut held, items) = inspector.found.by_object(&odb);
+        let unscanned = unscanned(&odb, &inspector.skipped.into_inner().unwrap_or_else(PoisonError::into_inner));
+        for (number, node) in (0..).zip(&unscanned) {
+            held.entry(*node).or_insert((ObjectKind::Blob, vec![])).1.push(UNSCANNED - number);
+        }
         let trees = Trees::read(&objects, &|node| held.contains_key(&node));
         let graph = Graph::new(&outline.commits);
         self.collected.commits.fetch_add(graph.len() as u64, Ordering::Relaxed);
@@ -107,6 +123,7 @@ impl HistoryScan<'_> {
             let keeper = |node: Node| own.iter().position(|dir| dir.as_deref() == odb.dir(node)).unwrap_or(0);
             keep_own(&mut occurrences, keeper);
         }
+        self.name_unscanned(&unscanned, &mut occurrences, &odb);
         // No longer needed, and large.
         drop((graph, trees, objects));
         let members = self.family.iter().zip(occurrences);
@@ -154,6 +171,21 @@ impl HistoryScan<'_> {
             attribution.presences.iter_mut().for_each(|presence| forget_other_branches(presence, &graph));
         }
         builder.occurrences(held, attribution.presences)
+    }
+
+    /// Gives versions that cannot be scanned the paths that were found for them, and takes their items out.
+    fn name_unscanned(&self, unscanned: &[Node], occurrences: &mut [Vec<Occurrence>], odb: &Odb) {
+        let mut paths: HashMap<BlobPath, BlobPath> = HashMap::new();
+        for ((_, prefix), occurrences) in self.family.iter().zip(occurrences) {
+            let number = |one: &Occurrence| usize::try_from(UNSCANNED - one.item).unwrap_or(usize::MAX);
+            for one in occurrences.extract_if(.., |one| number(one) < unscanned.len()) {
+                if let Some(path) = &one.path {
+                    let oid = odb.oid(unscanned[number(&one)]);
+                    paths.entry(path_of(self.prefix(), ObjectKind::Blob, oid)).or_insert(prefixed(prefix, path));
+                }
+            }
+        }
+        self.collected.rename_skips(&paths);
     }
 
     /// Looks for keys in the names of branches and tags, and hides secrets in them: reports show these names.
@@ -231,7 +263,7 @@ impl HistoryScan<'_> {
         &self,
         prefix: &Path,
         occurrences: Vec<Occurrence>,
-        items: &HashMap<Item, ItemId>,
+        items: &HashMap<Identity, ItemId>,
         odb: &Odb,
     ) -> Vec<Finding> {
         let Self { examiner, scan, collected, .. } = self;
@@ -280,6 +312,11 @@ fn path_of(prefix: &Path, kind: ObjectKind, oid: Oid) -> BlobPath {
     prefixed(prefix, format!("{} {oid}", kind.name()).as_bytes())
 }
 
+/// The first copies of these blobs.
+fn unscanned(odb: &Odb, oids: &BTreeSet<Oid>) -> Vec<Node> {
+    oids.iter().filter_map(|oid| odb.find(oid)).collect()
+}
+
 /// Leaves to a presence only what this repository's own refs lead to, if they lead to any of it.
 fn forget_other_branches(presence: &mut Presence, graph: &Graph) {
     if presence.reach < Reach::Unreachable {
@@ -320,14 +357,33 @@ struct ObjectInspector<'a> {
     collected: &'a Collected<'a>,
     odb: &'a Odb,
     found: Found,
+    /// Blobs that cannot be scanned, or not in full.
+    skipped: Mutex<BTreeSet<Oid>>,
 }
 
 impl ObjectInspector<'_> {
+    fn skip(&self, object: Object, cause: SkipCause) {
+        let oid = self.odb.oid(object.node);
+        self.collected.skip(path_of(self.prefix, object.kind, oid), cause);
+        self.note_skipped(object.kind, oid);
+    }
+
+    /// Remembers a blob whose path is to be found, of many the same ones in every run.
+    fn note_skipped(&self, kind: ObjectKind, oid: Oid) {
+        if kind == ObjectKind::Blob {
+            let mut skipped = self.skipped.lock().unwrap_or_else(PoisonError::into_inner);
+            skipped.insert(oid);
+            if skipped.len() > MAX_UNSCANNED {
+                skipped.pop_last();
+            }
+        }
+    }
+
     /// Returns the places worth examining, so that versions derived from this one need not be searched in full.
     fn examine(&self, object: Object, base: Option<(&Hits, &[Copied])>) -> Option<Hits> {
         let Self { examiner, scan, collected, .. } = self;
         let detector = examiner.detector();
-        let skip = |cause| collected.skip(path_of(self.prefix, object.kind, self.odb.oid(object.node)), cause);
+        let skip = |cause| self.skip(object, cause);
         let shared = |part: &Copied| Shared { from: part.from, to: part.to, length: part.length };
         let detect = || {
             let hits = detector.prefilter(object.bytes, base.map(|(hits, parts)| (hits, parts.iter().map(shared))));
@@ -347,7 +403,8 @@ impl ObjectInspector<'_> {
             return hits;
         }
         let items = detection.candidates.iter();
-        let mut items: Vec<Item> = items.map(|candidate| (candidate.rule.id.clone(), fingerprint(candidate))).collect();
+        let mut items: Vec<Identity> =
+            items.map(|candidate| (candidate.rule.id.clone(), fingerprint(candidate))).collect();
         items.extend(self.inside(object));
         if !items.is_empty() {
             if detection.is_cut {
@@ -360,7 +417,7 @@ impl ObjectInspector<'_> {
     }
 
     /// The items inside a container.
-    fn inside(&self, object: Object) -> Vec<Item> {
+    fn inside(&self, object: Object) -> Vec<Identity> {
         let Self { examiner, collected, .. } = self;
         let Some(format) = Format::from_blob(object.bytes).filter(|_| object.kind == ObjectKind::Blob) else {
             return vec![];
@@ -368,8 +425,10 @@ impl ObjectInspector<'_> {
         let path = path_of(self.prefix, object.kind, self.odb.oid(object.node));
         let size = object.bytes.len() as u64;
         let examined = examiner.container(&path, format, Content::Bytes(object.bytes), Some(size));
-        let findings = collected.told(examined).into_iter().filter(|finding| !finding.is_unused_allow());
-        findings.map(|finding| (finding.rule.id.clone(), finding.fingerprint)).collect()
+        if examined.skips.iter().any(|skip| skip.cause.is_failure()) {
+            self.note_skipped(object.kind, self.odb.oid(object.node));
+        }
+        identities(collected.told(examined)).collect()
     }
 }
 
@@ -397,7 +456,7 @@ struct Walked<'a> {
 /// The items of the objects examined so far.
 #[derive(Default)]
 struct Found {
-    items: Mutex<HashMap<Item, ItemId>>,
+    items: Mutex<HashMap<Identity, ItemId>>,
     objects: Mutex<Vec<(Node, ObjectKind, Vec<ItemId>)>>,
 }
 
@@ -405,7 +464,7 @@ struct Found {
 type Held = BTreeMap<Node, (ObjectKind, Vec<ItemId>)>;
 
 impl Found {
-    fn add(&self, object: Object, items: Vec<Item>) {
+    fn add(&self, object: Object, items: Vec<Identity>) {
         let mut numbers = self.items.lock().unwrap_or_else(PoisonError::into_inner);
         let mut ids = Vec::with_capacity(items.len());
         for item in items {
@@ -420,7 +479,7 @@ impl Found {
     }
 
     /// By object; copies of an object are merged.
-    fn by_object(self, odb: &Odb) -> (Held, HashMap<Item, ItemId>) {
+    fn by_object(self, odb: &Odb) -> (Held, HashMap<Identity, ItemId>) {
         let objects = self.objects.into_inner().unwrap_or_else(PoisonError::into_inner);
         let held = objects.into_iter().map(|(node, kind, items)| {
             let node = odb.find(&odb.oid(node)).unwrap_or(node);

@@ -10,9 +10,10 @@ mod place;
 mod scanner;
 
 use crate::config::Config;
+use crate::credential::Fingerprint;
 use crate::detect::Detector;
 use crate::environment::Environment;
-use crate::finding::BlobPath;
+use crate::finding::{BlobPath, Finding};
 use crate::git::error::GitError;
 pub use crate::git::history::Progress;
 pub use crate::git::range::{Pushed, Selection};
@@ -21,6 +22,7 @@ use crate::policy::Policy;
 use crate::policy::baseline::Baseline;
 use crate::policy::place::Places;
 use crate::report::Report;
+use crate::rule::RuleId;
 use crate::source::read::Reader;
 use crate::source::tree::Tree;
 use crate::source::unpack::Content;
@@ -347,6 +349,15 @@ fn skip_all(paths: Vec<(PathBuf, GitError)>, collected: &Collected) {
 /// True if a path is there and is no directory: a file, or a pipe that was named.
 fn is_a_file(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| !metadata.is_dir())
+}
+
+/// A value and the rule it falls under, wherever it is.
+type Identity = (RuleId, Fingerprint);
+
+/// What was found, without what allows nothing.
+fn identities(findings: Vec<Finding>) -> impl Iterator<Item = Identity> {
+    let findings = findings.into_iter().filter(|finding| !finding.is_unused_allow());
+    findings.map(|finding| (finding.rule.id.clone(), finding.fingerprint))
 }
 
 /// Examines an item from a source.

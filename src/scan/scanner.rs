@@ -22,7 +22,7 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// A scanner that finds what the built-in rules describe; what to scan is told next.
+    /// A scanner with the built-in rules, and nothing to scan yet.
     pub fn builder() -> ScannerBuilder {
         ScannerBuilder { scan: Scan::default(), rules: RuleSet::built_in(), now: None }
     }

@@ -89,7 +89,7 @@ pub enum SkipCause {
     OwnReport,
     /// Settings that could not be read, so that the scan went without them: the problem.
     Settings(String),
-    /// A key of which it was asked in vain whether it works: which, and why.
+    /// A key that could not be verified: which, and why.
     NotVerified(String),
     /// The configuration excludes it.
     Excluded,

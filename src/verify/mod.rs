@@ -153,7 +153,7 @@ impl Verifying {
         in_vain
     }
 
-    /// Asks all questions that nothing speaks against, and gives each an answer.
+    /// Asks all questions that are allowed, and gives each an answer.
     fn ask(
         &self,
         questions: Vec<(Question, &dyn Verifier, Option<&'static str>)>,

@@ -294,7 +294,7 @@ fn a_merge_of_any_parts_is_one_audit() {
     assert_eq!(run.stdout, whole);
     let run = sandbox.run(&["merge", "--now", NOW, "s2", "s0"]);
     assert_eq!(run.code, Some(2), "a part is missing");
-    assert!(run.stderr.contains("there is no result for it"), "{}", run.stderr);
+    assert!(run.stderr.contains("no result; the shard it belongs to did not finish"), "{}", run.stderr);
 }
 
 /// The arguments of the container in a manifest, line by line.
@@ -374,7 +374,7 @@ fn the_jobs_for_kubernetes_work_as_processes() {
     std::fs::remove_dir_all(sandbox.path().join("results/3")).expect("a folder");
     let run = sandbox.run(&[&arguments[..], &["--now", NOW]].concat());
     assert_eq!(run.code, Some(2));
-    assert!(run.stderr.contains("results/3: there is nothing"), "{}", run.stderr);
+    assert!(run.stderr.contains("results/3: not found; this part of the audit is missing"), "{}", run.stderr);
 }
 
 #[test]
@@ -444,7 +444,7 @@ fn changes_since_the_audit_before_come_first() {
     assert_eq!(audit("2026-01-05", &json).stdout, again.stdout);
     let earlier = audit("2026-01-01", &json);
     assert_eq!(earlier.code, Some(2));
-    assert!(earlier.stderr.contains("an audit as of a later moment"), "{}", earlier.stderr);
+    assert!(earlier.stderr.contains("audits must run in chronological order"), "{}", earlier.stderr);
 }
 
 #[test]
@@ -555,7 +555,7 @@ fn a_result_that_is_cut_or_changed_is_refused() {
     // In the folder of an audit it is told, and made again.
     std::fs::write(&files[0], &bytes[..bytes.len() / 2]).expect("a file");
     let run = audit(&sandbox, &["org", "--state", "s", "--format", "json"]);
-    assert!(run.stderr.contains("it is made again"), "{}", run.stderr);
+    assert!(run.stderr.contains("damaged or truncated; rebuilding it"), "{}", run.stderr);
     assert_eq!((run.code, run.stdout), (Some(1), whole));
     assert_eq!(std::fs::read(&files[0]).expect("a file"), bytes);
 }
@@ -932,7 +932,7 @@ fn the_threshold_is_that_of_the_audit() {
     command.current_dir(sandbox.path().join("org")).args(["audit", ".", "--now", NOW]);
     let output = command.output().expect("it starts");
     let words = String::from_utf8_lossy(&output.stderr);
-    assert!(words.contains("is part of a target and is not obeyed"), "{words}");
+    assert!(words.contains("belongs to a target and is ignored"), "{words}");
 }
 
 #[test]

@@ -105,6 +105,27 @@ fn what_cannot_be_scanned_can_be_accepted_until_some_day() {
 }
 
 #[test]
+fn what_could_not_be_scanned_in_history_goes_by_its_path() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    let damaged = |byte| [b"PK\x03\x04".as_slice(), &[byte; 60]].concat();
+    sandbox.write_bytes("data/broken.zip", &damaged(7));
+    sandbox.commit(1, "one");
+    sandbox.write_bytes("data/broken.zip", &damaged(8));
+    sandbox.write_bytes("data/other.zip", &damaged(9));
+    sandbox.commit(2, "two");
+    sandbox.git(&["rm", "-q", "-r", "data"]);
+    sandbox.commit(3, "three");
+    let report = sandbox.json(&["--history", "."]);
+    let damaged = |path: &str| ("damaged".to_owned(), path.to_owned());
+    assert_eq!(skipped(&report), [damaged("data/broken.zip"), damaged("data/other.zip")], "{report}");
+    let entry = b"[[unscanned]]\npaths = [\"data/\"]\nreason = \"test data\"\n";
+    sandbox.write_bytes("keyspill.toml", entry);
+    let run = sandbox.run(&["scan", "--history", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
 fn paths_are_excluded_from_trees_changes_and_history() {
     let sandbox = Sandbox::new();
     sandbox.init();
@@ -414,7 +435,7 @@ fn places_as_reports_write_them_can_be_accepted() {
     assert!(run.stderr.contains("--reason"), "{}", run.stderr);
     assert_eq!(sandbox.run(&["scan", "a.json"]).code, Some(0));
     let run = sandbox.run(&["baseline", "add", &place, "--expires", "2020-01-01"]);
-    assert!(run.code == Some(2) && run.stderr.contains("the day is over"), "{}", run.stderr);
+    assert!(run.code == Some(2) && run.stderr.contains("the date is in the past"), "{}", run.stderr);
 }
 
 #[test]

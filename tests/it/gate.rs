@@ -397,11 +397,29 @@ fn allow_comments_let_findings_through() {
         // As people write it.
         ("{{akia}} # keyspill: allow it is a test\n", (Some(0), false)),
         ("{{akia}} # KEYSPILL:ALLOW\n", (Some(0), false)),
+        ("{{akia}} # KEYSPILL ALLOW\n", (Some(0), false)),
+        ("{{akia}} # keyspill-allow: a test\n", (Some(0), false)),
+        ("{{akia}} # keyspill:ignore\n", (Some(0), false)),
+        ("# keyspill:allow_next_line\n{{akia}}\n", (Some(0), false)),
+        ("{{akia}} # why does keyspill allow this?\n", (Some(1), false)),
         ("# Keyspill : Allow-Next-Line aws-access-key-id\n{{akia}}\n", (Some(0), false)),
         ("# keyspill: allow\n{{akia}}\n", (Some(1), false)),
         ("nothing here  # keyspill: allow\n", (Some(0), false)),
     ] {
         assert_eq!(code("x.py", text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_comment_without_effect_is_told_why() {
+    let sandbox = Sandbox::new();
+    for (rule, words) in [
+        ("aws-acces-key-id", "There is no rule aws-acces-key-id; did you mean aws-access-key-id?"),
+        ("aws-session-token", "The finding on that line is of the rule aws-access-key-id."),
+    ] {
+        sandbox.write("x.py", &format!("k = '{{{{akia}}}}'  # {{{{allow}}}} {rule}\n"));
+        let run = sandbox.run(&["scan", "."]);
+        assert!(run.stdout.contains(words), "{}", run.stdout);
     }
 }
 

@@ -11,8 +11,8 @@ use std::sync::{Arc, LazyLock};
 /// All rules of packs that are on by default, each alone, and its positives as a scan would see them.
 static RULES: LazyLock<Vec<(Detector, String, Vec<String>)>> = LazyLock::new(|| {
     let all = RuleSet::built_in();
-    let of_packs = all.iter().filter(|rule| rule.pack != Some("aws") && matches!(rule.matcher, Matcher::Regex(_)));
-    let alone = of_packs.map(|rule| {
+    let from_packs = all.iter().filter(|rule| rule.pack != Some("aws") && matches!(rule.matcher, Matcher::Regex(_)));
+    let alone = from_packs.map(|rule| {
         let set = all.filtered(|other| other.id == rule.id);
         let [positives, _] = rule.examples();
         let texts = positives.iter().map(|positive| example::expand(&positive.text).text).collect();

@@ -106,7 +106,7 @@ fn changes(inventory: &Inventory) -> Option<String> {
     let count = |status: Status| changes.counts.get(&status).copied().unwrap_or_default();
     let unseen = match changes.unseen {
         0 => String::new(),
-        count => format!(", {count} not looked for everywhere"),
+        count => format!(", {count} not fully rechecked"),
     };
     Some(format!(
         "Since {}: {} new, {} back again, {} known, {} fixed{unseen}",

@@ -24,7 +24,7 @@ pub(super) fn write(inventory: &Inventory, layout: Layout, out: &mut dyn Write) 
     }
     let above = common_folder(inventory);
     if !above.is_empty() {
-        writeln!(out, "Names are below {above}")?;
+        writeln!(out, "Names are relative to {above}")?;
     }
     writeln!(out)?;
     news(inventory, &above, out)?;
@@ -139,7 +139,7 @@ fn summary(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
     let read = inventory.read();
     let suppressed: usize = inventory.suppressed.iter().sum();
     let suppressed =
-        if suppressed > 0 { format!("; not counted: {}", plural(suppressed, "finding")) } else { String::new() };
+        if suppressed > 0 { format!("; {} suppressed", plural(suppressed, "finding")) } else { String::new() };
     let partial = inventory.units.iter().filter(|unit| unit.is_cut).count();
     let partial = if partial > 0 {
         format!("; {}, of which parts were never fetched", plural(partial, "shallow or partial clone"))

@@ -218,7 +218,7 @@ impl Fingerprints {
     fn new(texts: &[Vec<u8>], folds: bool) -> Self {
         let known = texts.iter().enumerate().map(|(literal, text)| {
             let (offset, window) = Window::rarest_of(text);
-            (KnownLiteral { window, literal, offset }, Bucket::of(window, folds))
+            (KnownLiteral { window, literal, offset }, Bucket::from_window(window, folds))
         });
         let mut known: Vec<(KnownLiteral, Bucket)> = known.collect();
         // The common ones first, so that each starts a bucket, and the rare ones join where they cost least.
@@ -289,7 +289,7 @@ struct Bucket {
 
 impl Bucket {
     /// The nibbles of a window; if it `folds`, it is in small letters, and those of capitals count, too.
-    fn of(window: Window, folds: bool) -> Self {
+    fn from_window(window: Window, folds: bool) -> Self {
         let mut own = Self::default();
         for (place, byte) in window.bytes().into_iter().enumerate() {
             let Some(byte) = byte else {

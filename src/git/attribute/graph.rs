@@ -2,7 +2,7 @@
 
 use crate::finding::history::Reach;
 use crate::finding::object::{self, Oid};
-use crate::git::history::Commit;
+use crate::git::history::CommitNode;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const NOT_THERE: CommitId = CommitId::MAX;
 /// All commits of a repository.
 #[derive(Debug, Clone)]
 pub struct Graph<'a> {
-    commits: &'a [Commit],
+    commits: &'a [CommitNode],
     /// Where the parents of each commit start in `parents`; they end where those of the next commit start.
     starts: Vec<u32>,
     parents: Vec<CommitId>,
@@ -28,7 +28,7 @@ pub struct Graph<'a> {
 
 impl<'a> Graph<'a> {
     /// The graph of `commits`, which are sorted by object id.
-    pub fn new(commits: &'a [Commit]) -> Self {
+    pub fn new(commits: &'a [CommitNode]) -> Self {
         let mut starts = Vec::with_capacity(commits.len() + 1);
         let mut count = 0;
         for commit in commits {
@@ -88,7 +88,7 @@ impl<'a> Graph<'a> {
     }
 
     /// A commit.
-    pub fn commit(&self, id: CommitId) -> &'a Commit {
+    pub fn commit(&self, id: CommitId) -> &'a CommitNode {
         &self.commits[id as usize]
     }
 

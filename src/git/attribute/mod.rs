@@ -186,7 +186,7 @@ impl Paths {
 }
 
 /// An item at a path.
-type Place = (ItemId, PathId);
+type ItemAt = (ItemId, PathId);
 
 /// What is known of a place.
 #[derive(Debug, Default)]
@@ -208,7 +208,7 @@ struct Ledger<'a> {
     wanted: &'a [Wanted],
     graph: &'a Graph<'a>,
     paths: Paths,
-    places: HashMap<Place, Entries>,
+    places: HashMap<ItemAt, Entries>,
     /// For each wanted blob, whether some commit contains it.
     is_met: Vec<bool>,
     is_cut: bool,
@@ -252,8 +252,8 @@ impl Ledger<'_> {
 
     /// A merge introduces what it has and none of its parents has; it removes what it lacks and all of them have.
     fn enter_merge(&mut self, id: CommitId, befores: &[TreeId], root: TreeId) {
-        let mut gains: BTreeMap<Place, (usize, Option<BlobId>)> = BTreeMap::new();
-        let mut losses: BTreeMap<Place, usize> = BTreeMap::new();
+        let mut gains: BTreeMap<ItemAt, (usize, Option<BlobId>)> = BTreeMap::new();
+        let mut losses: BTreeMap<ItemAt, usize> = BTreeMap::new();
         for before in befores {
             for change in self.changes(*before, root) {
                 let (gained, lost) = self.items(change);
@@ -280,13 +280,13 @@ impl Ledger<'_> {
         }
     }
 
-    fn introduce(&mut self, place: Place, id: CommitId, blob: Option<BlobId>) {
+    fn introduce(&mut self, place: ItemAt, id: CommitId, blob: Option<BlobId>) {
         if let Some(blob) = blob {
             self.place(place).introduced.push((id, blob));
         }
     }
 
-    fn place(&mut self, place: Place) -> &mut Entries {
+    fn place(&mut self, place: ItemAt) -> &mut Entries {
         self.places.entry(place).or_default()
     }
 

@@ -11,6 +11,7 @@ use crate::finding::{BlobPath, Finding};
 use crate::git::repository::Facts;
 use crate::judge::inventory::Credential;
 use crate::rule::{Finder, Matcher, Severity};
+use crate::source::SkipCause;
 use crate::text::sanitize::one_line;
 use data_encoding::BASE64;
 use minijinja::{AutoEscape, Environment};
@@ -28,6 +29,7 @@ pub(crate) const SCRIPT: &str = include_str!("page.js");
 /// Maximum number of places listed per key, and of rows in the table: nobody reads a longer page.
 const MAX_PLACES: usize = 50;
 const MAX_ROWS: usize = 20_000;
+const MAX_ACCEPTED: usize = 1000;
 
 /// Cards beyond this many are folded.
 const MAX_UNFOLDED: usize = 50;
@@ -47,6 +49,9 @@ struct Page<'a> {
     policy: Vec<String>,
     suppressed: Vec<String>,
     failures: Vec<(String, String)>,
+    /// The first paths that the configuration accepts as not scannable, and why.
+    accepted: Vec<(String, String)>,
+    accepted_count: usize,
     skipped: Vec<String>,
     /// The paths that were asked for.
     scanned: Vec<String>,
@@ -181,6 +186,7 @@ fn page<'a>(
     let words = [("error", Severity::Error), ("warning", Severity::Warning), ("note", Severity::Note)];
     let (timeline, timeline_start, timeline_end) = timeline(credentials, anchors, report.now);
     let text = |path: &BlobPath| one_line(&path.to_text());
+    let accepted = || coverage.skips.iter().filter(|skip| matches!(skip.cause, SkipCause::Accepted(..)));
     Page {
         style: STYLE,
         script: SCRIPT,
@@ -193,6 +199,11 @@ fn page<'a>(
         extent: extent(coverage),
         policy: report.config.iter().chain(&report.baseline).map(text).collect(),
         suppressed: suppressed_in_words(report),
+        accepted: accepted()
+            .take(MAX_ACCEPTED)
+            .map(|skip| (text(&skip.path), one_line(&skip.cause.to_string())))
+            .collect(),
+        accepted_count: accepted().count(),
         failures: coverage.failures().map(|skip| (text(&skip.path), one_line(&skip.cause.to_string()))).collect(),
         skipped: skipped_in_words(coverage),
         scanned: options.scanned.iter().map(|path| one_line(path)).collect(),

@@ -317,13 +317,12 @@ impl<'a> Examiner<'a> {
             Some(allow)
         };
         let allows = detection.comments.iter().chain(&near_misses).filter_map(read).collect();
-        let unused = inline::apply(allows, &mut findings);
+        let unused = inline::apply(allows, &mut findings, rules);
         if let Some(rule) = rules.of_finder(Finder::UnusedAllow) {
-            findings.extend(
-                unused
-                    .iter()
-                    .map(|allow| unused::unused(rule, &path, locations.of(&allow.span), excerpts.of_span(&allow.span))),
-            );
+            findings.extend(unused.into_iter().map(|(allow, hint)| {
+                let (location, excerpts) = (locations.of(&allow.span), excerpts.of_span(&allow.span));
+                unused::unused(rule, &path, location, excerpts, hint)
+            }));
         }
         evidence::gather(blob, &detection, &mut findings, self.is_verifying);
         self.attach_messages(blob, &mut findings);

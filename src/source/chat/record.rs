@@ -193,7 +193,7 @@ fn has_guest(value: &Value, tenant: Option<&str>) -> bool {
     }
 }
 
-/// The message that the first of these objects is, in a conversation of which it says some itself.
+/// The message in the first of these objects, which also names some of the people in its conversation.
 fn message_of(outwards: &[&Object], around: &Conversation, said: &Conversation) -> Message {
     let own: &Map<String, Value> = outwards[0];
     let any = |names: &[&str]| outwards.iter().find_map(|object| first(object, names).cloned());

@@ -4,6 +4,7 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use secrecy::{ExposeSecret, SecretString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -76,14 +77,18 @@ pub(super) enum Failure {
 }
 
 impl Client {
-    /// A client that uses the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`).
+    /// A client that uses the proxy that the variables of an environment name (`HTTPS_PROXY`, `NO_PROXY`).
     ///
     /// `certificates` is a file of certificates in PEM, to be trusted instead of the system's; `endpoint` the address that is
     /// asked instead of AWS's.
     ///
     /// # Errors
     /// The file or the address cannot be used.
-    pub fn new(certificates: Option<PathBuf>, endpoint: Option<String>) -> Result<Self, ClientError> {
+    pub fn new(
+        certificates: Option<PathBuf>,
+        endpoint: Option<String>,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, ClientError> {
         let roots = match certificates {
             Some(file) => read_certificates(file)?,
             None => RootCerts::PlatformVerifier,
@@ -93,7 +98,7 @@ impl Client {
         }
         // What is in clear stays on this machine.
         let is_here = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
-        let proxy = if is_here { None } else { proxy()? };
+        let proxy = if is_here { None } else { proxy(&variable)? };
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             // A signature is for one host.
@@ -108,7 +113,7 @@ impl Client {
         Ok(Self { agent: config.new_agent(), timeout: TIMEOUT, endpoint })
     }
 
-    /// The same, with another limit of the time that a request may take, with everything.
+    /// The same, with another time limit for a whole request.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -191,19 +196,30 @@ fn failure(error: ureq::Error) -> Failure {
     }
 }
 
-/// The proxy that the environment names.
-fn proxy() -> Result<Option<ureq::Proxy>, ClientError> {
-    const VARIABLES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
-    for name in VARIABLES {
-        let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else { continue };
-        let text = value.to_str().ok_or(ClientError::Proxy(name))?;
-        let scheme = text.split_once("://").map_or("http", |(scheme, _)| scheme);
-        let is_known = matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https");
-        if !is_known || ureq::Proxy::new(text).is_err() {
-            return Err(ClientError::Proxy(name));
-        }
+/// The proxy that the environment names, in the order in which ureq looks for one.
+fn proxy(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Option<ureq::Proxy>, ClientError> {
+    const PROXIES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+    let value = |name: &'static str| Some((name, variable(name).filter(|value| !value.is_empty())?));
+    let Some((name, value)) = PROXIES.into_iter().find_map(value) else { return Ok(None) };
+    let refused = || ClientError::Proxy(name);
+    let text = value.to_str().ok_or_else(refused)?;
+    let scheme = text.split_once("://").map_or("http", |(scheme, _)| scheme);
+    let protocol = match scheme.to_ascii_lowercase().as_str() {
+        "http" => ureq::ProxyProtocol::Http,
+        "https" => ureq::ProxyProtocol::Https,
+        _ => return Err(refused()),
+    };
+    let named = ureq::Proxy::new(text).map_err(|_| refused())?;
+    let mut proxy = ureq::Proxy::builder(protocol).host(named.host()).port(named.port());
+    if let Some(user) = named.username() {
+        proxy = proxy.username(user);
     }
-    Ok(ureq::Proxy::try_from_env())
+    if let Some(password) = named.password() {
+        proxy = proxy.password(password);
+    }
+    let direct = variable("NO_PROXY").or_else(|| variable("no_proxy")).unwrap_or_default();
+    proxy = direct.to_string_lossy().split(',').fold(proxy, |proxy, host| proxy.no_proxy(host.trim()));
+    Ok(Some(proxy.build().map_err(|_| refused())?))
 }
 
 /// The maximum size of a file of certificates, in bytes.

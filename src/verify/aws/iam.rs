@@ -47,7 +47,7 @@ impl fmt::Debug for Iam {
     }
 }
 
-const OTHER_ACCOUNT: &str = "its account is another than yours; name a role in it with --assume-role";
+const OTHER_ACCOUNT: &str = "it belongs to another account; name a role there with --assume-role";
 const OTHER_ROLE: &str = "the role of --assume-role is in another account; write {account} where its number stands";
 const OTHER_PARTITION: &str = "the text around it speaks of GovCloud or China, where only the key itself can be tried";
 const NO_ACCOUNT: &str = "its id does not tell its account, so nobody can be asked as its owner";
@@ -244,9 +244,9 @@ impl Verifier for Iam {
 }
 
 /// A host and the region that requests to it are signed for. Source: AWS General Reference, endpoints of IAM.
-type Place = (&'static str, &'static str);
-const IAM: Place = ("iam.amazonaws.com", "us-east-1");
-const STS: Place = super::sts::PLACES[0];
+type Endpoint = (&'static str, &'static str);
+const IAM: Endpoint = ("iam.amazonaws.com", "us-east-1");
+const STS: Endpoint = super::sts::PLACES[0];
 
 /// Why there is no answer.
 enum Problem {
@@ -272,7 +272,7 @@ impl Problem {
 
 fn send(
     client: &Client,
-    (host, region): Place,
+    (host, region): Endpoint,
     form: &str,
     own: &OwnCredentials,
     service: &str,

@@ -111,7 +111,7 @@ fn read(response: &Response, question: &Question, now: i64) -> Reply {
                 _ => unknown("the answer is not one of AWS's"),
             }
         }
-        201..400 => unknown("the answer sends elsewhere, which AWS's does not do"),
+        201..400 => unknown("unexpected redirect"),
         429 | 500.. => Reply::Later(format!("the service is busy or has an error (status {})", response.status)),
         _ => {
             let (code, message) = (text("Code").unwrap_or_default(), text("Message").unwrap_or_default());

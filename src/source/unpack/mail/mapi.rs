@@ -106,12 +106,12 @@ fn rich_text(packed: &[u8]) -> Option<Cow<'_, [u8]>> {
 pub(super) struct Attachment {
     pub properties: Properties,
     /// The attached message, if it is one.
-    pub message: Option<Box<Item>>,
+    pub message: Option<Box<MapiMessage>>,
 }
 
 /// One message.
 #[derive(Debug, Default)]
-pub(super) struct Item {
+pub(super) struct MapiMessage {
     pub properties: Properties,
     pub recipients: Vec<Properties>,
     pub attachments: Vec<Attachment>,
@@ -119,7 +119,7 @@ pub(super) struct Item {
     pub body: Vec<u8>,
 }
 
-impl Item {
+impl MapiMessage {
     /// Emits the parts of the message.
     pub fn hand_over(&self, unpacker: &Unpacker, place: &Place) {
         if let Err(cause) = unpacker.budget().descend(place.depth) {

@@ -3,7 +3,7 @@
 //!
 //! <https://learn.microsoft.com/openspecs/exchange_server_protocols/ms-oxmsg/>
 
-use super::mapi::{ATTACH_DATA, Attachment, Item, Properties, Value};
+use super::mapi::{ATTACH_DATA, Attachment, MapiMessage, Properties, Value};
 use crate::source::SkipCause;
 use crate::source::unpack::{Place, Unpacker};
 use cfb::CompoundFile;
@@ -44,8 +44,8 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(
     Ok(())
 }
 
-fn item(file: &mut File, storage: &Path, prefix: usize, depth: usize, most: u64) -> Item {
-    let mut item = Item { properties: properties(file, storage, prefix, most), ..Item::default() };
+fn item(file: &mut File, storage: &Path, prefix: usize, depth: usize, most: u64) -> MapiMessage {
+    let mut item = MapiMessage { properties: properties(file, storage, prefix, most), ..MapiMessage::default() };
     let children: Vec<_> = file
         .read_storage(storage)
         .map(|entries| entries.filter(cfb::Entry::is_storage).map(|entry| entry.name().to_owned()).collect())

@@ -2,7 +2,7 @@
 //!
 //! [MS-OXTNEF]: <https://learn.microsoft.com/openspecs/exchange_server_protocols/ms-oxtnef/>
 
-use super::mapi::{ATTACH_DATA, ATTACH_FILENAME, Attachment, Item, Properties, Value};
+use super::mapi::{ATTACH_DATA, ATTACH_FILENAME, Attachment, MapiMessage, Properties, Value};
 use crate::source::SkipCause;
 use crate::source::unpack::{Place, Unpacker};
 
@@ -35,8 +35,8 @@ pub(crate) fn open(unpacker: &Unpacker, place: &Place, bytes: &[u8]) -> Result<(
     if is_whole { Ok(()) } else { Err(SkipCause::Damaged("it ends in the middle of an attribute")) }
 }
 
-fn read(bytes: &[u8]) -> (Item, bool) {
-    let mut item = Item::default();
+fn read(bytes: &[u8]) -> (MapiMessage, bool) {
+    let mut item = MapiMessage::default();
     let mut rest = bytes.get(HEADER..).unwrap_or_default();
     while let Some((id, data, after)) = attribute(rest) {
         rest = after;

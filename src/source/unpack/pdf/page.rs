@@ -18,7 +18,7 @@ pub(super) fn address<T>(object: &T) -> usize {
 const MAX_MEMOS: usize = 20_000;
 /// The maximum length of a field's value that is looked for in what its page shows, in bytes.
 const MAX_VALUE: usize = 1 << 10;
-/// The maximum number of fields of which it is remembered what their pages show.
+/// The maximum number of fields whose appearance on pages is remembered.
 const MAX_SHOWN: usize = 20_000;
 
 /// Text of one page, or other text.

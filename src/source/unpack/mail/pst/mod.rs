@@ -6,7 +6,7 @@
 
 mod check;
 
-use super::mapi::{ATTACH_DATA, Attachment, Item, Properties, Value};
+use super::mapi::{ATTACH_DATA, Attachment, MapiMessage, Properties, Value};
 use crate::foreign::guarded;
 use crate::source::SkipCause;
 use crate::source::unpack::{Content, Place, Unpacker};
@@ -82,7 +82,7 @@ fn messages(nodes: &[check::Node]) -> BTreeSet<u32> {
 trait Kind: Store + Sized {
     fn folder(store: &Rc<Self>, id: &EntryId) -> io::Result<Rc<dyn Folder>>;
     /// A message, and how many of its attachments could not be read.
-    fn item(store: &Rc<Self>, id: &EntryId) -> io::Result<(Item, usize)>;
+    fn item(store: &Rc<Self>, id: &EntryId) -> io::Result<(MapiMessage, usize)>;
 }
 
 /// Implements [`Kind`] for one of them.
@@ -93,7 +93,7 @@ macro_rules! kind {
                 Ok(<$folder>::read(store.clone(), id)?)
             }
 
-            fn item(store: &Rc<Self>, id: &EntryId) -> io::Result<(Item, usize)> {
+            fn item(store: &Rc<Self>, id: &EntryId) -> io::Result<(MapiMessage, usize)> {
                 let message = <$message>::read(store.clone(), id, None)?;
                 let (mut item, mut lost) = item_of(&*message);
                 for node in attachment_nodes(&*message) {
@@ -206,7 +206,7 @@ fn rows(table: &dyn TableContext) -> Vec<u32> {
 }
 
 /// A message without its attachments, and how many of its recipients could not be read.
-fn item_of(message: &dyn Message) -> (Item, usize) {
+fn item_of(message: &dyn Message) -> (MapiMessage, usize) {
     let own = message.properties().iter().map(|(id, value)| (*id, value));
     let mut lost = 0;
     let recipients = message.recipient_table().map(|table| {
@@ -225,7 +225,14 @@ fn item_of(message: &dyn Message) -> (Item, usize) {
         };
         table.rows_matrix().map(&mut read).collect()
     });
-    (Item { properties: properties(own), recipients: recipients.unwrap_or_default(), ..Item::default() }, lost)
+    (
+        MapiMessage {
+            properties: properties(own),
+            recipients: recipients.unwrap_or_default(),
+            ..MapiMessage::default()
+        },
+        lost,
+    )
 }
 
 fn attachment_nodes(message: &dyn Message) -> Vec<NodeId> {
