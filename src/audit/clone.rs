@@ -97,7 +97,8 @@ impl Cloner {
         let lock = super::state::lock(&dir, ".keyspill-lock")?;
         // What audits that were killed left behind.
         for entry in std::fs::read_dir(&dir).map_err(failed(&dir))?.flatten() {
-            if entry.path().extension().is_some_and(|extension| extension == UNFINISHED) {
+            let is_unfinished = entry.path().extension().is_some_and(|extension| extension == UNFINISHED);
+            if is_unfinished || !keeps && is_clone(&entry.path()) {
                 _ = std::fs::remove_dir_all(entry.path());
             }
         }
@@ -214,6 +215,16 @@ impl Cloner {
         Ok(())
     }
 
+    /// Deletes the clones of repositories that are not among these URLs any more.
+    pub fn forget_others<'a>(&self, urls: impl Iterator<Item = &'a str>) {
+        let wanted: BTreeSet<PathBuf> = urls.map(|url| self.place(url)).collect();
+        for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            if is_clone(&entry.path()) && !wanted.contains(&entry.path()) {
+                _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
     /// Deletes a clone, unless clones are kept.
     pub fn remove(&self, place: &Path) {
         if !self.keeps {
@@ -241,6 +252,14 @@ impl Cloner {
             attempt += 1;
         }
     }
+}
+
+/// True for a folder with a name as [`Cloner::place`] makes them, which has a mirror in it.
+fn is_clone(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".git"));
+    let digest = name.and_then(|name| name.rsplit_once('-')).map(|(_, digest)| digest);
+    let is_digest = digest.is_some_and(|digest| digest.len() == 16 && digest.bytes().all(|b| b.is_ascii_hexdigit()));
+    is_digest && path.join("HEAD").is_file() && path.join("objects").is_dir()
 }
 
 /// Ends every git that is running.
@@ -274,9 +293,14 @@ fn git(url: &str) -> (Command, String) {
     if let Some((user, password)) = web_credentials(url) {
         let helper =
             "!f() { printf 'username=%s\\npassword=%s\\n' \"$KEYSPILL_GIT_USER\" \"$KEYSPILL_GIT_PASSWORD\"; }; f";
-        git.env("KEYSPILL_GIT_USER", user).env("KEYSPILL_GIT_PASSWORD", password);
-        // The first setting makes git forget other helpers.
-        let settings = [("credential.helper", ""), ("credential.helper", helper)];
+        let settings = if password.is_empty() {
+            // The user's own helpers know the password.
+            vec![("credential.username", user)]
+        } else {
+            git.env("KEYSPILL_GIT_USER", user).env("KEYSPILL_GIT_PASSWORD", password);
+            // The first setting makes git forget other helpers.
+            vec![("credential.helper", String::new()), ("credential.helper", helper.to_owned())]
+        };
         let known = std::env::var("GIT_CONFIG_COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(0_usize);
         git.env("GIT_CONFIG_COUNT", (known + settings.len()).to_string());
         for (number, (key, value)) in settings.into_iter().enumerate() {
@@ -444,7 +468,14 @@ fn explain(output: &Output, time_limit: Duration) -> CloneError {
     }
     let text = String::from_utf8_lossy(&output.words);
     let told = |line: &&str| line.starts_with("fatal:") || line.starts_with("ERROR:") || line.contains("error:");
-    let line = text.lines().find(told).or_else(|| text.lines().last()).unwrap_or("git failed and said nothing");
+    // What ssh says comes before what git makes of it.
+    let of_ssh = |line: &&str| {
+        line.starts_with("ssh:")
+            || line.starts_with("Host key verification failed")
+            || line.contains("Permission denied")
+    };
+    let line = text.lines().find(of_ssh).or_else(|| text.lines().find(told)).or_else(|| text.lines().last());
+    let line = line.unwrap_or("git failed and said nothing");
     let words = crate::text::mask::hide_long_words(&without_credentials(line));
     let is_of_network = is_of_network(&text);
     // Memory and disks may have room later.
@@ -516,6 +547,38 @@ mod tests {
         assert_eq!(of("KEYSPILL_GIT_PASSWORD"), Some("hunt/er2".as_ref()));
         assert_eq!(super::git("git@example.com:a.git").1, "git@example.com:a.git");
         assert_eq!(super::git("ssh://git:hunter2@example.com/a.git").1, "ssh://git@example.com/a.git");
+    }
+
+    #[test]
+    fn without_a_password_the_users_helpers_are_asked() {
+        let (git, url) = git("https://ann@example.com/a.git");
+        assert_eq!(url, "https://example.com/a.git");
+        let settings: Vec<_> = git.get_envs().filter_map(|(_, value)| value).collect();
+        assert!(settings.contains(&"credential.username".as_ref()) && settings.contains(&"ann".as_ref()));
+        assert!(!settings.contains(&"credential.helper".as_ref()), "{settings:?}");
+    }
+
+    #[test]
+    fn what_a_killed_audit_left_is_removed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let new = |keeps| Cloner::new(dir.path().to_owned(), Duration::ZERO, 0, keeps).expect("a cloner");
+        let url = "https://example.com/a.git";
+        let make = || {
+            let place = new(true).place(url);
+            std::fs::create_dir_all(place.join("objects")).expect("a folder");
+            std::fs::write(place.join("HEAD"), "ref: refs/heads/main\n").expect("a file");
+            place
+        };
+        let place = make();
+        std::fs::create_dir_all(dir.path().join("mine-0123456789abcdef.git")).expect("a folder");
+        new(true).forget_others([url].into_iter());
+        assert!(place.exists());
+        new(true).forget_others(std::iter::empty());
+        assert!(!place.exists());
+        let place = make();
+        drop(new(false));
+        assert!(!place.exists());
+        assert!(dir.path().join("mine-0123456789abcdef.git").exists(), "it is no mirror");
     }
 
     #[test]

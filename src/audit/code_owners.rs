@@ -44,22 +44,47 @@ struct Entry {
     owners: Vec<String>,
 }
 
+/// Whose rules a list follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Patterns as in `.gitignore`, without `!`.
+    GitHub,
+    /// Patterns that do not begin with `/` match below any folder; `!` takes files out; there are sections.
+    GitLab,
+}
+
+impl Dialect {
+    /// By where the list is, or else by where the repository was cloned from.
+    fn new(place: &str, url: Option<&str>, text: &str) -> Self {
+        let url = url.unwrap_or_default();
+        let has_sections = || text.lines().any(|line| section(line.trim()).is_some());
+        let is_gitlabs = match place {
+            _ if place.starts_with(".gitlab/") => true,
+            _ if place.starts_with(".github/") => false,
+            _ => url.contains("gitlab") || !url.contains("github") && has_sections(),
+        };
+        if is_gitlabs { Self::GitLab } else { Self::GitHub }
+    }
+}
+
 impl CodeOwners {
-    /// The list at HEAD; empty if there is none.
-    pub fn at_head(repository: &Repository) -> Self {
-        let text = PLACES.into_iter().find_map(|place| repository.file_at_head(place, MAX_BYTES));
-        text.map(|text| Self::parse(&String::from_utf8_lossy(&text))).unwrap_or_default()
+    /// The list at HEAD, of a repository that was cloned from `url`; empty if there is none.
+    pub fn at_head(repository: &Repository, url: Option<&str>) -> Self {
+        let at = |place: &'static str| Some((place, repository.file_at_head(place, MAX_BYTES)?));
+        let Some((place, text)) = PLACES.into_iter().find_map(at) else { return Self::default() };
+        let text = String::from_utf8_lossy(&text);
+        Self::parse(&text, Dialect::new(place, url, &text))
     }
 
     /// Parses a list. What cannot be understood is left out, as hosts do.
-    pub fn parse(text: &str) -> Self {
+    pub fn parse(text: &str, dialect: Dialect) -> Self {
         let mut sections = vec![Section::default()];
         let mut current = 0;
         let mut count = 0;
         // Owners that a section gives to entries without any.
         let mut usual: Vec<String> = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            if let Some((name, owners)) = section(line) {
+            if let Some((name, owners)) = section(line).filter(|_| dialect == Dialect::GitLab) {
                 usual = names(owners);
                 let name = name.to_lowercase();
                 current = sections.iter().position(|section| section.name == name).unwrap_or_else(|| {
@@ -74,8 +99,14 @@ impl CodeOwners {
             }
             let (written, owners) = split_pattern(line);
             let is_exclusion = written.starts_with('!');
+            if is_exclusion && dialect == Dialect::GitHub {
+                continue;
+            }
+            let pattern = written.strip_prefix('!').unwrap_or(&written);
+            let is_anywhere = dialect == Dialect::GitLab && !pattern.starts_with('/');
+            let pattern = if is_anywhere { format!("**/{pattern}") } else { pattern.to_owned() };
             let mut builder = GitignoreBuilder::new("");
-            if builder.add_line(None, written.strip_prefix('!').unwrap_or(&written)).is_err() {
+            if builder.add_line(None, &pattern).is_err() {
                 continue;
             }
             let Ok(pattern) = builder.build() else { continue };
@@ -157,7 +188,8 @@ mod tests {
     #[test]
     fn the_last_pattern_that_matches_counts() {
         let list = CodeOwners::parse(
-            "# all\n*  @acme/all\n*.js @js # scripts\n/build/logs/ @ops ann@acme.example\ndocs/* docs@acme.example\napps/ @octo\n/apps/github\n",
+            "# all\n*  @acme/all\n*.js @js # scripts\n/build/logs/ @ops ann@acme.example\ndocs/* docs@acme.example\napps/ @octo\n/apps/github\n!a.txt @nobody\n",
+            Dialect::GitHub,
         );
         for (path, owners) in [
             ("a.txt", &["@acme/all"][..]),
@@ -178,17 +210,19 @@ mod tests {
     fn sections_of_one_name_are_one_and_what_is_taken_out_stays_out() {
         let list = CodeOwners::parse(
             "[Docs]\n*.env @a\n[Other]\nx/ @o\n[docs]\nreadme.env @b\n[S] @s\n*.md @e\n!a.md\n*.md\t@x\t# ask @boss\n",
+            Dialect::GitLab,
         );
         for (path, owners) in [("readme.env", &["@b"][..]), ("x.env", &["@a"]), ("a.md", &[]), ("b.md", &["@x"])] {
             assert_eq!(list.of(path.as_bytes()), owners, "{path}");
         }
-        assert!(CodeOwners::parse(&"a @b\n".repeat(MAX_ENTRIES + 1)).of(b"a").is_empty());
+        assert!(CodeOwners::parse(&"a @b\n".repeat(MAX_ENTRIES + 1), Dialect::GitHub).of(b"a").is_empty());
     }
 
     #[test]
     fn each_section_has_its_own_owners() {
         let list = CodeOwners::parse(
             "* @all\n[Docs][2] @docs\n*.md\n!CHANGELOG.md\n^[Optional]\napi/ @api\npath\\ with\\ blanks/ @blanks\n\\#file @hash\n",
+            Dialect::GitLab,
         );
         for (path, owners) in [
             ("a.md", &["@all", "@docs"][..]),
@@ -199,5 +233,25 @@ mod tests {
         ] {
             assert_eq!(list.of(path.as_bytes()), owners, "{path}");
         }
+    }
+
+    #[test]
+    fn gitlab_looks_in_every_folder() {
+        for (dialect, owners) in [(Dialect::GitLab, vec!["@i"]), (Dialect::GitHub, vec![])] {
+            let list = CodeOwners::parse("internal/a.env @i\n/build/logs/ @b\n", dialect);
+            assert_eq!(list.of(b"docs/api/internal/a.env"), owners, "{dialect:?}");
+            assert_eq!(list.of(b"internal/a.env"), ["@i"]);
+            assert!(list.of(b"x/build/logs/a").is_empty());
+        }
+    }
+
+    #[test]
+    fn the_dialect_is_that_of_the_host() {
+        let of = |place, url, text| Dialect::new(place, url, text);
+        assert_eq!(of(".gitlab/CODEOWNERS", Some("https://github.com/a/b"), ""), Dialect::GitLab);
+        assert_eq!(of(".github/CODEOWNERS", None, "[A]\n"), Dialect::GitHub);
+        assert_eq!(of("CODEOWNERS", Some("https://gitlab.corp.example/a.git"), ""), Dialect::GitLab);
+        assert_eq!(of("CODEOWNERS", None, "[Docs] @a\n*.md\n"), Dialect::GitLab);
+        assert_eq!(of("docs/CODEOWNERS", None, "* @a\n"), Dialect::GitHub);
     }
 }

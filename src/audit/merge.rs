@@ -34,8 +34,10 @@ const MAX_JUDGED: usize = 10_000;
 /// The maximum number of occurrences of a secret alone that wait until those of its id are read; all are counted.
 const MAX_WAITING: usize = 1_000;
 
-/// How many records are unpacked and judged at a time.
+/// How many records are unpacked and judged at a time, and how many bytes of them.
 const BATCH: usize = 20_000;
+/// See [`BATCH`].
+const BATCH_BYTES: usize = 64 << 20;
 
 /// Results cannot be joined.
 #[derive(Debug, thiserror::Error)]
@@ -185,15 +187,30 @@ impl Merge {
         settings: &Config,
         now: i64,
     ) -> Result<Vec<(Finding, u32)>, MergeError> {
+        let rules = &self.with_described(rules);
         let mut findings = Vec::new();
         let mut records = file.records();
         while let Some((_, record)) = records.read()? {
             let (mut finding, _, target) = unpack(file, &record, rules, now)?;
+            if matches!(finding.kind, Kind::Observation { times, .. } if !times.contain(Some(now))) {
+                continue;
+            }
             self.adopt(&mut finding, rules, settings);
             self.note_answer(&mut finding);
             findings.push((finding, target));
         }
         Ok(findings)
+    }
+
+    /// The rules of all findings: those given, and those that the files describe.
+    fn with_described(&self, rules: &RuleSet) -> RuleSet {
+        let mut all = rules.clone();
+        // Of two descriptions with one id, the same one counts in every order.
+        let described: BTreeSet<_> = self.files.values().flat_map(|file| &file.header.unit.rules).collect();
+        for rule in described.into_iter().rev().filter_map(|rule| rule.rule()) {
+            all.put(rule);
+        }
+        all
     }
 
     /// What judging needs of the configuration.
@@ -202,7 +219,7 @@ impl Merge {
     /// If it cannot be used.
     pub fn settings(&self, rules: &RuleSet) -> Result<Config, MergeError> {
         let Some(file) = self.scanned().next() else { return Ok(Config::default()) };
-        Config::parse_for_judging(&file.header.settings, rules)
+        Config::parse_for_judging(&file.header.settings, &self.with_described(rules))
             .map_err(|problem| MergeError::Settings { file: file.path.clone(), problem })
     }
 
@@ -247,6 +264,7 @@ impl Merge {
     /// # Errors
     /// If a file changed since it was added, or names a rule that is not among `rules`.
     pub fn run(&self, rules: &RuleSet, now: i64, judged: &mut dyn FnMut(&Judged)) -> Result<Inventory, MergeError> {
+        let rules = &self.with_described(rules);
         let settings = self.settings(rules)?;
         let files: Vec<&ResultFile> = self.files.values().collect();
         let mut join = Join {
@@ -267,7 +285,8 @@ impl Merge {
             let rank = |key: &KeyEntry| (key.account.is_none(), key.account, Reverse(worst(key)));
             rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name))
         });
-        let mut units: Vec<_> = files.iter().zip(occurrences).map(|(file, count)| unit(&file.header, count)).collect();
+        let mut units: Vec<_> =
+            files.iter().zip(occurrences).map(|(file, count)| unit(&file.header, count, now)).collect();
         units.extend(
             self.expected.iter().filter(|name| !self.files.contains_key(*name)).map(|name| without_result(name)),
         );
@@ -327,14 +346,24 @@ fn without_result(name: &str) -> UnitEntry {
     }
 }
 
-fn unit(header: &Header, occurrences: usize) -> UnitEntry {
+fn unit(header: &Header, occurrences: usize, now: i64) -> UnitEntry {
     let unit = &header.unit;
     let coverage = &unit.coverage;
+    let mut failures: Vec<(String, String)> =
+        coverage.failures.iter().map(|(path, cause)| (one_line(path), one_line(cause))).collect();
+    let is_stale = !unit.times.contain(Some(now));
+    if is_stale {
+        let problem = format!(
+            "scanned as of {}; since then an entry of the configuration or a key has expired: audit it again",
+            crate::report::wording::date(unit.moment)
+        );
+        failures.insert(0, (unit.targets.first().map_or_else(String::new, |target| one_line(&target.name)), problem));
+    }
     UnitEntry {
         targets: unit.targets.clone(),
         error: unit.error.as_deref().map(one_line),
-        failures: coverage.failures.iter().map(|(path, cause)| (one_line(path), one_line(cause))).collect(),
-        failure_count: coverage.failure_count,
+        failures,
+        failure_count: coverage.failure_count + u64::from(is_stale),
         is_cut: ["shallow", "not-fetched"].iter().any(|word| coverage.skips.contains_key(*word)),
         occurrences,
         read: Read {
@@ -360,6 +389,8 @@ pub struct Judged {
 struct Group {
     name: Option<Name>,
     records: Vec<(usize, Packed)>,
+    /// How many bytes they have.
+    bytes: usize,
     /// How many there are, of which only the first are kept.
     count: usize,
 }
@@ -393,17 +424,18 @@ impl Join<'_> {
         // Secrets whose id is known from elsewhere, by that id.
         let mut waiting: BTreeMap<String, Group> = BTreeMap::new();
         let mut batch: Vec<Group> = Vec::new();
-        let mut held = 0;
+        let (mut held, mut bytes) = (0, 0);
         let mut group = Group::default();
         while let Some(Reverse((name, number))) = heap.pop() {
             let record = next[number].take().expect("it was read");
             if group.name.as_ref() != Some(&name) {
                 let done = std::mem::replace(&mut group, Group { name: Some(name.clone()), ..Group::default() });
                 held += done.records.len();
+                bytes += done.bytes;
                 self.finish(done, &mut waiting, &mut batch)?;
-                if held >= BATCH {
+                if held >= BATCH || bytes >= BATCH_BYTES {
                     self.judge(std::mem::take(&mut batch), judged)?;
-                    held = 0;
+                    (held, bytes) = (0, 0);
                 }
             }
             if name == Name::Observation {
@@ -411,7 +443,8 @@ impl Join<'_> {
             } else {
                 self.occurrences[number] += 1;
                 group.count += 1;
-                if group.records.len() < MAX_JUDGED {
+                if group.records.len() < MAX_JUDGED && group.bytes < BATCH_BYTES {
+                    group.bytes += record.len();
                     group.records.push((number, record));
                 }
             }
@@ -436,6 +469,9 @@ impl Join<'_> {
 
     fn observe(&mut self, number: usize, record: &Packed) -> Result<(), MergeError> {
         let (finding, ..) = self.finding(number, record)?;
+        if !matches!(finding.kind, Kind::Observation { times, .. } if times.contain(Some(self.now))) {
+            return Ok(());
+        }
         self.known.add(&finding);
         self.observation_count += 1;
         if self.observations.len() < MAX_OBSERVATIONS {

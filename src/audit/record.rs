@@ -4,9 +4,10 @@ use crate::credential::{AccountId, Fingerprint, SpecialPartitions};
 use crate::detect::vendor;
 use crate::finding::evidence::{Evidence, Link, Owner, RootSign};
 use crate::finding::history::{Exposure, History};
+use crate::finding::limited::at_most;
 use crate::finding::location::Location;
 use crate::finding::message::Message;
-use crate::finding::{BlobPath, Encoding, Excerpt, Finding, Key, Kind, Value};
+use crate::finding::{BlobPath, Encoding, Excerpt, Finding, Key, Kind, Times, Value};
 use crate::rule::{RuleSet, Severity};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub struct Record {
     fingerprint: Fingerprint,
     account: Option<AccountId>,
     is_canary: bool,
+    #[serde(deserialize_with = "at_most::<1000, _, _>")]
     excerpts: Vec<Excerpt>,
     message: Option<Arc<Message>>,
     history: Option<Arc<History>>,
@@ -30,13 +32,14 @@ pub struct Record {
     /// Which of the unit's targets it is in, by number.
     pub target: u32,
     /// Who answers for the file, by the list of code owners at HEAD.
+    #[serde(deserialize_with = "at_most::<1000, _, _>")]
     pub owners: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum RecordKind {
     Key(Box<KeyRecord>),
-    Observation { subject: ValueRecord, profile: Option<String>, sentence: String },
+    Observation { subject: ValueRecord, profile: Option<String>, sentence: String, times: Times },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -50,6 +53,7 @@ struct KeyRecord {
     is_doubtful: bool,
     proof: Option<String>,
     owner: Option<Arc<Owner>>,
+    #[serde(deserialize_with = "at_most::<10000, _, _>")]
     root_signs: Vec<RootSign>,
     label: Option<String>,
     repository: Option<String>,
@@ -61,6 +65,7 @@ struct KeyRecord {
 struct ValueRecord {
     text: String,
     location: Location,
+    #[serde(deserialize_with = "at_most::<100, _, _>")]
     encodings: Vec<Encoding>,
 }
 
@@ -96,10 +101,11 @@ impl Record {
                 origin: found.evidence.origin.as_deref().map(str::to_owned),
                 file_mode: found.evidence.file_mode,
             })),
-            Kind::Observation { subject, profile, sentence } => RecordKind::Observation {
+            Kind::Observation { subject, profile, sentence, times } => RecordKind::Observation {
                 subject: ValueRecord::new(subject),
                 profile: profile.as_deref().map(str::to_owned),
                 sentence: sentence.to_string(),
+                times: *times,
             },
             Kind::Judgement(_) | Kind::UnusedAllow { .. } => return None,
         };
@@ -122,6 +128,14 @@ impl Record {
         })
     }
 
+    /// When the key stops working, in seconds since 1970, if the text tells.
+    pub fn expires(&self) -> Option<i64> {
+        match &self.kind {
+            RecordKind::Key(key) => key.expires,
+            RecordKind::Observation { .. } => None,
+        }
+    }
+
     /// The finding, as of `now`, in seconds since 1970.
     ///
     /// # Errors
@@ -142,10 +156,11 @@ impl Record {
                 }
                 Kind::Key(Arc::new(key.into_key()))
             }
-            RecordKind::Observation { subject, profile, sentence } => Kind::Observation {
+            RecordKind::Observation { subject, profile, sentence, times } => Kind::Observation {
                 subject: subject.into_value(),
                 profile: profile.map(Into::into),
                 sentence: sentence.into(),
+                times,
             },
         };
         Ok(Finding {

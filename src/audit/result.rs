@@ -12,8 +12,10 @@
 use super::record::Record;
 use crate::credential::Fingerprint;
 use crate::file::describe;
+use crate::finding::limited::at_most;
 use crate::finding::location::Location;
-use crate::finding::{BlobPath, Finding};
+use crate::finding::{BlobPath, Finding, Times};
+use crate::rule::described::Described;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -22,7 +24,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// The first bytes, with the version of the format. It changes whenever a record does.
-const MAGIC: &[u8] = b"keyspill result 1\n";
+const MAGIC: &[u8] = b"keyspill result 2\n";
 
 /// The name that result files end in.
 pub const EXTENSION: &str = "result";
@@ -33,6 +35,8 @@ const BLOCK: usize = 32 << 10;
 /// The maximum sizes of an unpacked block, in which one record may be large, and of the index, which has some hundred bytes
 /// for each pair.
 const MAX_BLOCK: usize = 1 << 28;
+/// The maximum size of a record, in bytes: its lists of people are bounded where they are made.
+const MAX_RECORD: usize = 8 << 20;
 /// See [`MAX_BLOCK`].
 const MAX_INDEX: usize = 1 << 28;
 
@@ -95,12 +99,19 @@ pub struct UnitRecord {
     pub state: String,
     /// When it was scanned, in seconds since 1970.
     pub moment: i64,
+    /// As of which moments the result is the same: until then an entry of the configuration is valid, or since then
+    /// temporary keys have expired.
+    pub times: Times,
     /// Its targets, in order of their names.
+    #[serde(deserialize_with = "at_most::<100000, _, _>")]
     pub targets: Vec<TargetRecord>,
     /// What was read.
     pub coverage: CoverageRecord,
     /// How many findings do not count, by reason.
     pub suppressed: [usize; 5],
+    /// The rules of its findings that are not built in.
+    #[serde(deserialize_with = "at_most::<10000, _, _>")]
+    pub rules: Vec<Described>,
     /// Why nothing of it could be scanned, if nothing could.
     pub error: Option<String>,
     /// True if scanning it again may help, although it did not change.
@@ -140,6 +151,7 @@ pub struct CoverageRecord {
     /// Their size in bytes.
     pub object_bytes: u64,
     /// What should have been scanned and was not: its name, and why. Only the first.
+    #[serde(deserialize_with = "at_most::<1000, _, _>")]
     pub failures: Vec<(String, String)>,
     /// How many of these there are.
     pub failure_count: u64,
@@ -172,6 +184,7 @@ struct Index {
     header: Header,
     facts: Facts,
     /// Where each block starts and how many bytes it has.
+    #[serde(deserialize_with = "at_most::<10000000, _, _>")]
     blocks: Vec<(u64, u64)>,
     /// The number of records.
     count: u64,
@@ -372,7 +385,8 @@ impl Records<'_> {
         let read = || {
             let (name, rest) = postcard::take_from_bytes(&self.block[self.at..]).ok()?;
             let (length, rest) = rest.split_first_chunk()?;
-            let (record, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            let length = Some(u32::from_le_bytes(*length) as usize).filter(|length| *length <= MAX_RECORD)?;
+            let (record, rest) = rest.split_at_checked(length)?;
             Some((name, Packed(record.into()), self.block.len() - rest.len()))
         };
         let problem = || ResultError { file: self.file.path.clone(), problem: DAMAGED.to_owned() };
@@ -386,6 +400,13 @@ impl Records<'_> {
 /// A record as it is kept, which takes little memory.
 #[derive(Debug, Clone)]
 pub struct Packed(Box<[u8]>);
+
+impl Packed {
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
 
 impl Packed {
     /// The record; none if it is damaged, which [`ResultFile::open`] rules out.

@@ -8,6 +8,7 @@ use super::unit::{Cloned, UnitScan};
 use super::{result, stamp};
 use crate::detect::Detector;
 use crate::environment::Environment;
+use crate::finding::Times;
 use crate::rule::{Matcher, RuleSet};
 use crate::scan::{Progress, Scan};
 use hmac::{Hmac, KeyInit, Mac};
@@ -173,6 +174,7 @@ impl Audit {
         queue.remote = queue.remote.into_iter().skip(self.shard.number).step_by(self.shard.count).collect();
         let own = queue.local.iter().map(|job| &job.unit).chain(queue.remote.iter().map(|(unit, _)| unit));
         let own: BTreeSet<String> = own.map(|unit| unit.name.clone()).collect();
+        let urls: Vec<String> = queue.remote.iter().map(|(_, url)| url.clone()).collect();
         progress.total.store(queue.local.len() + queue.remote.len(), Ordering::Relaxed);
         progress
             .total_bytes
@@ -202,6 +204,9 @@ impl Audit {
         }
         if self.forgets {
             state.forget_others(&own);
+            if let Some(cloner) = &self.cloner {
+                cloner.forget_others(urls.iter().map(String::as_str));
+            }
         }
         Ok(queue.outcome)
     }
@@ -238,9 +243,11 @@ impl Audit {
             name: String::new(),
             state: String::new(),
             moment: self.template.now,
+            times: Times::ALL,
             targets: vec![],
             coverage: result::CoverageRecord::default(),
             suppressed: [0; 5],
+            rules: vec![],
             error: None,
             is_retryable: false,
         };
@@ -255,10 +262,9 @@ impl Audit {
 
     /// Everything that a result depends on, beside the unit.
     fn dependencies(&self, header: &Header, state: &str) -> String {
-        let Scan { config, limits, limit, archives, no_ignore, now, .. } = &self.template;
-        let expired: Vec<bool> = config.allows.iter().map(|allow| allow.is_expired(*now)).collect();
+        let Scan { config, limits, limit, archives, no_ignore, .. } = &self.template;
         format!(
-            "{state}\n{}\n{}\n{}\n{}\n{expired:?}\n{limits:?}\n{limit:?}\n{archives}\n{no_ignore}\n{}",
+            "{state}\n{}\n{}\n{}\n{}\n{limits:?}\n{limit:?}\n{archives}\n{no_ignore}\n{}",
             self.excludes,
             header.version,
             header.rules,
@@ -432,7 +438,9 @@ impl Worker<'_> {
         let path = self.state.result(unit, depends_on)?;
         match ResultFile::open(&path) {
             Ok((known, _)) => {
-                let is_good = !known.header.unit.is_retryable && known.header.unit.error.is_none();
+                let unit_then = &known.header.unit;
+                let holds = unit_then.times.contain(Some(self.audit.template.now));
+                let is_good = holds && !unit_then.is_retryable && unit_then.error.is_none();
                 if is_good {
                     // What was said when it could not be scanned is no longer true.
                     self.state.remove_others(unit, &path);

@@ -204,7 +204,7 @@ pub fn units_in(dir: &Path) -> Result<Vec<String>, StateError> {
     let path = dir.join(UNITS);
     match crate::file::read(&path, MAX_UNITS) {
         Ok(text) => serde_json::from_slice(&text)
-            .map_err(|_| StateError::Io { path, error: io::Error::new(io::ErrorKind::InvalidData, "it is damaged") }),
+            .map_err(|_| StateError::Refused { path, problem: "it is damaged; delete it and audit again" }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(vec![]),
         Err(error) => Err(StateError::Io { path, error }),
     }

@@ -40,24 +40,24 @@ pub enum Source {
     Failed(String),
 }
 
-/// The targets in a list: one a line, as a path or URL; blank lines and comments after `#` are left out.
+/// The targets in a list and their 1-based lines: one per line, as a path or URL; blank lines and comments after `#` are left out.
 ///
 /// # Errors
 /// The number of a line that is not UTF-8 or too long, and what is wrong with it.
-pub fn read_list(text: &[u8]) -> Result<Vec<String>, String> {
+pub fn read_list(text: &[u8]) -> Result<Vec<(usize, String)>, String> {
     let mut targets = Vec::new();
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
         let refused = |problem: &str| format!("line {}: {problem}", number + 1);
         if line.len() > MAX_LINE {
-            return Err(refused("it is longer than any path or URL; expected one target a line"));
+            return Err(refused("it is longer than any path or URL; expected one target per line"));
         }
         let line = std::str::from_utf8(line).map_err(|_| refused("it is not UTF-8"))?;
         let line = line.trim();
         // A path may contain a `#`, but hardly one after a blank.
         let line = line.split_once(" #").map_or(line, |(target, _)| target.trim_end());
         if !line.is_empty() && !line.starts_with('#') {
-            targets.push(line.to_owned());
+            targets.push((number + 1, line.to_owned()));
         }
     }
     Ok(targets)
@@ -119,6 +119,11 @@ fn remote(url: String) -> Unit {
         Some(problem) => Unit { name: shown_url(&url), source: Source::Failed(problem.to_owned()), apart: vec![] },
         None => Unit { name: shown_url(&url), source: Source::Remote(url), apart: vec![] },
     }
+}
+
+/// Why a target is not used, if it is a URL that is not.
+pub fn refusal(target: &str) -> Option<&'static str> {
+    is_url(target).then(|| problem_of_url(target)).flatten()
 }
 
 /// Why a URL is not used, if it is not.
@@ -396,8 +401,8 @@ mod tests {
     fn lists_have_a_target_a_line() {
         let list =
             b"\xef\xbb\xbf# all of them\nclones/a\r\n\n  clones/b # archived\nhttps://example.com/c.git\nclones/#d\n";
-        let targets = ["clones/a", "clones/b", "https://example.com/c.git", "clones/#d"].map(str::to_owned);
-        assert_eq!(read_list(list), Ok(targets.into()));
+        let targets = [(2, "clones/a"), (4, "clones/b"), (5, "https://example.com/c.git"), (6, "clones/#d")];
+        assert_eq!(read_list(list), Ok(targets.map(|(line, target)| (line, target.to_owned())).into()));
         assert_eq!(read_list(b"a\n\xff\n"), Err("line 2: it is not UTF-8".into()));
         assert!(read_list(&vec![b'a'; MAX_LINE + 1]).is_err());
     }

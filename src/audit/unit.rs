@@ -4,19 +4,20 @@ use super::code_owners::CodeOwners;
 use super::record::Record;
 use super::result::{self, CoverageRecord, Facts as UnitFacts, Header, Name, PairPlace, TargetRecord, UnitRecord};
 use super::target::{Source, Unit};
-use crate::config::allow::Paths;
+use crate::config::allow::{self, Paths};
 use crate::credential::Fingerprint;
 use crate::detect::Detector;
 use crate::environment::Environment;
 use crate::finding::path::to_path;
-use crate::finding::{BlobPath, Finding};
+use crate::finding::{BlobPath, Finding, Times};
 use crate::git::repository::{Facts, Repository};
 use crate::report::{Coverage, Report};
+use crate::rule::described::Described;
 use crate::rule::{Finder, Matcher};
 use crate::scan::{Progress, Scan, Scope};
 use crate::source::SkipCause;
 use crate::text::sanitize::one_line;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,9 +70,11 @@ impl UnitScan<'_> {
             name: unit.name.clone(),
             state: state.to_owned(),
             moment: self.template.now,
+            times: Times::ALL,
             targets,
             coverage: CoverageRecord::default(),
             suppressed: [0; 5],
+            rules: vec![],
             error: Some(problem),
             is_retryable,
         };
@@ -88,6 +91,7 @@ impl UnitScan<'_> {
         report.suppressed.retain(|finding| finding.judgement().is_none());
         let mut facts = UnitFacts::default();
         let mut records = Vec::new();
+        let mut described = BTreeSet::new();
         let suppressed = crate::report::wording::suppressed_by_reason(&report);
         for mut finding in std::mem::take(&mut report.findings) {
             // The files of a repository in a working tree are that repository's.
@@ -98,6 +102,7 @@ impl UnitScan<'_> {
             let number = places.settle(&mut finding, &self.template.environment);
             note_facts(&finding, self.key, &mut facts);
             let Some(mut record) = Record::new(&finding, number, self.key) else { continue };
+            described.extend(Described::new(&finding.rule));
             record.owners = places.owners(&finding, number, &self.template.environment);
             let name = match Name::from_finding(&finding) {
                 Name::Secret(print) => Name::Secret(self.key.map_or(print, |key| print.keyed(key))),
@@ -115,14 +120,31 @@ impl UnitScan<'_> {
             name: unit.name.clone(),
             state: state.to_owned(),
             moment: self.template.now,
+            times: times(self.template, &records),
             coverage: coverage(&report.coverage, &places),
             targets: places.targets,
             suppressed,
+            rules: described.into_iter().collect(),
             error: None,
             is_retryable,
         };
         UnitResult { header: Header { unit: record, ..self.header.clone() }, facts, records }
     }
+}
+
+/// As of which moments a result is the same.
+fn times(scan: &Scan, records: &[(Name, Record)]) -> Times {
+    let now = scan.now;
+    let allows = scan.config.allows.iter().filter_map(|allow| allow.expires);
+    let days = allows.chain(scan.config.unscanned.iter().filter_map(|entry| entry.expires));
+    let ends = days.map(allow::end_of);
+    // A record says by itself that a key has expired, but not what it was before, nor what the configuration makes of it.
+    let has_grades = !scan.config.severity.is_empty() || !scan.config.overrides.is_empty();
+    let expiries = records.iter().filter_map(|(_, record)| record.expires().map(|expires| expires + 1));
+    let turns = ends.chain(expiries.filter(|moment| *moment <= now || has_grades));
+    turns.fold(Times::ALL, |times, moment| {
+        times.within(if moment <= now { Times::from(moment) } else { Times::until(moment) })
+    })
 }
 
 fn history() -> Scope {
@@ -208,8 +230,8 @@ impl Places {
                     .cloned()
                     .unwrap_or_else(|| (BlobPath::new(clone.dir), Facts::default()));
                 renamed = Some((path.file().to_vec(), clone.name.to_owned()));
-                // It was cloned from where its name says.
-                let facts = Facts { url: None, ..facts };
+                // A mirror's own settings are not asked: it was cloned from where its name says.
+                let facts = Facts { url: Some(clone.name.to_owned()), ..facts };
                 (
                     vec![told(clone.name, true, facts)],
                     vec![clone.name.as_bytes().to_vec()],
@@ -276,13 +298,21 @@ impl Places {
         self.origins.entry(number).or_insert_with(find).clone()
     }
 
-    /// Who answers for the file of a finding, if it is in a current file of a repository.
+    /// Who answers for the file of a finding in a repository, whether or not it still exists.
     fn owners(&mut self, finding: &Finding, number: u32, environment: &Environment) -> Vec<String> {
-        let is_current = finding.history.as_ref().is_none_or(|history| !history.is_past());
-        let Some(dir) = self.dirs[number as usize].as_ref().filter(|_| is_current) else { return vec![] };
+        let Some(dir) = self.dirs[number as usize].as_ref() else { return vec![] };
         let path = finding.path.file();
+        // What no commit has is named by its object.
+        let object = finding.history.as_ref().map(|history| history.object.to_string());
+        if object.is_some_and(|object| path.ends_with(object.as_bytes())) {
+            return vec![];
+        }
         let path = path.strip_prefix(&self.prefixes[number as usize][..]).unwrap_or(path);
-        let read = || Repository::open(dir, environment).map(|it| CodeOwners::at_head(&it)).unwrap_or_default();
+        let url = self.targets[number as usize].url.clone();
+        let read = || {
+            let repository = Repository::open(dir, environment);
+            repository.map(|it| CodeOwners::at_head(&it, url.as_deref())).unwrap_or_default()
+        };
         let list = self.code_owners.entry(number).or_insert_with(read);
         let owners = list.of(path.strip_prefix(b"/").unwrap_or(path));
         // Whatever stands there is shown.

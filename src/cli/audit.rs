@@ -12,7 +12,7 @@ use crate::audit::merge::Merge;
 use crate::audit::run::{Audit, AuditProgress, Shard, global_excludes};
 use crate::audit::stamp;
 use crate::audit::state::{State, StateError};
-use crate::audit::target::{Source, Unit, read_list, units};
+use crate::audit::target::{Source, Unit, read_list, refusal, shown_url, units};
 use crate::config::Config;
 use crate::detect::Detector;
 use crate::environment::Environment;
@@ -219,7 +219,7 @@ impl Args {
             Scan { config, no_ignore: self.no_ignore, environment: environment.clone(), now, ..Scan::default() };
         let audit = Audit {
             template,
-            detector: Detector::new(rules.clone()).at(now),
+            detector: Detector::new(rules.clone()).at(now).keeping_later(),
             key,
             shard: self.shard.unwrap_or(Shard::ALL),
             cloner,
@@ -288,7 +288,13 @@ impl Args {
                 });
                 (name.clone(), read.map_err(|error| anyhow::anyhow!("{name}: {}", crate::file::describe(&error)))?)
             };
-            targets.extend(read_list(&text).map_err(|problem| anyhow::anyhow!("{name}: {problem}"))?);
+            for (line, target) in read_list(&text).map_err(|problem| anyhow::anyhow!("{name}: {problem}"))? {
+                // Its name is not shown in full, as it may have a password in it.
+                if let Some(problem) = refusal(&target) {
+                    output::warning(&format!("{name}:{line}: {}: {problem}", shown_url(&target)));
+                }
+                targets.push(target);
+            }
         }
         if targets.iter().any(String::is_empty) {
             bail!("a target has no name; is a variable empty?");

@@ -55,7 +55,7 @@ fn draw_audit(progress: &AuditProgress, is_done: &Receiver<()>) {
         let speed = bytes as f64 / started.elapsed().as_secs_f64();
         let left = if bytes + done > 0 { format!(", {} left", HumanDuration(bar.eta())) } else { String::new() };
         bar.set_message(format!(
-            "{} of {} units, {}/s, {} places with keys{left}",
+            "{} of {} units, {}/s{left}, {} places with keys",
             HumanCount(done),
             HumanCount(total),
             HumanBytes(speed as u64),

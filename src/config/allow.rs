@@ -98,6 +98,13 @@ impl Unscanned {
     }
 }
 
+/// The moment at which an entry that is valid until and on a day is no longer valid, in seconds since 1970.
+pub fn end_of(day: jiff::civil::Date) -> i64 {
+    let next = day.tomorrow().unwrap_or(day);
+    let midnight = next.to_datetime(jiff::civil::Time::midnight());
+    jiff::tz::Offset::UTC.to_timestamp(midnight).map_or(i64::MAX, jiff::Timestamp::as_second)
+}
+
 /// The UTC date of a moment in seconds since 1970.
 pub fn day_of(now: i64) -> jiff::civil::Date {
     jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_second(now).unwrap_or_default()).date()

@@ -27,7 +27,7 @@ pub mod vendor;
 mod words;
 
 use crate::credential::{AccountId, Fingerprint};
-use crate::finding::{Dummy, Encoding};
+use crate::finding::{Dummy, Encoding, Times};
 use crate::rule::pack::GENERIC;
 use crate::rule::{AWS, Finder, Form, Matcher, Rule, RuleSet, Severity};
 use crate::text::report_heads;
@@ -65,6 +65,8 @@ pub struct Candidate {
     pub note: Option<String>,
     /// The profile that an observation is about.
     pub profile: Option<String>,
+    /// When an observation holds.
+    pub times: Times,
     /// The vendor, if the text names one other than AWS.
     pub vendor: Option<&'static str>,
     /// When it stops working, in seconds since 1970, if the text tells.
@@ -85,6 +87,7 @@ impl Candidate {
             account: None,
             note: None,
             profile: None,
+            times: Times::ALL,
             vendor: None,
             expires: None,
             is_doubtful: false,
@@ -135,6 +138,8 @@ pub struct Detector {
     rules: Arc<RuleSet>,
     prefilter: Arc<Prefilter>,
     now: Option<i64>,
+    /// True if observations count that hold at other times.
+    keeps_later: bool,
     /// Secrets that are found wherever they stand, without a word about them.
     known: HashSet<Fingerprint>,
     passed_over: PassedOver,
@@ -158,6 +163,7 @@ impl Detector {
             prefilter: Arc::new(Prefilter::new(&rules)),
             rules,
             now: None,
+            keeps_later: false,
             known: HashSet::default(),
             passed_over: PassedOver::default(),
         }
@@ -172,6 +178,7 @@ impl Detector {
             rules: self.rules.clone(),
             prefilter: self.prefilter.clone(),
             now: self.now,
+            keeps_later: self.keeps_later,
             known,
             passed_over: PassedOver::default(),
         })
@@ -193,6 +200,12 @@ impl Detector {
     #[must_use]
     pub fn at(self, now: i64) -> Self {
         Self { now: Some(now), ..self }
+    }
+
+    /// The same, with observations that hold at other times than now.
+    #[must_use]
+    pub fn keeping_later(self) -> Self {
+        Self { keeps_later: true, ..self }
     }
 
     /// The rules it was made from.
@@ -295,6 +308,9 @@ impl Detector {
             let severity = if is_lasting && !is_list { Severity::Warning } else { Severity::Note };
             let found = self.candidate(finder, Some(severity), Some(id.part), None, id.dummy);
             candidates.extend(found.map(|found| Candidate { vendor: imitator, ..found }));
+        }
+        if !self.keeps_later {
+            candidates.retain(|candidate| candidate.times.contain(self.now));
         }
         let mut candidates = most_telling(with_required(blob, candidates));
         candidates.sort_by(|a, b| (a.primary().start, &a.rule.id).cmp(&(b.primary().start, &b.rule.id)));

@@ -311,7 +311,7 @@ impl<'a> Tokenizer<'a> {
         let mut secrets: Vec<_> =
             own.filter(|token| token.dummy.is_none()).map(|token| token.part.span.clone()).collect();
         secrets.sort_unstable_by_key(|span| span.start);
-        let around = observe::Surroundings { file: layered.file, path: self.path, secrets: &secrets, now: self.now };
+        let around = observe::Surroundings { file: layered.file, path: self.path, secrets: &secrets };
         // A bug in an observer must neither lose the keys found nor go unnoticed.
         let seen = catch_unwind(AssertUnwindSafe(|| observe::observe(observer, layered.text, &around)));
         self.tokens.is_cut |= seen.is_err();
@@ -327,6 +327,7 @@ impl<'a> Tokenizer<'a> {
                 account: seen.account,
                 note: Some(seen.note),
                 profile: seen.profile,
+                times: seen.times,
                 ..Candidate::new(rule.clone())
             });
         }

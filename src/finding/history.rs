@@ -1,5 +1,6 @@
 //! When and by whom a finding was introduced into a repository, and whether it is still there.
 
+use super::limited::at_most;
 use super::object::{ObjectKind, Oid};
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ pub struct History {
     /// True if it is in the working tree that was scanned.
     pub is_in_tree: bool,
     /// Refs that contain it, the most interesting first; only the first few.
+    #[serde(deserialize_with = "at_most::<100, _, _>")]
     pub refs: Vec<String>,
     /// How many refs contain it.
     pub ref_count: usize,
@@ -79,6 +81,7 @@ pub enum Reach {
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Commits {
     /// The first of them, at most [`MAX_COMMITS`].
+    #[serde(deserialize_with = "at_most::<100, _, _>")]
     pub listed: Vec<Arc<Commit>>,
     /// Their total number.
     pub count: usize,
@@ -94,6 +97,7 @@ pub struct Commit {
     /// Who committed it.
     pub committer: Person,
     /// Who else wrote it, by `Co-authored-by:` in its message; the time is not known.
+    #[serde(deserialize_with = "at_most::<1000, _, _>")]
     pub co_authors: Vec<Person>,
     /// True if it only joins branches.
     pub is_merge: bool,

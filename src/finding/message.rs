@@ -1,5 +1,6 @@
 //! The message that contains a blob or a part of it: who wrote it to whom, where and when.
 
+use super::limited::at_most;
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
@@ -59,16 +60,22 @@ pub struct Message {
     /// Its kind.
     pub medium: Medium,
     /// Who wrote it.
+    #[serde(deserialize_with = "at_most::<2000, _, _>")]
     pub from: Vec<Party>,
     /// Who sent it, if not the author.
+    #[serde(deserialize_with = "at_most::<2000, _, _>")]
     pub sender: Vec<Party>,
     /// Who receives replies.
+    #[serde(deserialize_with = "at_most::<2000, _, _>")]
     pub reply_to: Vec<Party>,
     /// The recipients.
+    #[serde(deserialize_with = "at_most::<2000, _, _>")]
     pub to: Vec<Party>,
     /// Recipients of copies.
+    #[serde(deserialize_with = "at_most::<2000, _, _>")]
     pub cc: Vec<Party>,
     /// Recipients of blind copies.
+    #[serde(deserialize_with = "at_most::<2000, _, _>")]
     pub bcc: Vec<Party>,
     /// The mailing list it went through.
     pub list_id: String,
@@ -83,6 +90,7 @@ pub struct Message {
     /// True if the author is from outside the organisation, as far as the export says.
     pub is_from_outside: bool,
     /// Others who take part and are from outside, as far as the export says.
+    #[serde(deserialize_with = "at_most::<2000, _, _>")]
     pub guests: Vec<Party>,
     /// The message that this one is attached to or forwarded in.
     pub outer: Option<Arc<Message>>,

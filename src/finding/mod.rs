@@ -4,6 +4,7 @@ mod encoding;
 pub mod evidence;
 mod excerpt;
 pub mod history;
+pub mod limited;
 pub mod location;
 pub mod message;
 pub mod object;
@@ -21,6 +22,7 @@ use history::History;
 use location::Location;
 use message::Message;
 pub use path::BlobPath;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -61,6 +63,47 @@ pub struct Finding {
     pub kind: Kind,
 }
 
+/// When something holds, in seconds since 1970.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// The first moment; `None` if it always did.
+    pub from: Option<i64>,
+    /// The moment at which it ends; `None` if it never does.
+    pub until: Option<i64>,
+}
+
+impl Times {
+    /// Always.
+    pub const ALL: Self = Self { from: None, until: None };
+
+    /// From a moment on.
+    pub fn from(moment: i64) -> Self {
+        Self { from: Some(moment), until: None }
+    }
+
+    /// Before a moment.
+    pub fn until(moment: i64) -> Self {
+        Self { from: None, until: Some(moment) }
+    }
+
+    /// True if a moment is among them; of an unknown moment, if all are.
+    pub fn contain(self, moment: Option<i64>) -> bool {
+        match moment {
+            Some(moment) => {
+                self.from.is_none_or(|from| from <= moment) && self.until.is_none_or(|until| moment < until)
+            }
+            None => self == Self::ALL,
+        }
+    }
+
+    /// The moments that are in both.
+    #[must_use]
+    pub fn within(self, other: Self) -> Self {
+        let until = self.until.into_iter().chain(other.until).min();
+        Self { from: self.from.max(other.from), until }
+    }
+}
+
 /// What a finding is.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -75,6 +118,8 @@ pub enum Kind {
         profile: Option<Box<str>>,
         /// What was seen, as a sentence.
         sentence: Box<str>,
+        /// When that holds.
+        times: Times,
     },
     /// What the occurrences of one key mean together.
     Judgement(Box<Judgement>),

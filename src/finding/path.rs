@@ -1,5 +1,6 @@
 //! Names of blobs.
 
+use super::limited::at_most;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ pub const INSIDE: &str = " » ";
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub struct BlobPath {
     file: Arc<[u8]>,
+    #[serde(deserialize_with = "at_most::<1000, _, _>")]
     inside: Vec<Arc<[u8]>>,
 }
 

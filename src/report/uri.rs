@@ -47,7 +47,8 @@ impl UriBase {
     }
 }
 
-fn file_uri(absolute: &Path) -> String {
+/// The URI of an absolute path.
+pub fn file_uri(absolute: &Path) -> String {
     format!("file://{}", encode(absolute))
 }
 

@@ -4,6 +4,7 @@
 //! of a run. The built-in rules are the packs in `rules/`, prepared by `build.rs` and embedded in the binary;
 //! [`RuleSet::add`] adds a user's own, which extend the built-in ones and can never replace them.
 
+pub mod described;
 pub mod example;
 pub mod gitleaks;
 pub mod pack;
@@ -305,11 +306,14 @@ impl RuleSet {
     /// Adds the rules of another set. One with the id of a rule that is there takes its place, so that nothing is reported
     /// twice.
     pub fn add_all(&mut self, others: &Self) {
-        for rule in others.iter() {
-            match self.rules.iter().position(|known| known.id == rule.id) {
-                Some(place) => self.rules[place] = rule.clone(),
-                None => self.rules.push(rule.clone()),
-            }
+        others.iter().for_each(|rule| self.put(rule.clone()));
+    }
+
+    /// Adds a rule, or puts it in the place of the one with its id.
+    pub fn put(&mut self, rule: Arc<Rule>) {
+        match self.rules.iter().position(|known| known.id == rule.id) {
+            Some(place) => self.rules[place] = rule,
+            None => self.rules.push(rule),
         }
     }
 

@@ -50,7 +50,7 @@ pub struct Prepared<'a> {
 }
 
 /// What a rule tells people.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Texts {
     /// What it finds, in a few words and without a full stop.
     pub name: String,

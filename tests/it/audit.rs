@@ -126,7 +126,8 @@ fn organisation(sandbox: &Sandbox) -> BTreeMap<String, Truth> {
     sandbox.git(&["clone", "-q", "--bare", "--shared", "org/repo-001.git", "org/fork.git"]);
     let own = Change { author: "Eva", day: 30, file: "fork.env", text: Some(env("fork")) };
     import(sandbox, "org/fork.git", "refs/heads/topic", &[own]);
-    note("fork", "org/fork.git", false, &[], "Eva <eva@corp.example>");
+    // HEAD does not have the file, but says who answers for files of that name.
+    note("fork", "org/fork.git", false, &[], "@acme/all");
     // Found in the fork, too; but since that has the same first commit, it is one repository.
     note("own 1", "org/fork.git", true, &[], "@acme/ops");
     // The secret and the id of one key, in different repositories; and mailed.
@@ -1102,4 +1103,89 @@ fn a_pipe_in_place_of_a_lock_is_told() {
     let run = audit(&sandbox, &["org", "--units", "units.json", "--state", "t"]);
     assert_eq!(run.code, Some(2), "{}", run.stderr);
     assert!(run.stderr.contains("/nope/typo"), "{}", run.stderr);
+}
+
+#[test]
+fn what_depends_on_the_day_is_as_of_that_day() {
+    let sandbox = Sandbox::new();
+    let header = "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,\
+                  password_next_rotation,mfa_active,access_key_1_active,access_key_1_last_rotated,\
+                  access_key_1_last_used_date,access_key_1_last_used_region,access_key_1_last_used_service,\
+                  access_key_2_active,access_key_2_last_rotated,access_key_2_last_used_date\n";
+    let row = "ann,arn:aws:iam::111122223333:user/ann,2019-01-01T00:00:00Z,false,N/A,N/A,N/A,false,true,\
+               2026-01-01T00:00:00Z,2026-01-20T00:00:00Z,eu-west-1,s3,true,2025-12-01T00:00:00Z,2026-02-10T00:00:00Z\n";
+    sandbox.write("org/report.csv", &format!("{header}{row}"));
+    sandbox.write("org/a.env", "key = {{asia}} {{secret}}\nExpiration = 2026-02-15T00:00:00Z\n");
+    sandbox.write("org/b.env", "aws_access_key_id={{akia}}\naws_secret_access_key={{secret b}}\n");
+    sandbox.write_bytes("org/bad.gz", b"\x1f\x8b\x08\x00not gzip at all, and more");
+    sandbox.write(
+        "keyspill.toml",
+        "[[allow]]\npaths = [\"b.env\"]\nexpires = \"2026-03-01\"\n\
+         [[unscanned]]\npaths = [\"bad.gz\"]\nreason = \"a test\"\nexpires = \"2026-04-01\"\n",
+    );
+    let config = ["--config", "keyspill.toml"];
+    let mut reports = Vec::new();
+    for day in ["2026-02-01", "2026-03-01", "2026-03-02", "2026-04-02", "2026-08-01"] {
+        let at = |more: &[&str]| {
+            let args = [&["audit", "org", "--now", day, "-f", "csv"], &config[..], more].concat();
+            sandbox.run(&args)
+        };
+        let (fresh, kept) = (at(&[]), at(&["--state", "s"]));
+        let without_news = |text: &str| text.replace("known", "new");
+        assert_eq!(fresh.code, kept.code, "{day}: {}{}", fresh.stdout, kept.stdout);
+        let count =
+            |run: &Run| run.stdout.lines().map(|line| line.split(',').nth(2).map(str::to_owned)).collect::<Vec<_>>();
+        assert_eq!(count(&fresh), count(&kept), "{day}: {} {}", without_news(&fresh.stdout), kept.stdout);
+        reports.push((fresh.code, count(&fresh).len()));
+    }
+    // A key that has expired, one that is allowed no longer, and a file that is accepted no longer and is listed.
+    assert_eq!(reports, [(Some(1), 2), (Some(0), 2), (Some(1), 3), (Some(2), 4), (Some(2), 4)]);
+    // A merge cannot scan again: as of another day it says so, or is the same.
+    let run = sandbox.run(&[
+        "audit",
+        "org",
+        "--now",
+        "2026-02-01",
+        "--state",
+        "t",
+        "-f",
+        "json",
+        "--config",
+        "keyspill.toml",
+    ]);
+    let observed = |run: &Run| -> usize {
+        let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        report["observations"].as_array().expect("a list").len()
+    };
+    assert_eq!(observed(&run), 1, "two active keys");
+    let same = sandbox.run(&["merge", "t", "--now", "2026-02-20", "-f", "json"]);
+    assert_eq!(same.code, Some(0), "{}", same.stderr);
+    let fresh = sandbox.run(&["audit", "org", "--now", "2026-02-20", "-f", "json", "--config", "keyspill.toml"]);
+    assert_eq!(same.stdout, fresh.stdout);
+    let later = sandbox.run(&["merge", "t", "--now", "2026-03-05", "-f", "json"]);
+    assert_eq!(later.code, Some(2), "{}", later.stdout);
+    assert!(later.stdout.contains("scanned as of 2026-02-01; since then an entry"), "{}", later.stdout);
+}
+
+#[test]
+fn rules_of_files_are_known_to_a_merge() {
+    let sandbox = Sandbox::new();
+    sandbox.write("org/a.txt", "token = acme_{{lower:20}}\nother = zeta_{{lower:24}}\n");
+    sandbox.write(
+        "gitleaks.toml",
+        "[[rules]]\nid = \"zeta-token\"\ndescription = \"A token of Zeta.\"\nregex = \"zeta_[a-z0-9]{24}\"\nkeywords = [\"zeta_\"]\n",
+    );
+    sandbox.write_bytes(
+        "rules.toml",
+        b"[[rule]]\nid = \"acme-token\"\nname = \"ACME token\"\ndescription = \"A token.\"\nremedy = \"Revoke it at ACME.\"\nseverity = \"error\"\ntoken = 'acme_[a-z0-9]{20}'\npositives = [\"acme_{{lower:20}}\"]\nnegatives = [\"acme_\"]\n",
+    );
+    let rules = ["--rules", "rules.toml", "--gitleaks-config", "gitleaks.toml", "--now", "2026-01-01"];
+    assert_eq!(sandbox.run(&[&["audit", "org", "--state", "s"], &rules[..]].concat()).code, Some(1));
+    for format in ["text", "csv", "markdown", "html"] {
+        let audit = sandbox.run(&[&["audit", "org", "-f", format], &rules[..]].concat());
+        assert_eq!(audit.code, Some(1), "{}", audit.stderr);
+        let merged = sandbox.run(&["merge", "s", "-f", format, "--now", "2026-01-01"]);
+        assert_eq!((merged.code, merged.stderr.as_str()), (Some(1), ""), "{format}");
+        assert_eq!(merged.stdout, audit.stdout, "{format}");
+    }
 }

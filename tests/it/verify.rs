@@ -206,9 +206,13 @@ fn every_answer_is_understood() {
     assert_eq!(statuses(&found), expected.collect());
     // What could not be verified is a failure, and said.
     assert_eq!(run.code, Some(2), "{}", run.stderr);
-    for words in
-        ["set this machine's clock", "AWS answers Throttling", "is not one of AWS's", "unexpected redirect", "longer than"]
-    {
+    for words in [
+        "set this machine's clock",
+        "AWS answers Throttling",
+        "is not one of AWS's",
+        "unexpected redirect",
+        "longer than",
+    ] {
         assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
     }
     let requests = server.requests();

@@ -8,6 +8,7 @@ import random
 import stat
 import string
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def audit(organisation: Path, state: Path, **settings: object) -> Audit:
-    usual: dict[str, object] = {"keyspill": KEYSPILL, "memory": 64 << 20, "units_per_task": 4, "say": lambda _: None}
+    usual: dict[str, object] = {"keyspill": KEYSPILL, "memory": 256 << 20, "units_per_task": 4, "say": lambda _: None}
     return Audit(targets=(str(organisation),), state=state, now=NOW, **{**usual, **settings})  # type: ignore[arg-type]
 
 
@@ -144,6 +145,40 @@ def test_a_unit_that_takes_too_long_is_listed_and_the_rest_goes_on(
     assert report["complete"] is False
     errors = [unit["targets"][0]["name"] for unit in report["units"] if "error" in unit]
     assert [Path(name).name for name in errors] == ["r03.git"]
+
+
+def test_a_unit_that_takes_too_much_memory_is_listed_and_the_rest_goes_on(
+    organisation: Path, cluster: Cluster, tmp_path: Path
+) -> None:
+    hog = "import time; x = [b'y' * (100 << 20) for _ in range(5)]; time.sleep(60)"
+    program = slow(
+        tmp_path,
+        f'for word; do case "$word" in */names) grep -q r03.git "$word" && {sys.executable} -c "{hog}";; esac; done',
+    )
+    run = audit(organisation, tmp_path / "state", keyspill=program)
+    summary = run.run()
+    assert [Path(failure.unit).name for failure in summary.failures] == ["r03.git"]
+    assert "more than 256 MiB" in summary.failures[0].reason
+    assert json.loads(merged(run, tmp_path / "out.json"))["complete"] is False
+
+
+def test_keyspill_ends_with_its_worker(tmp_path: Path) -> None:
+    mark = tmp_path / "pid"
+    script = f"echo $$ > {mark}; exec sleep 60"
+    code = (
+        "from keyspill_ray.worker import Settings, run\n"
+        f"run(['sh', '-c', {script!r}], Settings('sh', (), (), (), False, 60, 1 << 30, 1))\n"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", code])
+    while not mark.exists() or not mark.read_text():
+        time.sleep(0.05)
+    worker.kill()
+    worker.wait()
+    left = Path("/proc") / mark.read_text().strip()
+    deadline = time.monotonic() + 10
+    while left.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left.exists()
 
 
 def test_a_driver_that_is_killed_goes_on(organisation: Path, cluster: Cluster, expected: bytes, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ use crate::audit::result::UnitRecord;
 use crate::finding::object::Oid;
 use crate::finding::{BlobPath, Finding};
 use crate::git::repository::Facts;
+use crate::report::uri::file_uri;
 use crate::report::{Coverage, Format, Options, Report};
 use crate::rule::RuleSet;
 use sha2::{Digest, Sha256};
@@ -128,7 +129,7 @@ fn report(unit: &UnitRecord, place: usize, mut findings: Vec<Box<Finding>>, now:
     }
     findings.sort_by(|a, b| a.order(b));
     let facts = Facts {
-        url: target.url.clone(),
+        url: Some(target.url.clone().unwrap_or_else(|| file_uri(Path::new(&target.name)))),
         head: target.head.as_ref().and_then(|head| Oid::from_hex(head.as_bytes())),
         branch: target.branch.clone(),
     };

@@ -5,11 +5,14 @@ use crate::audit::inventory::{Inventory, KeyEntry, Status};
 use crate::report::Layout;
 use crate::report::wording::{date, plural, with_thousands};
 use crate::rule::Severity;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::io::{self, Write};
 
 /// The maximum number of rows: nobody reads more on a terminal.
 const MAX_ROWS: usize = 500;
+
+/// From this width on, tables have all columns.
+const WIDE: u16 = 130;
 
 /// The maximum number of lines of each other kind.
 const MAX_LINES: usize = 50;
@@ -102,29 +105,62 @@ fn table(inventory: &Inventory, above: &str, width: u16) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(width);
-    let mut header = vec!["Account", "Key", "Severity", "What", "Since", "Days", "Now", "Where", "Who must act"];
+    // What a narrow terminal has no room for is in the other formats.
+    let is_wide = width >= WIDE;
+    let mut header = vec!["Key", "Severity", "What", "Since", "Where", "Who must act"];
     if has_status {
-        header.insert(2, "Status");
+        header.insert(1, "Status");
     }
-    table.set_header(header);
+    if is_wide {
+        header.insert(0, "Account");
+        let since = header.iter().position(|name| *name == "Since").unwrap_or_default();
+        header.splice(since + 1..since + 1, ["Days", "Now"]);
+    }
+    table.set_header(header.clone());
+    for (index, name) in header.iter().enumerate() {
+        let least = match *name {
+            "Account" => 12,
+            "Key" => 20,
+            "Severity" => 8,
+            "Since" => 10,
+            _ => continue,
+        };
+        // Two columns are blanks at the edges.
+        let constraint = ColumnConstraint::LowerBoundary(Width::Fixed(least + 2));
+        table.column_mut(index).into_iter().for_each(|column| _ = column.set_constraint(constraint));
+    }
     for key in inventory.keys.iter().take(MAX_ROWS) {
         let mut row = vec![
-            key.account.map_or_else(|| "unknown".to_owned(), |account| account.to_string()),
             short_name(key),
             key.severity.to_string(),
             what(key),
             key.first_seen.map(date).unwrap_or_default(),
-            key.days.map(|days| days.to_string()).unwrap_or_default(),
-            if key.is_current { "yes" } else { "no" }.to_owned(),
             below(&first_of(&key.targets, key.target_count), above).to_owned(),
             first_of(&key.owners, key.owners.len()),
         ];
+        if is_wide {
+            let now = if key.is_current { "yes" } else { "no" }.to_owned();
+            row.splice(4..4, [key.days.map(|days| days.to_string()).unwrap_or_default(), now]);
+        }
         if has_status {
-            row.insert(2, key.status.map_or("", Status::word).to_owned());
+            row.insert(1, key.status.map_or("", Status::word).to_owned());
+        }
+        if is_wide {
+            row.insert(0, key.account.map_or_else(|| "unknown".to_owned(), |account| account.to_string()));
         }
         table.add_row(row);
     }
     table
+}
+
+/// How many targets were scanned, of how many.
+fn scanned_targets(inventory: &Inventory) -> String {
+    let all = inventory.target_count();
+    let failed: usize = inventory.units.iter().filter(|unit| unit.error.is_some()).map(|unit| unit.targets.len()).sum();
+    match failed {
+        0 => plural(all, "target"),
+        _ => format!("{} of {}", all - failed.min(all), plural(all, "target")),
+    }
 }
 
 fn summary(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
@@ -150,7 +186,7 @@ fn summary(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "{found}{suppressed}\nscanned {}: {}, {}, {} objects{partial}{incomplete}",
-        plural(inventory.target_count(), "target"),
+        scanned_targets(inventory),
         plural(read.files as usize, "file"),
         plural(read.commits as usize, "commit"),
         with_thousands(read.objects as usize),

@@ -5,10 +5,11 @@
 
 use super::{Observation, Surroundings};
 use crate::credential::AccountId;
+use crate::finding::Times;
 use crate::rule::Finder;
 use csv::ByteRecord;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 /// The start of the table: a whole number of base64 groups, so that their encoded form is known, too.
@@ -46,7 +47,7 @@ pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
     let mut record = ByteRecord::new();
     while reader.read_byte_record(&mut record).unwrap_or(false) && seen.len() < super::MAX_COUNT {
         let at = start + record.position().map_or(0, |position| position.byte() as usize);
-        let user = User { columns: &columns, record: &record, now: made.or(around.now) };
+        let user = User { columns: &columns, record: &record, made };
         if let Some(arn) = user.arn() {
             let quote = usize::from(text.get(at) == Some(&b'"'));
             let span = at + quote..at + quote + record.get(0).map_or(0, <[u8]>::len);
@@ -87,6 +88,7 @@ fn account_summary(text: &[u8]) -> Vec<Observation> {
         severity: None,
         account: None,
         profile: None,
+        times: Times::ALL,
         note: format!(
             "The account summary counts {count} access key{} of the root user.",
             if count == 1 { "" } else { "s" }
@@ -110,7 +112,8 @@ fn seconds(text: &[u8]) -> Option<i64> {
 struct User<'a> {
     columns: &'a HashMap<Vec<u8>, usize>,
     record: &'a ByteRecord,
-    now: Option<i64>,
+    /// When the report was generated, if it says so: ages are as of then, else as of now.
+    made: Option<i64>,
 }
 
 impl User<'_> {
@@ -122,9 +125,17 @@ impl User<'_> {
         self.cell(name).eq_ignore_ascii_case(b"true")
     }
 
-    /// Days since the time in a cell; `None` if there is none, as for `N/A` or `no_information`.
-    fn days_since(&self, name: &str) -> Option<i64> {
-        Some((self.now? - seconds(self.cell(name))?).max(0) / DAY)
+    /// The time in a cell; `None` if there is none, as for `N/A` or `no_information`.
+    fn time(&self, name: &str) -> Option<i64> {
+        seconds(self.cell(name))
+    }
+
+    /// When something holds that would hold at these times; `None` if that is never.
+    fn held(&self, times: Times) -> Option<Times> {
+        match self.made {
+            Some(made) => times.contain(Some(made)).then_some(Times::ALL),
+            None => Some(times),
+        }
     }
 
     fn day(&self, name: &str) -> String {
@@ -149,7 +160,7 @@ impl User<'_> {
 
     fn observe(&self, arn: &str, span: &Range<usize>, seen: &mut Vec<Observation>) {
         let account = arn.split(':').nth(4).and_then(|digits| AccountId::new(digits.parse().ok()?));
-        let mut note = |finder, note: String| {
+        let mut note_at = |finder, note: String, times| {
             let subject = arn.to_owned();
             seen.push(Observation {
                 finder,
@@ -159,8 +170,10 @@ impl User<'_> {
                 account,
                 profile: None,
                 note,
+                times,
             });
         };
+        let mut note = |finder, note: String| note_at(finder, note, Times::ALL);
         let keys = self.active_keys();
         if self.is_root() {
             if !keys.is_empty() {
@@ -170,36 +183,44 @@ impl User<'_> {
             if self.cell("mfa_active").eq_ignore_ascii_case(b"false") {
                 note(Finder::ReportRootNoMfa, "The root user has no MFA device.".into());
             }
-            self.observe_root_use(&mut note);
         } else if self.is_true("password_enabled") && self.cell("mfa_active").eq_ignore_ascii_case(b"false") {
             note(Finder::ReportUserNoMfa, "The user has a console password but no MFA device.".into());
         }
         if keys.len() == 2 {
             note(Finder::ReportTwoActiveKeys, "Both access keys of the user are active.".into());
         }
+        if self.is_root() {
+            self.observe_root_use(&mut note_at);
+        }
         for n in &keys {
             let rotated = format!("access_key_{n}_last_rotated");
-            if let Some(days) = self.days_since(&rotated).filter(|days| *days > ROTATION) {
-                let text = format!("Access key {n} was last rotated on {}, {days} days ago.", self.day(&rotated));
-                note(Finder::ReportKeyOlder90d, text);
+            let is_old = |time: i64| self.held(Times::from(time + (ROTATION + 1) * DAY));
+            if let Some(times) = self.time(&rotated).and_then(is_old) {
+                let day = self.day(&rotated);
+                let text = format!("Access key {n} was last rotated on {day}, more than {ROTATION} days ago.");
+                note_at(Finder::ReportKeyOlder90d, text, times);
             }
         }
         if !self.is_root() {
-            self.observe_disuse(&keys, &mut note);
+            self.observe_disuse(&keys, &mut note_at);
         }
     }
 
-    fn observe_root_use(&self, note: &mut dyn FnMut(Finder, String)) {
+    fn observe_root_use(&self, note: &mut dyn FnMut(Finder, String, Times)) {
         let uses = ["password_last_used", "access_key_1_last_used_date", "access_key_2_last_used_date"];
-        let last = uses.iter().filter_map(|name| Some((self.days_since(name)?, *name))).min();
-        if let Some((days, name)) = last.filter(|(days, _)| *days <= RECENT) {
+        let last = uses.iter().rev().filter_map(|name| Some((self.time(name)?, *name))).max_by_key(|(time, _)| *time);
+        let Some((time, name)) = last else { return };
+        if let Some(times) = self.held(Times::until(time + (RECENT + 1) * DAY)) {
             let how = if name == uses[0] { "password" } else { "access key" };
-            let text = format!("The root user's {how} was used on {}, {days} days ago.", self.day(name));
-            note(Finder::ReportRootRecentlyUsed, text);
+            note(
+                Finder::ReportRootRecentlyUsed,
+                format!("The root user's {how} was used on {}.", self.day(name)),
+                times,
+            );
         }
     }
 
-    fn observe_disuse(&self, keys: &[u8], note: &mut dyn FnMut(Finder, String)) {
+    fn observe_disuse(&self, keys: &[u8], note: &mut dyn FnMut(Finder, String, Times)) {
         let keys = keys.iter().map(|n| {
             let names = [format!("access_key_{n}_last_used_date"), format!("access_key_{n}_last_rotated")];
             (format!("access key {n}"), names)
@@ -208,20 +229,27 @@ impl User<'_> {
             let names = ["password_last_used".to_owned(), "password_last_changed".to_owned()];
             ("password".to_owned(), names)
         });
-        let idle: Vec<_> = password
+        let idle: Vec<(i64, String)> = password
             .into_iter()
             .chain(keys)
             .filter_map(|(what, [used, made])| {
-                let (days, verb) = match self.days_since(&used) {
-                    Some(days) => (days, "last used"),
+                let (name, verb) = match self.time(&used) {
+                    Some(_) => (&used, "last used"),
                     // What was never used counts from its last change.
-                    None => (self.days_since(&made)?, "never used, last changed"),
+                    None => (&made, "never used, last changed"),
                 };
-                (days > UNUSED).then(|| format!("{what} ({verb} {days} days ago)"))
+                let from = self.time(name)? + (UNUSED + 1) * DAY;
+                Some((from, format!("{what} ({verb} on {})", self.day(name))))
             })
             .collect();
-        if !idle.is_empty() {
-            note(Finder::ReportUnused45d, format!("Active but unused for over {UNUSED} days: {}.", idle.join(", ")));
+        // One after the other has been idle for too long.
+        let turns: BTreeSet<i64> = idle.iter().map(|(from, _)| *from).collect();
+        for (from, until) in turns.iter().zip(turns.iter().skip(1).map(Some).chain([None])) {
+            let Some(times) = self.held(Times { from: Some(*from), until: until.copied() }) else { continue };
+            let idle: Vec<&str> =
+                idle.iter().filter(|(since, _)| since <= from).map(|(_, what)| what.as_str()).collect();
+            let text = format!("Active but unused for over {UNUSED} days: {}.", idle.join(", "));
+            note(Finder::ReportUnused45d, text, times);
         }
     }
 }
@@ -235,13 +263,14 @@ mod tests {
     fn report(rows: &str) -> Vec<(Finder, String)> {
         let header = "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,password_next_rotation,mfa_active,access_key_1_active,access_key_1_last_rotated,access_key_1_last_used_date,access_key_1_last_used_region,access_key_1_last_used_service,access_key_2_active,access_key_2_last_rotated,access_key_2_last_used_date,access_key_2_last_used_region,access_key_2_last_used_service,cert_1_active,cert_1_last_rotated,cert_2_active,cert_2_last_rotated";
         let text = format!("{header}\r\n{rows}");
-        let around = Surroundings { file: text.as_bytes(), path: None, secrets: &[], now: Some(NOW) };
+        let around = Surroundings { file: text.as_bytes(), path: None, secrets: &[] };
         let seen = observe(text.as_bytes(), &around);
         for observation in &seen {
             assert!(text[observation.span.clone()].len() > 2);
             assert_eq!(observation.account.map(|account| account.to_string()).as_deref(), Some("111122223333"));
         }
-        seen.into_iter().map(|observation| (observation.finder, observation.note)).collect()
+        let seen = seen.into_iter().filter(|observation| observation.times.contain(Some(NOW)));
+        seen.map(|observation| (observation.finder, observation.note)).collect()
     }
 
     #[test]
@@ -251,7 +280,7 @@ mod tests {
         let finders: Vec<_> = found.iter().map(|(finder, _)| *finder).collect();
         use Finder::{ReportKeyOlder90d, ReportRootActiveKey, ReportRootNoMfa, ReportRootRecentlyUsed};
         assert_eq!(finders, [ReportRootActiveKey, ReportRootNoMfa, ReportRootRecentlyUsed, ReportKeyOlder90d]);
-        assert_eq!(found[2].1, "The root user's password was used on 2025-12-30, 2 days ago.");
+        assert_eq!(found[2].1, "The root user's password was used on 2025-12-30.");
         let row = row.replace(",false,true,", ",TRUE,false,").replace("2025-12-30", "2025-01-30");
         assert_eq!(report(&row), []);
     }
@@ -272,8 +301,8 @@ mod tests {
         assert_eq!(finders, [Finder::ReportUserNoMfa, Finder::ReportTwoActiveKeys, Finder::ReportUnused45d]);
         let old = "true,2025-10-02T00:00:00+00:00,N/A,N/A,N/A";
         let found = report(&row("false,N/A,N/A", "false", old, none));
-        assert_eq!(found[0].1, "Access key 1 was last rotated on 2025-10-02, 91 days ago.");
-        assert!(found[1].1.ends_with("access key 1 (never used, last changed 91 days ago)."), "{found:?}");
+        assert_eq!(found[0].1, "Access key 1 was last rotated on 2025-10-02, more than 90 days ago.");
+        assert!(found[1].1.ends_with("access key 1 (never used, last changed on 2025-10-02)."), "{found:?}");
         let borders = "true,2025-10-03T00:00:00+00:00,2025-11-17T00:00:00+00:00,eu-west-1,s3";
         assert_eq!(report(&row("false,N/A,N/A", "false", borders, none)), [], "90 and 45 days are still in time");
     }

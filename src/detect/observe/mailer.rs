@@ -10,6 +10,7 @@
 
 use super::{Observation, Surroundings, mail_block};
 use crate::detect::finder::literals::Literals;
+use crate::finding::Times;
 use crate::rule::{Finder, Severity};
 use memchr::memmem;
 use regex::bytes::Regex;
@@ -654,5 +655,6 @@ fn observation(sender: &str, span: Range<usize>, sent: &Sent) -> Observation {
         account: None,
         profile: None,
         note,
+        times: Times::ALL,
     }
 }

@@ -9,6 +9,7 @@ pub mod root_signs;
 pub mod root_use;
 
 use crate::credential::AccountId;
+use crate::finding::Times;
 use crate::rule::{Finder, Observer, Severity};
 pub use mailer::names_value;
 use std::ops::Range;
@@ -30,6 +31,8 @@ pub struct Observation {
     pub profile: Option<String>,
     /// What was observed, as a sentence.
     pub note: String,
+    /// When it holds.
+    pub times: Times,
 }
 
 /// Context beyond the text.
@@ -41,8 +44,6 @@ pub struct Surroundings<'a> {
     pub path: Option<&'a [u8]>,
     /// Byte ranges of secrets in the text, in order.
     pub secrets: &'a [Range<usize>],
-    /// The current time in seconds since 1970, if ages are computed up to now.
-    pub now: Option<i64>,
 }
 
 /// Maximum number of observations in one text.
@@ -147,7 +148,7 @@ mod tests {
             let mut at: Vec<usize> = places.iter().map(|place| place.index(text.len() + 1)).collect();
             at.sort_unstable();
             let secrets = vec![at[0]..at[1]];
-            let around = Surroundings { file: &text, path: None, secrets: &secrets, now: Some(0) };
+            let around = Surroundings { file: &text, path: None, secrets: &secrets };
             for observer in [Observer::CredentialReport, Observer::RootUse, Observer::Mailer] {
                 for seen in observe(observer, &text, &around) {
                     prop_assert!(seen.span.start <= seen.span.end && seen.span.end <= text.len());

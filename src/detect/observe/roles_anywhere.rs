@@ -5,6 +5,7 @@
 
 use super::Observation;
 use crate::credential::AccountId;
+use crate::finding::Times;
 use crate::rule::Finder;
 use crate::text::ini;
 use crate::text::sanitize::one_line;
@@ -48,6 +49,7 @@ pub(super) fn observe(text: &[u8]) -> Vec<Observation> {
             profile,
             note: format!("{who} gets credentials of {role_name} with the private key {file}, by IAM Roles Anywhere."),
             subject: file,
+            times: Times::ALL,
         });
     }
     seen

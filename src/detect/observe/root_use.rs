@@ -4,6 +4,7 @@
 
 use super::Observation;
 use crate::credential::AccountId;
+use crate::finding::Times;
 use crate::rule::{Finder, Severity};
 use crate::text::ini;
 use crate::text::json::{self, Around};
@@ -32,7 +33,16 @@ pub(super) fn observe(text: &[u8]) -> Vec<Observation> {
 }
 
 fn usage(subject: String, span: Range<usize>, account: Option<AccountId>, note: String) -> Observation {
-    Observation { finder: Finder::RootUsage, subject, span, severity: None, account, profile: None, note }
+    Observation {
+        finder: Finder::RootUsage,
+        subject,
+        span,
+        severity: None,
+        account,
+        profile: None,
+        note,
+        times: Times::ALL,
+    }
 }
 
 fn account_of(digits: &str) -> Option<AccountId> {

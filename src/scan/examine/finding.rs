@@ -49,7 +49,12 @@ fn kind(candidate: &Candidate, locations: &Locations, shows_secrets: bool) -> Ki
         let nobody = || Value { text: "".into(), location: locations.of(&candidate.primary()), encodings: [].into() };
         let subject = id(subject).unwrap_or_else(nobody);
         let profile = candidate.profile.as_deref().map(Into::into);
-        return Kind::Observation { subject, profile, sentence: mask::hide_long_words(note).into() };
+        return Kind::Observation {
+            subject,
+            profile,
+            sentence: mask::hide_long_words(note).into(),
+            times: candidate.times,
+        };
     }
     let secret = candidate.secret.as_ref().map(|part| {
         let clear = part.value.expose_secret();

@@ -30,11 +30,12 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
     parser.add_argument("--clone", action="store_true", help="clone URLs, to temporary folders of the nodes")
     parser.add_argument("--config", type=Path, help="keyspill.toml; it is sent to the nodes")
     parser.add_argument("--rules", type=Path, help="a file of rules; it is sent to the nodes")
+    parser.add_argument("--gitleaks-config", type=Path, help="a configuration of gitleaks; it is sent to the nodes")
     parser.add_argument("--fingerprint-key", type=Path, help="the key of fingerprints; it is sent to the nodes")
     parser.add_argument("--now", help="the moment as of which ages are computed (default: now)")
     parser.add_argument("--cpus", type=int, default=1, help="processors of a task (default: %(default)s)")
     parser.add_argument("--memory", type=int, default=1024, metavar="MIB",
-                        help="memory that Ray reserves for a task (default: %(default)s)")  # fmt: skip
+                        help="memory that a task may take, and that is reserved (default: %(default)s)")  # fmt: skip
     parser.add_argument("--timeout", type=float, default=3600, metavar="SECONDS",
                         help="how long a task may take (default: %(default)s)")  # fmt: skip
     parser.add_argument("--retries", type=int, default=3, metavar="N",
@@ -51,7 +52,12 @@ def audit_of(options: argparse.Namespace) -> Audit:
     for file in options.lists:
         lines = (line.split(" #")[0].strip() for line in file.read_text().splitlines())
         targets += [line for line in lines if line and not line.startswith("#")]
-    files = [("--config", options.config), ("--rules", options.rules), ("--fingerprint-key", options.fingerprint_key)]
+    files = [
+        ("--config", options.config),
+        ("--rules", options.rules),
+        ("--gitleaks-config", options.gitleaks_config),
+        ("--fingerprint-key", options.fingerprint_key),
+    ]
     # A driver that is started again the same day goes on with the same audit.
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     return Audit(

@@ -53,7 +53,7 @@ class Audit:
     cpus: int = 1
     """Processors of a task."""
     memory: int = 1 << 30
-    """Bytes that Ray reserves for a task; what takes much more is ended by Ray."""
+    """Bytes that Ray reserves for a task, and that it may take, files that are mapped aside."""
     timeout: float = 3600
     """Seconds that a task may take."""
     retries: int = 3
@@ -78,6 +78,7 @@ class Audit:
             self.files,
             self.clones,
             self.timeout,
+            self.memory,
             self.cpus,
         )
         task = ray.remote(num_cpus=self.cpus, memory=self.memory, max_retries=self.retries)(scan)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 # What keyspill says when the work is done.
 DONE = 0
+
+# How often a task is looked at, in seconds.
+POLL = 0.25
+
+# prctl(2): the signal that a process gets when the one that started it ends.
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,8 @@ class Settings:
     """Whether remote repositories are cloned, to a temporary folder of the node."""
     timeout: float
     """Seconds that a task may take."""
+    memory: int
+    """Bytes of memory that a task may take, files that are mapped aside."""
     threads: int
     """The processors that a task has."""
 
@@ -71,20 +82,60 @@ def scan(names: tuple[str, ...], known: dict[str, bytes], settings: Settings) ->
 
 
 def run(command: list[str], settings: Settings) -> tuple[int, str]:
-    """Run keyspill, and end it with all that it started when its time is over."""
+    """Run keyspill, and end it with all that it started when its time is over or its memory is used up."""
     environment = {**os.environ, "RAYON_NUM_THREADS": str(settings.threads)}
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, start_new_session=True
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+        # Ray ends workers without a word, and must not leave keyspill behind.
+        preexec_fn=end_with_parent if sys.platform == "linux" else None,
     )
+    until = time.monotonic() + settings.timeout
     try:
-        _, words = process.communicate(timeout=settings.timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return -signal.SIGKILL, f"it took longer than {settings.timeout:g} s"
+        while True:
+            try:
+                _, words = process.communicate(timeout=POLL)
+                break
+            except subprocess.TimeoutExpired:
+                if time.monotonic() >= until:
+                    return ended(process), f"it took longer than {settings.timeout:g} s"
+                if memory_of(process.pid) > settings.memory:
+                    return ended(process), f"it needed more than {settings.memory >> 20} MiB of memory"
     except BaseException:
         # The task was cancelled.
-        os.killpg(process.pid, signal.SIGKILL)
+        ended(process)
         raise
     lines = words.decode(errors="replace").strip().splitlines()
     return process.returncode, lines[-1] if lines else ""
+
+
+def ended(process: subprocess.Popen[bytes]) -> int:
+    """End a program with all that it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return -signal.SIGKILL
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process with the one that started it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def memory_of(session: int) -> int:
+    """Bytes of memory that the programs of a session hold, files that are mapped aside; 0 where nobody tells."""
+    total = 0
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            # Source: proc_pid_stat(5); a name may have blanks and brackets in it.
+            after_name = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(after_name[3]) != session:
+                continue
+            resident, shared = (int(pages) for pages in (entry / "statm").read_text().split()[1:3])
+        except (OSError, ValueError, IndexError):
+            # It has ended meanwhile.
+            continue
+        total += (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+    return total
