@@ -208,9 +208,9 @@ pub struct Changes {
     pub counts: BTreeMap<Status, usize>,
     /// Keys that are not there any more, by name, and when they were first there.
     pub fixed: Vec<(String, i64)>,
-    /// The number of keys that were not found, but also not fully rechecked they were: a target could not be scanned,
-    /// or was not audited.
-    pub unseen: usize,
+    /// Keys that were not found, and not all of whose former places were scanned: a target could not be scanned, or was
+    /// not audited.
+    pub unseen: Vec<(String, i64)>,
 }
 
 /// One audit among several.

@@ -447,7 +447,7 @@ impl Ledger {
         }
         let mut fixed = Vec::new();
         let is_complete = inventory.is_complete();
-        let mut unseen = 0;
+        let mut unseen = Vec::new();
         for (name, memory) in
             self.keys.iter_mut().filter(|(name, memory)| memory.fixed.is_none() && !present.contains(name.as_str()))
         {
@@ -457,7 +457,7 @@ impl Ledger {
                 memory.fixed = Some(now);
                 fixed.push((name.clone(), memory.first));
             } else {
-                unseen += 1;
+                unseen.push((name.clone(), memory.first));
             }
         }
         if !fixed.is_empty() {

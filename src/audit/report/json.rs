@@ -71,12 +71,13 @@ struct ChangesRecord<'a> {
     since: String,
     counts: &'a BTreeMap<Status, usize>,
     unseen: usize,
-    fixed: Vec<FixedRecord<'a>>,
+    unseen_keys: Vec<GoneRecord<'a>>,
+    fixed: Vec<GoneRecord<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct FixedRecord<'a> {
+struct GoneRecord<'a> {
     name: &'a str,
     first_found: String,
 }
@@ -84,12 +85,15 @@ struct FixedRecord<'a> {
 impl<'a> ChangesRecord<'a> {
     fn new(inventory: &'a Inventory) -> Option<Self> {
         let changes = inventory.changes.as_ref()?;
-        let fixed = changes.fixed.iter().map(|(name, first)| FixedRecord { name, first_found: moment(*first) });
+        let gone = |keys: &'a [(String, i64)]| {
+            keys.iter().map(|(name, first)| GoneRecord { name, first_found: moment(*first) }).collect()
+        };
         Some(Self {
             since: moment(changes.since),
             counts: &changes.counts,
-            unseen: changes.unseen,
-            fixed: fixed.collect(),
+            unseen: changes.unseen.len(),
+            unseen_keys: gone(&changes.unseen),
+            fixed: gone(&changes.fixed),
         })
     }
 }

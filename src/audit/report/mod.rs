@@ -104,7 +104,7 @@ fn headline(inventory: &Inventory) -> String {
 fn changes(inventory: &Inventory) -> Option<String> {
     let changes = inventory.changes.as_ref()?;
     let count = |status: Status| changes.counts.get(&status).copied().unwrap_or_default();
-    let unseen = match changes.unseen {
+    let unseen = match changes.unseen.len() {
         0 => String::new(),
         count => format!(", {count} not fully rechecked"),
     };

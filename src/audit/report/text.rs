@@ -87,7 +87,11 @@ fn news(inventory: &Inventory, above: &str, out: &mut dyn Write) -> io::Result<(
         writeln!(out, "fixed: {}, first found {}", short(name), date(*first))?;
     }
     more(changes.fixed.len(), MAX_LINES, "fixed key", out)?;
-    if news().next().is_some() || !changes.fixed.is_empty() {
+    for (name, first) in changes.unseen.iter().take(MAX_LINES) {
+        writeln!(out, "not fully rechecked: {}, first found {}", short(name), date(*first))?;
+    }
+    more(changes.unseen.len(), MAX_LINES, "key", out)?;
+    if news().next().is_some() || !changes.fixed.is_empty() || !changes.unseen.is_empty() {
         writeln!(out)?;
     }
     Ok(())
