@@ -1,6 +1,7 @@
 //! Prepares the built-in rules: reads the packs in `rules/`, finds out what a search can look for, and writes both in a
 //! form that takes no time to load. Every start of the program would have to do this otherwise.
 
+use rule::fault::Fault;
 use rule::prepared::{self, Prepared, Texts};
 use rule::shape::{self, Shape};
 use rule::syntax::{Example, RuleFile, RuleSyntax};
@@ -10,6 +11,7 @@ use std::{env, fs};
 #[path = "src/rule"]
 #[allow(dead_code, missing_docs, unreachable_pub)]
 mod rule {
+    pub mod fault;
     pub mod prepared;
     pub mod severity;
     pub mod shape;
@@ -38,7 +40,10 @@ fn main() {
             let is_aws = name == "aws";
             // AWS's literals are searched anyway.
             let shape = match (is_aws, rule.token.is_some() || rule.assigned.is_some()) {
-                (true, true) => Err("a rule of this pack is found by its `keywords` and a `regex`".to_owned()),
+                (true, true) => Err(Fault::Field {
+                    field: "token",
+                    expected: "is not for this pack, which goes by `keywords` and a `regex`",
+                }),
                 (true, false) => Ok(Shape::Keywords),
                 (false, _) => shape::derive(&rule),
             };

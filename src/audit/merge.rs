@@ -7,8 +7,9 @@ use super::inventory::{
     Inventory, JudgementEntry, KeyEntry, MAX_LISTED, MAX_OBSERVATIONS, MAX_REMEMBERED, Observation, OwnedBy, Read,
     UnitEntry,
 };
+use super::record::UnknownRule;
 use super::result::{Facts, Header, Name, Packed, PairPlace, Records, ResultError, ResultFile, TargetRecord};
-use crate::config::Config;
+use crate::config::{Config, ConfigProblem};
 use crate::credential::Fingerprint;
 use crate::finding::evidence::Link;
 use crate::finding::history::Commit;
@@ -19,6 +20,7 @@ use crate::judge::{self, Observed};
 use crate::policy::allow;
 use crate::policy::place::Places;
 use crate::report::wording::{headline, remedy, steps};
+use crate::rule::described::Described;
 use crate::rule::{Finder, Matcher, RuleSet, Severity};
 use crate::text::sanitize::one_line;
 use crate::verify;
@@ -69,7 +71,8 @@ pub enum MergeError {
         /// The file.
         file: PathBuf,
         /// What is wrong with it.
-        problem: String,
+        #[source]
+        problem: ConfigProblem,
     },
 }
 
@@ -207,7 +210,7 @@ impl Merge {
         let mut all = rules.clone();
         // Of two descriptions with one id, the same one counts in every order.
         let described: BTreeSet<_> = self.files.values().flat_map(|file| &file.header.unit.rules).collect();
-        for rule in described.into_iter().rev().filter_map(|rule| rule.rule()) {
+        for rule in described.into_iter().rev().filter_map(Described::rule) {
             all.put(rule);
         }
         all
@@ -444,7 +447,7 @@ impl Join<'_> {
                 self.occurrences[number] += 1;
                 group.count += 1;
                 if group.records.len() < MAX_JUDGED && group.bytes < BATCH_BYTES {
-                    group.bytes += record.len();
+                    group.bytes += record.size();
                     group.records.push((number, record));
                 }
             }
@@ -649,7 +652,7 @@ fn unpack(
     let mut record = record.unpack().ok_or_else(damaged)?;
     let owners = std::mem::take(&mut record.owners);
     let target = record.target;
-    let unknown = |rule| MergeError::UnknownRule { file: file.path.clone(), rule };
+    let unknown = |UnknownRule(rule)| MergeError::UnknownRule { file: file.path.clone(), rule };
     Ok((record.into_finding(rules, now).map_err(unknown)?, owners, target))
 }
 

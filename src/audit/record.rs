@@ -12,6 +12,11 @@ use crate::rule::{RuleSet, Severity};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// A rule that is not known: its id.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no rule {0}")]
+pub struct UnknownRule(pub String);
+
 /// An occurrence of a key, or an observation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
@@ -139,9 +144,9 @@ impl Record {
     /// The finding, as of `now`, in seconds since 1970.
     ///
     /// # Errors
-    /// The id of a rule that is not among `rules`.
-    pub fn into_finding(self, rules: &RuleSet, now: i64) -> Result<Finding, String> {
-        let rule = rules.get(&self.rule).ok_or(self.rule)?.clone();
+    /// If its rule is not among `rules`.
+    pub fn into_finding(self, rules: &RuleSet, now: i64) -> Result<Finding, UnknownRule> {
+        let rule = rules.get(&self.rule).ok_or(UnknownRule(self.rule))?.clone();
         let history = self.history.map(|mut history| {
             if let Some(Exposure { since, until, .. }) = history.exposure {
                 Arc::make_mut(&mut history).exposure = Some(Exposure::new(since, until, now));

@@ -403,7 +403,7 @@ pub struct Packed(Box<[u8]>);
 
 impl Packed {
     /// How many bytes it has.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.0.len()
     }
 }

@@ -164,7 +164,7 @@ impl Audit {
                 _ => {
                     // What cannot be looked at now fails again when it is scanned, and says why.
                     let stamp = stamp::stamp(&unit, &self.template.environment)
-                        .unwrap_or_else(|problem| stamp::Stamp { state: problem, size: 0 });
+                        .unwrap_or_else(|error| stamp::Stamp { state: error.to_words(), size: 0 });
                     jobs.push(Job { unit, state: stamp.state, size: stamp.size, clone: None });
                 }
             }

@@ -2,6 +2,7 @@
 
 use super::target::{Source, Unit};
 use crate::environment::Environment;
+use crate::git::error::GitError;
 use crate::git::repository::Repository;
 use sha2::{Digest, Sha256};
 use std::fs::Metadata;
@@ -26,8 +27,8 @@ pub struct Stamp {
 /// git never changes. Of files, the name, size, number and times of the last changes count.
 ///
 /// # Errors
-/// Words for what could not be looked at; the unit must be scanned to tell more.
-pub fn stamp(unit: &Unit, environment: &Environment) -> Result<Stamp, String> {
+/// If a repository cannot be opened; the unit must be scanned to tell more.
+pub fn stamp(unit: &Unit, environment: &Environment) -> Result<Stamp, GitError> {
     let mut look = Look { hash: Sha256::new(), size: 0, apart: &unit.apart };
     match &unit.source {
         Source::Repositories(paths) => {
@@ -54,8 +55,8 @@ impl Look<'_> {
         self.hash.update(bytes);
     }
 
-    fn repository(&mut self, path: &Path, environment: &Environment) -> Result<(), String> {
-        let repository = Repository::open(path, environment).map_err(|error| error.to_words())?;
+    fn repository(&mut self, path: &Path, environment: &Environment) -> Result<(), GitError> {
+        let repository = Repository::open(path, environment)?;
         let (own, common) = (repository.git_dir(), repository.common_dir());
         self.git_dir(common, 0);
         if own != common {

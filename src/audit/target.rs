@@ -40,15 +40,25 @@ pub enum Source {
     Failed(String),
 }
 
+/// A list of targets cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct ListError {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
 /// The targets in a list and their 1-based lines: one per line, as a path or URL; blank lines and comments after `#` are left out.
 ///
 /// # Errors
 /// The number of a line that is not UTF-8 or too long, and what is wrong with it.
-pub fn read_list(text: &[u8]) -> Result<Vec<(usize, String)>, String> {
+pub fn read_list(text: &[u8]) -> Result<Vec<(usize, String)>, ListError> {
     let mut targets = Vec::new();
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
-        let refused = |problem: &str| format!("line {}: {problem}", number + 1);
+        let refused = |problem| ListError { line: number + 1, problem };
         if line.len() > MAX_LINE {
             return Err(refused("it is longer than any path or URL; expected one target per line"));
         }
@@ -403,7 +413,7 @@ mod tests {
             b"\xef\xbb\xbf# all of them\nclones/a\r\n\n  clones/b # archived\nhttps://example.com/c.git\nclones/#d\n";
         let targets = [(2, "clones/a"), (4, "clones/b"), (5, "https://example.com/c.git"), (6, "clones/#d")];
         assert_eq!(read_list(list), Ok(targets.map(|(line, target)| (line, target.to_owned())).into()));
-        assert_eq!(read_list(b"a\n\xff\n"), Err("line 2: it is not UTF-8".into()));
+        assert_eq!(read_list(b"a\n\xff\n"), Err(ListError { line: 2, problem: "it is not UTF-8" }));
         assert!(read_list(&vec![b'a'; MAX_LINE + 1]).is_err());
     }
 

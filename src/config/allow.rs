@@ -21,19 +21,29 @@ impl PartialEq for Paths {
 
 impl Eq for Paths {}
 
+/// Why patterns of paths cannot be used. They are not quoted: a name may be a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathsError {
+    /// The number of an entry, from 1.
+    #[error("paths: entry {0} is not a valid pattern")]
+    Pattern(usize),
+    /// They compile to too much.
+    #[error("paths: too many patterns")]
+    TooMany,
+}
+
 impl Paths {
     /// Paths below `dir` that match one of `patterns`.
     ///
     /// # Errors
-    /// A message with the number of the entry, if a pattern is not valid.
-    pub fn new(dir: &Path, patterns: &[String]) -> Result<Self, String> {
+    /// If a pattern is not valid, or there are too many.
+    pub fn new(dir: &Path, patterns: &[String]) -> Result<Self, PathsError> {
         let dir = dir.to_owned();
         let mut builder = GitignoreBuilder::new(&dir);
         for (number, pattern) in patterns.iter().enumerate() {
-            let problem = |_| format!("paths: entry {} is not a valid pattern", number + 1);
-            builder.add_line(None, pattern).map_err(problem)?;
+            builder.add_line(None, pattern).map_err(|_| PathsError::Pattern(number + 1))?;
         }
-        let matcher = builder.build().map_err(|_| "paths: too many patterns")?;
+        let matcher = builder.build().map_err(|_| PathsError::TooMany)?;
         Ok(Self { dir, patterns: patterns.to_vec(), matcher })
     }
 

@@ -97,12 +97,16 @@ impl ConfigError {
     }
 }
 
+/// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
-enum ConfigProblem {
+pub enum ConfigProblem {
+    /// The file cannot be read.
     #[error("cannot be read: {}", describe(.0))]
     Read(#[from] std::io::Error),
+    /// It is not TOML, or has keys that are not known.
     #[error("is not a valid configuration: {0}")]
     Syntax(String),
+    /// A value cannot be used.
     #[error("{0}")]
     Value(String),
 }
@@ -297,12 +301,12 @@ impl Config {
     /// Parses what [`Self::to_toml`] wrote of [`Self::for_judging`].
     ///
     /// # Errors
-    /// A message, if it has unknown or invalid settings.
-    pub fn parse_for_judging(text: &str, rules: &RuleSet) -> Result<Self, String> {
+    /// If it has unknown or invalid settings.
+    pub fn parse_for_judging(text: &str, rules: &RuleSet) -> Result<Self, ConfigProblem> {
         let mut config = Self::default();
-        let written = parse(text).map_err(|problem| problem.to_string())?;
+        let written = parse(text)?;
         let nowhere = Path::new("");
-        config.merge(written, text, nowhere, nowhere, rules).map_err(|problem| problem.to_string())?;
+        config.merge(written, text, nowhere, nowhere, rules)?;
         Ok(config)
     }
 

@@ -6,6 +6,9 @@ use std::fmt;
 use std::marker::PhantomData;
 
 /// Reads a list of at most `MAX` elements: for `#[serde(deserialize_with = "…")]`.
+///
+/// # Errors
+/// Those of `from`, and a list that is longer.
 pub fn at_most<'de, const MAX: usize, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
     struct List<const MAX: usize, T>(PhantomData<T>);
 

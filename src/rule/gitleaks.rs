@@ -4,6 +4,7 @@
 //! those of Go except that its `(?i)` also knows two letters outside it; keywords may be anywhere in the file, not only in
 //! the same hundred kilobytes; and a path is what reports show. What has no counterpart is refused, by name.
 
+use super::fault::Fault;
 use super::prepared::Form;
 use super::shape::{self, Shape};
 use super::{Matcher, RegexMatcher, Rule, RuleId, RuleProblem, Severity, Texts, Words, compile_bytes};
@@ -118,7 +119,7 @@ struct LazyRegex {
 impl LazyRegex {
     /// # Errors
     /// If it is not a regex, or too large.
-    fn new(source: String) -> Result<Self, String> {
+    fn new(source: String) -> Result<Self, Fault> {
         let lazy = Self { source: source.into(), compiled: OnceLock::new() };
         check_size(&lazy.source)?;
         Ok(lazy)
@@ -134,14 +135,14 @@ impl LazyRegex {
 ///
 /// # Errors
 /// If it compiles to more than [`REGEX_SIZE_LIMIT`] bytes.
-fn check_size(source: &str) -> Result<(), String> {
+fn check_size(source: &str) -> Result<(), Fault> {
     // Sizes are estimated.
     const SURELY_SMALL: usize = REGEX_SIZE_LIMIT / 4;
     let is_small = shape::compiled_size(source).is_some_and(|size| size < SURELY_SMALL);
     if is_small || compile_bytes(source, REGEX_SIZE_LIMIT).is_ok() {
         return Ok(());
     }
-    Err(format!("it compiles to more than {REGEX_SIZE_LIMIT} bytes"))
+    Err(Fault::TooLarge(REGEX_SIZE_LIMIT))
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
@@ -288,9 +289,10 @@ pub(super) fn parse(text: &str) -> Result<Configuration, RuleProblem> {
     let file: File =
         toml::from_str(text).map_err(|error| RuleProblem::Syntax(crate::text::toml::explain(text, &error)))?;
     let line = |span: Range<usize>| text[..span.start].matches('\n').count() + 1;
-    let refused = |span: Range<usize>, rule: &str, problem: String| RuleProblem::Rule {
+    let refused = |span: Range<usize>, rule: &str, fault: Fault| RuleProblem::Rule {
         rule: if rule.is_empty() { "global".to_owned() } else { rule.to_owned() },
-        text: format!("line {}: {problem}", line(span)),
+        line: Some(line(span)),
+        fault,
     };
     if file.extend.use_default || !file.extend.url.is_empty() {
         let problem = "[extend] `useDefault` and `url` name rules that are not here: put gitleaks' own configuration into a file and name it with `path`";
@@ -313,12 +315,12 @@ pub(super) fn parse(text: &str) -> Result<Configuration, RuleProblem> {
 fn resolve(
     written: Spanned<RuleWritten>,
     global: &[(&AllowlistWritten, Arc<Allowlist>)],
-    refused: &(dyn Fn(Range<usize>, &str, String) -> RuleProblem + Sync),
+    refused: &(dyn Fn(Range<usize>, &str, Fault) -> RuleProblem + Sync),
 ) -> Result<Arc<Rule>, RuleProblem> {
     let span = written.span();
     let rule = written.into_inner();
     let id = rule.id.clone();
-    let fail = |problem: String| refused(span.clone(), &id, problem);
+    let fail = |fault: Fault| refused(span.clone(), &id, fault);
     let own = rule.allowlist.iter().chain(&rule.allowlists).map(|list| {
         let own = allowlist(list.get_ref()).map_err(|problem| refused(list.span(), &id, problem))?;
         Ok(Arc::new(own))
@@ -327,36 +329,39 @@ fn resolve(
     let is_about_it = |list: &AllowlistWritten| list.target_rules.is_empty() || list.target_rules.contains(&id);
     allowlists.extend(global.iter().filter(|(written, _)| is_about_it(written)).map(|(_, list)| list.clone()));
     if rule.keywords.iter().any(|keyword| keyword.len() < 2) {
-        return Err(fail("a keyword of one letter is in every file: leave it out, or give a longer one".into()));
+        return Err(fail(Fault::OneLetter));
     }
     let keywords = (!rule.keywords.is_empty()).then(|| words(&rule.keywords));
     let (source, shape) = match (&rule.regex, &rule.path) {
         (Some(regex), _) => {
-            let at = |problem: String| refused(regex.span(), &id, problem);
+            let at = |fault: Fault| refused(regex.span(), &id, fault);
             let source = translated(regex.get_ref()).map_err(at)?;
             let shape = shape::of_any(&source).unwrap_or(Shape::AnyCase);
             (source, shape)
         }
         // A file whose name is enough.
         (None, Some(_)) => (r"(?s-u)\A.{1,20}".to_owned(), Shape::AnyCase),
-        (None, None) => return Err(fail("it has neither `regex` nor `path`".into())),
+        (None, None) => return Err(fail(Fault::Nothing)),
     };
-    check_size(&source).map_err(|problem| fail(format!("`regex`: {problem}")))?;
+    check_size(&source).map_err(|fault| fail(fault.of_field("regex")))?;
     let groups = shape::groups(&source);
     if rule.secret_group > groups {
-        return Err(fail(format!("`secretGroup` is {}, and the regex has {groups} groups", rule.secret_group)));
+        return Err(fail(Fault::Group { wanted: rule.secret_group, groups }));
     }
     let path = match rule.path {
         Some(path) => {
             let source = translated(path.get_ref()).map_err(|problem| refused(path.span(), &id, problem))?;
-            check_size(&source).map_err(|problem| refused(path.span(), &id, format!("`path`: {problem}")))?;
+            check_size(&source).map_err(|fault| refused(path.span(), &id, fault.of_field("path")))?;
             Some(source.into())
         }
         None => None,
     };
     let is_plain = |part: &str| part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) && !part.is_empty();
     if !id.split('-').all(is_plain) {
-        return Err(fail("`id` must be words of a-z and 0-9 joined by single hyphens".into()));
+        return Err(fail(Fault::Field {
+            field: "id",
+            expected: "must be words of a-z and 0-9 joined by single hyphens",
+        }));
     }
     // Words of the regex itself say where to look, others only that the file is worth a look; and words of two letters, which
     // are in every file, not even that.
@@ -413,26 +418,30 @@ fn outlined(outline: shape::Outline) -> Option<(Vec<String>, Outline)> {
     Some((words, Outline { lead: outline.lead, length, overlap, regex: OnceLock::new(), source: source.into() }))
 }
 
-fn allowlist(written: &AllowlistWritten) -> Result<Allowlist, String> {
+fn allowlist(written: &AllowlistWritten) -> Result<Allowlist, Fault> {
+    let refused = |field, expected| Err(Fault::Field { field, expected });
     if !written.commits.is_empty() {
-        return Err("`commits` of an allowlist has no counterpart: keyspill judges contents, not commits; allow their findings by fingerprint".into());
+        return refused(
+            "commits",
+            "of an allowlist has no counterpart: keyspill judges contents, not commits; allow their findings by fingerprint",
+        );
     }
     let regexes = |written: &[String]| {
-        let compiled = written.iter().map(|regex| {
-            LazyRegex::new(translated(regex)?).map_err(|problem| format!("a regex of an allowlist: {problem}"))
-        });
-        compiled.collect::<Result<Vec<_>, String>>()
+        let compiled = written
+            .iter()
+            .map(|regex| LazyRegex::new(translated(regex)?).map_err(|fault| Fault::Allowlist(Box::new(fault))));
+        compiled.collect::<Result<Vec<_>, Fault>>()
     };
     let needs_all = match written.condition.to_ascii_uppercase().as_str() {
         "" | "OR" | "||" => false,
         "AND" | "&&" => true,
-        _ => return Err("`condition` of an allowlist must be OR or AND".into()),
+        _ => return refused("condition", "of an allowlist must be OR or AND"),
     };
     let target = match written.regex_target.as_str() {
         "" | "secret" => Target::Secret,
         "match" => Target::Match,
         "line" => Target::Line,
-        _ => return Err("`regexTarget` must be match or line".into()),
+        _ => return refused("regexTarget", "must be match or line"),
     };
     let stopwords = (!written.stopwords.is_empty()).then(|| words(&written.stopwords));
     Ok(Allowlist { needs_all, paths: regexes(&written.paths)?, regexes: regexes(&written.regexes)?, target, stopwords })
@@ -496,10 +505,10 @@ fn is_repetition(text: &str) -> bool {
 ///
 /// # Errors
 /// What Rust's does not know.
-fn translated(regex: &str) -> Result<String, String> {
+fn translated(regex: &str) -> Result<String, Fault> {
     for (construct, what) in [(r"\Q", "quoted text (`\\Q…\\E`)"), (r"\C", "single bytes (`\\C`)")] {
         if regex.contains(construct) {
-            return Err(format!("{what} is not supported; write it with escapes"));
+            return Err(Fault::Construct(what));
         }
     }
     let regex = &with_escapes(regex);
@@ -511,10 +520,7 @@ fn translated(regex: &str) -> Result<String, String> {
     // Letters outside ASCII need Unicode.
     match regex_syntax::ParserBuilder::new().utf8(false).build().parse(regex) {
         Ok(_) => Ok(regex.clone()),
-        Err(regex_syntax::Error::Parse(error)) => {
-            Err(format!("the regex is not supported: {}, at character {}", error.kind(), error.span().start.column))
-        }
-        Err(_) => Err("the regex is not supported".into()),
+        Err(error) => Err(Fault::Unsupported(error.into())),
     }
 }
 
@@ -534,7 +540,7 @@ mod tests {
             assert_eq!(with_escapes(go), rust);
             assert!(translated(go).is_ok(), "{go}");
         }
-        assert!(translated(r"(?=x)").unwrap_err().contains("look-around"));
+        assert!(translated(r"(?=x)").unwrap_err().to_string().contains("look-around"));
         assert!(translated(r"\Qa.b\E").is_err());
     }
 

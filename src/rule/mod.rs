@@ -6,6 +6,7 @@
 
 pub mod described;
 pub mod example;
+pub mod fault;
 pub mod gitleaks;
 pub mod pack;
 pub mod prepared;
@@ -13,6 +14,7 @@ mod severity;
 pub mod shape;
 pub mod syntax;
 
+use self::fault::Fault;
 use crate::file;
 use crate::text::mask::name_shown;
 use crate::text::toml::explain;
@@ -50,12 +52,15 @@ impl RuleId {
         &self.0
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, Fault> {
         let word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if text.len() <= 80 && text.split('-').all(word) && text.starts_with(|c: char| c.is_ascii_lowercase()) {
             Ok(Self(text.into()))
         } else {
-            Err("a rule id must be words of a-z and 0-9 joined by single hyphens, at most 80 characters".into())
+            Err(Fault::Field {
+                field: "id",
+                expected: "must be words of a-z and 0-9 joined by single hyphens, at most 80 characters",
+            })
         }
     }
 }
@@ -224,8 +229,14 @@ enum RuleProblem {
     Read(#[from] std::io::Error),
     #[error("is not a valid rule file: {0}")]
     Syntax(String),
-    #[error("rule {}: {text}", name_shown(rule))]
-    Rule { rule: String, text: String },
+    #[error("rule {}: {}{fault}", name_shown(rule), line.map(|line| format!("line {line}: ")).unwrap_or_default())]
+    Rule {
+        rule: String,
+        /// 1-based, where it is known.
+        line: Option<usize>,
+        #[source]
+        fault: Fault,
+    },
 }
 
 /// All rules of a run, in a fixed order: the built-in ones, then each added file's.
@@ -361,10 +372,11 @@ impl RuleSet {
             toml::from_str(text).map_err(|error| RuleProblem::Syntax(explain(text, &error)))?;
         for written in file.rule {
             let name = written.id.clone();
-            let rule = resolve(written).map_err(|text| RuleProblem::Rule { rule: name.clone(), text })?;
+            let rule = resolve(written).map_err(|fault| RuleProblem::Rule { rule: name.clone(), line: None, fault })?;
             if self.knows(&name) {
-                let text = "the id is already used; rules cannot replace existing ones, so choose another id".into();
-                return Err(RuleProblem::Rule { rule: name, text });
+                let expected = "is already used; rules cannot replace existing ones, so choose another id";
+                let fault = Fault::Field { field: "id", expected };
+                return Err(RuleProblem::Rule { rule: name, line: None, fault });
             }
             self.rules.push(Arc::new(rule));
         }
@@ -403,18 +415,19 @@ fn built_in(prepared: prepared::Prepared<'static>, pack: &'static pack::Pack, in
 }
 
 /// A user's rule.
-fn resolve(mut written: syntax::RuleSyntax) -> Result<Rule, String> {
+fn resolve(mut written: syntax::RuleSyntax) -> Result<Rule, Fault> {
+    let refused = |field, expected| Err(Fault::Field { field, expected });
     if written.signed_request {
-        return Err("`signed-request` is reserved for built-in rules".into());
+        return refused("signed-request", "is reserved for built-in rules");
     }
     if written.finder.is_some() {
-        return Err("`finder` is reserved for built-in rules; use `regex`".into());
+        return refused("finder", "is reserved for built-in rules; use `regex`");
     }
     if !(0.0..=10.0).contains(&written.security_severity) {
-        return Err("`security-severity` must be a number from 0.0 to 10.0".into());
+        return refused("security-severity", "must be a number from 0.0 to 10.0");
     }
     let id = RuleId::parse(&written.id)?;
-    let shape = shape::derive(&written).map_err(|_| refusal_of(&written))?;
+    let shape = shape::derive(&written).map_err(|fault| refusal_of(&written, fault))?;
     let (form, source) = prepared::source(&written, &shape, false)?.expect("it has no finder");
     let matcher = RegexMatcher {
         form,
@@ -444,8 +457,8 @@ fn resolve(mut written: syntax::RuleSyntax) -> Result<Rule, String> {
     })
 }
 
-/// Why a rule has no shape, without quoting a regex that does not compile.
-fn refusal_of(written: &syntax::RuleSyntax) -> String {
+/// Why a rule has no shape: because of a regex that does not compile, or else as found.
+fn refusal_of(written: &syntax::RuleSyntax, fault: Fault) -> Fault {
     let fields = [
         ("token", &written.token),
         ("assigned", &written.assigned),
@@ -456,44 +469,39 @@ fn refusal_of(written: &syntax::RuleSyntax) -> String {
         if let Some(source) = source
             && compile(source).is_err()
         {
-            return format!("`{field}` is rejected: {}", refusal(source));
+            return refusal(source).of_field(field);
         }
     }
-    shape::derive(written).err().unwrap_or_default()
+    fault
 }
 
-fn validate(matcher: &RegexMatcher, keywords: &[Cow<str>], min: usize) -> Result<(), String> {
+fn validate(matcher: &RegexMatcher, keywords: &[Cow<str>], min: usize) -> Result<(), Fault> {
     if keywords.is_empty()
         && matcher.form != Form::Token
         && !matches!(matcher.shape, Shape::Before { .. } | Shape::Url { .. })
     {
-        let text = "`keywords` is required: literal texts, one of which occurs in every match; other files are skipped";
-        return Err(text.into());
+        let expected = "is required: literal texts, one of which occurs in every match; other files are skipped";
+        return Err(Fault::Field { field: "keywords", expected });
     }
     if let Some(short) = keywords.iter().position(|keyword| keyword.len() < min || !keyword.is_ascii()) {
-        let number = short + 1;
-        return Err(format!("keyword {number} is rejected: keywords must be ASCII and have at least {min} bytes"));
+        return Err(Fault::Keyword { number: short + 1, min });
     }
-    let regex = compile(&matcher.source).map_err(|_| format!("`regex` is rejected: {}", refusal(&matcher.source)))?;
+    let regex = compile(&matcher.source).map_err(|_| refusal(&matcher.source).of_field("regex"))?;
     if regex.is_match(b"") {
-        return Err("`regex` matches the empty string, so it would match everywhere".into());
+        let expected = "matches the empty string, so it would match everywhere";
+        return Err(Fault::Field { field: "regex", expected });
     }
     if let Some(path) = &matcher.path_source {
-        compile(path).map_err(|_| format!("`path` is rejected: {}", refusal(path)))?;
+        compile(path).map_err(|_| refusal(path).of_field("path"))?;
     }
     Ok(())
 }
 
-/// Why a regex does not compile, without quoting it: it may contain the secret that it was made from.
-fn refusal(source: &str) -> String {
+/// Why a regex does not compile.
+fn refusal(source: &str) -> Fault {
     match regex_syntax::Parser::new().parse(source) {
-        Err(regex_syntax::Error::Parse(error)) => {
-            format!("{}, at character {}", error.kind(), error.span().start.column)
-        }
-        Err(regex_syntax::Error::Translate(error)) => {
-            format!("{}, at character {}", error.kind(), error.span().start.column)
-        }
-        _ => format!("its compiled size exceeds {REGEX_SIZE_LIMIT} bytes"),
+        Err(error) => Fault::Regex(error.into()),
+        Ok(_) => Fault::TooLarge(REGEX_SIZE_LIMIT),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A built-in rule as `build.rs` prepares it: what a search needs, apart from texts for people, which are read when something
 //! was found.
 
+use super::fault::Fault;
 use super::severity::Severity;
 use super::shape::{GAP, Shape};
 use super::syntax::{Check, Finder, Precision, RuleSyntax};
@@ -81,7 +82,7 @@ impl Texts {
 ///
 /// # Errors
 /// If the rule has more than one of the forms, or none.
-pub fn source(rule: &RuleSyntax, shape: &Shape, is_ascii: bool) -> Result<Option<(Form, String)>, String> {
+pub fn source(rule: &RuleSyntax, shape: &Shape, is_ascii: bool) -> Result<Option<(Form, String)>, Fault> {
     // What follows is part of the regex, so that of several alternatives the one that fits is taken.
     const END: &str = "(?:[^A-Za-z0-9_-]|$)";
     match (&rule.token, &rule.assigned, &rule.value, &rule.regex, rule.finder) {
@@ -96,6 +97,6 @@ pub fn source(rule: &RuleSyntax, shape: &Shape, is_ascii: bool) -> Result<Option
         (None, None, None, Some(regex), None) if is_ascii => Ok(Some((Form::Any, format!("(?-u){regex}")))),
         (None, None, None, Some(regex), None) => Ok(Some((Form::Any, regex.clone()))),
         (None, None, None, None, Some(_)) => Ok(None),
-        _ => Err("exactly one of `token`, `assigned` with `value`, and `regex` is required".into()),
+        _ => Err(Fault::Forms),
     }
 }

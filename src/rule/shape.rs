@@ -5,6 +5,7 @@
 //! word. This analysis says which, and proves that no match of the regex is lost. `build.rs` does it for the built-in
 //! rules, so that no run has to.
 
+use super::fault::Fault;
 use super::syntax::RuleSyntax;
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 use regex_syntax::{Parser, ParserBuilder};
@@ -45,9 +46,6 @@ pub const GAP: &str = concat!(
 
 /// Maximum length of a match of [`GAP`], in bytes.
 pub const MAX_GAP: usize = 45;
-
-/// The parser's own words may quote the secret that a regex was made from.
-const NO_REGEX: &str = "it is not a regex";
 
 /// What a search looks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +121,7 @@ impl Run {
 ///
 /// # Errors
 /// If a regex is not one, or not of the kind that its field needs.
-pub fn derive(rule: &RuleSyntax) -> Result<Shape, String> {
+pub fn derive(rule: &RuleSyntax) -> Result<Shape, Fault> {
     match (&rule.token, &rule.assigned, &rule.value) {
         (Some(token), None, None) => of_token(token),
         (None, Some(assigned), Some(value)) => of_assigned(assigned, value, &rule.keywords),
@@ -144,13 +142,15 @@ pub fn derive(rule: &RuleSyntax) -> Result<Shape, String> {
 ///
 /// # Errors
 /// If it does not, or may be of any length.
-pub fn of_token(regex: &str) -> Result<Shape, String> {
+pub fn of_token(regex: &str) -> Result<Shape, Fault> {
     let hir = parse(regex)?;
     let end = bounded(&hir, "token")?;
     let branches: Vec<Vec<Hir>> = branches(&hir);
     let starts: Option<Vec<_>> = branches.iter().map(|items| leading_texts(items)).collect();
-    let starts =
-        starts.ok_or("`token` must begin with fixed text of at least four characters, or three and a few more")?;
+    let starts = starts.ok_or(Fault::Field {
+        field: "token",
+        expected: "must begin with fixed text of at least four characters, or three and a few more",
+    })?;
     if branches.iter().all(|items| run_length(items, Run::Word) >= MIN_RUN) {
         let mut texts: Vec<_> = starts.concat();
         texts.sort_unstable();
@@ -185,7 +185,7 @@ fn shortened(texts: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 ///
 /// # Errors
 /// If the value has no run, or one of the two may be of any length.
-pub fn of_assigned(assigned: &str, value: &str, keywords: &[String]) -> Result<Shape, String> {
+pub fn of_assigned(assigned: &str, value: &str, keywords: &[String]) -> Result<Shape, Fault> {
     let name = bounded(&parse(assigned)?, "assigned")?;
     let value = parse(value)?;
     let end = bounded(&value, "value")?;
@@ -194,12 +194,13 @@ pub fn of_assigned(assigned: &str, value: &str, keywords: &[String]) -> Result<S
         let lead: Option<Vec<usize>> = branches.iter().map(|items| Some(first_run(items, 0, run)?.1)).collect();
         Some((run, lead?.into_iter().max()?))
     });
-    let (run, lead) = run.ok_or("`value` must contain 20 characters of `[A-Za-z0-9_-]` in a row, or 40 of base64")?;
+    let (run, lead) = run.ok_or(Fault::Field {
+        field: "value",
+        expected: "must contain 20 characters of `[A-Za-z0-9_-]` in a row, or 40 of base64",
+    })?;
     let reach = name + MAX_GAP + lead;
     if reach > MAX_REACH {
-        return Err(format!(
-            "`assigned` and what precedes the characters of `value` may be {reach} bytes long, and must not exceed {MAX_REACH}"
-        ));
+        return Err(Fault::Reach { reach, limit: MAX_REACH });
     }
     let texts = keywords.iter().map(|keyword| keyword.to_ascii_lowercase().into_bytes()).collect();
     Ok(Shape::Before { texts, reach, end: Some(end), run, is_inside: false })
@@ -209,8 +210,8 @@ pub fn of_assigned(assigned: &str, value: &str, keywords: &[String]) -> Result<S
 ///
 /// # Errors
 /// If it is not a regex.
-pub fn of_any(regex: &str) -> Result<Shape, String> {
-    let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).map_err(|_| NO_REGEX.to_owned())?;
+pub fn of_any(regex: &str) -> Result<Shape, Fault> {
+    let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).map_err(|_| Fault::NoRegex)?;
     let branches = branches(&hir);
     let before = |run| {
         let found: Vec<BeforeRun> = branches.iter().map(|items| text_before_run(items, run)).collect::<Option<_>>()?;
@@ -392,16 +393,17 @@ fn is_url(regex: &str) -> bool {
     })
 }
 
-fn parse(regex: &str) -> Result<Hir, String> {
+fn parse(regex: &str) -> Result<Hir, Fault> {
     let as_text = Parser::new().parse(&format!("(?-u:{regex})")).ok();
     let parsed = as_text.or_else(|| ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).ok());
-    parsed.ok_or_else(|| NO_REGEX.to_owned())
+    parsed.ok_or(Fault::NoRegex)
 }
 
-fn bounded(hir: &Hir, field: &str) -> Result<usize, String> {
-    hir.properties().maximum_len().filter(|length| *length <= MAX_MATCH).ok_or_else(|| {
-        format!("`{field}` may match more than {MAX_MATCH} bytes: give repetitions an upper bound, as in `{{20,200}}`")
-    })
+fn bounded(hir: &Hir, field: &'static str) -> Result<usize, Fault> {
+    hir.properties()
+        .maximum_len()
+        .filter(|length| *length <= MAX_MATCH)
+        .ok_or(Fault::Unbounded { field, limit: MAX_MATCH })
 }
 
 fn folded(texts: Vec<Vec<u8>>) -> Vec<Vec<u8>> {

@@ -118,7 +118,8 @@ fn table(inventory: &Inventory, above: &str, width: u16) -> Table {
     if is_wide {
         header.insert(0, "Account");
         let since = header.iter().position(|name| *name == "Since").unwrap_or_default();
-        header.splice(since + 1..since + 1, ["Days", "Now"]);
+        header.insert(since + 1, "Days");
+        header.insert(since + 2, "Now");
     }
     table.set_header(header.clone());
     for (index, name) in header.iter().enumerate() {
