@@ -62,7 +62,7 @@ fn bad_rule_files_are_refused_with_a_reason() {
         ),
         (OWN.replace("keywords =", "keyword ="), "unknown key, expected one of `id`"),
         (OWN.replace("acme-token", "ACME"), "must be words of a-z and 0-9"),
-        (OWN.replace("acme-token", "aws-access-key-id"), "the id is already used"),
+        (OWN.replace("acme-token", "aws-access-key-id"), "`id` is already used"),
         (OWN.replace(r"\b(?<secret>acme_[a-z0-9]{20})\b", "(unclosed"), "`regex` is rejected"),
         (OWN.replace(r"\b(?<secret>acme_[a-z0-9]{20})\b", "(?:acme_\\w{50}){5000}"), "its compiled size exceeds"),
         (OWN.replace(r"\b(?<secret>acme_[a-z0-9]{20})\b", "x*"), "matches the empty string"),

@@ -120,6 +120,12 @@ fn raw(object: &Map<String, Value>) -> Option<Message> {
     guarded(|| MessageParser::new().parse_headers(&bytes[..]).map(|parsed| mime::read(&parsed))).flatten()
 }
 
+/// The header of a mail, as text.
+pub(super) fn header(text: &Value) -> Option<Message> {
+    let text = text.as_str()?.to_owned() + "\r\n\r\n";
+    guarded(|| MessageParser::new().parse_headers(text.as_bytes()).map(|parsed| mime::read(&parsed))).flatten()
+}
+
 /// The message that an object is.
 pub(super) fn message(object: &Map<String, Value>) -> Message {
     if let Some(message) = raw(object) {
@@ -135,16 +141,24 @@ pub(super) fn message(object: &Map<String, Value>) -> Message {
         }
     };
     let text = |names: &[&str]| first(&fields, names).map(scalar).unwrap_or_default();
+    // SendGrid hands it out as one text.
+    let header = fields.get("headers").and_then(header);
+    let or_header = |own: String, of: fn(&Message) -> &String| {
+        if own.is_empty() { header.as_ref().map(of).cloned().unwrap_or_default() } else { own }
+    };
     Message {
         from: people(&["from", "sender"]),
         to: people(&["to", "torecipients", "recipient"]),
         cc: people(&["cc", "ccrecipients"]),
         bcc: people(&["bcc", "bccrecipients"]),
-        date: first(&fields, &["date", "sentdatetime", "sentat", "receiveddatetime", "internaldate", "timestamp"])
-            .map(time::moment)
-            .unwrap_or_default(),
+        date: or_header(
+            first(&fields, &["date", "sentdatetime", "sentat", "receiveddatetime", "internaldate", "timestamp"])
+                .map(time::moment)
+                .unwrap_or_default(),
+            |header| &header.date,
+        ),
         subject: text(&["subject"]),
-        id: text(&["message-id", "internetmessageid", "messageid", "id"]),
+        id: or_header(text(&["message-id", "internetmessageid", "messageid", "id"]), |header| &header.id),
         ..Message::new(Medium::Mail)
     }
 }

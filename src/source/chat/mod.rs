@@ -6,6 +6,7 @@
 mod confluence;
 pub mod export;
 mod fields;
+mod form;
 mod html;
 mod journal;
 mod lines;
@@ -61,6 +62,7 @@ pub fn messages(path: &BlobPath, text: &[u8], offsets: &[usize], export: Option<
         Some(b'<') if html::is_known(text) => html::messages(text, offsets, visit),
         Some(b'<') if confluence::is_known(text) => confluence::messages(text, offsets, visit),
         Some(b'<') => xml::around(text, offsets, visit),
+        Some(b'-') if form::is_known(text) => form::messages(text, offsets, visit),
         _ if table::is_known(text) => table::messages(path, text, offsets, visit),
         _ => lines::messages(path, text, offsets, visit),
     }
