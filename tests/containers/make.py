@@ -282,7 +282,8 @@ def mails():
 
 
 def outlook():
-    """A message with an attachment and one attached to that, as [MS-OXMSG] has it."""
+    """A message with an attachment and one attached to that, as [MS-OXMSG] has it; and one of Teams, as eDiscovery hands it
+    out: <https://learn.microsoft.com/purview/edisc-search-teams>."""
     writer = extract_msg.OleWriter()
 
     def storage(path, prefix, properties):
@@ -316,6 +317,14 @@ def outlook():
     storage(attached, 8, [(0x3001, 0x001F, "Fwd: keys"), (0x3705, 0x0003, 5)])
     storage(inner, 24, [(0x0037, 0x001F, "Fwd: keys"), (0x1000, 0x001F, f"{ID} {SECRET}")])
     writer.write(str(cases / "mail/outlook.msg"))
+    writer = extract_msg.OleWriter()
+    storage([], 32, [
+        (0x001A, 0x001F, "IPM.SkypeTeams.Message"), (0x0037, 0x001F, "Ops / General"),
+        (0x0039, 0x0040, 134116956000000000), (0x0042, 0x001F, "Ann A"), (0x5D02, 0x001F, "ann@corp.example"),
+        (0x1000, 0x001F, f"the id is {ID}\r\nthe secret access key is {SECRET}\r\n"),
+    ])
+    recipient(0, 1, "Bob", "bob@partner.example")
+    writer.write(str(cases / "mail/teams.msg"))
 
 
 def store():

@@ -3,7 +3,7 @@
 //! The numbers are those of [MS-OXPROPS]: <https://learn.microsoft.com/openspecs/exchange_server_protocols/ms-oxprops/>.
 
 use super::mime;
-use crate::finding::message::{Medium, Message, Party};
+use crate::finding::message::{Channel, Medium, Message, Party};
 use crate::foreign::guarded;
 use crate::source::SkipCause;
 use crate::source::unpack::{Place, Unpacker};
@@ -11,6 +11,7 @@ use mail_parser::MessageParser;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+const MESSAGE_CLASS: u16 = 0x001a;
 const SUBJECT: u16 = 0x0037;
 const CLIENT_SUBMIT_TIME: u16 = 0x0039;
 const SENT_REPRESENTING_NAME: u16 = 0x0042;
@@ -34,6 +35,9 @@ const ATTACH_LONG_FILENAME: u16 = 0x3707;
 const SMTP_ADDRESS: u16 = 0x39fe;
 const SENDER_SMTP_ADDRESS: u16 = 0x5d01;
 const SENT_REPRESENTING_SMTP_ADDRESS: u16 = 0x5d02;
+
+/// How the class of a message of Teams begins: <https://learn.microsoft.com/purview/edisc-search-teams>.
+const OF_TEAMS: &str = "IPM.SkypeTeams";
 
 /// A property's value, of the types that matter here.
 #[derive(Debug, Clone)]
@@ -199,6 +203,12 @@ impl MapiMessage {
         if message.date.is_empty() {
             let moment = own.moment(CLIENT_SUBMIT_TIME).or_else(|| own.moment(DELIVERY_TIME));
             message.date = moment.map(|moment| moment.to_string()).unwrap_or_default();
+        }
+        if own.text(MESSAGE_CLASS).starts_with(OF_TEAMS) {
+            // Nobody mailed it: a copy of what was said is kept as an item in a mailbox.
+            message.medium = Medium::Chat;
+            let name = std::mem::take(&mut message.subject);
+            message.channel = (!name.is_empty()).then_some(Channel { name, is_external: false });
         }
         message
     }
