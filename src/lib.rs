@@ -98,6 +98,10 @@ pub mod internals {
     pub mod git {
         pub use crate::git::*;
     }
+    #[cfg(feature = "cli")]
+    pub mod plan {
+        pub use crate::plan::{Form, Plan};
+    }
     pub mod policy {
         pub use crate::policy::*;
     }

@@ -2,18 +2,24 @@
 
 #![no_main]
 
-use keyspill::internals::audit::{code_owners::CodeOwners, result::ResultFile, target};
+use keyspill::internals::audit::code_owners::{CodeOwners, Dialect};
+use keyspill::internals::audit::{result::ResultFile, target};
 use sha2::{Digest, Sha256};
 
-const MAGIC: &[u8] = b"keyspill result 1\n";
+const MAGIC: &[u8] = b"keyspill result 2\n";
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     match bytes {
-        [b'l', list @ ..] => _ = target::read_list(list).map(|all| all.iter().for_each(|one| _ = target::shown_url(one))),
+        [b'l', list @ ..] => {
+            _ = target::read_list(list)
+                .map(|all| all.iter().for_each(|(_, one)| _ = (target::shown_url(one), target::refusal(one))))
+        }
         [b'o', text @ ..] => {
             let (path, list) = text.split_at(text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len()));
-            let owners = CodeOwners::parse(&String::from_utf8_lossy(list));
-            assert!(owners.of(path).len() <= 10);
+            for dialect in [Dialect::GitHub, Dialect::GitLab] {
+                let owners = CodeOwners::parse(&String::from_utf8_lossy(list), dialect);
+                assert!(owners.of(path).len() <= 10);
+            }
         }
         [b'r', length, rest @ ..] => {
             let (block, index) = rest.split_at(rest.len().min(usize::from(*length)));

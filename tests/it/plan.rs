@@ -18,6 +18,21 @@ fn report(finding: Value, credential: Value) -> String {
     report.to_string()
 }
 
+#[test]
+fn plans_are_as_their_schema_says() {
+    let schema = include_str!("../../schemas/plan-1.schema.json");
+    let schema = jsonschema::validator_for(&serde_json::from_str(schema).expect("JSON")).expect("a schema");
+    for (finding, credential) in [
+        (json!({}), json!({})),
+        (json!({}), json!({"verification": {"status": "active", "checkedAt": "2026-11-01T00:00:00Z"}})),
+    ] {
+        let plan: Value = serde_json::from_str(&plan(&report(finding, credential), "json")).expect("JSON");
+        assert!(!plan["sections"].as_array().expect("a list").is_empty());
+        let problems: Vec<String> = schema.iter_errors(&plan).map(|problem| problem.to_string()).collect();
+        assert!(problems.is_empty(), "{problems:?}: {plan}");
+    }
+}
+
 fn plan(report: &str, form: &str) -> String {
     let run = Sandbox::new().run_with_input(&["plan", "-f", form, "--now", "2026-11-28"], report.as_bytes());
     assert_eq!(run.code, Some(0), "{}", run.stderr);

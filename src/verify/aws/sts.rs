@@ -152,6 +152,7 @@ fn is_about_time(message: &str, date: Option<i64>, now: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::strategy::Just;
 
     const NOW: i64 = 1_800_000_000;
 
@@ -186,6 +187,33 @@ mod tests {
     fn each_partition_has_a_host_of_its_own() {
         let hosts = [Partition::Commercial, Partition::China, Partition::GovCloud].map(|partition| place(partition).0);
         assert_eq!(hosts, ["sts.amazonaws.com", "sts.cn-north-1.amazonaws.com.cn", "sts.us-gov-west-1.amazonaws.com"]);
+    }
+
+    proptest::proptest! {
+        /// What is not AWS's own answer says nothing about a key.
+        #[test]
+        fn a_changed_answer_means_the_same_or_nothing(
+            which in 0_usize..4,
+            status in proptest::prop_oneof![Just(200_u16), Just(403), Just(400), Just(503)],
+            at in 0_usize..400,
+            byte in proptest::option::of(0_u8..),
+        ) {
+            let mut response = match which {
+                0 => identity("arn:aws:iam::111122223333:user/ann", "111122223333"),
+                1 => error(403, "InvalidClientTokenId", "x"),
+                2 => error(403, "SignatureDoesNotMatch", "x"),
+                _ => error(403, "ExpiredToken", "x"),
+            };
+            let whole = meaning(&response);
+            response.status = status;
+            let at = at.min(response.body.len() - 1);
+            match byte {
+                Some(byte) => response.body[at] = byte,
+                None => response.body.truncate(at),
+            }
+            let meant = meaning(&response);
+            proptest::prop_assert!(meant == whole || meant == "unknown" || meant == "later", "{whole}, then {meant}");
+        }
     }
 
     #[test]
