@@ -21,6 +21,9 @@ const MAX_WORDS: usize = 4096;
 /// The maximum size of a list of refs, in bytes: of a million refs.
 const MAX_REFS: usize = 64 << 20;
 
+/// The file in a clone that is to be kept, whatever later audits do.
+const KEPT: &str = "keyspill-kept";
+
 /// The extension of a clone that is being made.
 const UNFINISHED: &str = "unfinished";
 
@@ -98,7 +101,7 @@ impl Cloner {
         // What audits that were killed left behind.
         for entry in std::fs::read_dir(&dir).map_err(failed(&dir))?.flatten() {
             let is_unfinished = entry.path().extension().is_some_and(|extension| extension == UNFINISHED);
-            if is_unfinished || !keeps && is_clone(&entry.path()) {
+            if is_unfinished || !keeps && is_clone(&entry.path()) && !entry.path().join(KEPT).exists() {
                 _ = std::fs::remove_dir_all(entry.path());
             }
         }
@@ -167,7 +170,12 @@ impl Cloner {
             Ok(git)
         });
         match cloned {
-            Ok(_) => std::fs::rename(&unfinished, &place).map_err(|error| CloneError::from_disk(&place, &error))?,
+            Ok(_) => {
+                if self.keeps {
+                    _ = std::fs::write(unfinished.join(KEPT), "");
+                }
+                std::fs::rename(&unfinished, &place).map_err(|error| CloneError::from_disk(&place, &error))?;
+            }
             Err(error) => {
                 _ = std::fs::remove_dir_all(&unfinished);
                 return Err(error);
@@ -215,16 +223,6 @@ impl Cloner {
         Ok(())
     }
 
-    /// Deletes the clones of repositories that are not among these URLs any more.
-    pub fn forget_others<'a>(&self, urls: impl Iterator<Item = &'a str>) {
-        let wanted: BTreeSet<PathBuf> = urls.map(|url| self.place(url)).collect();
-        for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
-            if is_clone(&entry.path()) && !wanted.contains(&entry.path()) {
-                _ = std::fs::remove_dir_all(entry.path());
-            }
-        }
-    }
-
     /// Deletes a clone, unless clones are kept.
     pub fn remove(&self, place: &Path) {
         if !self.keeps {
@@ -252,6 +250,11 @@ impl Cloner {
             attempt += 1;
         }
     }
+}
+
+/// True if the user in a URL is a token that needs no password: as hosts take them, before a colon or by itself.
+fn is_token(url: &str, user: &str) -> bool {
+    url.contains(":@") || user.len() >= 20 && user.bytes().any(|b| b.is_ascii_digit())
 }
 
 /// True for a folder with a name as [`Cloner::place`] makes them, which has a mirror in it.
@@ -293,7 +296,7 @@ fn git(url: &str) -> (Command, String) {
     if let Some((user, password)) = web_credentials(url) {
         let helper =
             "!f() { printf 'username=%s\\npassword=%s\\n' \"$KEYSPILL_GIT_USER\" \"$KEYSPILL_GIT_PASSWORD\"; }; f";
-        let settings = if password.is_empty() {
+        let settings = if password.is_empty() && !is_token(url, &user) {
             // The user's own helpers know the password.
             vec![("credential.username", user)]
         } else {
@@ -556,6 +559,11 @@ mod tests {
         let settings: Vec<_> = git.get_envs().filter_map(|(_, value)| value).collect();
         assert!(settings.contains(&"credential.username".as_ref()) && settings.contains(&"ann".as_ref()));
         assert!(!settings.contains(&"credential.helper".as_ref()), "{settings:?}");
+        for url in ["https://short:@example.com/a.git", "https://abcdefghij0123456789@example.com/a.git"] {
+            let (git, _) = super::git(url);
+            let users: Vec<_> = git.get_envs().filter(|(name, _)| *name == "KEYSPILL_GIT_USER").collect();
+            assert_eq!(users.len(), 1, "{url}: a token is handed over, and is in no prompt");
+        }
     }
 
     #[test]
@@ -571,11 +579,10 @@ mod tests {
         };
         let place = make();
         std::fs::create_dir_all(dir.path().join("mine-0123456789abcdef.git")).expect("a folder");
-        new(true).forget_others([url].into_iter());
-        assert!(place.exists());
-        new(true).forget_others(std::iter::empty());
-        assert!(!place.exists());
-        let place = make();
+        std::fs::write(place.join(KEPT), "").expect("a file");
+        drop(new(false));
+        assert!(place.exists(), "it was kept on purpose, maybe by another audit");
+        std::fs::remove_file(place.join(KEPT)).expect("ours");
         drop(new(false));
         assert!(!place.exists());
         assert!(dir.path().join("mine-0123456789abcdef.git").exists(), "it is no mirror");

@@ -20,7 +20,7 @@ use crate::judge::{self, Observed};
 use crate::policy::allow;
 use crate::policy::place::Places;
 use crate::report::wording::{headline, remedy, steps};
-use crate::rule::described::Described;
+use crate::rule::pack;
 use crate::rule::{Finder, Matcher, RuleSet, Severity};
 use crate::text::sanitize::one_line;
 use crate::verify;
@@ -210,8 +210,11 @@ impl Merge {
         let mut all = rules.clone();
         // Of two descriptions with one id, the same one counts in every order.
         let described: BTreeSet<_> = self.files.values().flat_map(|file| &file.header.unit.rules).collect();
-        for rule in described.into_iter().rev().filter_map(Described::rule) {
-            all.put(rule);
+        for rule in described.into_iter().rev() {
+            // A file from elsewhere must not change what keyspill itself says; what was given here counts, too.
+            if rules.get(&rule.id).is_none() && !pack::ids().contains(&rule.id.as_str()) {
+                rule.rule().into_iter().for_each(|rule| all.put(rule));
+            }
         }
         all
     }

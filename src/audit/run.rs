@@ -174,7 +174,6 @@ impl Audit {
         queue.remote = queue.remote.into_iter().skip(self.shard.number).step_by(self.shard.count).collect();
         let own = queue.local.iter().map(|job| &job.unit).chain(queue.remote.iter().map(|(unit, _)| unit));
         let own: BTreeSet<String> = own.map(|unit| unit.name.clone()).collect();
-        let urls: Vec<String> = queue.remote.iter().map(|(_, url)| url.clone()).collect();
         progress.total.store(queue.local.len() + queue.remote.len(), Ordering::Relaxed);
         progress
             .total_bytes
@@ -204,9 +203,6 @@ impl Audit {
         }
         if self.forgets {
             state.forget_others(&own);
-            if let Some(cloner) = &self.cloner {
-                cloner.forget_others(urls.iter().map(String::as_str));
-            }
         }
         Ok(queue.outcome)
     }

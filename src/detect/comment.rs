@@ -86,7 +86,12 @@ fn as_meant(blob: &[u8], marker: Range<usize>) -> Comment {
 }
 
 /// What is taken for a marker. Without a colon it must begin a comment: prose may speak of what keyspill allows.
-const NEARLY_RIGHT: &str = r"(?i-u)(?:(?:#|//|/\*|--|;|%)[ \t]*(?<alone>keyspill[-_ \t](?:allow|ignore))\b)|\b(?<called>keyspill[ \t]*:[ \t]*(?:allow|ignore))";
+/// Neither must it be the start of another word, as in `keyspill:ignore-list`.
+const NEARLY_RIGHT: &str = r"(?ixm-u)
+    (?: (?:^|[\t\ ]) (?: \#+ | // | /\* | --[\t\ ] | ; | % | <!-- ) [\t\ ]*
+        (?<alone> keyspill (?: [-_\t\ ] (?:allow|ignore) | [\t\ ]*:[\t\ ]*ignore ) )
+      | \b (?<called> keyspill[\t\ ]*:[\t\ ]*allow ) )
+    (?: [-_\ ]next[-_\ ]?line )? (?: $ | [\t\r\n\ :*] | -- )";
 
 /// The rest of the marker of a comment that allows the line after it.
 const NEXT_LINE: &str = "-next-line";

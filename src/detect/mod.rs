@@ -318,7 +318,7 @@ impl Detector {
         let is_own_report = report_heads::is_report(blob, &|rule| self.rules.knows(rule));
         if is_own_report {
             // Its secrets are masked, unless it was told to show them.
-            candidates.retain(|candidate| candidate.secret.is_some());
+            candidates.retain(|candidate| candidate.secret.is_some() || candidate.note.is_some());
         }
         Detection { candidates, comments: pairing.comments, sensitive, is_cut, is_own_report }
     }

@@ -19,6 +19,12 @@ use crate::text::mask;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
+/// The maximum number of comments in one text that are told why they have no effect.
+const MAX_HINTS: usize = 20;
+
+/// Rules have no longer ids, in bytes.
+const MAX_RULE_ID: usize = 80;
+
 /// What makes a comment allow findings on the line after it; the first is the documented spelling.
 const NEXT_LINE: [&str; 4] = ["-next-line", "_next_line", "-nextline", "-next_line"];
 
@@ -127,14 +133,21 @@ pub fn apply(
         !used && allow.is_own
     });
     let unused: Vec<AllowComment> = unused.collect();
-    let hint = |allow: &AllowComment| hint(allow, by_line.get(&allow.target), rules);
-    unused.into_iter().map(|allow| (hint(&allow), allow)).map(|(hint, allow)| (allow, hint)).collect()
+    let hint = |(number, allow): (usize, AllowComment)| {
+        // To look for a similar name takes time.
+        let hint = (number < MAX_HINTS).then(|| hint(&allow, by_line.get(&allow.target), rules)).flatten();
+        (allow, hint)
+    };
+    unused.into_iter().enumerate().map(hint).collect()
 }
 
 /// What is probably wrong with a comment that allows nothing: it names a rule that is not known, or not that of the finding
 /// on its line.
 fn hint(allow: &AllowComment, found: Option<&HashMap<RuleId, Findings>>, rules: &RuleSet) -> Option<String> {
     if let Some(unknown) = allow.rules.iter().find(|rule| !rules.knows(rule)) {
+        if unknown.len() > MAX_RULE_ID {
+            return Some("There is no rule of that name.".to_owned());
+        }
         let nearest = rules.nearest(unknown).map(|known| format!("; did you mean {known}?"));
         let is_plain = unknown.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         // What else stands there may be anything, even a key.

@@ -17,7 +17,7 @@ use crate::source::{Skip, SkipCause};
 use crate::text::alphabet::SECRET_LEN;
 use crate::verify::Verifying;
 use rayon::slice::ParallelSliceMut;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -120,14 +120,17 @@ impl<'a> Collected<'a> {
         self.skips.lock().unwrap_or_else(PoisonError::into_inner).push(Skip { path, cause });
     }
 
-    /// Gives skipped blobs other names, by the names of their files so far.
-    pub fn rename_skips(&self, names: &HashMap<BlobPath, BlobPath>) {
+    /// Gives skipped blobs other names, by the names of their files so far: each is listed under all of them.
+    pub fn rename_skips(&self, names: &HashMap<BlobPath, BTreeSet<BlobPath>>) {
         if names.is_empty() {
             return;
         }
-        for skip in self.skips.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
-            if let Some(name) = names.get(&BlobPath::from_bytes(skip.path.file())) {
-                skip.path = skip.path.in_file(name);
+        let mut skips = self.skips.lock().unwrap_or_else(PoisonError::into_inner);
+        for skip in std::mem::take(&mut *skips) {
+            match names.get(&BlobPath::from_bytes(skip.path.file())) {
+                Some(names) => skips
+                    .extend(names.iter().map(|name| Skip { path: skip.path.in_file(name), cause: skip.cause.clone() })),
+                None => skips.push(skip),
             }
         }
     }

@@ -46,6 +46,9 @@ const MAX_LISTED: usize = 1000;
 /// Maximum number of versions that cannot be scanned whose paths are looked for; others go by their object ids.
 const MAX_UNSCANNED: usize = 1000;
 
+/// Maximum number of paths named for one of these.
+const MAX_PATHS: usize = 20;
+
 /// The item that a version which cannot be scanned holds in place of values, so that its path is found: this, less its
 /// number.
 const UNSCANNED: ItemId = ItemId::MAX;
@@ -175,13 +178,16 @@ impl HistoryScan<'_> {
 
     /// Gives versions that cannot be scanned the paths that were found for them, and takes their items out.
     fn name_unscanned(&self, unscanned: &[Node], occurrences: &mut [Vec<Occurrence>], odb: &Odb) {
-        let mut paths: HashMap<BlobPath, BlobPath> = HashMap::new();
+        let mut paths: HashMap<BlobPath, BTreeSet<BlobPath>> = HashMap::new();
         for ((_, prefix), occurrences) in self.family.iter().zip(occurrences) {
             let number = |one: &Occurrence| usize::try_from(UNSCANNED - one.item).unwrap_or(usize::MAX);
             for one in occurrences.extract_if(.., |one| number(one) < unscanned.len()) {
                 if let Some(path) = &one.path {
                     let oid = odb.oid(unscanned[number(&one)]);
-                    paths.entry(path_of(self.prefix(), ObjectKind::Blob, oid)).or_insert(prefixed(prefix, path));
+                    let own = path_of(self.prefix(), ObjectKind::Blob, oid);
+                    // What is left out of a longer list keeps the name that nobody accepts by path.
+                    let all = paths.entry(own.clone()).or_default();
+                    all.insert(if all.len() < MAX_PATHS { prefixed(prefix, path) } else { own });
                 }
             }
         }

@@ -32,8 +32,8 @@ pub struct Blob<'a> {
 pub enum Context {
     /// It is part of a message.
     Message(Arc<Enclosing>),
-    /// It is in an export with these tables.
-    Export(Arc<chat::export::Export>),
+    /// It is in an archive with these exports.
+    Exports(Arc<chat::export::Exports>),
 }
 
 /// What a source emits.

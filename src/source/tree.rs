@@ -65,8 +65,12 @@ impl Tree {
     }
 
     fn rules(&self) -> Rules {
-        let outputs = self.outputs.iter().filter_map(|path| path.canonicalize().ok());
-        Rules { exclude: self.exclude.clone(), outputs: outputs.filter(|path| path.is_file()).collect() }
+        // A link is replaced when a report is written, and what it leads to stays.
+        let whole = |path: &PathBuf| {
+            let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            Some(dir.canonicalize().ok()?.join(path.file_name()?))
+        };
+        Rules { exclude: self.exclude.clone(), outputs: self.outputs.iter().filter_map(whole).collect() }
     }
 
     /// The roots that exist, each once.

@@ -1,19 +1,18 @@
 //! How reports of keyspill begin, so that a scan recognises those of earlier scans.
 
+use regex::bytes::Regex;
+use std::sync::LazyLock;
+
 /// Bytes at the start of a file in which a report is recognised.
 const REACH: usize = 600;
 
 /// How reports begin that always begin alike: JSON Lines and CSV of scans, CSV and text of audits, plans, what a hook
 /// prints, and what AWS answered about keys.
-const STARTS: [&str; 9] = [
+const STARTS: [&str; 5] = [
     "{\"type\":\"finding\",\"rule\":\"",
     "{\"type\":\"skipped\",\"path\":\"",
     "rule,severity,grade,path,line,column,end_line,",
     "account,key,severity,status,title,judgements,id,",
-    "Audit as of ",
-    "# Leaked keys as of ",
-    "What to do about ",
-    "# What to do about ",
     "{\"keyspillAnswers\":",
 ];
 
@@ -38,8 +37,8 @@ pub fn is_report(bytes: &[u8], is_rule: &dyn Fn(&str) -> bool) -> bool {
         || has("<meta name=\"generator\" content=\"keyspill ")
         || has("<testsuites name=\"keyspill\"")
         || STARTS.iter().any(|start| starts(start))
-        || starts("keyspill stopped the ")
-        || starts("keyspill checked these files: ")
+        || ["keyspill stopped the commit: ", "keyspill stopped the push: ", "keyspill checked these files: "].iter().any(|start| starts(start))
+        || begins_with_sentence(head)
         || begins_with_finding(head, is_rule)
 }
 
@@ -58,6 +57,18 @@ fn begins_with_finding(head: &[u8], is_rule: &dyn Fn(&str) -> bool) -> bool {
         let rule = rule.and_then(|rest| rest.split(|&b| b == b']').next());
         rule.is_some_and(is_rule) || is_brief(line, level, &is_rule)
     })
+}
+
+/// `Audit as of 2026-11-29: …`, `# Leaked keys as of 2026-11-29` or `What to do about 3 keys, worst first`, as a whole line:
+/// people begin texts in a similar way.
+fn begins_with_sentence(head: &[u8]) -> bool {
+    static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?-u)\A(?:Audit as of \d{4}-\d\d-\d\d: \d[\d,]* keys? in \d|# Leaked keys as of \d{4}-\d\d-\d\d\r?\n|(?:# )?What to do about \d[\d,]* keys?, worst first\r?\n)",
+        )
+        .expect("a valid regex")
+    });
+    SENTENCE.is_match(head)
 }
 
 /// The severities of findings.
@@ -104,6 +115,11 @@ mod tests {
             "a:1:2: error aws-root:",
             "error[E0425]: cannot find value",
             "::error file=a,title=Build%3A failed::x",
+            "# What to do about leaked keys in our org\n",
+            "What to do about the March incident\n",
+            "Audit as of March: keys that people still use\n",
+            "keyspill stopped the bus\n",
+            "# Leaked keys as of today\n",
         ] {
             assert!(!is_report(text.as_bytes(), &|rule| rule == "aws-root-key"), "{text}");
         }

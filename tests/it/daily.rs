@@ -108,11 +108,11 @@ fn what_cannot_be_scanned_can_be_accepted_until_some_day() {
 fn what_could_not_be_scanned_in_history_goes_by_its_path() {
     let sandbox = Sandbox::new();
     sandbox.init();
-    let damaged = |byte| [b"PK\x03\x04".as_slice(), &[byte; 60]].concat();
-    sandbox.write_bytes("data/broken.zip", &damaged(7));
+    let damaged_zip = |byte| [b"PK\x03\x04".as_slice(), &[byte; 60]].concat();
+    sandbox.write_bytes("data/broken.zip", &damaged_zip(7));
     sandbox.commit(1, "one");
-    sandbox.write_bytes("data/broken.zip", &damaged(8));
-    sandbox.write_bytes("data/other.zip", &damaged(9));
+    sandbox.write_bytes("data/broken.zip", &damaged_zip(8));
+    sandbox.write_bytes("data/other.zip", &damaged_zip(9));
     sandbox.commit(2, "two");
     sandbox.git(&["rm", "-q", "-r", "data"]);
     sandbox.commit(3, "three");
@@ -123,6 +123,14 @@ fn what_could_not_be_scanned_in_history_goes_by_its_path() {
     sandbox.write_bytes("keyspill.toml", entry);
     let run = sandbox.run(&["scan", "--history", "."]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    // The same version elsewhere is not accepted with it.
+    sandbox.write_bytes("elsewhere/broken.zip", &damaged_zip(7));
+    sandbox.commit(4, "four");
+    sandbox.git(&["rm", "-q", "-r", "elsewhere"]);
+    sandbox.commit(5, "five");
+    let run = sandbox.run(&["scan", "--history", "."]);
+    assert_eq!(run.code, Some(2), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("elsewhere/broken.zip: damaged"), "{}", run.stdout);
 }
 
 #[test]

@@ -461,10 +461,12 @@ fn hooks_go_where_git_and_its_managers_look() {
     assert!(!sandbox.read("own-hooks/pre-commit").contains("keyspill='"), "no machine's path is in a shared file");
     assert_eq!(sandbox.run(&["hook", "uninstall"]).code, Some(0));
     assert!(!sandbox.path().join("own-hooks/pre-commit").exists());
-    sandbox.write("own-hooks/pre-commit", "#!/usr/bin/env python3\nprint(1)\n");
-    let run = sandbox.run(&["hook", "install"]);
-    assert_eq!(run.code, Some(2), "{}", run.stdout);
-    assert!(run.stderr.contains("not a shell script; have it run `keyspill hook run pre-commit"), "{}", run.stderr);
+    // Whatever was there is kept as it is.
+    let compiled = b"\x7fELF\xff\0 not text";
+    sandbox.write_bytes("own-hooks/pre-commit", compiled);
+    assert_eq!(sandbox.run(&["hook", "install"]).code, Some(0));
+    assert_eq!(sandbox.run(&["hook", "uninstall"]).code, Some(0));
+    assert_eq!(std::fs::read(sandbox.path().join("own-hooks/pre-commit")).expect("a hook"), compiled);
 
     let husky = Sandbox::new();
     husky.init();
@@ -835,4 +837,19 @@ fn every_hook_in_every_situation() {
         world.put("a.env", PAIR);
         world.assert("submodule", &world.act(), Stopped);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hook_that_git_ignores_is_not_installed() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    assert_eq!(sandbox.run(&["hook", "install"]).code, Some(0));
+    assert_eq!(sandbox.run(&["hook", "status", "--check"]).code, Some(0));
+    let hook = sandbox.path().join(".git/hooks/pre-commit");
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o644)).expect("ours");
+    let run = sandbox.run(&["hook", "status", "--check"]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("installed, but not executable, so git ignores it"), "{}", run.stdout);
 }

@@ -21,9 +21,9 @@ const BEFORE: &str = "before-keyspill";
 /// Maximum size of a hook that is read, in bytes.
 const MAX_HOOK: u64 = 16 << 20;
 
-/// Enclose what is added to a shared hook.
-const SHARED_START: &str = "# keyspill hook: start";
-const SHARED_END: &str = "# keyspill hook: end";
+/// Enclose what is added to a husky file.
+const HUSKY_START: &str = "# keyspill hook: start";
+const HUSKY_END: &str = "# keyspill hook: end";
 
 /// The hooks that git knows. With a global core.hooksPath, git no longer runs the repositories' own hooks. Two hooks
 /// are left out because their mere presence changes what git does. Source: githooks(5).
@@ -59,8 +59,8 @@ const ALL_HOOKS: [&str; 25] = [
 enum Layout {
     /// A directory that git searches.
     Dir(PathBuf),
-    /// A directory in the working tree, which others get with the repository: husky's, or one that `core.hooksPath` names.
-    Shared(PathBuf),
+    /// A husky directory: husky's own scripts call the files in it.
+    Husky(PathBuf),
 }
 
 pub fn install(kinds: &[Kind], global: bool, lenient: bool) -> anyhow::Result<Verdict> {
@@ -70,19 +70,40 @@ pub fn install(kinds: &[Kind], global: bool, lenient: bool) -> anyhow::Result<Ve
         return install_global(kinds, &program, lenient);
     }
     match layout()? {
-        Layout::Shared(dir) => {
+        Layout::Husky(dir) => {
             for kind in kinds {
-                install_in_shared(&dir, *kind, lenient)?;
+                install_in_husky(&dir, *kind, lenient)?;
             }
         }
         Layout::Dir(dir) => {
             fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+            // Others get what is in the working tree, and have keyspill elsewhere.
+            let program = if is_in_working_tree(&dir)? { None } else { Some(&*program) };
+            if program.is_none() {
+                warn_of_sharing(&dir);
+            }
             for kind in kinds {
-                install_in_dir(&dir, *kind, &program, lenient, false)?;
+                install_in_dir(&dir, *kind, program, lenient, false)?;
             }
         }
     }
     Ok(Verdict::Clean)
+}
+
+/// True if a directory of hooks comes with the repository.
+fn is_in_working_tree(dir: &Path) -> anyhow::Result<bool> {
+    let repository = Repository::open(Path::new("."), environment())?;
+    let is_git = dir.starts_with(repository.common_dir()) || dir.starts_with(repository.git_dir());
+    Ok(!is_git && repository.work_dir().is_some_and(|tree| dir.starts_with(tree)))
+}
+
+fn warn_of_sharing(dir: &Path) {
+    if !in_path("keyspill") {
+        output::warning(&format!(
+            "{} is shared with the repository, so its hooks call keyspill from PATH, where it is not found now",
+            dir.display()
+        ));
+    }
 }
 
 /// The hook layout of the repository that contains the working directory.
@@ -92,8 +113,7 @@ fn layout() -> anyhow::Result<Layout> {
     if dir.file_name().is_some_and(|name| name == "_")
         && dir.parent().and_then(Path::file_name).is_some_and(|name| name == ".husky")
     {
-        // Husky's own scripts call the files above it.
-        return Ok(Layout::Shared(dir.parent().unwrap_or(&dir).to_owned()));
+        return Ok(Layout::Husky(dir.parent().unwrap_or(&dir).to_owned()));
     }
     if repository.shares_hooks() {
         // The global hooks of keyspill call those in each repository's usual directory.
@@ -102,19 +122,25 @@ fn layout() -> anyhow::Result<Layout> {
         }
         bail!("core.hooksPath is {} for all repositories; use --global, or set it for this repository", dir.display());
     }
-    let is_git = dir.starts_with(repository.common_dir()) || dir.starts_with(repository.git_dir());
-    let is_shared = !is_git && repository.work_dir().is_some_and(|tree| dir.starts_with(tree));
-    Ok(if is_shared { Layout::Shared(dir) } else { Layout::Dir(dir) })
+    Ok(Layout::Dir(dir))
 }
 
-fn install_in_dir(dir: &Path, kind: Kind, program: &str, lenient: bool, is_global: bool) -> anyhow::Result<()> {
+fn install_in_dir(dir: &Path, kind: Kind, program: Option<&str>, lenient: bool, is_global: bool) -> anyhow::Result<()> {
     let file = dir.join(kind.name());
     let before = dir.join(BEFORE).join(kind.name());
     let existing = read(&file)?;
     // A dangling symbolic link counts as a hook, too: somebody put it there.
     let is_there = file.symlink_metadata().is_ok();
     if is_there && !existing.as_deref().is_some_and(is_ours) {
-        refuse_lefthook(&file, existing.as_deref().unwrap_or_default(), kind)?;
+        if existing.as_deref().is_some_and(|text| text.contains("call_lefthook") || text.contains("lefthook run")) {
+            // Without it, lefthook gives the command no input, and every push would pass.
+            let input = if kind.is_fed() { "\n      use_stdin: true" } else { "" };
+            let name = kind.name();
+            bail!(
+                "{}: lefthook overwrites this file; add this to lefthook.yml instead:\n{name}:\n  commands:\n    keyspill:\n      run: keyspill hook run {name} {{0}}{input}",
+                file.display()
+            );
+        }
         if before.symlink_metadata().is_ok() {
             bail!("{}: an earlier hook is already saved here; remove one of the two", before.display());
         }
@@ -131,46 +157,18 @@ fn install_in_dir(dir: &Path, kind: Kind, program: &str, lenient: bool, is_globa
     output::stdout(&format!("installed {}{chained}\n", file.display()))
 }
 
-/// An error if a hook is lefthook's, which would overwrite what is added.
-fn refuse_lefthook(file: &Path, text: &str, kind: Kind) -> anyhow::Result<()> {
-    if text.contains("call_lefthook") || text.contains("lefthook run") {
-        // Without it, lefthook gives the command no input, and every push would pass.
-        let input = if kind.is_fed() { "\n      use_stdin: true" } else { "" };
-        let name = kind.name();
-        bail!(
-            "{}: lefthook overwrites this file; add this to lefthook.yml instead:\n{name}:\n  commands:\n    keyspill:\n      run: keyspill hook run {name} {{0}}{input}",
-            file.display()
-        );
-    }
-    Ok(())
-}
-
-fn install_in_shared(dir: &Path, kind: Kind, lenient: bool) -> anyhow::Result<()> {
+fn install_in_husky(dir: &Path, kind: Kind, lenient: bool) -> anyhow::Result<()> {
     let file = dir.join(kind.name());
     let own = without_ours(&read(&file)?.unwrap_or_default());
+    // The file is shared with people whose keyspill is elsewhere.
+    let call = format!("{}{} || exit $?\n", locate(None, lenient), call(kind.name()));
+    warn_of_sharing(dir);
     // Ours goes first, since the existing commands may end the script.
     let (shebang, rest) = match own.split_once('\n') {
         Some((first, rest)) if first.starts_with("#!") => (format!("{first}\n"), rest.to_owned()),
-        _ if own.is_empty() => ("#!/bin/sh\n".to_owned(), own),
         _ => (String::new(), own),
     };
-    refuse_lefthook(&file, &rest, kind)?;
-    let is_shell = shebang.is_empty()
-        || ["sh", "bash", "dash", "zsh", "ksh"]
-            .iter()
-            .any(|shell| shebang.split(|c: char| c == '/' || c.is_whitespace()).any(|word| word == *shell));
-    if !is_shell {
-        bail!("{}: not a shell script; have it run `keyspill hook run {} -- \"$@\"`", file.display(), kind.name());
-    }
-    if !in_path("keyspill") {
-        output::warning(&format!(
-            "{} is shared with the repository, so its hooks call keyspill from PATH, where it is not found now",
-            dir.display()
-        ));
-    }
-    let call = format!("{}{} || exit $?\n", locate(None, lenient), call(kind.name()));
-    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    write(&file, &format!("{shebang}{SHARED_START}\n{call}{SHARED_END}\n{rest}"))?;
+    write(&file, &format!("{shebang}{HUSKY_START}\n{call}{HUSKY_END}\n{rest}"))?;
     output::stdout(&format!("installed in {}, before the existing commands\n", file.display()))
 }
 
@@ -189,7 +187,7 @@ fn install_global(kinds: &[Kind], program: &str, lenient: bool) -> anyhow::Resul
     fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let is_ours = dir == own_dir()?;
     for kind in kinds {
-        install_in_dir(&dir, *kind, program, lenient, true)?;
+        install_in_dir(&dir, *kind, Some(program), lenient, true)?;
     }
     if is_ours {
         // Git no longer runs the repositories' own hooks, so the global ones must call them.
@@ -223,18 +221,12 @@ pub fn uninstall(kinds: &[Kind], global: bool) -> anyhow::Result<Verdict> {
     }
     let mut count = 0;
     match layout()? {
-        Layout::Shared(dir) => {
+        Layout::Husky(dir) => {
             for kind in kinds {
                 let file = dir.join(kind.name());
-                let Some(text) = read(&file)?.filter(|text| text.contains(SHARED_START)) else { continue };
-                let rest = without_ours(&text);
-                if rest.trim() == "#!/bin/sh" {
-                    fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
-                    output::stdout(&format!("removed {}\n", file.display()))?;
-                } else {
-                    write(&file, &rest)?;
-                    output::stdout(&format!("removed from {}\n", file.display()))?;
-                }
+                let Some(text) = read(&file)?.filter(|text| text.contains(HUSKY_START)) else { continue };
+                write(&file, &without_ours(&text))?;
+                output::stdout(&format!("removed from {}\n", file.display()))?;
                 count += 1;
             }
         }
@@ -300,13 +292,13 @@ pub fn status(required: Option<Vec<Kind>>) -> anyhow::Result<Verdict> {
     let repository = Repository::open(Path::new("."), environment())?;
     // The directory that git searches, possibly one for all repositories.
     let dir = repository.hooks_dir()?;
-    let (own, is_shared) = match layout() {
+    let (own, is_husky) = match layout() {
         Ok(Layout::Dir(own)) => (own, false),
-        Ok(Layout::Shared(own)) => (own, true),
+        Ok(Layout::Husky(own)) => (own, true),
         // The global hooks are not from keyspill.
         Err(_) => (dir.clone(), false),
     };
-    let is_global = !is_shared && own != dir;
+    let is_global = !is_husky && own != dir;
     let mut works = true;
     let mut missing = false;
     for kind in Kind::ALL {
@@ -314,7 +306,7 @@ pub fn status(required: Option<Vec<Kind>>) -> anyhow::Result<Verdict> {
         let global = if is_global { state_of(&dir.join(name), false)? } else { State::Missing };
         let (state, install) = match global {
             State::Installed(_) => (global, "hook install --global"),
-            _ => (state_of(&own.join(name), is_shared)?, "hook install"),
+            _ => (state_of(&own.join(name), is_husky)?, "hook install"),
         };
         let is_working = matches!(&state, State::Installed(program) if there(program));
         missing |= !is_working && required.iter().flatten().any(|wanted| *wanted == kind);
@@ -366,16 +358,15 @@ fn in_path(name: &str) -> bool {
     std::env::split_paths(&dirs).any(|dir| dir.join(name).is_file() || dir.join(format!("{name}.exe")).is_file())
 }
 
-fn state_of(file: &Path, is_shared: bool) -> anyhow::Result<State> {
+fn state_of(file: &Path, is_husky: bool) -> anyhow::Result<State> {
     let text = read(file)?.unwrap_or_default();
-    let is_ours = if is_shared { text.contains(SHARED_START) } else { is_ours(&text) };
+    let is_ours = if is_husky { text.contains(HUSKY_START) } else { is_ours(&text) };
     // A forwarder only calls the repository's hook, so keyspill is not installed.
     if !is_ours || !text.contains("hook run") {
         return Ok(if text.is_empty() || is_ours { State::Missing } else { State::Foreign });
     }
     // Husky's own scripts run its files with a shell.
-    let is_of_husky = file.parent().is_some_and(|dir| dir.join("_").is_dir());
-    if !is_of_husky && !is_executable(file) {
+    if !is_husky && !is_executable(file) {
         return Ok(State::NotExecutable);
     }
     let program = text.lines().find_map(|line| line.trim().strip_prefix("keyspill='")?.strip_suffix('\''));
@@ -395,7 +386,7 @@ fn is_executable(_: &Path) -> bool {
 }
 
 /// The script of a hook. It runs the previous hook, then, in a global hook, the repository's own, then keyspill.
-fn script(name: &str, program: &str, lenient: bool, is_global: bool) -> String {
+fn script(name: &str, program: Option<&str>, lenient: bool, is_global: bool) -> String {
     // Standard input can be read only once, so it is saved.
     let is_fed = Kind::ALL.iter().any(|kind| kind.name() == name && kind.is_fed());
     let (input, feed) =
@@ -408,7 +399,7 @@ fn script(name: &str, program: &str, lenient: bool, is_global: bool) -> String {
     }
     // Replace the shell if there is no input to feed.
     let start = if is_fed { feed } else { "exec " };
-    text + &locate(Some(program), lenient) + start + &call(name) + "\n"
+    text + &locate(program, lenient) + start + &call(name) + "\n"
 }
 
 /// The script of a hook that only calls the repository's own hook.
@@ -452,9 +443,9 @@ fn is_ours(text: &str) -> bool {
 }
 
 fn without_ours(text: &str) -> String {
-    match (text.find(SHARED_START), text.find(SHARED_END)) {
+    match (text.find(HUSKY_START), text.find(HUSKY_END)) {
         (Some(start), Some(end)) if start < end => {
-            let rest = text[end + SHARED_END.len()..].trim_start_matches('\n');
+            let rest = text[end + HUSKY_END.len()..].trim_start_matches('\n');
             format!("{}{rest}", &text[..start])
         }
         _ => text.to_owned(),

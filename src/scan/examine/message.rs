@@ -14,8 +14,10 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
-/// The maximum number of exports whose tables are remembered.
+/// The maximum number of exports whose tables are remembered, and of people in them.
 const MAX_EXPORTS: usize = 100;
+/// See [`MAX_EXPORTS`].
+const MAX_REMEMBERED: usize = 200_000;
 
 /// The maximum number of names looked at in a folder, for tables of people.
 const MAX_NAMES: usize = 10_000;
@@ -30,9 +32,10 @@ impl Examiner<'_> {
         }
         findings.sort_by_key(|finding| finding.location.byte_offset);
         let offsets: Vec<usize> = findings.iter().map(|finding| finding.location.byte_offset).collect();
+        let unpacked = self.export_of(&blob.path);
         let export = match &blob.context {
-            Some(Context::Export(export)) => Some(export.clone()),
-            _ => self.export_of(&blob.path),
+            Some(Context::Exports(exports)) => exports.of(blob.path.innermost()),
+            _ => unpacked.as_deref(),
         };
         // Most of a file's findings are in the same message as the one before.
         let mut last: Option<(Message, Arc<Message>)> = None;
@@ -47,7 +50,7 @@ impl Examiner<'_> {
             }
             findings[number].message = last.as_ref().map(|(_, shown)| shown.clone());
         };
-        chat::messages(&blob.path, blob.bytes, &offsets, export.as_deref(), &mut attach);
+        chat::messages(&blob.path, blob.bytes, &offsets, export, &mut attach);
     }
 
     /// A message with the secrets in its texts hidden.
@@ -69,13 +72,16 @@ impl Examiner<'_> {
             return None;
         }
         let file = to_path(path);
-        let root = file.ancestors().nth(export::steps_up(path.file()))?;
+        let steps = export::steps_up(path.file());
+        let root = file.ancestors().nth(steps)?;
         let relative = BlobPath::new(file.strip_prefix(root).ok()?);
         let mut exports = self.exports.lock().unwrap_or_else(PoisonError::into_inner);
-        if exports.len() > MAX_EXPORTS {
+        let people: usize = exports.values().flatten().map(|export| export.size()).sum();
+        if exports.len() > MAX_EXPORTS || people > MAX_REMEMBERED {
             exports.clear();
         }
-        let known = exports.entry(root.to_owned());
+        // Files of several kinds may have the same root.
+        let known = exports.entry((steps, root.to_owned()));
         known
             .or_insert_with(|| {
                 let tables = names_in(root).filter(|name| export::is_table(name.as_bytes())).collect();
@@ -88,6 +94,8 @@ impl Examiner<'_> {
 
 /// The names of the first files in a folder.
 fn names_in(folder: &Path) -> impl Iterator<Item = String> {
+    // A relative path may begin with the folder's file.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let entries = folder.read_dir().into_iter().flatten().take(MAX_NAMES).flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok())
 }

@@ -101,7 +101,7 @@ pub struct Examiner<'a> {
     size: SizeLimit,
     archives: bool,
     is_verifying: bool,
-    exports: Mutex<HashMap<PathBuf, Option<Arc<Export>>>>,
+    exports: Mutex<HashMap<(usize, PathBuf), Option<Arc<Export>>>>,
 }
 
 impl<'a> Examiner<'a> {

@@ -50,6 +50,53 @@ pub struct Export {
     channels: BTreeMap<String, String>,
 }
 
+/// The exports in an archive: what is in one folder has nothing to do with another's.
+#[derive(Debug, Default)]
+pub struct Exports(Vec<(Root, Export)>);
+
+/// Where an export begins, as a prefix of names, and how many folders above its files of messages that is.
+type Root = (usize, String);
+
+/// The maximum number of exports in an archive whose tables are read.
+const MAX_EXPORTS: usize = 64;
+
+impl Exports {
+    /// From the names of all files in an archive, and what `file` returns of them; `None` if there is nothing of use.
+    pub fn read<'a>(
+        names: impl Iterator<Item = &'a [u8]>,
+        mut file: impl FnMut(&str) -> Option<Vec<u8>>,
+    ) -> Option<Self> {
+        let mut tables: BTreeMap<Root, (String, Vec<String>)> = BTreeMap::new();
+        for name in names.filter(|name| KINDS.iter().any(|is_of| is_of(name))) {
+            let Ok(name) = std::str::from_utf8(name) else { continue };
+            let root = (steps_up(name.as_bytes()), root_of(name));
+            if tables.len() < MAX_EXPORTS || tables.contains_key(&root) {
+                let (_, tables) = tables.entry(root).or_insert_with(|| (name.to_owned(), vec![]));
+                if is_table(name.as_bytes()) {
+                    tables.push(name.to_owned());
+                }
+            }
+        }
+        let read = tables
+            .into_iter()
+            .filter_map(|(root, (path, tables))| Some((root, Export::read(path.as_bytes(), tables, &mut file)?)));
+        Some(Self(read.collect())).filter(|exports| !exports.0.is_empty())
+    }
+
+    /// The export that a file belongs to.
+    pub fn of(&self, path: &[u8]) -> Option<&Export> {
+        let path = String::from_utf8_lossy(path);
+        let root = (steps_up(path.as_bytes()), root_of(&path));
+        self.0.iter().find(|(known, _)| *known == root).map(|(_, export)| export)
+    }
+}
+
+/// What the names in the export of a file begin with.
+fn root_of(path: &str) -> String {
+    let steps = steps_up(path.as_bytes());
+    path.rsplitn(steps + 1, '/').nth(steps).map(|root| format!("{root}/")).unwrap_or_default()
+}
+
 /// True for the name of a file that lists people: `users.json`, `agents-2026.jsonl`.
 pub fn is_table(path: &[u8]) -> bool {
     let name = path.rsplit(|b| matches!(b, b'/' | b'\\')).next().unwrap_or_default().to_ascii_lowercase();
@@ -63,7 +110,7 @@ pub fn is_table(path: &[u8]) -> bool {
 }
 
 /// What shows that an archive is an export, the surest first.
-pub const KINDS: [fn(&[u8]) -> bool; 3] = [slack::is_day, is_of_discord, is_table];
+const KINDS: [fn(&[u8]) -> bool; 3] = [slack::is_day, is_of_discord, is_table];
 
 /// True for the name of a file that may hold messages whose authors are listed in another one.
 pub fn is_of_messages(path: &[u8]) -> bool {
@@ -97,8 +144,7 @@ impl Export {
     /// `None` if they say nothing.
     pub fn read(path: &[u8], mut tables: Vec<String>, mut file: impl FnMut(&str) -> Option<Vec<u8>>) -> Option<Self> {
         let path = String::from_utf8_lossy(path);
-        let steps = steps_up(path.as_bytes());
-        let root = path.rsplitn(steps + 1, '/').nth(steps).map(|root| format!("{root}/")).unwrap_or_default();
+        let root = root_of(&path);
         let mut in_root = |name: &str| file(&format!("{root}{name}"));
         if slack::is_day(path.as_bytes()) {
             return slack::Export::read(in_root).map(|slack| Self { slack: Some(slack), ..Self::default() });
@@ -129,6 +175,11 @@ impl Export {
     /// The tables of Slack, if the file at `path` holds a day of one of its conversations.
     pub(super) fn slack(&self, path: &[u8]) -> Option<&slack::Export> {
         self.slack.as_ref().filter(|_| slack::is_day(path))
+    }
+
+    /// How many people it lists.
+    pub fn size(&self) -> usize {
+        self.people.len() + self.channels.len()
     }
 
     /// The people that the export lists.

@@ -2,7 +2,7 @@
 
 use super::office;
 use super::{Content, Place, Unpacker};
-use crate::source::chat::export::{self, Export};
+use crate::source::chat::export::{self, Exports};
 use crate::source::{Context, SkipCause};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -104,8 +104,10 @@ fn entries<R: Read + Seek>(
     mut archive: ZipArchive<Part<R>>,
 ) -> Result<(), SkipCause> {
     let budget = unpacker.budget();
-    let place = match export(unpacker, &mut archive) {
-        Some(export) => &place.clone().with(Context::Export(Arc::new(export))),
+    // What comes with a message belongs to that.
+    let is_in_message = matches!(place.context, Some(Context::Message(_)));
+    let place = match (!is_in_message).then(|| exports(unpacker, &mut archive)).flatten() {
+        Some(exports) => &place.clone().with(Context::Exports(Arc::new(exports))),
         None => place,
     };
     let strings = credential_report(unpacker, &mut archive);
@@ -259,12 +261,11 @@ fn credential_report<R: Read + Seek>(unpacker: &Unpacker, archive: &mut ZipArchi
     office::is_credential_report(&xml).then(|| office::strings(&xml))
 }
 
-/// The tables of an export of chats or tickets, if this is one; it may be packed with its folder.
-fn export<R: Read + Seek>(unpacker: &Unpacker, archive: &mut ZipArchive<R>) -> Option<Export> {
-    let path = export::KINDS.iter().find_map(|is_of| archive.file_names_raw().find(|name| is_of(name)))?.to_owned();
-    let tables = archive.file_names_raw().filter(|name| export::is_table(name));
-    let tables = tables.filter_map(|name| String::from_utf8(name.to_owned()).ok()).collect();
-    Export::read(&path, tables, |name| {
+/// The tables of exports of chats or tickets, if there are any.
+fn exports<R: Read + Seek>(unpacker: &Unpacker, archive: &mut ZipArchive<R>) -> Option<Exports> {
+    let names: Vec<Vec<u8>> =
+        archive.file_names_raw().filter(|name| export::is_of_messages(name)).map(<[u8]>::to_owned).collect();
+    Exports::read(names.iter().map(Vec::as_slice), |name| {
         let file = archive.by_name(name).ok()?;
         let mut bytes = Vec::new();
         unpacker.budget().meter(file).take(export::MAX_TABLE).read_to_end(&mut bytes).ok()?;

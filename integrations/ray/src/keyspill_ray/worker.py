@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 # What keyspill says when the work is done.
@@ -19,8 +21,10 @@ DONE = 0
 # How often a task is looked at, in seconds.
 POLL = 0.25
 
-# prctl(2): the signal that a process gets when the one that started it ends.
+# prctl(2): the signal that a process gets when the thread that started it ends.
 PR_SET_PDEATHSIG = 1
+# Loaded once: between fork and exec as little as possible is done.
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,9 @@ def run(command: list[str], settings: Settings) -> tuple[int, str]:
         stderr=subprocess.PIPE,
         env=environment,
         start_new_session=True,
-        # Ray ends workers without a word, and must not leave keyspill behind.
-        preexec_fn=end_with_parent if sys.platform == "linux" else None,
+        # Ray ends workers without a word, and must not leave keyspill behind. A thread that is not the main one may end
+        # before what it started.
+        preexec_fn=partial(end_with, os.getpid()) if LIBC and is_main_thread() else None,
     )
     until = time.monotonic() + settings.timeout
     try:
@@ -114,14 +119,23 @@ def run(command: list[str], settings: Settings) -> tuple[int, str]:
 
 def ended(process: subprocess.Popen[bytes]) -> int:
     """End a program with all that it started."""
-    os.killpg(process.pid, signal.SIGKILL)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     return -signal.SIGKILL
 
 
-def end_with_parent() -> None:
+def is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def end_with(parent: int) -> None:
     """Have the kernel end this process with the one that started it."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if LIBC:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        # It has ended already.
+        os._exit(1)
 
 
 def memory_of(session: int) -> int:
