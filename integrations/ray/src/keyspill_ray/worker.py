@@ -126,6 +126,7 @@ def ended(process: subprocess.Popen[bytes]) -> int:
 
 
 def is_main_thread() -> bool:
+    """Whether the thread that asks lives as long as its process."""
     return threading.current_thread() is threading.main_thread()
 
 
