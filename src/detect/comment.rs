@@ -74,7 +74,7 @@ fn as_meant(blob: &[u8], marker: Range<usize>) -> Comment {
     let mut comment = Comment::read(blob, marker.start, |range| range);
     let rest = comment.text.get(marker.len()..).unwrap_or_default();
     static ABOUT_NEXT: LazyLock<regex::Regex> =
-        LazyLock::new(|| regex::Regex::new("(?i)^[-_ ]?next[-_ ]?line").expect("a valid regex"));
+        LazyLock::new(|| regex::Regex::new("(?i)^[-_]?next[-_]?line").expect("a valid regex"));
     let (next, rest) = match ABOUT_NEXT.find(rest) {
         Some(found) => (NEXT_LINE, &rest[found.end()..]),
         None => ("", rest),
@@ -91,7 +91,7 @@ const NEARLY_RIGHT: &str = r"(?ixm-u)
     (?: (?:^|[\t\ ]) (?: \#+ | // | /\* | --[\t\ ] | ; | % | <!-- ) [\t\ ]*
         (?<alone> keyspill (?: [-_\t\ ] (?:allow|ignore) | [\t\ ]*:[\t\ ]*ignore ) )
       | \b (?<called> keyspill[\t\ ]*:[\t\ ]*allow ) )
-    (?: [-_\ ]next[-_\ ]?line )? (?: $ | [\t\r\n\ :*] | -- )";
+    (?: [-_]?next[-_]?line )? (?: $ | [\t\r\n\ :*] | -- )";
 
 /// The rest of the marker of a comment that allows the line after it.
 const NEXT_LINE: &str = "-next-line";
