@@ -92,6 +92,9 @@ impl Examined {
     }
 }
 
+/// Where an unpacked export begins, and how many folders above its files of messages that is.
+type ExportRoot = (usize, PathBuf);
+
 /// Examines blobs. Shared by all threads.
 #[derive(Debug)]
 pub struct Examiner<'a> {
@@ -101,7 +104,7 @@ pub struct Examiner<'a> {
     size: SizeLimit,
     archives: bool,
     is_verifying: bool,
-    exports: Mutex<HashMap<(usize, PathBuf), Option<Arc<Export>>>>,
+    exports: Mutex<HashMap<ExportRoot, Option<Arc<Export>>>>,
 }
 
 impl<'a> Examiner<'a> {
