@@ -179,7 +179,8 @@ impl Merge {
         self.files.values()
     }
 
-    /// The findings in a file, and the number of the target that each is in.
+    /// The findings in a file, and the number of the target that each is in; `rules` are those of [`Self::with_described`],
+    /// which are the same for all files.
     ///
     /// # Errors
     /// As [`Self::run`].
@@ -190,7 +191,6 @@ impl Merge {
         settings: &Config,
         now: i64,
     ) -> Result<Vec<(Finding, u32)>, MergeError> {
-        let rules = &self.with_described(rules);
         let mut findings = Vec::new();
         let mut records = file.records();
         while let Some((_, record)) = records.read()? {
@@ -206,7 +206,7 @@ impl Merge {
     }
 
     /// The rules of all findings: those given, and those that the files describe.
-    fn with_described(&self, rules: &RuleSet) -> RuleSet {
+    pub fn with_described(&self, rules: &RuleSet) -> RuleSet {
         let mut all = rules.clone();
         // Of two descriptions with one id, the same one counts in every order.
         let described: BTreeSet<_> = self.files.values().flat_map(|file| &file.header.unit.rules).collect();

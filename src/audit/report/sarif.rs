@@ -57,6 +57,7 @@ pub fn write(
 ) -> Result<usize, SarifError> {
     std::fs::create_dir_all(dir).map_err(|error| SarifError::Write(dir.to_owned(), error))?;
     let settings = merge.settings(rules)?;
+    let described = merge.with_described(rules);
     let mut written_files = BTreeSet::new();
     for (number, file) in merge.files().enumerate() {
         let unit = &file.header.unit;
@@ -66,7 +67,7 @@ pub fn write(
             continue;
         }
         let mut by_target: Vec<Vec<Box<Finding>>> = vec![vec![]; unit.targets.len()];
-        for (finding, target) in merge.findings_of(file, rules, &settings, inventory.now)? {
+        for (finding, target) in merge.findings_of(file, &described, &settings, inventory.now)? {
             if let Some(list) = by_target.get_mut(target as usize) {
                 list.push(Box::new(finding));
             }
