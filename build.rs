@@ -78,7 +78,7 @@ fn main() {
 }
 
 fn prepare<'a>(rule: &'a RuleSyntax, source: Option<&'a (prepared::Form, String)>, shape: &Shape) -> Prepared<'a> {
-    let is_searched = matches!(shape, Shape::Keywords | Shape::AnyCase);
+    let is_searched = matches!(shape, Shape::Keywords | Shape::AnyCase | Shape::Url { .. });
     Prepared {
         id: &rule.id,
         severity: rule.severity,

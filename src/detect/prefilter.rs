@@ -153,7 +153,7 @@ impl Prefilter {
                     }
                     continue;
                 }
-                Shape::Prefix(_) | Shape::Before { .. } => continue,
+                Shape::Prefix { .. } | Shape::Before { .. } => continue,
             }
             rule.keywords.iter().for_each(|keyword| add(keyword.as_bytes().to_vec(), Mark::Keyword(index)));
         }

@@ -547,6 +547,13 @@ impl<'a> Tokenizer<'a> {
             return;
         }
         let length = layered.text.len();
+        let with_keyword: Vec<usize>;
+        let hits = if let (Shape::Url { length: reach }, false) = (&matcher.shape, rule.keywords.is_empty()) {
+            with_keyword = hits.iter().copied().filter(|at| has_keyword_near(layered.text, rule, *at, *reach)).collect();
+            &with_keyword
+        } else {
+            hits
+        };
         if matcher.form == Form::Token {
             for &at in hits {
                 self.read_place(layered, rule, matcher, &Start::At(at), &mut |_| true);
@@ -804,6 +811,12 @@ fn parts<'a>(
 fn may_be_placeholder(rule: &Rule, matcher: &RegexMatcher) -> bool {
     let is_long = matches!(matcher.check, Some(Check::PemKey | Check::Jwt));
     !is_long && (matcher.form != Form::Any || rule.pack.is_some_and(|pack| pack != AWS))
+}
+
+/// True if a keyword of a rule is near enough to `at` to be in the same match.
+fn has_keyword_near(text: &[u8], rule: &Rule, at: usize, reach: usize) -> bool {
+    let around = &text[at.saturating_sub(reach)..text.len().min(at + reach)];
+    rule.keywords.iter().any(|keyword| memchr::memmem::find(around, keyword.as_bytes()).is_some())
 }
 
 /// True if a match is not part of something longer, and an assigned value looks like a key and not like a name.

@@ -4,7 +4,7 @@
 //! of the bytes before it. Nearly all runs are in neither.
 
 use super::finder;
-use crate::rule::{MIN_TEXT, Rule, RuleSet, Run, Shape};
+use crate::rule::{MIN_TEXT, Rule, RuleSet, Run, Shape, Stretch};
 use crate::text::alphabet::is_word;
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,6 +29,7 @@ struct Prefix {
     rule: usize,
     /// The number of the text in the rule's shape.
     text: usize,
+    stretch: Stretch,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +42,7 @@ struct Word {
     reach: usize,
     end: Option<usize>,
     is_inside: bool,
+    stretch: Stretch,
 }
 
 /// Words to be found around a run.
@@ -68,12 +70,12 @@ impl Words {
         let mut words = Self { wants_digit: true, rules: rules.iter().cloned().collect(), ..Self::default() };
         for (number, rule, matcher) in rules.iter().enumerate().filter_map(|(n, rule)| Some((n, rule, rule.regex()?))) {
             match &matcher.shape {
-                Shape::Prefix(texts) => {
+                Shape::Prefix { texts, stretch } => {
                     for (text, bytes) in texts.iter().enumerate() {
-                        words.prefixes.add(first_four(bytes, 0), Prefix { rule: number, text });
+                        words.prefixes.add(first_four(bytes, 0), Prefix { rule: number, text, stretch: *stretch });
                     }
                 }
-                Shape::Before { texts, reach, end, run, is_inside } => {
+                Shape::Before { texts, reach, end, run, is_inside, stretch } => {
                     let around = match run {
                         Run::Word => &mut words.named,
                         Run::Base64 => &mut words.named_base64,
@@ -83,7 +85,15 @@ impl Words {
                     words.wants_digit &= rule.pack.is_some();
                     for (text, bytes) in texts.iter().enumerate() {
                         let offset = rarest(bytes, *is_inside);
-                        let word = Word { text, offset, rule: number, reach: *reach, end: *end, is_inside: *is_inside };
+                        let word = Word {
+                            text,
+                            offset,
+                            rule: number,
+                            reach: *reach,
+                            end: *end,
+                            is_inside: *is_inside,
+                            stretch: *stretch,
+                        };
                         around.table.add(first_four(bytes, offset).map(fold_four), word);
                     }
                 }
@@ -98,13 +108,15 @@ impl Words {
 
     fn text(&self, rule: usize, text: usize) -> &[u8] {
         match self.rules[rule].regex().map(|matcher| &matcher.shape) {
-            Some(Shape::Prefix(texts) | Shape::Before { texts, .. }) => &texts[text],
+            Some(Shape::Prefix { texts, .. } | Shape::Before { texts, .. }) => &texts[text],
             _ => &[],
         }
     }
 
     fn prefixes_at<'a>(&'a self, text: &'a [u8], at: usize) -> impl Iterator<Item = &'a Prefix> {
-        self.prefixes.at(text, at).filter(move |prefix| text[at..].starts_with(self.text(prefix.rule, prefix.text)))
+        self.prefixes.at(text, at).filter(move |prefix| {
+            text[at..].starts_with(self.text(prefix.rule, prefix.text)) && prefix.stretch.begins(&text[at..])
+        })
     }
 
     /// How far around a run its meaning depends on the text, in bytes.
@@ -187,7 +199,12 @@ impl Words {
                     let wanted = self.text(word.rule, word.text);
                     text.get(start..start + wanted.len()).is_some_and(|here| here.eq_ignore_ascii_case(wanted))
                 };
-                if is_near && is_here() && is_last(word, start) {
+                // The run of a match begins within reach of the word.
+                let has_stretch = || {
+                    let end = run.end.min((start + word.reach).saturating_add(word.stretch.length));
+                    word.is_inside || word.stretch.is_in(&text[run.start..end])
+                };
+                if is_near && is_here() && has_stretch() && is_last(word, start) {
                     return true;
                 }
             }

@@ -27,7 +27,7 @@ use std::sync::{Arc, OnceLock};
 pub use pack::{AWS, Selection};
 pub use prepared::{Form, Texts};
 pub use severity::{Grade, Severity};
-pub use shape::{MIN_RUN, MIN_TEXT, Run, Shape};
+pub use shape::{MIN_RUN, MIN_TEXT, Run, Shape, Stretch};
 pub use syntax::{Check, Finder, Observer, Precision};
 
 /// Shortest keyword of a rule, in bytes: the prefilter tells literals by their first four.

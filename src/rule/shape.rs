@@ -51,7 +51,12 @@ pub const MAX_GAP: usize = 45;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Shape {
     /// A run that begins with one of these texts.
-    Prefix(Vec<Vec<u8>>),
+    Prefix {
+        /// The texts.
+        texts: Vec<Vec<u8>>,
+        /// What the run begins with, the text included.
+        stretch: Stretch,
+    },
     /// One of these texts, in small letters and found in any case, close before a run.
     Before {
         /// The texts.
@@ -64,6 +69,8 @@ pub enum Shape {
         run: Run,
         /// True if the text may also be part of the run.
         is_inside: bool,
+        /// What the run of a match has, if the text is not part of it.
+        stretch: Stretch,
     },
     /// A URL with a user and a password.
     Url {
@@ -82,12 +89,106 @@ impl Shape {
     /// The length of the fixed text with which a token begins.
     pub fn fixed(&self, token: &[u8]) -> usize {
         let texts = match self {
-            Self::Prefix(texts) | Self::Texts(texts) => texts.as_slice(),
-            Self::Before { texts, .. } => texts,
+            Self::Prefix { texts, .. } | Self::Before { texts, .. } | Self::Texts(texts) => texts.as_slice(),
             Self::Url { .. } | Self::Keywords | Self::AnyCase => &[],
         };
         let begins = |text: &&Vec<u8>| token.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text));
         texts.iter().filter(begins).map(Vec::len).max().unwrap_or(0)
+    }
+}
+
+/// So many characters of a class in a row, which are in the run of every match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// Bytes.
+    pub length: usize,
+    /// A bit for each character of ASCII.
+    pub class: u128,
+}
+
+impl Stretch {
+    /// What any text has.
+    pub const NOTHING: Self = Self { length: 0, class: u128::MAX };
+
+    /// What a run begins with that `items` begin with.
+    fn of_start(items: &[Hir], run: Run) -> Self {
+        let mut stretch = Self { length: 0, class: 0 };
+        for item in items {
+            if !stretch.extend(item, run) {
+                break;
+            }
+        }
+        stretch
+    }
+
+    /// Adds what follows. True if the run may go on after it.
+    fn extend(&mut self, item: &Hir, run: Run) -> bool {
+        let (min, is_whole) = run_of(item, run);
+        self.length += min;
+        if is_whole || min > 0 {
+            self.class |= class_of(item);
+        }
+        is_whole
+    }
+
+    /// What each run of `items` has that is long enough, whichever is taken; there is one at the start.
+    fn of(items: &[Hir], run: Run) -> Self {
+        let mut stretches = Vec::new();
+        let mut own = Self { length: 0, class: 0 };
+        for item in items {
+            if !own.extend(item, run) {
+                stretches.push(std::mem::replace(&mut own, Self { length: 0, class: 0 }));
+            }
+        }
+        stretches.push(own);
+        let of_runs = stretches.into_iter().filter(|stretch| stretch.length >= run.min());
+        of_runs.reduce(Self::or).unwrap_or(Self::NOTHING)
+    }
+
+    /// What each of two has.
+    fn or(self, other: Self) -> Self {
+        Self { length: self.length.min(other.length), class: self.class | other.class }
+    }
+
+    /// True if the text has it.
+    pub fn is_in(self, text: &[u8]) -> bool {
+        if text.len() < self.length {
+            return false;
+        }
+        let mut so_far = 0;
+        self.length == 0
+            || text.iter().any(|&byte| {
+                so_far = if self.has(byte) { so_far + 1 } else { 0 };
+                so_far >= self.length
+            })
+    }
+
+    /// True if the text begins with it.
+    pub fn begins(self, text: &[u8]) -> bool {
+        text.get(..self.length).is_some_and(|start| start.iter().all(|&byte| self.has(byte)))
+    }
+
+    fn has(self, byte: u8) -> bool {
+        byte.is_ascii() && self.class >> byte & 1 == 1
+    }
+}
+
+/// The characters of ASCII that a match may have, a bit for each.
+fn class_of(hir: &Hir) -> u128 {
+    let all = |items: &[Hir]| items.iter().fold(0, |all, item| all | class_of(item));
+    let range = |start: u32, end: u32| (start..=end.min(127)).fold(0, |all, byte| all | 1u128 << byte);
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 0,
+        HirKind::Literal(literal) => literal.0.iter().fold(0, |all, &byte| all | range(byte.into(), byte.into())),
+        HirKind::Class(Class::Unicode(class)) => {
+            class.iter().fold(0, |all, part| all | range(part.start().into(), part.end().into()))
+        }
+        HirKind::Class(Class::Bytes(class)) => {
+            class.iter().fold(0, |all, part| all | range(part.start().into(), part.end().into()))
+        }
+        HirKind::Capture(capture) => class_of(&capture.sub),
+        HirKind::Repetition(repetition) => class_of(&repetition.sub),
+        HirKind::Concat(items) | HirKind::Alternation(items) => all(items),
     }
 }
 
@@ -155,17 +256,19 @@ pub fn of_token(regex: &str) -> Result<Shape, Fault> {
         let mut texts: Vec<_> = starts.concat();
         texts.sort_unstable();
         texts.dedup();
-        return Ok(Shape::Prefix(texts));
+        let begins = branches.iter().map(|items| Stretch::of_start(items, Run::Word));
+        let stretch = begins.reduce(Stretch::or).unwrap_or(Stretch::NOTHING);
+        return Ok(Shape::Prefix { texts, stretch });
     }
     let run = [Run::Word, Run::Base64].into_iter().find_map(|run| {
-        let distances: Option<Vec<usize>> = branches.iter().map(|items| Some(first_run(items, 0, run)?.1)).collect();
-        Some((run, distances?.into_iter().max().filter(|reach| (1..=MAX_REACH).contains(reach))?))
+        let (distance, stretch) = first_runs(&branches, run)?;
+        (1..=MAX_REACH).contains(&distance).then_some((run, stretch))
     });
     Ok(match run {
         // A later run of the token will do, too.
-        Some((run, _)) => {
+        Some((run, stretch)) => {
             let reach = end.min(MAX_REACH);
-            Shape::Before { texts: folded(starts.concat()), reach, end: Some(end), run, is_inside: false }
+            Shape::Before { texts: folded(starts.concat()), reach, end: Some(end), run, is_inside: false, stretch }
         }
         None => Shape::Texts(shortened(starts.concat())),
     })
@@ -190,11 +293,8 @@ pub fn of_assigned(assigned: &str, value: &str, keywords: &[String]) -> Result<S
     let value = parse(value)?;
     let end = bounded(&value, "value")?;
     let branches = branches(&value);
-    let run = [Run::Word, Run::Base64].into_iter().find_map(|run| {
-        let lead: Option<Vec<usize>> = branches.iter().map(|items| Some(first_run(items, 0, run)?.1)).collect();
-        Some((run, lead?.into_iter().max()?))
-    });
-    let (run, lead) = run.ok_or(Fault::Field {
+    let run = [Run::Word, Run::Base64].into_iter().find_map(|run| Some((run, first_runs(&branches, run)?)));
+    let (run, (lead, stretch)) = run.ok_or(Fault::Field {
         field: "value",
         expected: "must contain 20 characters of `[A-Za-z0-9_-]` in a row, or 40 of base64",
     })?;
@@ -203,7 +303,7 @@ pub fn of_assigned(assigned: &str, value: &str, keywords: &[String]) -> Result<S
         return Err(Fault::Reach { reach, limit: MAX_REACH });
     }
     let texts = keywords.iter().map(|keyword| keyword.to_ascii_lowercase().into_bytes()).collect();
-    Ok(Shape::Before { texts, reach, end: Some(end), run, is_inside: false })
+    Ok(Shape::Before { texts, reach, end: Some(end), run, is_inside: false, stretch })
 }
 
 /// The shape of any regex: a fixed text that every match contains, close before a run; otherwise its keywords.
@@ -223,6 +323,7 @@ pub fn of_any(regex: &str) -> Result<Shape, Fault> {
             end: found.iter().try_fold(0, |last: usize, found| Some(last.max(found.end?))),
             run,
             is_inside: found.iter().any(|found| found.is_inside),
+            stretch: found.iter().map(|found| found.stretch).reduce(Stretch::or).unwrap_or(Stretch::NOTHING),
         })
     };
     Ok(before(Run::Word).or_else(|| before(Run::Base64)).unwrap_or(Shape::AnyCase))
@@ -420,28 +521,17 @@ fn branches(hir: &Hir) -> Vec<Vec<Hir>> {
         HirKind::Capture(capture) => branches(&capture.sub),
         // The first alternatives that are not just a few texts become sequences of their own, so that each has its own
         // fixed text. (The parser takes out what they begin with in common.)
-        HirKind::Concat(items) => {
+        _ => {
+            let items = sequence(hir);
             let few = items.iter().take_while(|item| texts(item, false).is_some()).count();
-            match items.get(few).map(bare) {
+            match items.get(few) {
                 Some(alternatives) if matches!(alternatives.kind(), HirKind::Alternation(_)) => {
-                    let before = || items[..few].iter().flat_map(sequence);
-                    let after = || items[few + 1..].iter().flat_map(sequence);
-                    branches(alternatives)
-                        .into_iter()
-                        .map(|branch| before().chain(branch).chain(after()).collect())
-                        .collect()
+                    let (before, after) = (&items[..few], &items[few + 1..]);
+                    branches(alternatives).into_iter().map(|branch| [before, &branch, after].concat()).collect()
                 }
-                _ => vec![sequence(hir)],
+                _ => vec![items],
             }
         }
-        _ => vec![sequence(hir)],
-    }
-}
-
-fn bare(hir: &Hir) -> &Hir {
-    match hir.kind() {
-        HirKind::Capture(capture) => bare(&capture.sub),
-        _ => hir,
     }
 }
 
@@ -610,6 +700,16 @@ fn first_run(items: &[Hir], from: usize, run: Run) -> Option<(usize, usize)> {
     None
 }
 
+/// How far after their start the first runs of all branches begin at most, and what these runs have.
+fn first_runs(branches: &[Vec<Hir>], run: Run) -> Option<(usize, Stretch)> {
+    let runs = branches.iter().map(|items| {
+        let (first, distance) = first_run(items, 0, run)?;
+        Some((distance, Stretch::of(&items[first..], run)))
+    });
+    let runs: Vec<_> = runs.collect::<Option<_>>()?;
+    runs.into_iter().reduce(|(distance, stretch), (other, with)| (distance.max(other), stretch.or(with)))
+}
+
 /// Texts, one of which is in every match before a run.
 struct BeforeRun {
     texts: Vec<Vec<u8>>,
@@ -619,6 +719,15 @@ struct BeforeRun {
     end: Option<usize>,
     /// True if the text may be part of the run.
     is_inside: bool,
+    stretch: Stretch,
+}
+
+/// True for the scheme that any address on the web begins with: nothing says less.
+fn is_of_any_url(texts: &[Vec<u8>]) -> bool {
+    texts.iter().any(|text| {
+        let rest = [&b"https"[..], b"http"].iter().find_map(|scheme| text.strip_prefix(*scheme)).unwrap_or(text);
+        rest.strip_prefix(b"://").is_some_and(|host| host.len() < MIN_TEXT)
+    })
 }
 
 fn may_have_digit(hir: &Hir) -> bool {
@@ -681,10 +790,11 @@ fn text_before_run(items: &[Hir], run: Run) -> Option<BeforeRun> {
             && before + distance <= MAX_REACH
         {
             let end = items[first..].iter().try_fold(0, |sum, item| Some(sum + item.properties().maximum_len()?));
-            let count = all.len();
-            if best.as_ref().is_none_or(|best| count < best.texts.len()) {
+            let rank = |texts: &[Vec<u8>]| (is_of_any_url(texts), texts.len());
+            if best.as_ref().is_none_or(|best| rank(&all) < rank(&best.texts)) {
                 let is_inside = !has_separator(&items[start..first], run);
-                best = Some(BeforeRun { texts: all.clone(), reach: before + distance, end, is_inside });
+                let stretch = if is_inside { Stretch::NOTHING } else { Stretch::of(&items[first..], run) };
+                best = Some(BeforeRun { texts: all.clone(), reach: before + distance, end, is_inside, stretch });
             }
         }
         if is_long_inside(items, start, next, run)
@@ -693,7 +803,8 @@ fn text_before_run(items: &[Hir], run: Run) -> Option<BeforeRun> {
             && best.is_none()
         {
             let end = items[start..].iter().try_fold(0, |sum, item| Some(sum + item.properties().maximum_len()?));
-            best = Some(BeforeRun { texts: all.clone(), reach, end, is_inside: true });
+            let stretch = Stretch::NOTHING;
+            best = Some(BeforeRun { texts: all.clone(), reach, end, is_inside: true, stretch });
         }
         before = before.zip(items[start].properties().maximum_len()).map(|(sum, length)| sum + length);
     }
@@ -706,7 +817,7 @@ mod tests {
 
     fn prefix(regex: &str) -> Vec<String> {
         match of_token(regex) {
-            Ok(Shape::Prefix(texts)) => texts.into_iter().map(|text| String::from_utf8(text).unwrap()).collect(),
+            Ok(Shape::Prefix { texts, .. }) => texts.into_iter().map(|text| String::from_utf8(text).unwrap()).collect(),
             other => panic!("{regex}: {other:?}"),
         }
     }
@@ -732,7 +843,9 @@ mod tests {
     fn values_contain_runs() {
         let shape = of_assigned("datadog_api_key", "[0-9a-f]{32}", &["datadog".into()]);
         let texts = vec![b"datadog".to_vec()];
-        let expected = Shape::Before { texts, reach: 15 + MAX_GAP, end: Some(32), run: Run::Word, is_inside: false };
+        let stretch = Stretch { length: 32, class: class_of(&parse("[0-9a-f]").unwrap()) };
+        let (reach, end) = (15 + MAX_GAP, Some(32));
+        let expected = Shape::Before { texts, reach, end, run: Run::Word, is_inside: false, stretch };
         assert_eq!(shape, Ok(expected));
         assert!(of_assigned("x_key", "[0-9a-f]{16}", &["x_key".into()]).is_err());
     }
