@@ -17,7 +17,7 @@ use crate::text::alphabet::{is_base64, is_word};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Blobs longer than this, in bytes, are split at line ends and searched by several threads.
 const SPLIT_ABOVE: usize = 8 << 20;
@@ -240,12 +240,9 @@ impl Prefilter {
         &self.urls
     }
 
-    /// An `@` means something by what is far before it, and is found faster than that can be taken over from another version.
+    /// They are found faster than they can be taken over from another version.
     fn urls_in(&self, text: &[u8]) -> Vec<usize> {
-        if self.urls.is_empty() {
-            return vec![];
-        }
-        memchr::memchr_iter(b'@', text).filter(|at| may_end_user(text, *at)).collect()
+        if self.urls.is_empty() { vec![] } else { ends_of_users(text) }
     }
 
     fn search_all(&self, text: &[u8]) -> Hits {
@@ -371,13 +368,19 @@ fn outline_of(rule: &Rule) -> Option<&Outline> {
     rule.regex()?.gitleaks.as_ref()?.outline.as_ref()
 }
 
-/// True if what is before the `@` may be the user of a URL, and perhaps a password.
-fn may_end_user(text: &[u8], at: usize) -> bool {
+/// Each `@` that may end the user of a URL, and perhaps a password: what is between it and the scheme has no end of a word.
+fn ends_of_users(text: &[u8]) -> Vec<usize> {
     const MAX_CREDENTIALS: usize = 512;
-    let before = &text[at.saturating_sub(MAX_CREDENTIALS)..at];
-    let start = before.iter().rposition(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'<' | b'>'));
-    let word = &before[start.map_or(0, |start| start + 1)..];
-    memchr::memmem::find(word, b"://").is_some_and(|scheme| !word[scheme + 3..].contains(&b'/'))
+    static SCHEME: LazyLock<memchr::memmem::Finder> = LazyLock::new(|| memchr::memmem::Finder::new(b"://"));
+    let is_end = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'/' | b'"' | b'\'' | b'<' | b'>');
+    let mut ends = Vec::new();
+    for scheme in SCHEME.find_iter(text) {
+        let start = scheme + 3;
+        let rest = &text[start..text.len().min(start + MAX_CREDENTIALS)];
+        let word = &rest[..rest.iter().position(is_end).unwrap_or(rest.len())];
+        ends.extend(memchr::memchr_iter(b'@', word).map(|at| start + at));
+    }
+    ends
 }
 
 /// Parts of about [`PART`] bytes that end after a newline: nothing that the prefilter looks for contains one.
