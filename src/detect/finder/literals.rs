@@ -2,7 +2,7 @@
 //!
 //! On AVX2 and NEON this is the algorithm called Teddy (from Hyperscan): each literal is represented by four of its
 //! bytes, the literals are put into eight buckets (sixteen, if there are many), and for each position two table look-ups
-//! per byte show in which buckets a literal may occur there. Unlike the one in `aho-corasick`, which is used elsewhere and
+//! per byte, or one with AVX-512, show in which buckets a literal may occur there. Unlike the one in `aho-corasick`, which is used elsewhere and
 //! is the specification, it takes the four rarest bytes of a literal rather than its first, and any number of literals.
 //! For benchmarks with the same literals, see `benches/README.md`.
 
@@ -65,11 +65,13 @@ impl Literals {
     /// Appends all occurrences, overlapping ones too, in ascending order.
     pub fn find(&self, haystack: &[u8], found: &mut Vec<Occurrence>) {
         #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = super::avx2::Finder::detect() {
+        {
             let before = found.len();
-            avx2.literals(self, haystack, found);
+            let is_done = self.find_with_avx512(haystack, found) || self.find_with_avx2(haystack, found);
             found[before..].sort_unstable();
-            return;
+            if is_done {
+                return;
+            }
         }
         #[cfg(target_arch = "aarch64")]
         {
@@ -79,6 +81,20 @@ impl Literals {
         }
         #[cfg(not(target_arch = "aarch64"))]
         self.find_scalar(haystack, found);
+    }
+
+    /// Like [`Self::find`], but unordered. False if the processor has no AVX-512, and nothing was done.
+    #[cfg(target_arch = "x86_64")]
+    fn find_with_avx512(&self, haystack: &[u8], found: &mut Vec<Occurrence>) -> bool {
+        let finder = super::avx512::Finder::detect();
+        finder.map(|finder| finder.literals(self, haystack, found)).is_some()
+    }
+
+    /// The same with AVX2.
+    #[cfg(target_arch = "x86_64")]
+    fn find_with_avx2(&self, haystack: &[u8], found: &mut Vec<Occurrence>) -> bool {
+        let finder = super::avx2::Finder::detect();
+        finder.map(|finder| finder.literals(self, haystack, found)).is_some()
     }
 
     /// Like [`Self::find`], with the automaton.
@@ -136,6 +152,8 @@ impl Literals {
 pub(super) struct Fingerprints {
     /// For each eight buckets.
     pub(super) tables: Vec<Nibbles>,
+    /// The same for whole bytes.
+    pub(super) places: Vec<Places>,
     /// The literals of each bucket.
     buckets: Vec<Vec<KnownLiteral>>,
     /// A bit for the hash of each window.
@@ -148,6 +166,9 @@ pub(super) struct Nibbles {
     pub(super) low: [[u8; 16]; WINDOW],
     pub(super) high: [[u8; 16]; WINDOW],
 }
+
+/// For each byte of a window and each value of its lower seven bits: the buckets that have it there, a bit each.
+pub(super) type Places = [[u8; 128]; WINDOW];
 
 /// The number of hashes of windows.
 const HASHES: usize = 1 << 16;
@@ -262,7 +283,19 @@ impl Fingerprints {
                 table.high[place][nibble] |= u8::from(set.high[place] >> nibble & 1 == 1) << (bucket % 8);
             }
         }
-        Self { tables, buckets, windows: bits }
+        let mut places = vec![[[0; 128]; WINDOW]; count / 8];
+        for (bucket, known) in buckets.iter().enumerate().flat_map(|(n, all)| all.iter().map(move |known| (n, known))) {
+            for (place, byte) in known.window.bytes().into_iter().enumerate() {
+                let set = &mut places[bucket / 8][place];
+                let mut add = |byte: u8| set[usize::from(byte & 127)] |= 1 << (bucket % 8);
+                match byte {
+                    None => (0..128).for_each(add),
+                    Some(byte) if folds => [byte, byte.to_ascii_uppercase()].into_iter().for_each(add),
+                    Some(byte) => add(byte),
+                }
+            }
+        }
+        Self { tables, places, buckets, windows: bits }
     }
 
     #[inline]
@@ -386,7 +419,15 @@ mod tests {
             let (mut fast, mut slow) = (vec![], vec![]);
             literals.find(&haystack, &mut fast);
             literals.find_scalar(&haystack, &mut slow);
-            prop_assert_eq!(fast, slow);
+            prop_assert_eq!(&fast, &slow);
+            #[cfg(target_arch = "x86_64")]
+            for search in [Literals::find_with_avx512, Literals::find_with_avx2] {
+                let mut found = vec![];
+                if search(&literals, &haystack, &mut found) {
+                    found.sort_unstable();
+                    prop_assert_eq!(&found, &slow);
+                }
+            }
         }
     }
 

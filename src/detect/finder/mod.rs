@@ -2,10 +2,12 @@
 //! letters and digits.
 //!
 //! They run over every byte of every blob, so they are vectorised where the machine allows it: all with AVX2, the
-//! literal search also with NEON. The scalar versions are the specification: property tests check that they agree.
+//! literal search also with AVX-512 and NEON. The scalar versions are the specification: property tests check that they agree.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 #[cfg_attr(
     not(any(target_arch = "x86_64", target_arch = "aarch64")),
     expect(dead_code, reason = "parts of it serve the vectorised searches alone")
