@@ -4,16 +4,15 @@
 //! of the bytes before it. Nearly all runs are in neither.
 
 use super::finder;
-use crate::rule::{MIN_TEXT, Rule, RuleSet, Run, Shape, Stretch};
+use crate::rule::{MIN_TEXT, RuleSet, Run, Shape, Stretch};
 use crate::text::alphabet::is_word;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// The places at which rules with a shape may match.
 #[derive(Debug, Default)]
 pub struct Words {
-    /// Their shapes hold the texts.
-    rules: Vec<Arc<Rule>>,
+    /// All texts that are looked for, one after the other.
+    texts: Vec<u8>,
     prefixes: Table<Prefix>,
     /// Words before runs.
     named: Around,
@@ -24,18 +23,24 @@ pub struct Words {
     wants_digit: bool,
 }
 
+/// The place of a text in [`Words::texts`].
+#[derive(Debug, Clone, Copy)]
+struct Text {
+    start: u32,
+    length: u32,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Prefix {
     rule: usize,
-    /// The number of the text in the rule's shape.
-    text: usize,
+    text: Text,
     stretch: Stretch,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Word {
-    /// The number of the text, which is in small letters, in the rule's shape.
-    text: usize,
+    /// In small letters.
+    text: Text,
     /// Where the four bytes that are looked up are in it.
     offset: usize,
     rule: usize,
@@ -67,11 +72,12 @@ pub enum Start {
 impl Words {
     /// The tables of all rules with a shape.
     pub fn new(rules: &RuleSet) -> Self {
-        let mut words = Self { wants_digit: true, rules: rules.iter().cloned().collect(), ..Self::default() };
+        let mut words = Self { wants_digit: true, ..Self::default() };
         for (number, rule, matcher) in rules.iter().enumerate().filter_map(|(n, rule)| Some((n, rule, rule.regex()?))) {
             match &matcher.shape {
                 Shape::Prefix { texts, stretch } => {
-                    for (text, bytes) in texts.iter().enumerate() {
+                    for bytes in texts {
+                        let text = Text::add(&mut words.texts, bytes);
                         words.prefixes.add(first_four(bytes, 0), Prefix { rule: number, text, stretch: *stretch });
                     }
                 }
@@ -83,7 +89,8 @@ impl Words {
                     around.reach = around.reach.max(*reach);
                     around.is_inside |= is_inside;
                     words.wants_digit &= rule.pack.is_some();
-                    for (text, bytes) in texts.iter().enumerate() {
+                    for bytes in texts {
+                        let text = Text::add(&mut words.texts, bytes);
                         let offset = rarest(bytes, *is_inside);
                         let word = Word {
                             text,
@@ -106,16 +113,13 @@ impl Words {
         words
     }
 
-    fn text(&self, rule: usize, text: usize) -> &[u8] {
-        match self.rules[rule].regex().map(|matcher| &matcher.shape) {
-            Some(Shape::Prefix { texts, .. } | Shape::Before { texts, .. }) => &texts[text],
-            _ => &[],
-        }
+    fn text(&self, text: Text) -> &[u8] {
+        &self.texts[text.start as usize..][..text.length as usize]
     }
 
     fn prefixes_at<'a>(&'a self, text: &'a [u8], at: usize) -> impl Iterator<Item = &'a Prefix> {
         self.prefixes.at(text, at).filter(move |prefix| {
-            text[at..].starts_with(self.text(prefix.rule, prefix.text)) && prefix.stretch.begins(&text[at..])
+            text[at..].starts_with(self.text(prefix.text)) && prefix.stretch.begins(&text[at..])
         })
     }
 
@@ -184,17 +188,16 @@ impl Words {
         let to = if *is_inside { run.end } else { run.start };
         // The four bytes of a word may extend into the run.
         let around = &text[from..text.len().min(to + MIN_TEXT - 1)];
-        for (n, four) in around.array_windows::<MIN_TEXT>().enumerate() {
-            let four = fold_four(u32::from_le_bytes(*four));
-            if !table.may_have(four) {
-                continue;
-            }
+        let mut next = 0;
+        while let Some((n, four)) = table.next_folded(around, next) {
+            next = n + 1;
             let at = from + n;
             for word in table.of(four) {
                 let Some(start) = at.checked_sub(word.offset) else { continue };
                 let is_near = start + word.reach >= run.start && (word.is_inside || start < run.start);
+                let is_long = word.is_inside || run.len() >= word.stretch.length;
                 let is_here = || {
-                    let wanted = self.text(word.rule, word.text);
+                    let wanted = self.text(word.text);
                     text.get(start..start + wanted.len()).is_some_and(|here| here.eq_ignore_ascii_case(wanted))
                 };
                 // The run of a match begins within reach of the word.
@@ -202,12 +205,20 @@ impl Words {
                     let end = run.end.min((start + word.reach).saturating_add(word.stretch.length));
                     word.is_inside || word.stretch.is_in(&text[run.start..end])
                 };
-                if is_near && is_here() && has_stretch() && is_last(word, start) {
+                if is_near && is_long && is_here() && has_stretch() && is_last(word, start) {
                     return true;
                 }
             }
         }
         false
+    }
+}
+
+impl Text {
+    fn add(texts: &mut Vec<u8>, bytes: &[u8]) -> Self {
+        let start = texts.len() as u32;
+        texts.extend_from_slice(bytes);
+        Self { start, length: bytes.len() as u32 }
     }
 }
 
@@ -289,33 +300,44 @@ fn first_four(text: &[u8], offset: usize) -> Option<u32> {
     text.get(offset..)?.first_chunk().map(|four| u32::from_le_bytes(*four))
 }
 
-/// Values by four bytes, with a bit for each of two hashes, as nearly every look-up fails.
+/// Values by four bytes, with a Bloom filter before them, as nearly every look-up fails.
 #[derive(Debug)]
 struct Table<T> {
-    bits: Box<[u64; BITS / 64]>,
-    /// Sorted by the four bytes.
+    /// Two bits of one of these words are set for each value.
+    filter: Box<[u64; 1 << FILTER_BITS]>,
+    /// Sorted by the upper bits of their hashes.
     values: Vec<(u32, T)>,
+    /// Where the values of each such group begin, and where the last end.
+    starts: Vec<u32>,
 }
 
-const BITS: usize = 1 << 16;
+/// How many upper bits of a hash choose the word of the filter, and the group of values.
+const FILTER_BITS: u32 = 10;
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { bits: Box::new([0; BITS / 64]), values: Vec::new() }
+        Self { filter: Box::new([0; 1 << FILTER_BITS]), values: Vec::new(), starts: Vec::new() }
     }
 }
 
 impl<T> Table<T> {
     fn add(&mut self, four: Option<u32>, value: T) {
         let Some(four) = four else { return };
-        for slot in Self::slots(four) {
-            self.bits[slot / 64] |= 1 << (slot % 64);
-        }
+        self.filter[Self::group(four)] |= Self::bits(four);
         self.values.push((four, value));
     }
 
     fn sort(&mut self) {
-        self.values.sort_by_key(|(four, _)| *four);
+        self.values.sort_by_key(|(four, _)| Self::group(*four));
+        self.starts = vec![0; (1 << FILTER_BITS) + 1];
+        for (four, _) in &self.values {
+            self.starts[Self::group(*four) + 1] += 1;
+        }
+        let mut sum = 0;
+        for start in &mut self.starts {
+            sum += *start;
+            *start = sum;
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -323,18 +345,42 @@ impl<T> Table<T> {
     }
 
     #[inline]
-    fn slots(four: u32) -> [usize; 2] {
-        [2_654_435_761, 2_246_822_519].map(|factor| (four.wrapping_mul(factor) >> 16) as usize)
+    fn hash(four: u32) -> u32 {
+        four.wrapping_mul(2_654_435_761)
+    }
+
+    #[inline]
+    fn group(four: u32) -> usize {
+        (Self::hash(four) >> (u32::BITS - FILTER_BITS)) as usize
+    }
+
+    #[inline]
+    fn bits(four: u32) -> u64 {
+        let hash = Self::hash(four);
+        1 << (hash >> 16 & 63) | 1 << (hash >> 10 & 63)
     }
 
     #[inline]
     fn may_have(&self, four: u32) -> bool {
-        Self::slots(four).iter().all(|slot| self.bits[slot / 64] >> (slot % 64) & 1 == 1)
+        let bits = Self::bits(four);
+        self.filter[Self::group(four)] & bits == bits
+    }
+
+    /// The next four bytes, folded, that a value may be of, at or after `from`. A function of its own, so that all it needs
+    /// is in registers.
+    #[inline(never)]
+    fn next_folded(&self, text: &[u8], from: usize) -> Option<(usize, u32)> {
+        let fours = text.get(from..)?.array_windows().map(|four| fold_four(u32::from_le_bytes(*four)));
+        fours.enumerate().find(|(_, four)| self.may_have(*four)).map(|(n, four)| (from + n, four))
     }
 
     fn of(&self, four: u32) -> impl Iterator<Item = &T> {
-        let start = self.values.partition_point(|(other, _)| *other < four);
-        self.values[start..].iter().take_while(move |(other, _)| *other == four).map(|(_, value)| value)
+        let group = Self::group(four);
+        let values = match self.starts.get(group..group + 2) {
+            Some(&[start, end]) => &self.values[start as usize..end as usize],
+            _ => &[],
+        };
+        values.iter().filter(move |(other, _)| *other == four).map(|(_, value)| value)
     }
 
     fn at(&self, text: &[u8], at: usize) -> impl Iterator<Item = &T> {
