@@ -105,16 +105,17 @@ fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Looks at 64 bytes at a time, one bit each.
+/// Looks at 64 bytes at a time, one bit each. Nearly always no run is long enough, and that is all.
 #[target_feature(enable = "avx2")]
 fn word_runs(haystack: &[u8], mut found: impl FnMut(Range<usize>)) {
     const STEP: usize = 64;
     let class = WordClass::new();
-    // Where the run begins that reaches the end of the bytes before, if any.
+    let mut before = 0;
+    // Where the long run begins that reaches the end of the bytes before, if any.
     let mut open = None;
     for (number, bytes) in haystack.chunks(STEP).enumerate() {
         let at = number * STEP;
-        let mut inside = match bytes.first_chunk::<STEP>() {
+        let inside = match bytes.first_chunk::<STEP>() {
             Some(bytes) => class.inside(bytes),
             None => {
                 let mut padded = [0; STEP];
@@ -122,41 +123,50 @@ fn word_runs(haystack: &[u8], mut found: impl FnMut(Range<usize>)) {
                 class.inside(&padded)
             }
         };
-        if let Some(start) = open {
-            let more = inside.trailing_ones() as usize;
-            if more == STEP {
-                continue;
-            }
-            if at + more - start >= MIN_RUN {
-                found(start..at + more);
-            }
-            inside &= !0 << more;
-        }
-        let after = inside.leading_ones() as usize;
-        open = (after > 0).then(|| at + STEP - after);
-        // Without the run that goes on.
-        inside &= u64::MAX.checked_shr(after as u32).unwrap_or(0);
-        let mut starts = starts_of_runs(inside);
-        while starts != 0 {
-            let start = starts.trailing_zeros() as usize;
-            let end = start + (inside >> start).trailing_ones() as usize;
-            found(at + start..at + end);
-            starts &= !0 << end;
+        let long = long_runs(before, inside);
+        before = inside;
+        if long != 0 || open.is_some() {
+            open = end_runs(at, long, open, &mut found);
         }
     }
-    if let Some(start) = open.filter(|start| haystack.len() - start >= MIN_RUN) {
+    if let Some(start) = open {
         found(start..haystack.len());
     }
 }
 
-/// A bit for each place at which [`MIN_RUN`] set bits begin.
+/// A bit for each place at which [`MIN_RUN`] or more set bits end or go on; `before` are the bits before `now`.
 #[inline]
-fn starts_of_runs(bits: u64) -> u64 {
-    let of_2 = bits & bits >> 1;
-    let of_4 = of_2 & of_2 >> 2;
-    let of_8 = of_4 & of_4 >> 4;
-    let of_16 = of_8 & of_8 >> 8;
-    of_16 & of_4 >> 16
+fn long_runs(before: u64, now: u64) -> u64 {
+    let bits = u128::from(now) << 64 | u128::from(before);
+    let of_2 = bits & bits << 1;
+    let of_4 = of_2 & of_2 << 2;
+    let of_8 = of_4 & of_4 << 4;
+    let of_16 = of_8 & of_8 << 8;
+    ((of_16 & of_4 << 16) >> 64) as u64
+}
+
+/// Tells the runs that end in a step at `at`, given its [`long_runs`]. The start of the one that goes on, if any.
+#[inline(never)]
+fn end_runs(
+    at: usize,
+    mut long: u64,
+    mut open: Option<usize>,
+    found: &mut impl FnMut(Range<usize>),
+) -> Option<usize> {
+    loop {
+        let first = if open.is_some() { 0 } else { long.trailing_zeros() as usize };
+        let start = match open.take() {
+            Some(start) => start,
+            None if long == 0 => return None,
+            None => at + first + 1 - MIN_RUN,
+        };
+        let end = first + (long >> first).trailing_ones() as usize;
+        if end == u64::BITS as usize {
+            return Some(start);
+        }
+        found(start..at + end);
+        long &= !0 << end;
+    }
 }
 
 /// See [`super::literals`].
