@@ -24,7 +24,7 @@ use crate::source::unpack::{Content, Place, Unpacker};
 use crate::source::{Blob, Item, SizeLimit, Skip, SkipCause};
 use crate::text::alphabet::{ID_LEN, SECRET_LEN};
 use crate::text::mask;
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use excerpt::Excerpts;
 pub use finding::fingerprint;
 use held::{Held, weight, weight_of_skip};
@@ -248,10 +248,13 @@ impl<'a> Examiner<'a> {
         let known = LazyCell::new(|| {
             let secrets: BTreeSet<&str> = secrets.iter().map(ExposeSecret::expose_secret).collect();
             let masks: Vec<_> = secrets.iter().map(|secret| mask::mask(secret)).collect();
-            AhoCorasick::new(&secrets).ok().map(|known| (known, masks))
+            // The texts are short, so to build more would take longer than to search with it.
+            let known = AhoCorasick::builder().kind(Some(AhoCorasickKind::NoncontiguousNFA)).build(&secrets);
+            known.ok().map(|known| (known, masks))
         });
+        let shortest = secrets.iter().map(|secret| secret.expose_secret().len()).min().unwrap_or(usize::MAX);
         let hide = |text: &str| match text.len() {
-            SECRET_LEN.. if !secrets.is_empty() => {
+            length if length >= shortest.max(SECRET_LEN) => {
                 known.as_ref().map_or_else(|| text.to_owned(), |(known, masks)| known.replace_all(text, masks))
             }
             _ => text.to_owned(),
