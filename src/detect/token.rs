@@ -46,6 +46,9 @@ pub const MAX_TOKENS: usize = 100_000;
 /// Maximum length of a token, in bytes.
 const MAX_TOKEN: usize = 8192;
 
+/// Maximum length of what a built-in rule may match, in bytes: an RSA key of 16,384 bits is 13,000 bytes long.
+const MAX_MATCH: usize = 32 << 10;
+
 /// How far after a word such as "secret" an escaped secret is searched for, in bytes.
 const ESCAPE_REACH: usize = 300;
 
@@ -676,7 +679,8 @@ impl<'a> Tokenizer<'a> {
         let range = |found: Option<regex::bytes::Match>| found.map(|found| base + found.start()..base + found.end());
         let (id, secret) = (range(id), range(secret));
         let whole = captures.get_match().start() + base..captures.get_match().end() + base;
-        let is_whole = stands_alone(layered.text, rule, matcher, secret.as_ref().unwrap_or(&whole));
+        let is_of_length = rule.pack.is_none() || whole.len() <= MAX_MATCH;
+        let is_whole = is_of_length && stands_alone(layered.text, rule, matcher, secret.as_ref().unwrap_or(&whole));
         let found = Match { whole: whole.clone(), id, secret, host: range(captures.name("host")) };
         if is_whole && !is_cut && is_new(&whole) {
             if !self.tokens.has_room() {
