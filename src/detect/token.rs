@@ -552,7 +552,8 @@ impl<'a> Tokenizer<'a> {
         let length = layered.text.len();
         let with_keyword: Vec<usize>;
         let hits = if let (Shape::Url { length: reach }, false) = (&matcher.shape, rule.keywords.is_empty()) {
-            with_keyword = hits.iter().copied().filter(|at| has_keyword_near(layered.text, rule, *at, *reach)).collect();
+            with_keyword =
+                hits.iter().copied().filter(|at| has_keyword_near(layered.text, rule, *at, *reach)).collect();
             &with_keyword
         } else {
             hits

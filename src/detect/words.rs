@@ -118,9 +118,9 @@ impl Words {
     }
 
     fn prefixes_at<'a>(&'a self, text: &'a [u8], at: usize) -> impl Iterator<Item = &'a Prefix> {
-        self.prefixes.at(text, at).filter(move |prefix| {
-            text[at..].starts_with(self.text(prefix.text)) && prefix.stretch.begins(&text[at..])
-        })
+        self.prefixes
+            .at(text, at)
+            .filter(move |prefix| text[at..].starts_with(self.text(prefix.text)) && prefix.stretch.begins(&text[at..]))
     }
 
     /// How far around a run its meaning depends on the text, in bytes.

@@ -147,12 +147,7 @@ fn long_runs(before: u64, now: u64) -> u64 {
 
 /// Tells the runs that end in a step at `at`, given its [`long_runs`]. The start of the one that goes on, if any.
 #[inline(never)]
-fn end_runs(
-    at: usize,
-    mut long: u64,
-    mut open: Option<usize>,
-    found: &mut impl FnMut(Range<usize>),
-) -> Option<usize> {
+fn end_runs(at: usize, mut long: u64, mut open: Option<usize>, found: &mut impl FnMut(Range<usize>)) -> Option<usize> {
     loop {
         let first = if open.is_some() { 0 } else { long.trailing_zeros() as usize };
         let start = match open.take() {
