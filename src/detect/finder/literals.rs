@@ -153,6 +153,7 @@ pub(super) struct Fingerprints {
     /// For each eight buckets.
     pub(super) tables: Vec<Nibbles>,
     /// The same for whole bytes.
+    #[cfg(target_arch = "x86_64")]
     pub(super) places: Vec<Places>,
     /// The literals of each bucket.
     buckets: Vec<Vec<KnownLiteral>>,
@@ -168,6 +169,7 @@ pub(super) struct Nibbles {
 }
 
 /// For each byte of a window and each value of its lower seven bits: the buckets that have it there, a bit each.
+#[cfg(target_arch = "x86_64")]
 pub(super) type Places = [[u8; 128]; WINDOW];
 
 /// The number of hashes of windows.
@@ -283,25 +285,37 @@ impl Fingerprints {
                 table.high[place][nibble] |= u8::from(set.high[place] >> nibble & 1 == 1) << (bucket % 8);
             }
         }
-        let mut places = vec![[[0; 128]; WINDOW]; count / 8];
-        for (bucket, known) in buckets.iter().enumerate().flat_map(|(n, all)| all.iter().map(move |known| (n, known))) {
-            for (place, byte) in known.window.bytes().into_iter().enumerate() {
-                let set = &mut places[bucket / 8][place];
-                let mut add = |byte: u8| set[usize::from(byte & 127)] |= 1 << (bucket % 8);
-                match byte {
-                    None => (0..128).for_each(add),
-                    Some(byte) if folds => [byte, byte.to_ascii_uppercase()].into_iter().for_each(add),
-                    Some(byte) => add(byte),
-                }
-            }
+        Self {
+            tables,
+            #[cfg(target_arch = "x86_64")]
+            places: places_of(&buckets, folds),
+            buckets,
+            windows: bits,
         }
-        Self { tables, places, buckets, windows: bits }
     }
 
     #[inline]
     fn has_window(&self, window: [u8; WINDOW]) -> bool {
         self.windows[hash(window) / 64] >> (hash(window) % 64) & 1 == 1
     }
+}
+
+/// The tables of whole bytes for each eight buckets.
+#[cfg(target_arch = "x86_64")]
+fn places_of(buckets: &[Vec<KnownLiteral>], folds: bool) -> Vec<Places> {
+    let mut places = vec![[[0; 128]; WINDOW]; buckets.len() / 8];
+    for (bucket, known) in buckets.iter().enumerate().flat_map(|(n, all)| all.iter().map(move |known| (n, known))) {
+        for (place, byte) in known.window.bytes().into_iter().enumerate() {
+            let set = &mut places[bucket / 8][place];
+            let mut add = |byte: u8| set[usize::from(byte & 127)] |= 1 << (bucket % 8);
+            match byte {
+                None => (0..128).for_each(add),
+                Some(byte) if folds => [byte, byte.to_ascii_uppercase()].into_iter().for_each(add),
+                Some(byte) => add(byte),
+            }
+        }
+    }
+    places
 }
 
 /// How many times all literals may move to a cheaper bucket.
