@@ -5,7 +5,7 @@ use super::session::Obeyed;
 use crate::audit::answers::{Answers as RememberedAnswers, MAX_AGE};
 use crate::audit::inventory::Inventory;
 use crate::config::Config;
-use crate::credential::{Account, AccountId};
+use crate::credential::{Account, AccountId, Partition};
 use crate::finding::verification::{KeyStatus, Verification};
 use crate::plan::{self, Answers, KeyFacts};
 use crate::report::Verdict;
@@ -86,7 +86,7 @@ impl VerifyArgs {
         let client = client(self.endpoint_url.clone())?;
         let verifier: Arc<dyn Verifier> = match self.verify_as {
             As::Key => Arc::new(Sts::new(client)),
-            As::Owner => Arc::new(Iam::new(client, own_credentials, self.assume_role.clone())),
+            As::Owner => Arc::new(iam(client, self.assume_role.clone())),
         };
         Ok(Some(Verifying {
             verifiers: vec![verifier],
@@ -126,7 +126,7 @@ impl OwnerArgs {
     pub fn verifying(&self) -> anyhow::Result<Option<Verifying>> {
         let Some(when) = self.verify else { return Ok(None) };
         check_terminal(when)?;
-        let iam = Iam::new(client(self.endpoint_url.clone())?, own_credentials, self.assume_role.clone());
+        let iam = iam(client(self.endpoint_url.clone())?, self.assume_role.clone());
         Ok(Some(Verifying {
             verifiers: vec![Arc::new(iam)],
             consent: consent(when),
@@ -298,7 +298,7 @@ impl Args {
         let config = Obeyed::All
             .config(Path::new("."), &RuleSet::built_in())
             .map_err(|refused| anyhow::anyhow!("{}: {}", refused.file.display(), refused.problem))?;
-        let iam = Iam::new(client(self.endpoint_url.clone())?, own_credentials, self.assume_role.clone());
+        let iam = iam(client(self.endpoint_url.clone())?, self.assume_role.clone());
         let verifying = Verifying {
             verifiers: vec![Arc::new(iam)],
             consent: consent(if self.yes { When::Yes } else { When::Ask }),
@@ -357,6 +357,23 @@ impl Args {
             },
         }
     }
+}
+
+/// IAM, asked by the user.
+fn iam(client: Client, role: Option<String>) -> Iam {
+    let partition = role.as_deref().map_or_else(|| Partition::of(&own_region()), Partition::of);
+    Iam::new(client, own_credentials, role, partition)
+}
+
+/// The region that the user works in, as the AWS CLI finds it. Empty if there is none.
+fn own_region() -> String {
+    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let from_profile = || match variable("AWS_ACCESS_KEY_ID") {
+        Some(_) => None,
+        None => Some(String::from_utf8_lossy(&run_aws(&["configure", "get", "region"]).ok()?).trim().to_owned()),
+    };
+    let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).or_else(from_profile);
+    region.unwrap_or_default()
 }
 
 /// The user's own credentials: from the environment, or else whatever the AWS CLI would use (profiles, SSO, `aws login`,

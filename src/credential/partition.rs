@@ -13,6 +13,19 @@ pub enum Partition {
     GovCloud,
 }
 
+impl Partition {
+    /// The partition that a region is in, or that an ARN begins with.
+    #[cfg(feature = "verify")]
+    pub fn of(region_or_arn: &str) -> Self {
+        let name = region_or_arn.strip_prefix("arn:aws-").unwrap_or(region_or_arn);
+        match name.get(..3) {
+            Some("cn-" | "cn:") => Self::China,
+            Some("us-") if name.starts_with("us-gov-") || name.starts_with("us-gov:") => Self::GovCloud,
+            _ => Self::Commercial,
+        }
+    }
+}
+
 /// Words that only China's, and only the government's, are called by.
 const CHINA: [&[u8]; 4] = [b"arn:aws-cn:", b"cn-north-1", b"cn-northwest-1", b"amazonaws.com.cn"];
 const GOV_CLOUD: [&[u8]; 3] = [b"arn:aws-us-gov:", b"us-gov-west-1", b"us-gov-east-1"];
@@ -47,6 +60,22 @@ impl SpecialPartitions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(feature = "verify")]
+    fn regions_and_arns_are_of_partitions() {
+        for (text, expected) in [
+            ("us-east-1", Partition::Commercial),
+            ("us-gov-east-1", Partition::GovCloud),
+            ("cn-northwest-1", Partition::China),
+            ("arn:aws:iam::{account}:role/audit", Partition::Commercial),
+            ("arn:aws-cn:iam::{account}:role/audit", Partition::China),
+            ("arn:aws-us-gov:iam::{account}:role/audit", Partition::GovCloud),
+            ("", Partition::Commercial),
+        ] {
+            assert_eq!(Partition::of(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn a_text_names_partitions() {

@@ -548,6 +548,43 @@ fn a_key_of_govcloud_is_tried_there_first() {
     );
 }
 
+/// As the owner, each partition has services of its own, and only the one of one's own credentials is asked.
+#[test]
+fn the_owner_is_asked_in_the_partition_of_the_credentials() {
+    let sandbox = organisation(&["a"]);
+    let server =
+        owner("<GetAccessKeyLastUsedResponse></GetAccessKeyLastUsedResponse>", "", "<GetAccountSummaryResponse/>");
+    let ask = |variable: (&'static str, &'static str), more: &[&str]| {
+        let own =
+            [("AWS_ACCESS_KEY_ID", "AKIAOWN"), ("AWS_SECRET_ACCESS_KEY", "own"), ("NO_PROXY", "127.0.0.1"), variable];
+        let args = ["scan", ".", "--verify=yes", "--verify-as=owner", "--endpoint-url", &server.url, "-f", "json"];
+        let run = sandbox.run_in(&own, &[&args[..], more].concat());
+        let asked = server.requests().split_off(0);
+        server.requests.lock().expect("no panic").clear();
+        let scope = |request: &Request| {
+            let credential =
+                request.headers["authorization"].split("Credential=").nth(1).expect("a signature").to_owned();
+            credential.split('/').skip(2).take(2).collect::<Vec<_>>().join("/")
+        };
+        let answer = report(&run)["findings"][0]["verification"].clone();
+        (answer, asked.iter().map(scope).collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>())
+    };
+    for (region, home) in
+        [("eu-west-1", "us-east-1"), ("us-gov-east-1", "us-gov-west-1"), ("cn-northwest-1", "cn-north-1")]
+    {
+        let (_, scopes) = ask(("AWS_REGION", region), &[]);
+        assert_eq!(scopes, [format!("{home}/iam"), format!("{home}/sts")], "{region}");
+    }
+    let role = ["--assume-role", "arn:aws-us-gov:iam::{account}:role/audit"];
+    assert_eq!(ask(("AWS_REGION", "us-east-1"), &role).1, ["us-gov-west-1/sts"]);
+    // A key of another partition is not asked about: it would be called inactive.
+    sandbox.write("a", "region = us-gov-west-1\naws_access_key_id={{akia a}}\naws_secret_access_key={{secret a}}\n");
+    let (answer, scopes) = ask(("AWS_REGION", "us-east-1"), &[]);
+    assert_eq!((answer["status"].as_str(), scopes.len()), (Some("not-asked"), 0), "{answer}");
+    assert!(answer["reason"].to_string().contains("AWS_REGION"), "{answer}");
+    assert_eq!(ask(("AWS_REGION", "us-gov-west-1"), &[]).1, ["us-gov-west-1/iam", "us-gov-west-1/sts"]);
+}
+
 /// Where it works, nobody else is asked.
 #[test]
 fn a_temporary_key_that_works_is_asked_about_once() {

@@ -4,12 +4,12 @@
 //! `GetAccountSummary`; AWS Security Token Service API Reference, `AssumeRole`.
 
 use super::client::{Client, Failure, Response, Signer};
-use super::xml;
+use super::{sts, xml};
 use crate::credential::AccountId;
 use crate::finding::Finding;
 use crate::finding::verification::{KeyStatus, Usage, Verification};
 use crate::text::alphabet;
-use crate::verify::{Question, Reply, Verifier, pace};
+use crate::verify::{Partition, Question, Reply, Verifier, pace};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -38,6 +38,8 @@ pub struct Iam {
     own: Mutex<Option<Result<(OwnCredentials, AccountId), String>>>,
     /// A role to take, with `{account}` for the account that is asked about.
     role: Option<String>,
+    /// That of one's own credentials, and of the role.
+    partition: Partition,
     roles: Mutex<BTreeMap<AccountId, Result<OwnCredentials, String>>>,
 }
 
@@ -49,19 +51,30 @@ impl fmt::Debug for Iam {
 
 const OTHER_ACCOUNT: &str = "it belongs to another account; name a role there with --assume-role";
 const OTHER_ROLE: &str = "the role of --assume-role is in another account; write {account} where its number stands";
-const OTHER_PARTITION: &str = "the text around it speaks of GovCloud or China, where only the key itself can be tried";
+const OTHER_PARTITION: &str = "the text around it speaks of GovCloud or China, and your own credentials are not of that \
+                               partition; with such credentials, set AWS_REGION to a region of it";
 const NO_ACCOUNT: &str = "its id does not tell its account, so nobody can be asked as its owner";
 const TEMPORARY: &str = "IAM does not know temporary keys";
 
 impl Iam {
-    /// Asks with the credentials that `find_own` finds, or with `role`, an ARN with `{account}` for the account of each key.
+    /// Asks with the credentials that `find_own` finds, which are of `partition`, or with `role`, an ARN with `{account}` for the account of each key.
     /// Nothing happens before the first question.
     pub fn new(
         client: Client,
         find_own: impl Fn() -> Result<OwnCredentials, String> + Send + Sync + 'static,
         role: Option<String>,
+        partition: Partition,
     ) -> Self {
-        Self { client, find_own: Box::new(find_own), own: Mutex::default(), role, roles: Mutex::default() }
+        let find_own = Box::new(find_own);
+        Self { client, find_own, own: Mutex::default(), role, partition, roles: Mutex::default() }
+    }
+
+    fn iam(&self) -> Endpoint {
+        IAM[self.partition as usize]
+    }
+
+    fn sts(&self) -> Endpoint {
+        sts::place(self.partition)
     }
 
     /// One's own credentials, and their account. What may pass is tried again with the next question.
@@ -82,7 +95,7 @@ impl Iam {
     fn identify(&self) -> Result<(OwnCredentials, AccountId), Problem> {
         let own = (self.find_own)().map_err(Problem::Final)?;
         let form = "Action=GetCallerIdentity&Version=2011-06-15";
-        let response = send(&self.client, STS, form, &own, "sts")
+        let response = send(&self.client, self.sts(), form, &own, "sts")
             .map_err(|problem| problem.about("your own AWS credentials cannot be used"))?;
         let account = xml::text(&response.body, "Account").and_then(|digits| digits.parse().ok());
         let account = account.and_then(AccountId::new);
@@ -112,7 +125,7 @@ impl Iam {
     fn assume(&self, role: &str, own: &OwnCredentials) -> Result<OwnCredentials, Problem> {
         let role_arn = utf8_percent_encode(role, NON_ALPHANUMERIC);
         let form = format!("Action=AssumeRole&RoleArn={role_arn}&RoleSessionName=keyspill&Version=2011-06-15");
-        let response = send(&self.client, STS, &form, own, "sts")
+        let response = send(&self.client, self.sts(), &form, own, "sts")
             .map_err(|problem| problem.about(&format!("the role {role} cannot be assumed")))?;
         let text = |name| {
             xml::text(&response.body, name).ok_or(Problem::Final("AWS's answer to AssumeRole is not complete".into()))
@@ -122,7 +135,7 @@ impl Iam {
     }
 
     fn status(&self, question: &Question, own: &OwnCredentials) -> Result<Verification, Problem> {
-        let ask = |form: &str| send(&self.client, IAM, form, own, "iam");
+        let ask = |form: &str| send(&self.client, self.iam(), form, own, "iam");
         let of = |status, usage| Verification {
             account: question.account,
             usage: Some(usage),
@@ -165,9 +178,17 @@ impl Iam {
         Ok(of(status, usage))
     }
 
+    /// True if the text around a key speaks of other partitions than one's own.
+    fn is_elsewhere(&self, question: &Question) -> bool {
+        match question.partitions.split_last() {
+            Some((_, special)) => !special.is_empty() && !special.contains(&self.partition),
+            None => false,
+        }
+    }
+
     /// True if the account's root user has no key.
     fn has_no_root_key(&self, own: &OwnCredentials) -> Result<bool, Problem> {
-        let summary = send(&self.client, IAM, "Action=GetAccountSummary&Version=2010-05-08", own, "iam")?;
+        let summary = send(&self.client, self.iam(), "Action=GetAccountSummary&Version=2010-05-08", own, "iam")?;
         let summary = of_kind(summary, "GetAccountSummaryResponse")?;
         let entries = xml::records(&summary.body, "entry");
         let count = entries.iter().find(|entry| entry.get("key").is_some_and(|key| key == "AccountAccessKeysPresent"));
@@ -207,7 +228,7 @@ impl Verifier for Iam {
         let role_account = self.role.as_ref().and_then(|role| role.split(':').nth(4));
         match question.account {
             _ if question.id.starts_with("ASIA") => Some(TEMPORARY),
-            _ if question.partitions.len() > 1 => Some(OTHER_PARTITION),
+            _ if self.is_elsewhere(question) => Some(OTHER_PARTITION),
             None => Some(NO_ACCOUNT),
             Some(account) => {
                 let is_other = |own: &str| own != "{account}" && own != account.to_string();
@@ -217,7 +238,7 @@ impl Verifier for Iam {
     }
 
     fn hosts(&self, _: &Question) -> Vec<String> {
-        [STS, IAM].map(|(host, _)| self.client.address(host)).into()
+        [self.sts(), self.iam()].map(|(host, _)| self.client.address(host)).into()
     }
 
     fn trace(&self) -> &'static str {
@@ -243,10 +264,15 @@ impl Verifier for Iam {
     }
 }
 
-/// A host and the region that requests to it are signed for. Source: AWS General Reference, endpoints of IAM.
+/// A host and the region that requests to it are signed for.
 type Endpoint = (&'static str, &'static str);
-const IAM: Endpoint = ("iam.amazonaws.com", "us-east-1");
-const STS: Endpoint = super::sts::PLACES[0];
+
+/// IAM's in each partition. Source: AWS General Reference, endpoints of IAM.
+const IAM: [Endpoint; 3] = [
+    ("iam.amazonaws.com", "us-east-1"),
+    ("iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+    ("iam.us-gov.amazonaws.com", "us-gov-west-1"),
+];
 
 /// Why there is no answer.
 enum Problem {

@@ -29,13 +29,13 @@ const FORM: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 const NO_TOKEN: &str = "it is a temporary key, and its session token was not found beside it";
 
 /// The host and the region of each partition's service.
-pub(super) const PLACES: [(&str, &str); 3] = [
+const PLACES: [(&str, &str); 3] = [
     ("sts.amazonaws.com", "us-east-1"),
     ("sts.cn-north-1.amazonaws.com.cn", "cn-north-1"),
     ("sts.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
 ];
 
-fn place(partition: Partition) -> (&'static str, &'static str) {
+pub(super) fn place(partition: Partition) -> (&'static str, &'static str) {
     PLACES[partition as usize]
 }
 
