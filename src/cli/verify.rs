@@ -2,10 +2,12 @@
 
 use super::output;
 use super::session::Obeyed;
+use crate::audit::state::StateError;
 use crate::audit::answers::{Answers as RememberedAnswers, MAX_AGE};
 use crate::audit::inventory::Inventory;
 use crate::config::Config;
 use crate::credential::{Account, AccountId, Partition};
+use crate::file::describe;
 use crate::finding::verification::{KeyStatus, Verification};
 use crate::plan::{self, Answers, KeyFacts};
 use crate::report::Verdict;
@@ -138,35 +140,40 @@ impl OwnerArgs {
 }
 
 /// A file that remembers answers.
-struct AnswerFile(Mutex<(RememberedAnswers, Instant)>);
+struct AnswerFile {
+    file: PathBuf,
+    answers: Mutex<(RememberedAnswers, Instant)>,
+}
 
 impl AnswerFile {
     fn open(file: PathBuf) -> anyhow::Result<Arc<dyn Memory>> {
-        let mut answers = RememberedAnswers::read(file)?;
+        let mut answers = RememberedAnswers::read(file.clone())?;
         answers.forget_before(super::now() - MAX_AGE);
         answers.write()?;
-        Ok(Arc::new(Self(Mutex::new((answers, Instant::now())))))
+        Ok(Arc::new(Self { file, answers: Mutex::new((answers, Instant::now())) }))
     }
 }
 
 impl Memory for AnswerFile {
     fn recall(&self, question: &str) -> Option<Verification> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         known.0.get(question).cloned()
     }
 
     fn keep(&self, question: &str, answer: &Verification) {
-        let (answers, written) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (answers, written) = &mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         keep(answers, written, question, answer);
     }
-}
 
-impl Drop for AnswerFile {
-    fn drop(&mut self) {
-        let known = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = known.0.write() {
-            output::error(&format!("{error:#}"));
-        }
+    fn finish(&self) -> Result<(), (PathBuf, String)> {
+        let known = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        known.0.write().map_err(|error| {
+            let reason = match error {
+                StateError::Io { error, .. } => describe(&error),
+                other => other.to_string(),
+            };
+            (self.file.clone(), reason)
+        })
     }
 }
 

@@ -21,6 +21,7 @@ pub use pace::Pace;
 pub use question::Question;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A service that can tell whether its keys work.
@@ -90,6 +91,12 @@ pub trait Memory: Send + Sync {
 
     /// Keeps an answer as soon as it is there: the rest may be interrupted.
     fn keep(&self, question: &str, answer: &Verification);
+
+    /// Writes what is kept, when all is answered.
+    ///
+    /// # Errors
+    /// Where it cannot be written, and why.
+    fn finish(&self) -> Result<(), (PathBuf, String)>;
 }
 
 /// How to verify the keys of a scan.
@@ -122,7 +129,7 @@ const NO_CONSENT: &str = "you did not agree";
 
 impl Verifying {
     /// Asks about each key in `findings` of which the secret is known, once, and notes the answers. Returns where a key is
-    /// of which the service was asked in vain, and why.
+    /// of which the service was asked in vain, and why; and the file in which answers cannot be remembered.
     pub fn run(&self, findings: &mut [Box<Finding>], secrets: &Secrets, config: &Config) -> Vec<(BlobPath, String)> {
         let uses_key = |finding: &Finding| self.verifier(finding).map(|verifier| verifier.uses_key());
         let questions = question::all(findings, secrets, uses_key).into_iter();
@@ -148,7 +155,10 @@ impl Verifying {
             let reason = answer.reason.as_deref().unwrap_or("no answer");
             (BlobPath::clone(&findings[question.finding].path), format!("{} was not verified: {reason}", question.id))
         });
-        let in_vain = in_vain.collect();
+        let mut in_vain: Vec<_> = in_vain.collect();
+        if let Some(Err((file, reason))) = self.memory.as_ref().map(|memory| memory.finish()) {
+            in_vain.push((BlobPath::new(&file), format!("the answers cannot be remembered: {reason}")));
+        }
         note(findings, answers);
         in_vain
     }

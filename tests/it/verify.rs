@@ -548,6 +548,32 @@ fn a_key_of_govcloud_is_tried_there_first() {
     );
 }
 
+/// What could not be remembered is said where everything is that was not done.
+#[test]
+fn answers_that_cannot_be_remembered_are_told() {
+    let labels: Vec<String> = (0..15).map(|number| format!("k{number}")).collect();
+    let sandbox = organisation(&labels.iter().map(String::as_str).collect::<Vec<_>>());
+    let ids: Vec<String> = labels.iter().map(|label| format!("{{{{akia {label}}}}}")).collect();
+    let server = Server::start(&ids.iter().map(|id| (id.as_str(), GONE)).collect::<Vec<_>>());
+    let state = tempfile::tempdir().expect("a folder");
+    let file = state.path().join("answers.json");
+    let (requests, folder) = (server.requests.clone(), state.path().to_owned());
+    let remover = std::thread::spawn(move || {
+        while requests.lock().expect("no panic").is_empty() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        std::fs::remove_dir_all(folder).expect("it is there");
+    });
+    let run = verify(&sandbox, &server, &["--verify-state", file.to_str().expect("text")]);
+    remover.join().expect("no panic");
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains("answers.json: the answers cannot be remembered: "), "{}", run.stderr);
+    let report = report(&run);
+    let told = statuses(&report);
+    assert!(told.len() == 15 && told.values().all(|(status, _)| status == "inactive"), "{told:?}");
+    assert_eq!(report["skipped"].as_array().map_or(0, Vec::len), 1, "{}", report["skipped"]);
+}
+
 /// As the owner, each partition has services of its own, and only the one of one's own credentials is asked.
 #[test]
 fn the_owner_is_asked_in_the_partition_of_the_credentials() {
