@@ -2,9 +2,9 @@
 
 use super::output;
 use super::session::Obeyed;
-use crate::audit::state::StateError;
 use crate::audit::answers::{Answers as RememberedAnswers, MAX_AGE};
 use crate::audit::inventory::Inventory;
+use crate::audit::state::StateError;
 use crate::config::Config;
 use crate::credential::{Account, AccountId, Partition};
 use crate::file::describe;
