@@ -13,6 +13,8 @@ use std::ops::Range;
 pub struct Words {
     /// All texts that are looked for, one after the other.
     texts: Vec<u8>,
+    /// What the run of a match has, by rule.
+    stretches: Vec<Stretch>,
     prefixes: Table<Prefix>,
     /// Words before runs.
     named: Around,
@@ -32,9 +34,8 @@ struct Text {
 
 #[derive(Debug, Clone, Copy)]
 struct Prefix {
-    rule: usize,
+    rule: u32,
     text: Text,
-    stretch: Stretch,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -43,11 +44,10 @@ struct Word {
     text: Text,
     /// Where the four bytes that are looked up are in it.
     offset: usize,
-    rule: usize,
+    rule: u32,
     reach: usize,
     end: Option<usize>,
     is_inside: bool,
-    stretch: Stretch,
 }
 
 /// Words to be found around a run.
@@ -72,16 +72,19 @@ pub enum Start {
 impl Words {
     /// The tables of all rules with a shape.
     pub fn new(rules: &RuleSet) -> Self {
-        let mut words = Self { wants_digit: true, ..Self::default() };
+        let stretches = vec![Stretch::NOTHING; rules.iter().len()];
+        let mut words = Self { wants_digit: true, stretches, ..Self::default() };
         for (number, rule, matcher) in rules.iter().enumerate().filter_map(|(n, rule)| Some((n, rule, rule.regex()?))) {
             match &matcher.shape {
                 Shape::Prefix { texts, stretch } => {
+                    words.stretches[number] = *stretch;
                     for bytes in texts {
                         let text = Text::add(&mut words.texts, bytes);
-                        words.prefixes.add(first_four(bytes, 0), Prefix { rule: number, text, stretch: *stretch });
+                        words.prefixes.add(first_four(bytes, 0), Prefix { rule: number as u32, text });
                     }
                 }
                 Shape::Before { texts, reach, end, run, is_inside, stretch } => {
+                    words.stretches[number] = *stretch;
                     let around = match run {
                         Run::Word => &mut words.named,
                         Run::Base64 => &mut words.named_base64,
@@ -92,15 +95,8 @@ impl Words {
                     for bytes in texts {
                         let text = Text::add(&mut words.texts, bytes);
                         let offset = rarest(bytes, *is_inside);
-                        let word = Word {
-                            text,
-                            offset,
-                            rule: number,
-                            reach: *reach,
-                            end: *end,
-                            is_inside: *is_inside,
-                            stretch: *stretch,
-                        };
+                        let word =
+                            Word { text, offset, rule: number as u32, reach: *reach, end: *end, is_inside: *is_inside };
                         around.table.add(first_four(bytes, offset).map(fold_four), word);
                     }
                 }
@@ -118,9 +114,9 @@ impl Words {
     }
 
     fn prefixes_at<'a>(&'a self, text: &'a [u8], at: usize) -> impl Iterator<Item = &'a Prefix> {
-        self.prefixes
-            .at(text, at)
-            .filter(move |prefix| text[at..].starts_with(self.text(prefix.text)) && prefix.stretch.begins(&text[at..]))
+        self.prefixes.at(text, at).filter(move |prefix| {
+            text[at..].starts_with(self.text(prefix.text)) && self.stretches[prefix.rule as usize].begins(&text[at..])
+        })
     }
 
     /// How far around a run its meaning depends on the text, in bytes.
@@ -156,10 +152,10 @@ impl Words {
     /// Calls `look` with each rule that may match at or around a run, and where.
     pub fn rules(&self, text: &[u8], run: &Range<usize>, mut look: impl FnMut(usize, Start)) {
         for at in starts(text, run) {
-            self.prefixes_at(text, at).for_each(|prefix| look(prefix.rule, Start::At(at)));
+            self.prefixes_at(text, at).for_each(|prefix| look(prefix.rule as usize, Start::At(at)));
         }
         self.any(&self.named, text, run, &mut |word, at| {
-            look(word.rule, word.within(text, at));
+            look(word.rule as usize, word.within(text, at));
             false
         });
     }
@@ -167,7 +163,7 @@ impl Words {
     /// The same for a run of base64.
     pub fn rules_of_base64(&self, text: &[u8], run: &Range<usize>, mut look: impl FnMut(usize, Start)) {
         self.any(&self.named_base64, text, run, &mut |word, at| {
-            look(word.rule, word.within(text, at));
+            look(word.rule as usize, word.within(text, at));
             false
         });
     }
@@ -195,15 +191,16 @@ impl Words {
             for word in table.of(four) {
                 let Some(start) = at.checked_sub(word.offset) else { continue };
                 let is_near = start + word.reach >= run.start && (word.is_inside || start < run.start);
-                let is_long = word.is_inside || run.len() >= word.stretch.length;
+                let stretch = self.stretches[word.rule as usize];
+                let is_long = word.is_inside || run.len() >= stretch.length;
                 let is_here = || {
                     let wanted = self.text(word.text);
                     text.get(start..start + wanted.len()).is_some_and(|here| here.eq_ignore_ascii_case(wanted))
                 };
                 // The run of a match begins within reach of the word.
                 let has_stretch = || {
-                    let end = run.end.min((start + word.reach).saturating_add(word.stretch.length));
-                    word.is_inside || word.stretch.is_in(&text[run.start..end])
+                    let end = run.end.min((start + word.reach).saturating_add(stretch.length));
+                    word.is_inside || stretch.is_in(&text[run.start..end])
                 };
                 if is_near && is_long && is_here() && has_stretch() && is_last(word, start) {
                     return true;
