@@ -6,7 +6,7 @@ use crate::audit::answers::{Answers as RememberedAnswers, MAX_AGE};
 use crate::audit::inventory::Inventory;
 use crate::audit::state::StateError;
 use crate::config::Config;
-use crate::credential::{Account, AccountId, Partition};
+use crate::credential::{Account, AccountId};
 use crate::file::describe;
 use crate::finding::verification::{KeyStatus, Verification};
 use crate::plan::{self, Answers, KeyFacts};
@@ -368,25 +368,28 @@ impl Args {
 
 /// IAM, asked by the user.
 fn iam(client: Client, role: Option<String>) -> Iam {
-    let partition = role.as_deref().map_or_else(|| Partition::of(&own_region()), Partition::of);
-    Iam::new(client, own_credentials, role, partition)
+    Iam::new(client, own_credentials, own_region, role)
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The region that the user works in, as the AWS CLI finds it. Empty if there is none.
 fn own_region() -> String {
-    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
-    let from_profile = || match variable("AWS_ACCESS_KEY_ID") {
-        Some(_) => None,
-        None => Some(String::from_utf8_lossy(&run_aws(&["configure", "get", "region"]).ok()?).trim().to_owned()),
-    };
-    let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).or_else(from_profile);
-    region.unwrap_or_default()
+    if let Some(region) = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")) {
+        return region;
+    }
+    if variable("AWS_ACCESS_KEY_ID").is_some() {
+        return String::new();
+    }
+    let of_profile = run_aws(&["configure", "get", "region"]).unwrap_or_default();
+    String::from_utf8_lossy(&of_profile).trim().to_owned()
 }
 
 /// The user's own credentials: from the environment, or else whatever the AWS CLI would use (profiles, SSO, `aws login`,
 /// roles), which it tells by itself.
 fn own_credentials() -> Result<OwnCredentials, String> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let (Some(id), Some(secret)) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
         let token = variable("AWS_SESSION_TOKEN").map(Into::into);
         return Ok(OwnCredentials { id, secret: secret.into(), token });

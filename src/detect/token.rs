@@ -550,14 +550,6 @@ impl<'a> Tokenizer<'a> {
             return;
         }
         let length = layered.text.len();
-        let with_keyword: Vec<usize>;
-        let hits = if let (Shape::Url { length: reach }, false) = (&matcher.shape, rule.keywords.is_empty()) {
-            with_keyword =
-                hits.iter().copied().filter(|at| has_keyword_near(layered.text, rule, *at, *reach)).collect();
-            &with_keyword
-        } else {
-            hits
-        };
         if matcher.form == Form::Token {
             for &at in hits {
                 self.read_place(layered, rule, matcher, &Start::At(at), &mut |_| true);
@@ -573,7 +565,11 @@ impl<'a> Tokenizer<'a> {
         }
         // Every match contains a keyword.
         let mut start = 0;
-        let reach = matcher.max_len().unwrap_or(length);
+        let reach = matcher.max_len().unwrap_or(if rule.pack.is_some() { MAX_MATCH } else { length });
+        // Of a URL, hits are the ends of users, and not keywords.
+        let may_match = |window: &[u8]| {
+            !matches!(matcher.shape, Shape::Url { .. }) || rule.keywords.is_empty() || has_keyword(rule, window)
+        };
         for (n, &at) in hits.iter().enumerate() {
             let end = at.saturating_add(reach).saturating_add(1).min(length);
             if n == 0 {
@@ -583,7 +579,9 @@ impl<'a> Tokenizer<'a> {
             if hits.get(n + 1).is_some_and(|next| next.saturating_sub(reach) <= end) {
                 continue;
             }
-            self.read_place(layered, rule, matcher, &Start::Within { start, end }, &mut |_| true);
+            if may_match(&layered.text[start..end]) {
+                self.read_place(layered, rule, matcher, &Start::Within { start, end }, &mut |_| true);
+            }
             start = hits.get(n + 1).map_or(length, |next| next.saturating_sub(reach).max(end));
         }
     }
@@ -818,10 +816,9 @@ fn may_be_placeholder(rule: &Rule, matcher: &RegexMatcher) -> bool {
     !is_long && (matcher.form != Form::Any || rule.pack.is_some_and(|pack| pack != AWS))
 }
 
-/// True if a keyword of a rule is near enough to `at` to be in the same match.
-fn has_keyword_near(text: &[u8], rule: &Rule, at: usize, reach: usize) -> bool {
-    let around = &text[at.saturating_sub(reach)..text.len().min(at + reach)];
-    rule.keywords.iter().any(|keyword| memchr::memmem::find(around, keyword.as_bytes()).is_some())
+/// True if a keyword of a rule is in a text.
+fn has_keyword(rule: &Rule, text: &[u8]) -> bool {
+    rule.keywords.iter().any(|keyword| memchr::memmem::find(text, keyword.as_bytes()).is_some())
 }
 
 /// True if a match is not part of something longer, and an assigned value looks like a key and not like a name.

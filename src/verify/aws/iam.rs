@@ -14,7 +14,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Credentials of someone who may ask.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub struct Iam {
     /// A role to take, with `{account}` for the account that is asked about.
     role: Option<String>,
     /// That of one's own credentials, and of the role.
-    partition: Partition,
+    partition: LazyLock<Partition, Box<dyn FnOnce() -> Partition + Send>>,
     roles: Mutex<BTreeMap<AccountId, Result<OwnCredentials, String>>>,
 }
 
@@ -57,24 +57,33 @@ const NO_ACCOUNT: &str = "its id does not tell its account, so nobody can be ask
 const TEMPORARY: &str = "IAM does not know temporary keys";
 
 impl Iam {
-    /// Asks with the credentials that `find_own` finds, which are of `partition`, or with `role`, an ARN with `{account}` for the account of each key.
-    /// Nothing happens before the first question.
+    /// Asks with the credentials that `find_own` finds, in the partition of the region that `find_region` finds; or with
+    /// `role`, an ARN with `{account}` for the account of each key, in the partition of the ARN. Nothing is looked for
+    /// before there is a question.
     pub fn new(
         client: Client,
         find_own: impl Fn() -> Result<OwnCredentials, String> + Send + Sync + 'static,
+        find_region: impl FnOnce() -> String + Send + 'static,
         role: Option<String>,
-        partition: Partition,
     ) -> Self {
-        let find_own = Box::new(find_own);
-        Self { client, find_own, own: Mutex::default(), role, partition, roles: Mutex::default() }
+        let arn = role.clone();
+        let find_partition = move || arn.as_deref().map_or_else(|| Partition::of(&find_region()), Partition::of);
+        Self {
+            client,
+            find_own: Box::new(find_own),
+            own: Mutex::default(),
+            role,
+            partition: LazyLock::new(Box::new(find_partition)),
+            roles: Mutex::default(),
+        }
     }
 
     fn iam(&self) -> Endpoint {
-        IAM[self.partition as usize]
+        IAM[*self.partition as usize]
     }
 
     fn sts(&self) -> Endpoint {
-        sts::place(self.partition)
+        sts::place(*self.partition)
     }
 
     /// One's own credentials, and their account. What may pass is tried again with the next question.
@@ -181,7 +190,7 @@ impl Iam {
     /// True if the text around a key speaks of other partitions than one's own.
     fn is_elsewhere(&self, question: &Question) -> bool {
         match question.partitions.split_last() {
-            Some((_, special)) => !special.is_empty() && !special.contains(&self.partition),
+            Some((_, special)) => !special.is_empty() && !special.contains(&*self.partition),
             None => false,
         }
     }
