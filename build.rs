@@ -13,6 +13,7 @@ use std::{env, fs};
 mod rule {
     pub mod fault;
     pub mod prepared;
+    pub mod run;
     pub mod severity;
     pub mod shape;
     pub mod syntax;

@@ -10,6 +10,7 @@ pub mod fault;
 pub mod gitleaks;
 pub mod pack;
 pub mod prepared;
+mod run;
 mod severity;
 pub mod shape;
 pub mod syntax;
@@ -26,8 +27,9 @@ use std::sync::{Arc, OnceLock};
 
 pub use pack::{AWS, Selection};
 pub use prepared::{Form, Texts};
+pub use run::{MIN_RUN, Run, Stretch};
 pub use severity::{Grade, Severity};
-pub use shape::{MIN_RUN, MIN_TEXT, Run, Shape, Stretch};
+pub use shape::{MIN_TEXT, Shape};
 pub use syntax::{Check, Finder, Observer, Precision};
 
 /// Shortest keyword of a rule, in bytes: the prefilter tells literals by their first four.

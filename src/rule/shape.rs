@@ -6,16 +6,11 @@
 //! rules, so that no run has to.
 
 use super::fault::Fault;
+use super::run::{MIN_RUN, Run, Stretch, first_run, first_runs, run_length, run_of};
 use super::syntax::RuleSyntax;
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 use regex_syntax::{Parser, ParserBuilder};
 use serde::{Deserialize, Serialize};
-
-/// Minimum length of a run, in bytes.
-pub const MIN_RUN: usize = 20;
-
-/// Minimum length of a run of base64 characters, in bytes: what the search for secret keys finds anyway.
-pub const MIN_BASE64_RUN: usize = 40;
 
 /// How far before a run its word may begin, in bytes.
 pub const MAX_REACH: usize = 104;
@@ -94,127 +89,6 @@ impl Shape {
         };
         let begins = |text: &&Vec<u8>| token.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text));
         texts.iter().filter(begins).map(Vec::len).max().unwrap_or(0)
-    }
-}
-
-/// So many characters of a class in a row, which are in the run of every match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stretch {
-    /// Bytes.
-    pub length: usize,
-    /// A bit for each character of ASCII.
-    pub class: u128,
-}
-
-impl Stretch {
-    /// What any text has.
-    pub const NOTHING: Self = Self { length: 0, class: u128::MAX };
-
-    /// What a run begins with that `items` begin with.
-    fn of_start(items: &[Hir], run: Run) -> Self {
-        let mut stretch = Self { length: 0, class: 0 };
-        for item in items {
-            if !stretch.extend(item, run) {
-                break;
-            }
-        }
-        stretch
-    }
-
-    /// Adds what follows. True if the run may go on after it.
-    fn extend(&mut self, item: &Hir, run: Run) -> bool {
-        let (min, is_whole) = run_of(item, run);
-        self.length += min;
-        if is_whole || min > 0 {
-            self.class |= class_of(item);
-        }
-        is_whole
-    }
-
-    /// What each run of `items` has that is long enough, whichever is taken; there is one at the start.
-    fn of(items: &[Hir], run: Run) -> Self {
-        let mut stretches = Vec::new();
-        let mut own = Self { length: 0, class: 0 };
-        for item in items {
-            if !own.extend(item, run) {
-                stretches.push(std::mem::replace(&mut own, Self { length: 0, class: 0 }));
-            }
-        }
-        stretches.push(own);
-        let of_runs = stretches.into_iter().filter(|stretch| stretch.length >= run.min());
-        of_runs.reduce(Self::or).unwrap_or(Self::NOTHING)
-    }
-
-    /// What each of two has.
-    fn or(self, other: Self) -> Self {
-        Self { length: self.length.min(other.length), class: self.class | other.class }
-    }
-
-    /// True if the text has it.
-    pub fn is_in(self, text: &[u8]) -> bool {
-        if text.len() < self.length {
-            return false;
-        }
-        let mut so_far = 0;
-        self.length == 0
-            || text.iter().any(|&byte| {
-                so_far = if self.has(byte) { so_far + 1 } else { 0 };
-                so_far >= self.length
-            })
-    }
-
-    /// True if the text begins with it.
-    pub fn begins(self, text: &[u8]) -> bool {
-        text.get(..self.length).is_some_and(|start| start.iter().all(|&byte| self.has(byte)))
-    }
-
-    fn has(self, byte: u8) -> bool {
-        byte.is_ascii() && self.class >> byte & 1 == 1
-    }
-}
-
-/// The characters of ASCII that a match may have, a bit for each.
-fn class_of(hir: &Hir) -> u128 {
-    let all = |items: &[Hir]| items.iter().fold(0, |all, item| all | class_of(item));
-    let range = |start: u32, end: u32| (start..=end.min(127)).fold(0, |all, byte| all | 1u128 << byte);
-    match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => 0,
-        HirKind::Literal(literal) => literal.0.iter().fold(0, |all, &byte| all | range(byte.into(), byte.into())),
-        HirKind::Class(Class::Unicode(class)) => {
-            class.iter().fold(0, |all, part| all | range(part.start().into(), part.end().into()))
-        }
-        HirKind::Class(Class::Bytes(class)) => {
-            class.iter().fold(0, |all, part| all | range(part.start().into(), part.end().into()))
-        }
-        HirKind::Capture(capture) => class_of(&capture.sub),
-        HirKind::Repetition(repetition) => class_of(&repetition.sub),
-        HirKind::Concat(items) | HirKind::Alternation(items) => all(items),
-    }
-}
-
-/// Which characters make up a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Run {
-    /// At least [`MIN_RUN`] of `[A-Za-z0-9_-]`.
-    Word,
-    /// At least [`MIN_BASE64_RUN`] of `[A-Za-z0-9+/]`.
-    Base64,
-}
-
-impl Run {
-    fn has(self, byte: u8) -> bool {
-        byte.is_ascii_alphanumeric()
-            || match self {
-                Self::Word => matches!(byte, b'_' | b'-'),
-                Self::Base64 => matches!(byte, b'+' | b'/'),
-            }
-    }
-
-    fn min(self) -> usize {
-        match self {
-            Self::Word => MIN_RUN,
-            Self::Base64 => MIN_BASE64_RUN,
-        }
     }
 }
 
@@ -630,86 +504,6 @@ fn first_character(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     }
 }
 
-/// How many characters of a run every match of the sequence begins with.
-fn run_length(items: &[Hir], run: Run) -> usize {
-    let mut length = 0;
-    for item in items {
-        let (min, is_whole) = run_of(item, run);
-        length += min;
-        if !is_whole {
-            break;
-        }
-    }
-    length
-}
-
-/// How many characters of a run every match begins with, and whether it has no others.
-fn run_of(hir: &Hir, run: Run) -> (usize, bool) {
-    match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => (0, true),
-        HirKind::Literal(literal) => {
-            let length = literal.0.iter().take_while(|byte| run.has(**byte)).count();
-            (length, length == literal.0.len())
-        }
-        HirKind::Class(class) => {
-            let is_inside = all_inside(class, run);
-            (usize::from(is_inside), is_inside)
-        }
-        HirKind::Capture(capture) => run_of(&capture.sub, run),
-        HirKind::Repetition(repetition) => match run_of(&repetition.sub, run) {
-            (min, true) => (min * repetition.min as usize, true),
-            (min, false) => (if repetition.min > 0 { min } else { 0 }, false),
-        },
-        HirKind::Concat(items) => {
-            let mut length = 0;
-            for item in items {
-                let (min, is_whole) = run_of(item, run);
-                length += min;
-                if !is_whole {
-                    return (length, false);
-                }
-            }
-            (length, true)
-        }
-        HirKind::Alternation(items) => {
-            let all: Vec<_> = items.iter().map(|item| run_of(item, run)).collect();
-            (all.iter().map(|(min, _)| *min).min().unwrap_or(0), all.iter().all(|(_, is_whole)| *is_whole))
-        }
-    }
-}
-
-fn all_inside(class: &Class, run: Run) -> bool {
-    match class {
-        Class::Unicode(class) => {
-            class.iter().all(|range| range.end() < '\u{80}' && (range.start()..=range.end()).all(|c| run.has(c as u8)))
-        }
-        Class::Bytes(class) => class.iter().all(|range| (range.start()..=range.end()).all(|byte| run.has(byte))),
-    }
-}
-
-/// The first item at or after `from` with which a whole run begins, and how far after `from` that is at most.
-fn first_run(items: &[Hir], from: usize, run: Run) -> Option<(usize, usize)> {
-    let mut distance = 0;
-    for index in from..items.len() {
-        // A run without digits is taken for a name.
-        if run_length(&items[index..], run) >= run.min() && may_have_digit(&items[index]) {
-            return Some((index, distance));
-        }
-        distance += items[index].properties().maximum_len()?;
-    }
-    None
-}
-
-/// How far after their start the first runs of all branches begin at most, and what these runs have.
-fn first_runs(branches: &[Vec<Hir>], run: Run) -> Option<(usize, Stretch)> {
-    let runs = branches.iter().map(|items| {
-        let (first, distance) = first_run(items, 0, run)?;
-        Some((distance, Stretch::of(&items[first..], run)))
-    });
-    let runs: Vec<_> = runs.collect::<Option<_>>()?;
-    runs.into_iter().reduce(|(distance, stretch), (other, with)| (distance.max(other), stretch.or(with)))
-}
-
 /// Texts, one of which is in every match before a run.
 struct BeforeRun {
     texts: Vec<Vec<u8>>,
@@ -728,17 +522,6 @@ fn is_of_any_url(texts: &[Vec<u8>]) -> bool {
         let rest = [&b"https"[..], b"http"].iter().find_map(|scheme| text.strip_prefix(*scheme)).unwrap_or(text);
         rest.strip_prefix(b"://").is_some_and(|host| host.len() < MIN_TEXT)
     })
-}
-
-fn may_have_digit(hir: &Hir) -> bool {
-    match hir.kind() {
-        HirKind::Literal(_) | HirKind::Empty | HirKind::Look(_) => true,
-        HirKind::Class(Class::Unicode(class)) => class.iter().any(|range| range.start() <= '9' && range.end() >= '0'),
-        HirKind::Class(Class::Bytes(class)) => class.iter().any(|range| range.start() <= b'9' && range.end() >= b'0'),
-        HirKind::Repetition(repetition) => may_have_digit(&repetition.sub),
-        HirKind::Capture(capture) => may_have_digit(&capture.sub),
-        HirKind::Concat(items) | HirKind::Alternation(items) => items.iter().any(may_have_digit),
-    }
 }
 
 /// True if every match of the items has a character that is of no run.
@@ -843,7 +626,7 @@ mod tests {
     fn values_contain_runs() {
         let shape = of_assigned("datadog_api_key", "[0-9a-f]{32}", &["datadog".into()]);
         let texts = vec![b"datadog".to_vec()];
-        let stretch = Stretch { length: 32, class: class_of(&parse("[0-9a-f]").unwrap()) };
+        let stretch = Stretch { length: 32, class: crate::rule::run::class_of(&parse("[0-9a-f]").unwrap(), Run::Word) };
         let (reach, end) = (15 + MAX_GAP, Some(32));
         let expected = Shape::Before { texts, reach, end, run: Run::Word, is_inside: false, stretch };
         assert_eq!(shape, Ok(expected));
