@@ -14,7 +14,7 @@ pub const MIN_BASE64_RUN: usize = 40;
 pub enum Run {
     /// At least [`MIN_RUN`] of `[A-Za-z0-9_-]`.
     Word,
-    /// At least [`MIN_BASE64_RUN`] of `[A-Za-z0-9+/]`.
+    /// At least 40 of `[A-Za-z0-9+/]`.
     Base64,
 }
 
@@ -88,6 +88,7 @@ impl Stretch {
     }
 
     /// What each of two has.
+    #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self { length: self.length.min(other.length), class: self.class | other.class }
     }

@@ -4,7 +4,7 @@
 
 #![allow(unsafe_code)]
 
-use super::literals::{Literals, Nibbles, Occurrence, WINDOW};
+use super::literals::{Literals, Nibbles, Occurrence, SPAN, WINDOW, in_steps};
 use super::{MIN_RUN, SECRET_LEN, scalar};
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_loadu_si128, _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8,
@@ -183,24 +183,8 @@ fn find_in_buckets<const TABLES: usize>(
     found: &mut Vec<Occurrence>,
 ) {
     let buckets = Buckets::new(tables);
-    let mut at = 0;
-    while let Some(span) = haystack[at..].first_chunk() {
-        buckets.search(literals, haystack, at, span, found);
-        at += STEP;
-    }
-    // What is left is shorter than a span.
-    for at in [at, at + STEP] {
-        let rest = haystack.get(at..).unwrap_or_default();
-        let rest = &rest[..rest.len().min(SPAN)];
-        let mut padded = [0; SPAN];
-        padded[..rest.len()].copy_from_slice(rest);
-        buckets.search(literals, haystack, at, &padded, found);
-    }
+    in_steps(haystack, |at, span| buckets.search(literals, haystack, at, span, found));
 }
-
-/// Positions searched in one step, and the bytes needed for that.
-const STEP: usize = 64;
-const SPAN: usize = STEP + WINDOW - 1;
 
 /// The tables of [`Fingerprints`](super::literals::Fingerprints) in registers.
 struct Buckets<const TABLES: usize> {

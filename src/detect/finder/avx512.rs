@@ -7,7 +7,7 @@
 
 #![allow(unsafe_code)]
 
-use super::literals::{Literals, Occurrence, Places, WINDOW};
+use super::literals::{Literals, Occurrence, Places, SPAN, STEP, WINDOW, in_steps};
 use std::arch::x86_64::{
     __m512i, _mm512_and_si512, _mm512_loadu_si512, _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_set1_epi8,
     _mm512_setzero_si512, _mm512_storeu_si512, _mm512_test_epi8_mask,
@@ -32,10 +32,6 @@ impl Finder {
         unsafe { find_literals(literals, haystack, found) }
     }
 }
-
-/// Positions searched in one step, and the bytes needed for that.
-const STEP: usize = 64;
-const SPAN: usize = STEP + WINDOW - 1;
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
@@ -77,19 +73,7 @@ fn find_in_buckets<const TABLES: usize>(
     found: &mut Vec<Occurrence>,
 ) {
     let buckets = Buckets::new(places);
-    let mut at = 0;
-    while let Some(span) = haystack[at..].first_chunk() {
-        buckets.search(literals, haystack, at, span, found);
-        at += STEP;
-    }
-    // What is left is shorter than a span.
-    for at in [at, at + STEP] {
-        let rest = haystack.get(at..).unwrap_or_default();
-        let rest = &rest[..rest.len().min(SPAN)];
-        let mut padded = [0; SPAN];
-        padded[..rest.len()].copy_from_slice(rest);
-        buckets.search(literals, haystack, at, &padded, found);
-    }
+    in_steps(haystack, |at, span| buckets.search(literals, haystack, at, span, found));
 }
 
 /// The tables of [`Fingerprints`](super::literals::Fingerprints) in registers, in two halves.

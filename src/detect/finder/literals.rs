@@ -13,6 +13,31 @@ use std::sync::OnceLock;
 /// Number of bytes of a literal that are checked before the rest.
 pub(super) const WINDOW: usize = 4;
 
+/// Positions searched in one step, and the bytes needed for that.
+#[cfg(target_arch = "x86_64")]
+pub(super) const STEP: usize = 64;
+#[cfg(target_arch = "x86_64")]
+pub(super) const SPAN: usize = STEP + WINDOW - 1;
+
+/// Calls `search` with the place of each step and the bytes that it needs; zeros follow the last.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub(super) fn in_steps(haystack: &[u8], mut search: impl FnMut(usize, &[u8; SPAN])) {
+    let mut at = 0;
+    while let Some(span) = haystack[at..].first_chunk() {
+        search(at, span);
+        at += STEP;
+    }
+    // What is left is shorter than a span.
+    for at in [at, at + STEP] {
+        let rest = haystack.get(at..).unwrap_or_default();
+        let rest = &rest[..rest.len().min(SPAN)];
+        let mut padded = [0; SPAN];
+        padded[..rest.len()].copy_from_slice(rest);
+        search(at, &padded);
+    }
+}
+
 /// Length of the shortest literal, in bytes. Its window ends with any byte.
 pub const MIN_LITERAL: usize = 3;
 
