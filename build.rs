@@ -3,6 +3,7 @@
 
 use rule::fault::Fault;
 use rule::prepared::{self, Prepared, Texts};
+use rule::program::Program;
 use rule::shape::{self, Shape};
 use rule::syntax::{Example, RuleFile, RuleSyntax};
 use std::path::Path;
@@ -13,6 +14,7 @@ use std::{env, fs};
 mod rule {
     pub mod fault;
     pub mod prepared;
+    pub mod program;
     pub mod run;
     pub mod severity;
     pub mod shape;
@@ -50,15 +52,16 @@ fn main() {
             };
             match shape.and_then(|shape| Ok((prepared::source(&rule, &shape, !is_aws)?, shape))) {
                 Ok((source, shape)) => {
+                    let program = program(source.as_ref().map_or("", |(_, source)| source));
                     examples.push([std::mem::take(&mut rule.positives), std::mem::take(&mut rule.negatives)]);
                     texts.push(Texts::take(&mut rule));
-                    rules.push((rule, source, shape));
+                    rules.push((rule, source, shape, program));
                 }
                 Err(error) => problems.push(format!("{file}: {}: {error}", rule.id)),
             }
         }
         let rules: Vec<Prepared> =
-            rules.iter().map(|(rule, source, shape)| prepare(rule, source.as_ref(), shape)).collect();
+            rules.iter().map(|(rule, source, shape, program)| prepare(rule, source.as_ref(), shape, program)).collect();
         let write = |kind: &str, bytes: Vec<u8>| {
             fs::write(Path::new(&out).join(format!("{name}.{kind}")), bytes).expect("cargo's folder can be written");
         };
@@ -78,7 +81,19 @@ fn main() {
     fs::write(Path::new(&out).join("packs.rs"), packs).expect("cargo's folder can be written");
 }
 
-fn prepare<'a>(rule: &'a RuleSyntax, source: Option<&'a (prepared::Form, String)>, shape: &Shape) -> Prepared<'a> {
+/// The longest match of a regex, and its program as bytes, which are read when it is first tried.
+fn program(source: &str) -> (Option<usize>, Vec<u8>) {
+    let hir = regex_syntax::ParserBuilder::new().utf8(false).build().parse(source).expect("a regex");
+    let program = Program::of(&hir).map(|program| postcard::to_stdvec(&program).expect("programs can be written"));
+    (hir.properties().maximum_len(), program.unwrap_or_default())
+}
+
+fn prepare<'a>(
+    rule: &'a RuleSyntax,
+    source: Option<&'a (prepared::Form, String)>,
+    shape: &Shape,
+    (max_len, program): &'a (Option<usize>, Vec<u8>),
+) -> Prepared<'a> {
     let is_searched = matches!(shape, Shape::Keywords | Shape::AnyCase | Shape::Url { .. });
     Prepared {
         id: &rule.id,
@@ -88,6 +103,8 @@ fn prepare<'a>(rule: &'a RuleSyntax, source: Option<&'a (prepared::Form, String)
         keywords: rule.keywords.iter().filter(|_| is_searched).map(String::as_str).collect(),
         form: source.map(|(form, _)| *form),
         source: source.map_or("", |(_, source)| source),
+        max_len: *max_len,
+        program,
         path: rule.path.as_deref(),
         min_entropy: rule.min_entropy,
         check: rule.check,

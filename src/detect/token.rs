@@ -18,7 +18,7 @@ use super::words::{Start, may_begin, may_end};
 use super::{Candidate, Part, observe, proof, request, secret};
 use crate::finding::{Dummy, Encoding};
 use crate::rule::gitleaks::{Gitleaks, Outline};
-use crate::rule::{AWS, Check, Finder, Form, Matcher, Observer, RegexMatcher, Rule, RuleSet, Severity, Shape};
+use crate::rule::{AWS, Check, Finder, Form, Match, Matcher, Observer, RegexMatcher, Rule, RuleSet, Severity, Shape};
 use crate::text::alphabet::ID_LEN;
 use crate::text::alphabet::SECRET_LEN;
 use crate::text::alphabet::is_word;
@@ -635,8 +635,8 @@ impl<'a> Tokenizer<'a> {
         match *place {
             Start::At(at) => {
                 let end = layered.text.len().min(at + MAX_TOKEN);
-                if let Some(captures) = matcher.regex().captures(&layered.text[at..end]) {
-                    self.read_captures(layered, rule, matcher, &Captured { captures, base: at, is_cut: false }, is_new);
+                if let Some(found) = matcher.find_at(&layered.text[at..end], 0) {
+                    self.read_found(layered, rule, matcher, &found.after(at), is_new);
                 }
             }
             Start::Within { mut start, end } => {
@@ -659,36 +659,31 @@ impl<'a> Tokenizer<'a> {
         is_new: &mut dyn FnMut(&Range<usize>) -> bool,
     ) -> Option<usize> {
         // It may look at what is before the part, and the end of the part is not the end of the text.
-        let captures = matcher.regex().captures_at(&layered.text[..part.end], part.start)?;
-        let is_cut = captures.get_match().end() == part.end && part.end < layered.text.len();
-        self.read_captures(layered, rule, matcher, &Captured { captures, base: 0, is_cut }, is_new)
+        let found = matcher.find_at(&layered.text[..part.end], part.start)?;
+        let is_cut = found.whole.end == part.end && part.end < layered.text.len();
+        self.read_found(layered, rule, matcher, &found, &mut |whole| !is_cut && is_new(whole))
     }
 
-    /// Records what a rule captured, if it stands alone. Where to go on, if there is room for more.
-    fn read_captures(
+    /// Records what a rule has found, if it stands alone. Where to go on, if there is room for more.
+    fn read_found(
         &mut self,
         layered: &Layered,
         rule: &Arc<Rule>,
         matcher: &RegexMatcher,
-        captured: &Captured,
+        found: &Match,
         is_new: &mut dyn FnMut(&Range<usize>) -> bool,
     ) -> Option<usize> {
-        let Captured { captures, base, is_cut } = captured;
-        let (id, secret) = parts(matcher, captures);
-        let range = |found: Option<regex::bytes::Match>| found.map(|found| base + found.start()..base + found.end());
-        let (id, secret) = (range(id), range(secret));
-        let whole = captures.get_match().start() + base..captures.get_match().end() + base;
+        let Match { whole, secret, .. } = found;
         let is_of_length = rule.pack.is_none() || whole.len() <= MAX_MATCH;
-        let is_whole = is_of_length && stands_alone(layered.text, rule, matcher, secret.as_ref().unwrap_or(&whole));
-        let found = Match { whole: whole.clone(), id, secret, host: range(captures.name("host")) };
-        if is_whole && !is_cut && is_new(&whole) {
+        let is_whole = is_of_length && stands_alone(layered.text, rule, matcher, secret.as_ref().unwrap_or(whole));
+        if is_whole && is_new(whole) {
             if !self.tokens.has_room() {
                 return None;
             }
-            self.push_match(layered, rule, matcher, &found);
+            self.push_match(layered, rule, matcher, found);
         }
         // What ends one match may begin another.
-        let end_of_secret = found.secret.as_ref().map_or(whole.end, |secret| secret.end);
+        let end_of_secret = secret.as_ref().map_or(whole.end, |secret| secret.end);
         Some(if is_whole { end_of_secret.max(whole.start + 1) } else { whole.start + 1 })
     }
 
@@ -776,37 +771,6 @@ impl Places {
             }
         }
     }
-}
-
-/// What a regex captured.
-struct Captured<'a> {
-    captures: regex::bytes::Captures<'a>,
-    /// Where what it searched starts in the text.
-    base: usize,
-    /// True if it might go on after the end of what was searched.
-    is_cut: bool,
-}
-
-/// A match of a rule: offsets in the text.
-struct Match {
-    whole: Range<usize>,
-    id: Option<Range<usize>>,
-    secret: Option<Range<usize>>,
-    /// Where it is used.
-    host: Option<Range<usize>>,
-}
-
-/// The groups of a match that are reported: `id` is shown, `secret` is not; without either, all of it is secret.
-fn parts<'a>(
-    matcher: &RegexMatcher,
-    captures: &regex::bytes::Captures<'a>,
-) -> (Option<regex::bytes::Match<'a>>, Option<regex::bytes::Match<'a>>) {
-    if let Some(gitleaks) = &matcher.gitleaks {
-        return (None, gitleaks.secret(captures));
-    }
-    let id = captures.name("id");
-    let secret = captures.name("secret").or_else(|| if id.is_none() { captures.get(0) } else { None });
-    (id, secret)
 }
 
 /// True if what a rule finds is short enough that chance does not make it look like a placeholder. Users' own rules decide

@@ -4,7 +4,7 @@ use super::prepared::Texts;
 use super::{Matcher, Precision, RegexMatcher, Rule, RuleId, Severity, Shape, Words};
 use crate::text::sanitize::one_line;
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// A rule of a user, without how it matches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -40,19 +40,7 @@ impl Described {
             remedy: one_line(remedy),
             references: references.iter().map(|reference| one_line(reference)).collect(),
         };
-        let matcher = RegexMatcher {
-            form: super::Form::Any,
-            shape: Shape::AnyCase,
-            check: None,
-            gitleaks: None,
-            min_entropy: 0.0,
-            is_signed_request: false,
-            source: r"[^\s\S]".into(),
-            path_source: None,
-            regex: OnceLock::new(),
-            path: OnceLock::new(),
-            max_len: OnceLock::new(),
-        };
+        let matcher = RegexMatcher::new(super::Form::Any, Shape::AnyCase, r"[^\s\S]".into());
         Some(Arc::new(Rule {
             id: RuleId::parse(&self.id).ok()?,
             pack: None,

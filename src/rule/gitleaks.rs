@@ -373,9 +373,6 @@ fn resolve(
     let (searched, outline) = is_any.then(|| from_texts().or_else(from_start)).flatten().unzip();
     let searched: Vec<String> = searched.unwrap_or_else(|| if is_common { vec![] } else { written() });
     let matcher = RegexMatcher {
-        form: Form::Any,
-        shape,
-        check: None,
         gitleaks: Some(Box::new(Gitleaks {
             secret_group: rule.secret_group,
             entropy: rule.entropy,
@@ -385,13 +382,8 @@ fn resolve(
             skip_report: rule.skip_report,
             outline,
         })),
-        min_entropy: 0.0,
-        is_signed_request: false,
-        source: source.into(),
         path_source: path,
-        regex: OnceLock::new(),
-        path: OnceLock::new(),
-        max_len: OnceLock::new(),
+        ..RegexMatcher::new(Form::Any, shape, source.into())
     };
     let description = if rule.description.is_empty() { format!("Found by the rule {id}.") } else { rule.description };
     Ok(Arc::new(Rule {

@@ -10,6 +10,7 @@ pub mod fault;
 pub mod gitleaks;
 pub mod pack;
 pub mod prepared;
+pub mod program;
 mod run;
 mod severity;
 pub mod shape;
@@ -27,6 +28,8 @@ use std::sync::{Arc, OnceLock};
 
 pub use pack::{AWS, Selection};
 pub use prepared::{Form, Texts};
+pub use program::Match;
+use program::{Found, Program};
 pub use run::{MIN_RUN, Run, Stretch};
 pub use severity::{Grade, Severity};
 pub use shape::{MIN_TEXT, Shape};
@@ -102,9 +105,55 @@ pub struct RegexMatcher {
     regex: OnceLock<Regex>,
     path: OnceLock<Regex>,
     max_len: OnceLock<Option<usize>>,
+    program: OnceLock<Option<Program>>,
+    /// The program as prepared; empty if there is none.
+    program_source: &'static [u8],
 }
 
 impl RegexMatcher {
+    /// A matcher without conditions.
+    fn new(form: Form, shape: Shape, source: Cow<'static, str>) -> Self {
+        Self {
+            form,
+            shape,
+            check: None,
+            gitleaks: None,
+            min_entropy: 0.0,
+            is_signed_request: false,
+            source,
+            path_source: None,
+            regex: OnceLock::new(),
+            path: OnceLock::new(),
+            max_len: OnceLock::new(),
+            program: OnceLock::new(),
+            program_source: &[],
+        }
+    }
+
+    /// Searches a text for the leftmost match that starts at `start` or after it; what is before can be looked at.
+    pub fn find_at(&self, text: &[u8], start: usize) -> Option<Match> {
+        if let Some(program) = self.program() {
+            match program.find(text, start) {
+                Found::Match(found) => return Some(found.or_secret()),
+                Found::Nothing => return None,
+                Found::GaveUp => {}
+            }
+        }
+        let captures = self.regex().captures_at(text, start)?;
+        let range = |found: Option<regex::bytes::Match>| found.map(|found| found.range());
+        let group = |name| range(captures.name(name));
+        let whole = captures.get_match().range();
+        Some(match &self.gitleaks {
+            Some(gitleaks) => Match { whole, secret: range(gitleaks.secret(&captures)), ..Match::default() },
+            None => Match { whole, id: group("id"), secret: group("secret"), host: group("host") }.or_secret(),
+        })
+    }
+
+    fn program(&self) -> Option<&Program> {
+        let read = || postcard::from_bytes(self.program_source).expect("build.rs has written it");
+        self.program.get_or_init(|| (!self.program_source.is_empty()).then(read)).as_ref()
+    }
+
     /// The maximum length of a match in bytes, if there is one.
     pub fn max_len(&self) -> Option<usize> {
         *self.max_len.get_or_init(|| {
@@ -114,7 +163,7 @@ impl RegexMatcher {
     }
 
     /// The regex, compiled on first use: most runs see the keywords of only a few rules.
-    pub fn regex(&self) -> &Regex {
+    fn regex(&self) -> &Regex {
         self.regex.get_or_init(|| self.compile(&self.source))
     }
 
@@ -390,17 +439,13 @@ impl RuleSet {
 fn built_in(prepared: prepared::Prepared<'static>, pack: &'static pack::Pack, index: usize) -> Rule {
     let matcher = match (prepared.form, prepared.finder) {
         (Some(form), _) => Matcher::Regex(Box::new(RegexMatcher {
-            form,
-            shape: prepared.shape,
             check: prepared.check,
-            gitleaks: None,
             min_entropy: prepared.min_entropy,
             is_signed_request: prepared.signed_request,
-            source: prepared.source.into(),
             path_source: prepared.path.map(Cow::Borrowed),
-            regex: OnceLock::new(),
-            path: OnceLock::new(),
-            max_len: OnceLock::new(),
+            max_len: prepared.max_len.into(),
+            program_source: prepared.program,
+            ..RegexMatcher::new(form, prepared.shape, prepared.source.into())
         })),
         (None, finder) => Matcher::Finder(finder.expect("a rule has a regex or a finder")),
     };
@@ -432,17 +477,10 @@ fn resolve(mut written: syntax::RuleSyntax) -> Result<Rule, Fault> {
     let shape = shape::derive(&written).map_err(|fault| refusal_of(&written, fault))?;
     let (form, source) = prepared::source(&written, &shape, false)?.expect("it has no finder");
     let matcher = RegexMatcher {
-        form,
-        shape,
         check: written.check,
-        gitleaks: None,
         min_entropy: written.min_entropy,
-        is_signed_request: false,
-        source: source.into(),
         path_source: written.path.take().map(Cow::Owned),
-        regex: OnceLock::new(),
-        path: OnceLock::new(),
-        max_len: OnceLock::new(),
+        ..RegexMatcher::new(form, shape, source.into())
     };
     let keywords: Vec<Cow<str>> = written.keywords.drain(..).map(Cow::Owned).collect();
     validate(&matcher, &keywords, MIN_KEYWORD)?;

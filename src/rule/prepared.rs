@@ -36,6 +36,10 @@ pub struct Prepared<'a> {
     pub form: Option<Form>,
     /// The regex to compile.
     pub source: &'a str,
+    /// The maximum length of its matches in bytes, if there is one.
+    pub max_len: Option<usize>,
+    /// The [`Program`](super::program::Program) of the regex, in postcard's format; empty if it has none.
+    pub program: &'a [u8],
     /// …
     pub path: Option<&'a str>,
     /// …
