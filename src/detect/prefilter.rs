@@ -10,7 +10,7 @@ use super::finder;
 use super::finder::literals::Literals;
 use super::observe::credential_report;
 use super::secret;
-use super::words::Words;
+use super::words::{Near, Words};
 use crate::rule::gitleaks::Outline;
 use crate::rule::{Rule, RuleSet, Shape};
 use crate::text::alphabet::{is_base64, is_word};
@@ -230,7 +230,7 @@ impl Prefilter {
     /// Finds everything in `text` that is worth examining.
     pub fn search(&self, text: &[u8]) -> Hits {
         let mut hits = self.search_all(text);
-        hits.runs.retain(|run| self.is_telling(text, run));
+        self.retain_telling(text, &mut hits);
         hits.urls = self.urls_in(text);
         hits
     }
@@ -269,7 +269,7 @@ impl Prefilter {
         for window in windows {
             hits.append(self.search_part(text, window.clone()), window.start);
         }
-        hits.runs.retain(|run| self.is_telling(text, run));
+        self.retain_telling(text, &mut hits);
         for part in &shared {
             hits.inherit(known, *part, self.longest_literal(), self.reach());
         }
@@ -359,8 +359,13 @@ impl Prefilter {
         self.literals.longest().max(folded).max(self.outline)
     }
 
-    fn is_telling(&self, text: &[u8], run: &Range<usize>) -> bool {
-        secret::may_be_one(text, run) || Packed::detect(text, run).is_some() || self.words.is_named(text, run)
+    fn retain_telling(&self, text: &[u8], hits: &mut Hits) {
+        let mut near = Near::default();
+        hits.runs.retain(|run| {
+            secret::may_be_one(text, run)
+                || Packed::detect(text, run).is_some()
+                || self.words.is_named(text, run, &mut near)
+        });
     }
 }
 
@@ -409,12 +414,12 @@ mod tests {
         let text = line.repeat(SPLIT_ABOVE / line.len() + 5000);
         let prefilter = Prefilter::new(&RuleSet::built_in());
         let mut whole = prefilter.search_part(text.as_bytes(), 0..text.len());
-        whole.runs.retain(|run| prefilter.is_telling(text.as_bytes(), run));
+        prefilter.retain_telling(text.as_bytes(), &mut whole);
         assert!(whole.marks.iter().filter(|(_, mark)| *mark == Mark::KeyId).count() > 50_000);
         assert_eq!(prefilter.search(text.as_bytes()), whole);
         let one_line = text.replace('\n', " ");
         let mut whole = prefilter.search_part(one_line.as_bytes(), 0..one_line.len());
-        whole.runs.retain(|run| prefilter.is_telling(one_line.as_bytes(), run));
+        prefilter.retain_telling(one_line.as_bytes(), &mut whole);
         assert_eq!(prefilter.search(one_line.as_bytes()), whole);
     }
 

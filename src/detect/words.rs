@@ -6,6 +6,7 @@
 use super::finder;
 use crate::rule::{MIN_TEXT, RuleSet, Run, Shape, Stretch};
 use crate::text::alphabet::is_word;
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// The places at which rules with a shape may match.
@@ -58,6 +59,15 @@ struct Around {
     reach: usize,
     /// True if a word may also be part of a run.
     is_inside: bool,
+}
+
+/// What is known of the text around the last run: parts before runs overlap, and each byte is looked up once.
+#[derive(Debug, Default)]
+pub struct Near {
+    /// Places where a word may be, in order.
+    places: VecDeque<usize>,
+    /// All before this offset that is near a run was searched.
+    searched: usize,
 }
 
 /// Where a rule may match.
@@ -130,23 +140,24 @@ impl Words {
         if self.prefixes.is_empty() && self.named.table.is_empty() {
             return;
         }
+        let mut near = Near::default();
         finder::word_runs(&text[part.clone()], |run| {
             let run = run.start + part.start..run.end + part.start;
-            if self.is_telling(text, &run) {
+            if self.is_telling(text, &run, &mut near) {
                 found.push(run);
             }
         });
     }
 
-    /// True if a run of base64 in `text` follows a rule's word.
-    pub fn is_named(&self, text: &[u8], run: &Range<usize>) -> bool {
-        self.any(&self.named_base64, text, run, &mut |_, _| true)
+    /// True if a run of base64 in `text` follows a rule's word. `near` is for all runs of a text, asked about in order.
+    pub fn is_named(&self, text: &[u8], run: &Range<usize>, near: &mut Near) -> bool {
+        self.any(&self.named_base64, text, run, near, &mut |_, _| true)
     }
 
-    fn is_telling(&self, text: &[u8], run: &Range<usize>) -> bool {
+    fn is_telling(&self, text: &[u8], run: &Range<usize>, near: &mut Near) -> bool {
         let has_prefix = starts(text, run).any(|at| self.prefixes_at(text, at).next().is_some());
         let may_be_named = || !self.wants_digit || has_digit(&text[run.clone()]);
-        has_prefix || may_be_named() && self.any(&self.named, text, run, &mut |_, _| true)
+        has_prefix || may_be_named() && self.any(&self.named, text, run, near, &mut |_, _| true)
     }
 
     /// Calls `look` with each rule that may match at or around a run, and where.
@@ -154,7 +165,7 @@ impl Words {
         for at in starts(text, run) {
             self.prefixes_at(text, at).for_each(|prefix| look(prefix.rule as usize, Start::At(at)));
         }
-        self.any(&self.named, text, run, &mut |word, at| {
+        self.any(&self.named, text, run, &mut Near::default(), &mut |word, at| {
             look(word.rule as usize, word.within(text, at));
             false
         });
@@ -162,7 +173,7 @@ impl Words {
 
     /// The same for a run of base64.
     pub fn rules_of_base64(&self, text: &[u8], run: &Range<usize>, mut look: impl FnMut(usize, Start)) {
-        self.any(&self.named_base64, text, run, &mut |word, at| {
+        self.any(&self.named_base64, text, run, &mut Near::default(), &mut |word, at| {
             look(word.rule as usize, word.within(text, at));
             false
         });
@@ -174,6 +185,7 @@ impl Words {
         around: &Around,
         text: &[u8],
         run: &Range<usize>,
+        near: &mut Near,
         is_last: &mut dyn FnMut(&Word, usize) -> bool,
     ) -> bool {
         let Around { table, reach, is_inside } = around;
@@ -182,13 +194,8 @@ impl Words {
         }
         let from = run.start.saturating_sub(*reach);
         let to = if *is_inside { run.end } else { run.start };
-        // The four bytes of a word may extend into the run.
-        let around = &text[from..text.len().min(to + MIN_TEXT - 1)];
-        let mut next = 0;
-        while let Some((n, four)) = table.next_folded(around, next) {
-            next = n + 1;
-            let at = from + n;
-            for word in table.of(four) {
+        for at in near.places(table, text, from..to) {
+            for word in table.at_folded(text, at) {
                 let Some(start) = at.checked_sub(word.offset) else { continue };
                 let is_near = start + word.reach >= run.start && (word.is_inside || start < run.start);
                 let stretch = self.stretches[word.rule as usize];
@@ -208,6 +215,25 @@ impl Words {
             }
         }
         false
+    }
+}
+
+impl Near {
+    /// The offsets in a part of a text where the first four bytes, folded, may be of a word. Neither end of the part is ever
+    /// before that of the part asked for before.
+    fn places<T>(&mut self, table: &Table<T>, text: &[u8], part: Range<usize>) -> impl Iterator<Item = usize> {
+        while self.places.front().is_some_and(|at| *at < part.start) {
+            self.places.pop_front();
+        }
+        // The four bytes may extend beyond the part.
+        let end = text.len().min(part.end + MIN_TEXT - 1);
+        let mut next = self.searched.max(part.start);
+        while let Some(at) = table.next_folded(&text[..end], next) {
+            self.places.push_back(at);
+            next = at + 1;
+        }
+        self.searched = self.searched.max(part.end);
+        self.places.iter().copied()
     }
 }
 
@@ -363,12 +389,16 @@ impl<T> Table<T> {
         self.filter[Self::group(four)] & bits == bits
     }
 
-    /// The next four bytes, folded, that a value may be of, at or after `from`. A function of its own, so that all it needs
-    /// is in registers.
+    /// The next place, at or after `from`, whose four bytes, folded, a value may be of. A function of its own, so that all it
+    /// needs is in registers.
     #[inline(never)]
-    fn next_folded(&self, text: &[u8], from: usize) -> Option<(usize, u32)> {
-        let fours = text.get(from..)?.array_windows().map(|four| fold_four(u32::from_le_bytes(*four)));
-        fours.enumerate().find(|(_, four)| self.may_have(*four)).map(|(n, four)| (from + n, four))
+    fn next_folded(&self, text: &[u8], from: usize) -> Option<usize> {
+        let mut fours = text.get(from..)?.array_windows().map(|four| fold_four(u32::from_le_bytes(*four)));
+        fours.position(|four| self.may_have(four)).map(|n| from + n)
+    }
+
+    fn at_folded(&self, text: &[u8], at: usize) -> impl Iterator<Item = &T> {
+        first_four(text, at).into_iter().flat_map(|four| self.of(fold_four(four)))
     }
 
     fn of(&self, four: u32) -> impl Iterator<Item = &T> {
