@@ -290,7 +290,11 @@ impl<'a> Tokenizer<'a> {
         for (rule, hits) in rules.iter().filter_map(|(index, hits)| Some((self.rules.at(*index)?, hits))) {
             match &rule.matcher {
                 Matcher::Regex(matcher) => self.read_regex(layered, rule, matcher, hits),
-                Matcher::Finder(finder) => observers.extend(finder.observer()),
+                Matcher::Finder(finder) => {
+                    let gives_reason =
+                        |observer: &Observer| hits.iter().any(|at| observe::gives_reason(*observer, layered.text, *at));
+                    observers.extend(finder.observer().filter(gives_reason));
+                }
             }
         }
         // Code that names a secret may send it.

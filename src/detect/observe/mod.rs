@@ -49,6 +49,11 @@ pub struct Surroundings<'a> {
 /// Maximum number of observations in one text.
 const MAX_COUNT: usize = 10_000;
 
+/// True if a keyword at an offset in `text` is a reason to observe all of it.
+pub fn gives_reason(observer: Observer, text: &[u8], keyword: usize) -> bool {
+    observer != Observer::RootUse || root_use::gives_reason(text, keyword)
+}
+
 /// What `observer` finds in `text`.
 pub fn observe(observer: Observer, text: &[u8], around: &Surroundings) -> Vec<Observation> {
     let mut seen = match observer {

@@ -32,6 +32,20 @@ pub(super) fn observe(text: &[u8]) -> Vec<Observation> {
     seen
 }
 
+/// True if a keyword at an offset may be of what is looked for. Two are common words: descriptions of APIs are full of them.
+pub(super) fn gives_reason(text: &[u8], keyword: usize) -> bool {
+    /// How far the value of a member is from its name, in bytes.
+    const REACH: usize = 256;
+    let (before, here) = text.split_at(keyword.min(text.len()));
+    if here.starts_with(b"\"Root\"") {
+        let near = before[before.len().saturating_sub(REACH)..].trim_ascii_end();
+        return near.strip_suffix(b":").is_some_and(|name| name.trim_ascii_end().ends_with(b"\"type\""));
+    }
+    let Some(after) = here.strip_prefix(b"UserId") else { return true };
+    let value = after.iter().position(|byte| !matches!(byte, b'"' | b'\'' | b' ' | b'|' | b':'));
+    value.is_some_and(|start| after[start..].first().is_some_and(u8::is_ascii_digit))
+}
+
 fn usage(subject: String, span: Range<usize>, account: Option<AccountId>, note: String) -> Observation {
     Observation {
         finder: Finder::RootUsage,
@@ -263,6 +277,23 @@ fn scripts(text: &[u8]) -> Vec<Observation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn common_words_are_no_reason() {
+        let is_reason =
+            |text: &str, keyword: &str| gives_reason(text.as_bytes(), text.find(keyword).expect("it is there"));
+        for (text, keyword, expected) in [
+            (r#"{"type" : "Root"}"#, "\"Root\"", true),
+            (r#"{"enum":["Root"]}"#, "\"Root\"", false),
+            (r#"{"UserId": "111122223333"}"#, "UserId", true),
+            ("|  UserId  |  111122223333  |", "UserId", true),
+            (r#"{"UserId": {"shape": "String"}}"#, "UserId", false),
+            ("UserId", "UserId", false),
+            ("export AWS_PROFILE=root", "PROFILE=root", true),
+        ] {
+            assert_eq!(is_reason(text, keyword), expected, "{text}");
+        }
+    }
 
     fn notes(text: &str) -> Vec<String> {
         observe(text.as_bytes()).into_iter().map(|seen| format!("{}: {}", seen.subject, seen.note)).collect()
