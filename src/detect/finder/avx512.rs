@@ -7,7 +7,7 @@
 
 #![allow(unsafe_code)]
 
-use super::literals::{Literals, Occurrence, Places, SPAN, STEP, WINDOW, in_steps};
+use super::literals::{Literals, Occurrence, Places, SPAN, STEP, WINDOW, last_steps};
 use std::arch::x86_64::{
     __m512i, _mm512_and_si512, _mm512_loadu_si512, _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_set1_epi8,
     _mm512_setzero_si512, _mm512_storeu_si512, _mm512_test_epi8_mask,
@@ -73,7 +73,57 @@ fn find_in_buckets<const TABLES: usize>(
     found: &mut Vec<Occurrence>,
 ) {
     let buckets = Buckets::new(places);
-    in_steps(haystack, |at, span| buckets.search(literals, haystack, at, span, found));
+    let mut at = 0;
+    loop {
+        match buckets.next(haystack, at) {
+            Ok((place, hits)) => {
+                verify(literals, haystack, place, &hits, found);
+                at = place + STEP;
+            }
+            Err(place) => {
+                at = place;
+                break;
+            }
+        }
+    }
+    for (at, span) in last_steps(haystack, at) {
+        if let Some(hits) = hits(buckets.look_up(&span)) {
+            verify(literals, haystack, at, &hits, found);
+        }
+    }
+}
+
+/// The places in a step where literals may start, a bit each, and the buckets of each place.
+struct Hits<const TABLES: usize> {
+    places: u64,
+    buckets: [[u8; STEP]; TABLES],
+}
+
+/// Verifies what may start within a step at `at`.
+#[inline]
+fn verify<const TABLES: usize>(
+    literals: &Literals,
+    haystack: &[u8],
+    at: usize,
+    hits: &Hits<TABLES>,
+    found: &mut Vec<Occurrence>,
+) {
+    let mut places = hits.places;
+    while places != 0 {
+        let place = places.trailing_zeros() as usize;
+        places &= places - 1;
+        let tables = hits.buckets.iter().rev().map(|buckets| u16::from(buckets[place]));
+        literals.verify(haystack, at + place, tables.fold(0, |above, buckets| above << 8 | buckets), found);
+    }
+}
+
+/// The buckets of each place in a step, unless there are none at all.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn hits<const TABLES: usize>(buckets: [__m512i; TABLES]) -> Option<Hits<TABLES>> {
+    let any = buckets.into_iter().fold(_mm512_setzero_si512(), |all, buckets| _mm512_or_si512(all, buckets));
+    let places = _mm512_test_epi8_mask(any, any);
+    (places != 0).then(|| Hits { places, buckets: std::array::from_fn(|table| store(buckets[table])) })
 }
 
 /// The tables of [`Fingerprints`](super::literals::Fingerprints) in registers, in two halves.
@@ -91,10 +141,24 @@ impl<const TABLES: usize> Buckets<TABLES> {
         Self(tables)
     }
 
-    /// Searches windows that start within a step of `at`, where `span` begins.
+    /// The next step with hits, at or after `at`, and these; otherwise where less than a span is left. A function of its own,
+    /// without calls, so that the tables stay in registers.
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    fn next(&self, haystack: &[u8], mut at: usize) -> Result<(usize, Hits<TABLES>), usize> {
+        while let Some(span) = haystack.get(at..).and_then(<[u8]>::first_chunk) {
+            if let Some(hits) = hits(self.look_up(span)) {
+                return Ok((at, hits));
+            }
+            at += STEP;
+        }
+        Err(at)
+    }
+
+    /// The buckets of each place at which a step's windows start.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    fn search(&self, literals: &Literals, haystack: &[u8], at: usize, span: &[u8; SPAN], found: &mut Vec<Occurrence>) {
+    fn look_up(&self, span: &[u8; SPAN]) -> [__m512i; TABLES] {
         let mut buckets = [_mm512_set1_epi8(-1); TABLES];
         for place in 0..WINDOW {
             let bytes = load(step_at(span, place));
@@ -104,17 +168,6 @@ impl<const TABLES: usize> Buckets<TABLES> {
                 *buckets = _mm512_and_si512(*buckets, _mm512_permutex2var_epi8(low, bytes, high));
             }
         }
-        let any = buckets.into_iter().fold(_mm512_setzero_si512(), |all, buckets| _mm512_or_si512(all, buckets));
-        let mut hits = _mm512_test_epi8_mask(any, any);
-        if hits == 0 {
-            return;
-        }
-        let bytes: [[u8; STEP]; TABLES] = std::array::from_fn(|table| store(buckets[table]));
-        while hits != 0 {
-            let place = hits.trailing_zeros() as usize;
-            hits &= hits - 1;
-            let tables = bytes.iter().rev().map(|bytes| u16::from(bytes[place]));
-            literals.verify(haystack, at + place, tables.fold(0, |above, buckets| above << 8 | buckets), found);
-        }
+        buckets
     }
 }

@@ -28,14 +28,19 @@ pub(super) fn in_steps(haystack: &[u8], mut search: impl FnMut(usize, &[u8; SPAN
         search(at, span);
         at += STEP;
     }
-    // What is left is shorter than a span.
-    for at in [at, at + STEP] {
+    last_steps(haystack, at).for_each(|(at, span)| search(at, &span));
+}
+
+/// The steps from `at` on, where less than a span is left; zeros follow the last byte.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn last_steps(haystack: &[u8], at: usize) -> impl Iterator<Item = (usize, [u8; SPAN])> {
+    [at, at + STEP].into_iter().map(|at| {
         let rest = haystack.get(at..).unwrap_or_default();
         let rest = &rest[..rest.len().min(SPAN)];
         let mut padded = [0; SPAN];
         padded[..rest.len()].copy_from_slice(rest);
-        search(at, &padded);
-    }
+        (at, padded)
+    })
 }
 
 /// Length of the shortest literal, in bytes. Its window ends with any byte.
