@@ -6,6 +6,7 @@
 //! is the specification, it takes the four rarest bytes of a literal rather than its first, and any number of literals.
 //! For benchmarks with the same literals, see `benches/README.md`.
 
+use super::fragments::is_fragment;
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::cmp::Reverse;
 use std::sync::OnceLock;
@@ -419,7 +420,10 @@ static COMMONNESS: [[[u32; 256]; 2]; 16] = {
 
 /// How often a window of these bytes occurs, as a relative figure.
 pub fn commonness_of(window: &[u8]) -> u64 {
-    window.iter().map(|&byte| u64::from(commonness(byte))).product()
+    /// How much more often fragments of words occur than their bytes let expect, at least.
+    const OF_FRAGMENTS: u64 = 100;
+    let product: u64 = window.iter().map(|&byte| u64::from(commonness(byte))).product();
+    if is_fragment(window) { product.saturating_mul(OF_FRAGMENTS) } else { product }
 }
 
 /// How many of [`ALL`] bytes of text and code are this one.
