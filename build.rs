@@ -52,16 +52,16 @@ fn main() {
             };
             match shape.and_then(|shape| Ok((prepared::source(&rule, &shape, !is_aws)?, shape))) {
                 Ok((source, shape)) => {
-                    let program = program(source.as_ref().map_or("", |(_, source)| source));
+                    let regex = prepare_regex(source.as_ref().map_or("", |(_, source)| source), &rule, &shape);
                     examples.push([std::mem::take(&mut rule.positives), std::mem::take(&mut rule.negatives)]);
                     texts.push(Texts::take(&mut rule));
-                    rules.push((rule, source, shape, program));
+                    rules.push((rule, source, shape, regex));
                 }
                 Err(error) => problems.push(format!("{file}: {}: {error}", rule.id)),
             }
         }
         let rules: Vec<Prepared> =
-            rules.iter().map(|(rule, source, shape, program)| prepare(rule, source.as_ref(), shape, program)).collect();
+            rules.iter().map(|(rule, source, shape, regex)| prepare(rule, source.as_ref(), shape, regex)).collect();
         let write = |kind: &str, bytes: Vec<u8>| {
             fs::write(Path::new(&out).join(format!("{name}.{kind}")), bytes).expect("cargo's folder can be written");
         };
@@ -81,18 +81,33 @@ fn main() {
     fs::write(Path::new(&out).join("packs.rs"), packs).expect("cargo's folder can be written");
 }
 
-/// The longest match of a regex, and its program as bytes, which are read when it is first tried.
-fn program(source: &str) -> (Option<usize>, Vec<u8>) {
+/// What is known of a regex: see [`Prepared`].
+struct Regex {
+    max_len: Option<usize>,
+    lead: Option<usize>,
+    program: Vec<u8>,
+}
+
+fn prepare_regex(source: &str, rule: &RuleSyntax, shape: &Shape) -> Regex {
     let hir = regex_syntax::ParserBuilder::new().utf8(false).build().parse(source).expect("a regex");
+    let words: Vec<&[u8]> = match shape {
+        Shape::Keywords => rule.keywords.iter().map(String::as_bytes).collect(),
+        Shape::Texts(texts) => texts.iter().map(Vec::as_slice).collect(),
+        _ => vec![],
+    };
     let program = Program::of(&hir).map(|program| postcard::to_stdvec(&program).expect("programs can be written"));
-    (hir.properties().maximum_len(), program.unwrap_or_default())
+    Regex {
+        max_len: hir.properties().maximum_len(),
+        lead: shape::lead(&hir, &words),
+        program: program.unwrap_or_default(),
+    }
 }
 
 fn prepare<'a>(
     rule: &'a RuleSyntax,
     source: Option<&'a (prepared::Form, String)>,
     shape: &Shape,
-    (max_len, program): &'a (Option<usize>, Vec<u8>),
+    regex: &'a Regex,
 ) -> Prepared<'a> {
     let is_searched = matches!(shape, Shape::Keywords | Shape::AnyCase | Shape::Url { .. });
     Prepared {
@@ -103,8 +118,9 @@ fn prepare<'a>(
         keywords: rule.keywords.iter().filter(|_| is_searched).map(String::as_str).collect(),
         form: source.map(|(form, _)| *form),
         source: source.map_or("", |(_, source)| source),
-        max_len: *max_len,
-        program,
+        max_len: regex.max_len,
+        lead: regex.lead,
+        program: &regex.program,
         path: rule.path.as_deref(),
         min_entropy: rule.min_entropy,
         check: rule.check,

@@ -18,7 +18,10 @@ use super::words::{Start, may_begin, may_end};
 use super::{Candidate, Part, observe, proof, request, secret};
 use crate::finding::{Dummy, Encoding};
 use crate::rule::gitleaks::{Gitleaks, Outline};
-use crate::rule::{AWS, Check, Finder, Form, Match, Matcher, Observer, RegexMatcher, Rule, RuleSet, Severity, Shape};
+use crate::rule::program::Program;
+use crate::rule::{
+    AWS, Check, Finder, Form, Found, Match, Matcher, Observer, RegexMatcher, Rule, RuleSet, Severity, Shape,
+};
 use crate::text::alphabet::ID_LEN;
 use crate::text::alphabet::SECRET_LEN;
 use crate::text::alphabet::is_word;
@@ -567,13 +570,73 @@ impl<'a> Tokenizer<'a> {
             let whole = Start::Within { start: 0, end: length };
             return self.read_place(layered, rule, matcher, &whole, &mut |_| true);
         }
-        // Every match contains a keyword.
-        let mut start = 0;
-        let reach = matcher.max_len().unwrap_or(if rule.pack.is_some() { MAX_MATCH } else { length });
-        // Of a URL, hits are the ends of users, and not keywords.
-        let may_match = |window: &[u8]| {
-            !matches!(matcher.shape, Shape::Url { .. }) || rule.keywords.is_empty() || has_keyword(rule, window)
+        let done = match matcher.program() {
+            Some(program) => self.read_near(layered, rule, matcher, program, hits),
+            None => Some(0),
         };
+        if let Some(done) = done {
+            self.read_windows(layered, rule, matcher, hits, done);
+        }
+    }
+
+    /// How many bytes of a match a rule's keyword may be away from: every match contains a keyword.
+    fn reach(layered: &Layered, rule: &Rule, matcher: &RegexMatcher) -> usize {
+        matcher.max_len().unwrap_or(if rule.pack.is_some() { MAX_MATCH } else { layered.text.len() })
+    }
+
+    /// True if a match may be in a part of a text.
+    fn may_match(rule: &Rule, matcher: &RegexMatcher, part: &[u8]) -> bool {
+        // Of a URL, hits are the ends of users, and not keywords.
+        !matches!(matcher.shape, Shape::Url { .. }) || rule.keywords.is_empty() || has_keyword(rule, part)
+    }
+
+    /// Applies a rule's program where matches with its keywords may start. If that takes too long, the offset from which on
+    /// nothing was found yet.
+    fn read_near(
+        &mut self,
+        layered: &Layered,
+        rule: &Arc<Rule>,
+        matcher: &RegexMatcher,
+        program: &Program,
+        hits: &[usize],
+    ) -> Option<usize> {
+        let length = layered.text.len();
+        let reach = Self::reach(layered, rule, matcher);
+        let lead = matcher.lead().unwrap_or(reach);
+        let mut done = 0;
+        for &at in hits {
+            let end = at.saturating_add(reach).saturating_add(1).min(length);
+            let mut start = at.saturating_sub(lead).max(done);
+            if !Self::may_match(rule, matcher, &layered.text[at.saturating_sub(reach)..end]) {
+                continue;
+            }
+            while start <= at {
+                match program.find(&layered.text[..end], start, at) {
+                    Found::Match(found) => {
+                        let next = self.read_in_part(layered, rule, matcher, &found.or_secret(), end, &mut |_| true)?;
+                        start = next;
+                    }
+                    Found::Nothing => start = at + 1,
+                    Found::GaveUp => return Some(start),
+                }
+            }
+            done = start;
+        }
+        None
+    }
+
+    /// Applies a rule's regex from an offset on to the parts of a text where its keywords were met.
+    fn read_windows(
+        &mut self,
+        layered: &Layered,
+        rule: &Arc<Rule>,
+        matcher: &RegexMatcher,
+        hits: &[usize],
+        done: usize,
+    ) {
+        let length = layered.text.len();
+        let mut start = 0;
+        let reach = Self::reach(layered, rule, matcher);
         for (n, &at) in hits.iter().enumerate() {
             let end = at.saturating_add(reach).saturating_add(1).min(length);
             if n == 0 {
@@ -583,8 +646,10 @@ impl<'a> Tokenizer<'a> {
             if hits.get(n + 1).is_some_and(|next| next.saturating_sub(reach) <= end) {
                 continue;
             }
-            if may_match(&layered.text[start..end]) {
-                self.read_place(layered, rule, matcher, &Start::Within { start, end }, &mut |_| true);
+            let mut next = Some(start.max(done)).filter(|_| Self::may_match(rule, matcher, &layered.text[start..end]));
+            while let Some(start) = next.filter(|start| *start <= end) {
+                let found = matcher.find_with_regex(&layered.text[..end], start);
+                next = found.and_then(|found| self.read_in_part(layered, rule, matcher, &found, end, &mut |_| true));
             }
             start = hits.get(n + 1).map_or(length, |next| next.saturating_sub(reach).max(end));
         }
@@ -664,8 +729,21 @@ impl<'a> Tokenizer<'a> {
     ) -> Option<usize> {
         // It may look at what is before the part, and the end of the part is not the end of the text.
         let found = matcher.find_at(&layered.text[..part.end], part.start)?;
-        let is_cut = found.whole.end == part.end && part.end < layered.text.len();
-        self.read_found(layered, rule, matcher, &found, &mut |whole| !is_cut && is_new(whole))
+        self.read_in_part(layered, rule, matcher, &found, part.end, is_new)
+    }
+
+    /// Records what a rule has found in a text that was cut at `end`, as [`Self::read_found`] does.
+    fn read_in_part(
+        &mut self,
+        layered: &Layered,
+        rule: &Arc<Rule>,
+        matcher: &RegexMatcher,
+        found: &Match,
+        end: usize,
+        is_new: &mut dyn FnMut(&Range<usize>) -> bool,
+    ) -> Option<usize> {
+        let is_cut = found.whole.end == end && end < layered.text.len();
+        self.read_found(layered, rule, matcher, found, &mut |whole| !is_cut && is_new(whole))
     }
 
     /// Records what a rule has found, if it stands alone. Where to go on, if there is room for more.

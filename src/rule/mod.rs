@@ -28,8 +28,8 @@ use std::sync::{Arc, OnceLock};
 
 pub use pack::{AWS, Selection};
 pub use prepared::{Form, Texts};
-pub use program::Match;
-use program::{Found, Program};
+use program::Program;
+pub use program::{Found, Match};
 pub use run::{MIN_RUN, Run, Stretch};
 pub use severity::{Grade, Severity};
 pub use shape::{MIN_TEXT, Shape};
@@ -105,6 +105,7 @@ pub struct RegexMatcher {
     regex: OnceLock<Regex>,
     path: OnceLock<Regex>,
     max_len: OnceLock<Option<usize>>,
+    lead: Option<usize>,
     program: OnceLock<Option<Program>>,
     /// The program as prepared; empty if there is none.
     program_source: &'static [u8],
@@ -125,6 +126,7 @@ impl RegexMatcher {
             regex: OnceLock::new(),
             path: OnceLock::new(),
             max_len: OnceLock::new(),
+            lead: None,
             program: OnceLock::new(),
             program_source: &[],
         }
@@ -133,12 +135,17 @@ impl RegexMatcher {
     /// Searches a text for the leftmost match that starts at `start` or after it; what is before can be looked at.
     pub fn find_at(&self, text: &[u8], start: usize) -> Option<Match> {
         if let Some(program) = self.program() {
-            match program.find(text, start) {
+            match program.find(text, start, text.len()) {
                 Found::Match(found) => return Some(found.or_secret()),
                 Found::Nothing => return None,
                 Found::GaveUp => {}
             }
         }
+        self.find_with_regex(text, start)
+    }
+
+    /// The same, in linear time.
+    pub fn find_with_regex(&self, text: &[u8], start: usize) -> Option<Match> {
         let captures = self.regex().captures_at(text, start)?;
         let range = |found: Option<regex::bytes::Match>| found.map(|found| found.range());
         let group = |name| range(captures.name(name));
@@ -149,9 +156,15 @@ impl RegexMatcher {
         })
     }
 
-    fn program(&self) -> Option<&Program> {
+    /// The regex as a program, if it has one.
+    pub fn program(&self) -> Option<&Program> {
         let read = || postcard::from_bytes(self.program_source).expect("build.rs has written it");
         self.program.get_or_init(|| (!self.program_source.is_empty()).then(read)).as_ref()
+    }
+
+    /// How many bytes of a match may be before one of the texts that a search looks for, if that is known.
+    pub fn lead(&self) -> Option<usize> {
+        self.lead
     }
 
     /// The maximum length of a match in bytes, if there is one.
@@ -444,6 +457,7 @@ fn built_in(prepared: prepared::Prepared<'static>, pack: &'static pack::Pack, in
             is_signed_request: prepared.signed_request,
             path_source: prepared.path.map(Cow::Borrowed),
             max_len: prepared.max_len.into(),
+            lead: prepared.lead,
             program_source: prepared.program,
             ..RegexMatcher::new(form, prepared.shape, prepared.source.into())
         })),

@@ -38,6 +38,8 @@ pub struct Prepared<'a> {
     pub source: &'a str,
     /// The maximum length of its matches in bytes, if there is one.
     pub max_len: Option<usize>,
+    /// How many bytes of a match may be before one of the texts that a search looks for, if that is known.
+    pub lead: Option<usize>,
     /// The [`Program`](super::program::Program) of the regex, in postcard's format; empty if it has none.
     pub program: &'a [u8],
     /// …

@@ -115,6 +115,8 @@ struct Many {
     is_greedy: bool,
     /// True if what follows cannot begin with a byte of the set, so it need not be tried at less than all.
     is_decided: bool,
+    /// What may follow, if not at the end of the text.
+    next: u16,
 }
 
 /// A regex as a program.
@@ -182,7 +184,7 @@ impl Program {
             if let Step::Many(many) = program.steps[at] {
                 let next = program.first_of(at + 1);
                 let is_decided = !next.meets(&program.sets[usize::from(many.set)]);
-                program.steps[at] = Step::Many(Many { is_decided, ..many });
+                program.steps[at] = Step::Many(Many { is_decided, next: program.set(next)?, ..many });
             }
         }
         program.first = program.first_of(0);
@@ -196,7 +198,7 @@ impl Program {
             HirKind::Literal(text) => self.push(Step::Text(text.0.to_vec()))?,
             HirKind::Class(class) => {
                 let set = self.set(set_of(class)?)?;
-                self.push(Step::Many(Many { set, min: 1, max: 1, is_greedy: true, is_decided: false }))?;
+                self.push(Step::Many(Many { set, min: 1, max: 1, is_greedy: true, is_decided: false, next: 0 }))?;
             }
             HirKind::Look(look) => self.push(Step::Assert(Assertion::of(*look)?))?,
             HirKind::Repetition(repetition) => self.write_repetition(repetition)?,
@@ -238,7 +240,7 @@ impl Program {
         if let Some(set) = class {
             let set = self.set(set)?;
             let max = max.unwrap_or(u32::MAX);
-            return self.push(Step::Many(Many { set, min, max, is_greedy, is_decided: false }));
+            return self.push(Step::Many(Many { set, min, max, is_greedy, is_decided: false, next: 0 }));
         }
         let either = |inner: usize, outer: usize| {
             let (inner, outer) = (number(inner)?, number(outer)?);
@@ -340,10 +342,10 @@ fn set_of(class: &Class) -> Option<Set> {
 enum Open {
     /// A step at a place.
     Step(usize, usize),
-    /// A step at any of these places, the last one first.
+    /// The step after this one at any of these places, the last one first.
     Fewer(usize, usize, usize),
-    /// A step after more bytes of a set, up to a place: step, place, the set, the last place.
-    More(usize, usize, u16, usize),
+    /// The step after this one after more bytes of its set: step, place, the last place.
+    More(usize, usize, usize),
     /// What a group was before.
     Group(usize, Option<usize>),
 }
@@ -358,23 +360,37 @@ struct Search<'a> {
 }
 
 impl Program {
-    /// Searches for the leftmost match that starts at `start` or after it; what is before can be looked at.
-    pub fn find(&self, text: &[u8], start: usize) -> Found {
+    /// Searches for the leftmost match that starts at `start`, at `last` or between; what is before can be looked at.
+    pub fn find(&self, text: &[u8], start: usize, last: usize) -> Found {
         if self.is_anchored && start > 0 {
             return Found::Nothing;
         }
         let patience = PATIENCE + PATIENCE_PER_BYTE * (text.len() - start);
         let mut search = Search { program: self, text, open: Vec::new(), groups: [None; 6], patience };
-        let last = if self.is_anchored { 0 } else { text.len() };
-        let may_begin = |at: usize| text.get(at).is_none_or(|byte| self.first.has(*byte));
-        for at in (start..=last).filter(|at| may_begin(*at)) {
+        let mut next = start;
+        while let Some(at) = self.next_start(text, next).filter(|at| *at <= last) {
             match search.match_at(at) {
                 Some(Some(end)) => return Found::Match(search.found(at..end)),
-                Some(None) => {}
+                Some(None) if self.is_anchored => break,
+                Some(None) => next = at + 1,
                 None => return Found::GaveUp,
             }
         }
         Found::Nothing
+    }
+
+    /// The next place, at or after `from`, where a match may begin.
+    fn next_start(&self, text: &[u8], from: usize) -> Option<usize> {
+        let rest = text.get(from..)?;
+        let is_of_group = |step: &&Step| matches!(step, Step::Note(_));
+        match self.steps.iter().find(|step| !is_of_group(step)) {
+            Some(Step::Text(start)) => memchr::memmem::find(rest, start).map(|at| from + at),
+            Some(Step::Assert(Assertion::StartOfLine)) if from > 0 && text[from - 1] != b'\n' => {
+                memchr::memchr(b'\n', rest).map(|end| from + end + 1)
+            }
+            Some(Step::Assert(Assertion::StartOfLine)) => Some(from),
+            _ => Some(from + rest.iter().position(|byte| self.first.has(*byte)).unwrap_or(rest.len())),
+        }
     }
 }
 
@@ -388,7 +404,7 @@ impl Search<'_> {
             self.patience = self.patience.checked_sub(1)?;
             let next = match &self.program.steps[step] {
                 Step::Text(text) => self.text[at..].starts_with(text).then(|| (step + 1, at + text.len())),
-                Step::Many(many) => self.many(many, step, at)?,
+                Step::Many(many) => self.many(*many, step, at)?,
                 Step::Either(first, second) => {
                     self.open.push(Open::Step((*second).into(), at));
                     Some(((*first).into(), at))
@@ -412,7 +428,7 @@ impl Search<'_> {
 
     /// Takes bytes of a set.
     #[allow(clippy::option_option)]
-    fn many(&mut self, many: &Many, step: usize, at: usize) -> Option<Option<(usize, usize)>> {
+    fn many(&mut self, many: Many, step: usize, at: usize) -> Option<Option<(usize, usize)>> {
         let set = &self.program.sets[usize::from(many.set)];
         let min = usize::try_from(many.min).unwrap_or(usize::MAX);
         let max = usize::try_from(many.max).unwrap_or(usize::MAX);
@@ -425,9 +441,9 @@ impl Search<'_> {
             return Some(None);
         }
         if many.is_greedy && !many.is_decided && count > min {
-            self.open.push(Open::Fewer(step + 1, at + min, at + count - 1));
+            self.open.push(Open::Fewer(step, at + min, at + count - 1));
         } else if !many.is_greedy && !many.is_decided && max > min {
-            self.open.push(Open::More(step + 1, at + min, many.set, at.saturating_add(max)));
+            self.open.push(Open::More(step, at + min, at.saturating_add(max)));
         }
         Some(Some((step + 1, at + count)))
     }
@@ -438,21 +454,35 @@ impl Search<'_> {
             match self.open.pop()? {
                 Open::Step(step, at) => return Some((step, at)),
                 Open::Fewer(step, first, last) => {
-                    if last > first {
-                        self.open.push(Open::Fewer(step, first, last - 1));
+                    let next = self.set_of(step, |many| many.next);
+                    // The byte at the last place is there: it was taken before.
+                    let Some(at) = (first..=last).rev().find(|at| next.has(self.text[*at])) else {
+                        self.patience = self.patience.saturating_sub(last - first);
+                        continue;
+                    };
+                    self.patience = self.patience.saturating_sub(last - at);
+                    if at > first {
+                        self.open.push(Open::Fewer(step, first, at - 1));
                     }
-                    return Some((step, last));
+                    return Some((step + 1, at));
                 }
-                Open::More(step, at, set, last) => {
-                    let is_next = self.text.get(at).is_some_and(|byte| self.program.sets[usize::from(set)].has(*byte));
+                Open::More(step, at, last) => {
+                    let is_next = self.text.get(at).is_some_and(|byte| self.set_of(step, |many| many.set).has(*byte));
                     if at < last && is_next {
-                        self.open.push(Open::More(step, at + 1, set, last));
-                        return Some((step, at + 1));
+                        self.open.push(Open::More(step, at + 1, last));
+                        return Some((step + 1, at + 1));
                     }
                 }
                 Open::Group(group, before) => self.groups[group] = before,
             }
         }
+    }
+
+    fn set_of(&self, step: usize, which: impl Fn(&Many) -> u16) -> &Set {
+        let Step::Many(many) = &self.program.steps[step] else {
+            unreachable!("only such a step has fewer or more bytes")
+        };
+        &self.program.sets[usize::from(which(many))]
     }
 
     fn found(&self, whole: Range<usize>) -> Match {
@@ -483,7 +513,7 @@ mod tests {
         }
 
         fn agrees(&self, text: &[u8], start: usize) -> Result<(), TestCaseError> {
-            let found = match self.program.find(text, start) {
+            let found = match self.program.find(text, start, text.len()) {
                 Found::Match(found) => Some(found),
                 Found::Nothing => None,
                 Found::GaveUp => return Err(TestCaseError::reject("it gave up")),
@@ -591,9 +621,9 @@ mod tests {
     fn a_search_that_takes_too_long_is_given_up() {
         let compiled = Compiled::of("(?-u)(?:a|a[a-z]?){1,40}!").expect("a program");
         let text = "a".repeat(60);
-        assert_eq!(compiled.program.find(text.as_bytes(), 0), Found::GaveUp);
+        assert_eq!(compiled.program.find(text.as_bytes(), 0, text.len()), Found::GaveUp);
         assert_eq!(
-            compiled.program.find(format!("{}!", &text[..9]).as_bytes(), 0),
+            compiled.program.find(format!("{}!", &text[..9]).as_bytes(), 0, 0),
             Found::Match(Match { whole: 0..10, ..Match::default() })
         );
     }

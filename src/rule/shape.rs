@@ -203,6 +203,32 @@ pub fn of_any(regex: &str) -> Result<Shape, Fault> {
     Ok(before(Run::Word).or_else(|| before(Run::Base64)).unwrap_or(Shape::AnyCase))
 }
 
+/// How many bytes of a match may be before a word of `words` that every match contains: at most, if there is one.
+pub fn lead(hir: &Hir, words: &[&[u8]]) -> Option<usize> {
+    match hir.kind() {
+        HirKind::Literal(text) => {
+            let places = (0..text.0.len()).filter(|at| words.iter().any(|word| text.0[*at..].starts_with(word)));
+            places.min()
+        }
+        HirKind::Capture(capture) => lead(&capture.sub, words),
+        HirKind::Repetition(repetition) if repetition.min > 0 => lead(&repetition.sub, words),
+        HirKind::Concat(items) => {
+            let mut before = 0;
+            for item in items {
+                if let Some(lead) = lead(item, words) {
+                    return Some(before + lead);
+                }
+                before += item.properties().maximum_len()?;
+            }
+            None
+        }
+        HirKind::Alternation(ways) => {
+            ways.iter().map(|way| lead(way, words)).try_fold(0, |most, lead| Some(most.max(lead?)))
+        }
+        _ => None,
+    }
+}
+
 /// How a match of a regex begins, or goes on from a text that it contains.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outline {
