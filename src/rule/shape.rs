@@ -187,8 +187,10 @@ pub fn of_assigned(assigned: &str, value: &str, keywords: &[String]) -> Result<S
 pub fn of_any(regex: &str) -> Result<Shape, Fault> {
     let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).map_err(|_| Fault::NoRegex)?;
     let branches = branches(&hir);
+    let own_texts: Vec<Vec<_>> = branches.iter().map(|items| texts_of_each(items)).collect();
     let before = |run| {
-        let found: Vec<BeforeRun> = branches.iter().map(|items| text_before_run(items, run)).collect::<Option<_>>()?;
+        let found = branches.iter().zip(&own_texts).map(|(items, own)| text_before_run(items, own, run));
+        let found: Vec<BeforeRun> = found.collect::<Option<_>>()?;
         let texts: Vec<_> = found.iter().flat_map(|found| found.texts.clone()).collect();
         let is_few = !texts.is_empty() && texts.len() <= MAX_TEXTS;
         is_few.then(|| Shape::Before {
@@ -257,10 +259,11 @@ pub fn outline_from_texts(regex: &str) -> Option<Outline> {
             Some(lead)
         });
         let leads: Vec<usize> = leads.take_while(|lead| *lead <= MAX_MATCH).collect();
+        let own = texts_of_each(items);
         let texts = leads.into_iter().enumerate().filter_map(|(start, lead)| {
             let mut all = vec![vec![]];
-            for item in &items[start..] {
-                let Some(longer) = texts(item, true).and_then(|texts| product(&all, &texts)) else { break };
+            for texts in &own[start..] {
+                let Some(longer) = texts.as_ref().and_then(|texts| product(&all, texts)) else { break };
                 all = longer;
                 if all.iter().map(Vec::len).min()? >= 8 {
                     break;
@@ -444,6 +447,11 @@ fn sequence(hir: &Hir) -> Vec<Hir> {
     }
 }
 
+/// The texts of each item, in small letters, where they are few.
+fn texts_of_each(items: &[Hir]) -> Vec<Option<Vec<Vec<u8>>>> {
+    items.iter().map(|item| texts(item, true)).collect()
+}
+
 /// The texts that `hir` can match, if they are few; with `folds`, in small letters.
 fn texts(hir: &Hir, folds: bool) -> Option<Vec<Vec<u8>>> {
     let all = match hir.kind() {
@@ -460,6 +468,8 @@ fn texts(hir: &Hir, folds: bool) -> Option<Vec<Vec<u8>>> {
         HirKind::Repetition(repetition) if repetition.max.is_some_and(|max| max <= 8) => {
             let once = texts(&repetition.sub, folds)?;
             let (min, max) = (repetition.min, repetition.max.unwrap_or(0));
+            // Before they are made: that takes long.
+            once.len().checked_pow(max).filter(|count| *count <= MAX_TEXTS)?;
             let mut all = Vec::new();
             let mut so_far = vec![vec![]];
             for count in 0..=max {
@@ -575,7 +585,8 @@ fn is_long_inside(items: &[Hir], start: usize, next: usize, run: Run) -> bool {
         && items[first..next].iter().map(|item| run_of(item, run).0).sum::<usize>() >= run.min()
 }
 
-fn text_before_run(items: &[Hir], run: Run) -> Option<BeforeRun> {
+/// `own` are the texts of each item.
+fn text_before_run(items: &[Hir], own: &[Option<Vec<Vec<u8>>>], run: Run) -> Option<BeforeRun> {
     let mut best: Option<BeforeRun> = None;
     let mut before = Some(0);
     for start in 0..items.len() {
@@ -583,7 +594,7 @@ fn text_before_run(items: &[Hir], run: Run) -> Option<BeforeRun> {
         let mut all = vec![vec![]];
         let mut next = start;
         while next < items.len() && all.iter().map(Vec::len).min()? < 8 {
-            let Some(longer) = texts(&items[next], true).and_then(|texts| product(&all, &texts)) else { break };
+            let Some(longer) = own[next].as_ref().and_then(|texts| product(&all, texts)) else { break };
             all = longer;
             next += 1;
         }
