@@ -6,7 +6,7 @@ use crate::credential::AccountId;
 use crate::finding::verification::{KeyStatus, Verification};
 use crate::text::alphabet::PREFIXES;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,6 +79,14 @@ impl Answers {
         let keys = inventory.keys.iter().filter(|key| !key.is_canary && key.is_of_aws);
         let ids = keys.filter_map(|key| Some((key.id.clone()?, key.account)));
         ids.filter(|(id, _)| PREFIXES.iter().any(|prefix| id.starts_with(prefix)) && !is_answered(id)).collect()
+    }
+
+    /// The units to read again for the secrets of the keys to ask about: one for each key of AWS's whose id and secret are
+    /// together somewhere, without those that were answered and those that were planted to be found.
+    pub fn units_of_open_pairs(&self, inventory: &Inventory) -> BTreeSet<String> {
+        let keys = inventory.keys.iter().filter(|key| !key.is_canary && key.is_of_aws);
+        let open = keys.filter(|key| key.id.as_ref().is_some_and(|id| self.get(id).is_none()));
+        open.filter_map(|key| key.unit_of_pair.clone()).collect()
     }
 
     /// All of them, to be shared.

@@ -78,6 +78,8 @@ pub struct KeyEntry {
     pub targets: Vec<String>,
     /// The number of these.
     pub target_count: usize,
+    /// The name of a unit in which both its id and its secret are.
+    pub unit_of_pair: Option<String>,
     /// Hashes of the names of these, as far as they are remembered.
     pub all_targets: Vec<u64>,
     /// Where it is: paths and lines; the first of them.

@@ -569,7 +569,9 @@ impl Join<'_> {
             there.owners.extend(owners);
             there.findings.push(finding);
         }
-        let entry = self.entry(&key, group.count, &by_target);
+        let of_pair = all.iter().find(|(_, finding, ..)| is_pair(finding));
+        let unit_of_pair = of_pair.map(|(number, ..)| self.files[*number].header.unit.name.clone());
+        let entry = KeyEntry { unit_of_pair, ..self.entry(&key, group.count, &by_target) };
         let occurrences = all.into_iter().map(|(number, finding, ..)| (number, finding)).collect();
         Ok(Some((entry, Judged { occurrences, judgements })))
     }
@@ -632,6 +634,7 @@ impl Join<'_> {
             targets: targets.keys().take(MAX_LISTED).map(|name| one_line(name)).collect(),
             all_targets: targets.keys().take(MAX_REMEMBERED).map(|name| super::state::hash(name)).collect(),
             target_count: targets.len(),
+            unit_of_pair: None,
             places: distinct.into_iter().take(MAX_LISTED).cloned().collect(),
             people_count: people.len(),
             people: people.into_iter().take(MAX_LISTED).collect(),
@@ -642,6 +645,10 @@ impl Join<'_> {
             first_found: None,
         }
     }
+}
+
+fn is_pair(finding: &Finding) -> bool {
+    finding.key_id().is_some() && finding.secret_fingerprint().is_some()
 }
 
 /// A finding as it was recorded, its owners, and the number of its target.

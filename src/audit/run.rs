@@ -145,6 +145,13 @@ struct Queue {
 }
 
 impl Audit {
+    /// The same audit for the questions of its scans alone.
+    #[cfg(feature = "verify")]
+    #[must_use]
+    pub fn gathering(self, gathering: crate::verify::Verifying) -> Self {
+        Self { template: Scan { verifying: Some(gathering), ..self.template }, ..self }
+    }
+
     /// Scans the units that changed, and leaves a result file for each in the folder.
     ///
     /// # Errors

@@ -120,7 +120,7 @@ pub struct Args {
 
     #[cfg(feature = "verify")]
     #[command(flatten)]
-    verify: super::verify::OwnerArgs,
+    verify: super::verify::AuditVerifyArgs,
 
     #[command(flatten)]
     report: ReportArgs,
@@ -251,8 +251,12 @@ impl Args {
             #[cfg(feature = "verify")]
             if let Some(verifying) = &verifying {
                 let inventory = merge.run(&rules, now, &mut |_| {})?;
+                let config = audit.template.config.clone();
+                let read_again = |gathering, names| {
+                    gather(audit.gathering(gathering), all, &names, temporary.as_ref().map(tempfile::TempDir::path))
+                };
                 let asked =
-                    super::verify::ask_about_inventory(verifying, &mut answers, &audit.template.config, &inventory);
+                    super::verify::ask_about_inventory(verifying, &mut answers, &config, &inventory, read_again);
                 // The report has them nevertheless.
                 if let Err(error) = asked {
                     output::error(&format!("{error:#}"));
@@ -338,6 +342,22 @@ impl Args {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         self.threads.min(MAX_PER_PROCESSOR * processors)
     }
+}
+
+/// Scans the units with some names again, and forgets what is found: only the questions that it gathers are of use. `temporary`
+/// is a folder that is removed at the end, if there is one.
+#[cfg(feature = "verify")]
+fn gather(audit: Audit, units: Vec<Unit>, names: &BTreeSet<String>, temporary: Option<&Path>) -> anyhow::Result<()> {
+    let units: Vec<Unit> = units.into_iter().filter(|unit| names.contains(&unit.name)).collect();
+    output::notice(&format!("reading {} again for the secrets of keys", plural(units.len(), "unit")));
+    let dir =
+        temporary.map_or_else(tempfile::tempdir, tempfile::tempdir_in).context("cannot make a folder for results")?;
+    if temporary.is_none() {
+        output::remove_on_interrupt(dir.path());
+    }
+    let outcome = audit.run(units, &State::open(dir.path())?, &AuditProgress::default())?;
+    outcome.warnings.iter().for_each(|warning| output::warning(warning));
+    Ok(())
 }
 
 /// What became of an audit.

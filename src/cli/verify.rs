@@ -13,10 +13,10 @@ use crate::plan::{self, Answers, KeyFacts};
 use crate::report::Verdict;
 use crate::rule::RuleSet;
 use crate::verify::aws::{Client, Iam, OwnCredentials, Sts};
-use crate::verify::{Announcement, Consent, Memory, Pace, Verifier, Verifying};
+use crate::verify::{Announcement, Consent, Gatherer, Memory, Pace, Question, Verifier, Verifying};
 use anyhow::bail;
 use clap::ValueEnum;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -85,11 +85,7 @@ impl VerifyArgs {
     pub fn verifying(&self) -> anyhow::Result<Option<Verifying>> {
         let Some(when) = self.verify else { return Ok(None) };
         check_terminal(when)?;
-        let client = client(self.endpoint_url.clone())?;
-        let verifier: Arc<dyn Verifier> = match self.verify_as {
-            As::Key => Arc::new(Sts::new(client)),
-            As::Owner => Arc::new(iam(client, self.assume_role.clone())),
-        };
+        let verifier = verifier(self.verify_as, self.endpoint_url.clone(), self.assume_role.clone())?;
         Ok(Some(Verifying {
             verifiers: vec![verifier],
             consent: consent(when),
@@ -100,27 +96,35 @@ impl VerifyArgs {
     }
 }
 
-/// Arguments of `keyspill audit` as typed: IAM is asked about the ids of its inventory.
+/// Arguments of `keyspill audit` as typed: AWS is asked about the keys of its inventory.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Verify")]
-pub struct OwnerArgs {
-    /// Ask IAM about the keys that were found, with your own AWS credentials, after showing what will be asked. The keys
-    /// themselves are not used.
+pub struct AuditVerifyArgs {
+    /// Ask AWS about the keys that were found, after showing what will be asked.
     ///
     /// On a terminal you are asked first; elsewhere, say --verify=yes. With --state, answers are remembered for a day.
     #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "ask", conflicts_with_all = ["shard", "units", "worker", "plan"])]
     verify: Option<When>,
 
-    /// A role to assume, such as `arn:aws:iam::{account}:role/audit`, where `{account}` stands for the account of each key.
+    /// Whose credentials to use. As the key: what holds its secret is read again, since results hold none.
+    #[arg(long, value_enum, value_name = "WHO", default_value_t = As::Owner, requires = "verify")]
+    verify_as: As,
+
+    /// With --verify-as owner: a role to assume, such as `arn:aws:iam::{account}:role/audit`, where `{account}` stands
+    /// for the account of each key.
     #[arg(long, value_name = "ARN", requires = "verify")]
     assume_role: Option<String>,
+
+    /// With --verify-as key: also ask about keys whose account is unknown, or is not listed as `org_accounts` in keyspill.toml.
+    #[arg(long, requires = "verify")]
+    verify_foreign: bool,
 
     /// Address to ask instead of AWS's, for tests.
     #[arg(long, value_name = "URL", requires = "verify")]
     endpoint_url: Option<String>,
 }
 
-impl OwnerArgs {
+impl AuditVerifyArgs {
     /// How to verify, if that is wanted.
     ///
     /// # Errors
@@ -128,11 +132,11 @@ impl OwnerArgs {
     pub fn verifying(&self) -> anyhow::Result<Option<Verifying>> {
         let Some(when) = self.verify else { return Ok(None) };
         check_terminal(when)?;
-        let iam = iam(client(self.endpoint_url.clone())?, self.assume_role.clone());
+        let verifier = verifier(self.verify_as, self.endpoint_url.clone(), self.assume_role.clone())?;
         Ok(Some(Verifying {
-            verifiers: vec![Arc::new(iam)],
+            verifiers: vec![verifier],
             consent: consent(when),
-            foreign: false,
+            foreign: self.verify_foreign,
             pace: Pace::default(),
             memory: None,
         }))
@@ -187,25 +191,40 @@ fn keep(answers: &mut RememberedAnswers, written: &mut Instant, question: &str, 
 }
 
 /// Asks about the keys of an inventory that no answer is known of, and adds the answers. They are written while there are
-/// more to come.
+/// more to come. If the keys themselves are used, `read_again` gets their secrets from the units with these names.
 ///
 /// # Errors
-/// The answers cannot be remembered.
+/// The answers cannot be remembered, or units cannot be read again.
 pub fn ask_about_inventory(
     verifying: &Verifying,
     answers: &mut RememberedAnswers,
     config: &Config,
     inventory: &Inventory,
+    read_again: impl FnOnce(Verifying, BTreeSet<String>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     answers.forget_before(super::now() - MAX_AGE);
     let open = answers.open_questions(inventory);
+    let mut pairs = None;
+    if let Some(verifier) = verifying.verifiers.iter().find(|verifier| verifier.uses_key()) {
+        let gatherer = Gatherer::new(verifier.clone());
+        let units = answers.units_of_open_pairs(inventory);
+        if !units.is_empty() {
+            read_again(gatherer.verifying(), units)?;
+        }
+        let ids: BTreeSet<&str> = open.iter().map(|(id, _)| id.as_str()).collect();
+        let is_open = |question: &Question| ids.contains(question.id.as_str());
+        pairs = Some(gatherer.take().into_iter().filter(is_open).collect::<Vec<_>>());
+    }
     let known = Mutex::new((answers, Instant::now()));
     let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
     let heard = |id: &str, answer: &Verification| {
         let (answers, written) = &mut *lock();
         keep(answers, written, id, answer);
     };
-    let given = verifying.run_on_ids(open, config, &heard);
+    let given = match pairs {
+        Some(pairs) => verifying.run_on_pairs(pairs, config, &heard),
+        None => verifying.run_on_ids(open, config, &heard),
+    };
     let (answers, _) = &mut *lock();
     given.iter().for_each(|(id, answer)| answers.insert(id, answer));
     Ok(answers.write()?)
@@ -223,6 +242,14 @@ fn client(endpoint: Option<String>) -> anyhow::Result<Client> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let file = CERTIFICATES.iter().find_map(|name| variable(name));
     Ok(Client::new(file.map(PathBuf::from), endpoint, variable)?)
+}
+
+fn verifier(who: As, endpoint: Option<String>, role: Option<String>) -> anyhow::Result<Arc<dyn Verifier>> {
+    let client = client(endpoint)?;
+    Ok(match who {
+        As::Key => Arc::new(Sts::new(client)),
+        As::Owner => Arc::new(iam(client, role)),
+    })
 }
 
 fn consent(when: When) -> Arc<Consent> {

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "verify")]
 pub mod aws;
+#[cfg(feature = "cli")]
+mod gather;
 mod pace;
 mod question;
 
@@ -17,6 +19,8 @@ use crate::finding::{BlobPath, Finding};
 use crate::judge::link::Secrets;
 use crate::rule::Severity;
 use foldhash::HashMap;
+#[cfg(feature = "cli")]
+pub use gather::Gatherer;
 pub use pace::Pace;
 pub use question::Question;
 use std::collections::{BTreeMap, BTreeSet};
@@ -219,6 +223,45 @@ impl Verifying {
         let mut answers: Vec<_> = answers.into_iter().map(|(question, answer)| (question.id, answer)).collect();
         answers.sort_by(|a, b| a.0.cmp(&b.0));
         answers
+    }
+
+    /// Asks what scans have gathered. One answer for each id, in the order of the ids: that to the pair that works, if one
+    /// does; `heard` is told of answers when they come.
+    #[cfg(feature = "cli")]
+    pub fn run_on_pairs(
+        &self,
+        questions: Vec<Question>,
+        config: &Config,
+        heard: &(dyn Fn(&str, &Verification) + Sync),
+    ) -> Vec<(String, Verification)> {
+        let Some(verifier) = self.verifiers.iter().find(|verifier| verifier.uses_key()) else { return vec![] };
+        let mut pairs: BTreeMap<String, usize> = BTreeMap::new();
+        questions.iter().for_each(|question| *pairs.entry(question.id.clone()).or_default() += 1);
+        let with_refusal = |question: Question| {
+            let refusal = self.refusal(&question, verifier.as_ref(), config);
+            (question, verifier.as_ref(), refusal)
+        };
+        // Of several secrets of an id, all are tried before anything is remembered of it.
+        let heard = |question: &Question, answer: &Verification| {
+            if pairs[&question.id] == 1 || answer.status == KeyStatus::Active {
+                heard(&question.id, answer);
+            }
+        };
+        let mut answers: BTreeMap<String, Verification> = BTreeMap::new();
+        for (question, answer) in self.ask(questions.into_iter().map(with_refusal).collect(), &heard) {
+            let rank = |answer: &Verification| match answer.status {
+                KeyStatus::Active => 0,
+                KeyStatus::Unknown => 1,
+                KeyStatus::NotAsked => 2,
+                KeyStatus::WrongSecret => 3,
+                KeyStatus::Expired | KeyStatus::Inactive => 4,
+            };
+            let known = answers.entry(question.id).or_insert_with(|| answer.clone());
+            if rank(&answer) < rank(known) {
+                *known = answer;
+            }
+        }
+        answers.into_iter().collect()
     }
 
     fn verifier(&self, finding: &Finding) -> Option<&Arc<dyn Verifier>> {

@@ -1042,6 +1042,68 @@ fn an_audit_asks_and_remembers() {
     assert!(run.code == Some(2) && run.stderr.contains("use --verify=yes"), "{}", run.stderr);
 }
 
+/// The results of an audit hold no secrets: what has them is read again, and nothing of them is kept.
+#[test]
+fn an_audit_asks_as_the_key() {
+    let sandbox = organisation(&["a", "b"]);
+    sandbox.write("other/id.txt", "{{akia c}}\n");
+    let server = Server::start(&[("{{akia a}}", ACTIVE), ("{{akia b}}", GONE)]);
+    let elsewhere = Sandbox::new();
+    let state = elsewhere.path().join("state").display().to_string();
+    let asking = [
+        "audit",
+        ".",
+        "--verify=yes",
+        "--verify-as",
+        "key",
+        "--endpoint-url",
+        &server.url,
+        "--config",
+        "keyspill.toml",
+    ];
+    let clean = [("NO_PROXY", "127.0.0.1"), ("AWS_CA_BUNDLE", ""), ("SSL_CERT_FILE", "")];
+    let audit = |more: &[&str]| sandbox.run_in(&clean, &[&asking[..], &["-f", "json"], more].concat());
+    let statuses = |run: &Run| {
+        let told: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("no inventory: {}", run.stderr));
+        let keys = told["keys"].as_array().expect("keys").iter();
+        let status = |key: &Value| key["verification"]["status"].as_str().unwrap_or("none").to_owned();
+        keys.map(|key| (key["name"].as_str().expect("a name").to_owned(), status(key))).collect::<BTreeMap<_, _>>()
+    };
+    let name = |key: &str| expand(key).text;
+    let expected = BTreeMap::from([
+        (name("{{akia a}}"), "active".to_owned()),
+        (name("{{akia b}}"), "inactive".to_owned()),
+        (name("{{akia c}}"), "none".to_owned()),
+    ]);
+    let run = audit(&[]);
+    assert_eq!(statuses(&run), expected, "{}", run.stderr);
+    assert!(run.stderr.contains("reading 1 unit again"), "{}", run.stderr);
+    assert!(run.stderr.contains("verifying 2 keys at"), "{}", run.stderr);
+    assert!(server.requests().iter().all(|request| request.action() == "GetCallerIdentity"));
+    // With a state, the next audit knows, and nothing is read again.
+    let asked = server.requests().len();
+    assert_eq!(statuses(&audit(&["--state", &state])), expected);
+    let run = audit(&["--state", &state]);
+    assert_eq!(statuses(&run), expected);
+    assert!(!run.stderr.contains("again"), "{}", run.stderr);
+    assert_eq!(server.requests().len(), 2 * asked);
+    let mut files = vec![std::path::PathBuf::from(&state)];
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(std::fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()));
+            continue;
+        }
+        let bytes = std::fs::read(&path).expect("a file");
+        let secret = name("{{secret a}}");
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{}", path.display());
+    }
+    // Keys of accounts that are not one's own are left out, unless asked for.
+    sandbox.write("keyspill.toml", "");
+    let run = audit(&[]);
+    assert!(run.stderr.contains("no key can be verified") && run.stderr.contains("--verify-foreign"), "{}", run.stderr);
+    assert_eq!(statuses(&audit(&["--verify-foreign"])), expected);
+}
+
 /// A scan that was interrupted while it asked goes on from there, if it may remember.
 #[cfg(unix)]
 #[test]
