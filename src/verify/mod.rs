@@ -49,7 +49,7 @@ pub trait Verifier: fmt::Debug + Send + Sync {
     /// Why it cannot be asked this question, if it cannot.
     fn refusal(&self, question: &Question) -> Option<&'static str>;
 
-    /// The hosts that would be asked.
+    /// The hosts that would be asked, and how they are reached.
     fn hosts(&self, question: &Question) -> Vec<String>;
 
     /// What is called, and what the owner of a key sees of it, as a sentence.
@@ -75,7 +75,7 @@ pub enum Reply {
 pub struct Announcement {
     /// How many keys; each takes a request or two, and more if the service is busy.
     pub questions: usize,
-    /// The hosts that are asked.
+    /// The hosts that are asked, and how they are reached.
     pub hosts: BTreeSet<String>,
     /// The accounts whose keys are tried; keys of which the account is not known are left out.
     pub accounts: BTreeSet<String>,

@@ -316,8 +316,8 @@ fn what_is_asked_is_said_before() {
     assert_eq!(run.code, Some(1));
     let expected = format!(
         "keyspill: note: verifying 2 keys at {}\nkeyspill: note: accounts: 111122223333\nkeyspill: note: \
-         GetCallerIdentity is called with each key. Its owner sees the call in CloudTrail: the time, this machine's \
-         address and the name keyspill.\n",
+         GetCallerIdentity is called with each key. Its owner sees the call in CloudTrail: the time, the \
+         address that it comes from and the name keyspill.\n",
         server.url
     );
     assert_eq!(run.stderr, expected);
@@ -648,6 +648,14 @@ fn unknown_proxies_are_refused() {
             sandbox.run_in(&[(name, value)], &["scan", ".", "--verify=yes", "--endpoint-url", "https://127.0.0.1:1"]);
         assert_eq!(run.code, Some(2), "{name}={value}");
         assert!(run.stderr.contains(&format!("{name}: expected the URL of an http or https proxy")), "{}", run.stderr);
+    }
+    // Where requests come from is said before, but for what hosts need no proxy.
+    for (direct, words) in
+        [("", "at https://127.0.0.1:1 through the proxy 127.0.0.1:2\n"), ("127.0.0.1", "at https://127.0.0.1:1\n")]
+    {
+        let variables = [("HTTPS_PROXY", "http://u:hunter2@127.0.0.1:2"), ("NO_PROXY", direct)];
+        let run = sandbox.run_in(&variables, &["scan", ".", "--verify=yes", "--endpoint-url", "https://127.0.0.1:1"]);
+        assert!(run.stderr.contains(words) && !run.stderr.contains("hunter2"), "{}", run.stderr);
     }
     // What is in clear stays on this machine.
     let server = Server::start(&[("{{akia a}}", ACTIVE)]);

@@ -125,6 +125,16 @@ impl Client {
         self.endpoint.clone().unwrap_or_else(|| format!("https://{usual}"))
     }
 
+    /// The address, and the proxy that requests to it come from, if there is one.
+    pub fn route(&self, usual: &str) -> String {
+        let address = self.address(usual);
+        let passes = |proxy: &&ureq::Proxy| address.parse().is_ok_and(|address| !proxy.is_no_proxy(&address));
+        match self.agent.config().proxy().filter(passes) {
+            Some(proxy) => format!("{address} through the proxy {}:{}", proxy.host(), proxy.port()),
+            None => address,
+        }
+    }
+
     /// Sends a signed form to a host, or to the endpoint instead.
     pub(super) fn post(&self, host: &str, form: &str, signer: &Signer) -> Result<Response, Failure> {
         let url = format!("{}/", self.address(host));

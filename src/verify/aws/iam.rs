@@ -247,7 +247,7 @@ impl Verifier for Iam {
     }
 
     fn hosts(&self, _: &Question) -> Vec<String> {
-        [self.sts(), self.iam()].map(|(host, _)| self.client.address(host)).into()
+        [self.sts(), self.iam()].map(|(host, _)| self.client.route(host)).into()
     }
 
     fn trace(&self) -> &'static str {

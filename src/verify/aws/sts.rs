@@ -49,12 +49,12 @@ impl Verifier for Sts {
     }
 
     fn hosts(&self, question: &Question) -> Vec<String> {
-        question.partitions.iter().map(|partition| self.client.address(place(*partition).0)).collect()
+        question.partitions.iter().map(|partition| self.client.route(place(*partition).0)).collect()
     }
 
     fn trace(&self) -> &'static str {
-        "GetCallerIdentity is called with each key. Its owner sees the call in CloudTrail: the time, this machine's address \
-         and the name keyspill."
+        "GetCallerIdentity is called with each key. Its owner sees the call in CloudTrail: the time, the address that it \
+         comes from and the name keyspill."
     }
 
     fn ask(&self, question: &Question) -> Reply {
