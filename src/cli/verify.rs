@@ -12,6 +12,7 @@ use crate::finding::verification::{KeyStatus, Verification};
 use crate::plan::{self, Answers, KeyFacts};
 use crate::report::Verdict;
 use crate::rule::RuleSet;
+use crate::text::ini;
 use crate::verify::aws::{Client, Iam, OwnCredentials, Sts};
 use crate::verify::{Announcement, Consent, Gatherer, Memory, Pace, Question, Verifier, Verifying};
 use anyhow::bail;
@@ -410,18 +411,57 @@ fn own_region() -> String {
     if variable("AWS_ACCESS_KEY_ID").is_some() {
         return String::new();
     }
-    let of_profile = run_aws(&["configure", "get", "region"]).unwrap_or_default();
-    String::from_utf8_lossy(&of_profile).trim().to_owned()
+    match run_aws(&["configure", "get", "region"]) {
+        Ok(region) => String::from_utf8_lossy(&region).trim().to_owned(),
+        Err(NoAnswer::NoProgram) => {
+            setting("AWS_CONFIG_FILE", "config", "region").map(|region| String::from_utf8_lossy(&region).into_owned())
+        }
+        .unwrap_or_default(),
+        Err(NoAnswer::Failed(_)) => String::new(),
+    }
+}
+
+/// What the user's profile sets `name` to, in the file that a variable names, or else that of this name.
+///
+/// Source: AWS CLI User Guide, "Configuration and credential file settings".
+fn setting(variable_of_file: &str, file: &str, name: &str) -> Option<Vec<u8>> {
+    /// The maximum size of the file, in bytes.
+    const MAX_SIZE: u64 = 1 << 20;
+    let usual = || super::environment::environment().home.as_ref().map(|home| home.join(".aws").join(file));
+    let path = variable(variable_of_file).map(PathBuf::from).or_else(usual)?;
+    let profile = variable("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
+    let text = secrecy::zeroize::Zeroizing::new(crate::file::read(&path, MAX_SIZE).ok()?);
+    ini::named(&text, &profile)?.value(name).map(<[u8]>::to_vec)
+}
+
+/// The keys in the user's profile, if it has any.
+fn keys_of_profile() -> Option<OwnCredentials> {
+    let get = |name| String::from_utf8(setting("AWS_SHARED_CREDENTIALS_FILE", "credentials", name)?).ok();
+    Some(OwnCredentials {
+        id: get("aws_access_key_id")?,
+        secret: get("aws_secret_access_key")?.into(),
+        token: get("aws_session_token").map(Into::into),
+    })
 }
 
 /// The user's own credentials: from the environment, or else whatever the AWS CLI would use (profiles, SSO, `aws login`,
-/// roles), which it tells by itself.
+/// roles), which it tells by itself; without it, the keys of the profile.
 fn own_credentials() -> Result<OwnCredentials, String> {
     if let (Some(id), Some(secret)) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
         let token = variable("AWS_SESSION_TOKEN").map(Into::into);
         return Ok(OwnCredentials { id, secret: secret.into(), token });
     }
-    let answer = run_aws(&["configure", "export-credentials", "--format", "process"])?;
+    let answer = match run_aws(&["configure", "export-credentials", "--format", "process"]) {
+        Ok(answer) => answer,
+        Err(NoAnswer::NoProgram) => {
+            return keys_of_profile().ok_or_else(|| {
+                "no credentials of your own: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with keys by \
+                 AWS_PROFILE, or install the AWS CLI, which knows roles and SSO"
+                    .to_owned()
+            });
+        }
+        Err(NoAnswer::Failed(problem)) => return Err(problem),
+    };
     let own: Exported =
         serde_json::from_slice(&answer).map_err(|_| "`aws configure export-credentials` printed unexpected output")?;
     let token = own.session_token.map(Into::into);
@@ -431,14 +471,19 @@ fn own_credentials() -> Result<OwnCredentials, String> {
 /// How long the AWS CLI may take.
 const AWS_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// Why the AWS CLI tells nothing.
+enum NoAnswer {
+    /// It cannot be run.
+    NoProgram,
+    Failed(String),
+}
+
 /// What the AWS CLI writes.
-fn run_aws(args: &[&str]) -> Result<Vec<u8>, String> {
+fn run_aws(args: &[&str]) -> Result<Vec<u8>, NoAnswer> {
+    let failed = |words: &str| NoAnswer::Failed(words.to_owned());
     let command = Command::new("aws").args(args).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let mut child = command.map_err(|_| {
-        "no credentials of your own: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or install the AWS CLI, which knows \
-         your profiles"
-    })?;
-    let mut stdout = child.stdout.take().ok_or("the AWS CLI cannot be read")?;
+    let mut child = command.map_err(|_| NoAnswer::NoProgram)?;
+    let mut stdout = child.stdout.take().ok_or_else(|| failed("the AWS CLI cannot be read"))?;
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut answer = Vec::new();
@@ -449,14 +494,18 @@ fn run_aws(args: &[&str]) -> Result<Vec<u8>, String> {
     if answer.is_err() {
         _ = child.kill();
     }
-    let status = child.wait().map_err(|_| "the AWS CLI cannot be waited for")?;
+    let status = child.wait().map_err(|_| failed("the AWS CLI cannot be waited for"))?;
     match answer {
         Ok(Ok(answer)) if status.success() => Ok(answer),
-        Err(_) => Err(format!("`aws {}` did not end within {} seconds", args.join(" "), AWS_TIMEOUT.as_secs())),
-        _ => Err(format!(
+        Err(_) => Err(NoAnswer::Failed(format!(
+            "`aws {}` did not end within {} seconds",
+            args.join(" "),
+            AWS_TIMEOUT.as_secs()
+        ))),
+        _ => Err(NoAnswer::Failed(format!(
             "`aws {}` found no credentials of your own; run `aws configure` or `aws login`",
             args.join(" ")
-        )),
+        ))),
     }
 }
 

@@ -23,11 +23,23 @@ impl Section<'_> {
 
     /// True if it sets `name`.
     pub fn sets(&self, name: &str) -> bool {
-        self.body.split(|&b| b == b'\n').any(|line| {
-            let rest = line.trim_ascii_start().strip_prefix(name.as_bytes());
-            rest.is_some_and(|rest| rest.trim_ascii_start().starts_with(b"="))
+        self.value(name).is_some()
+    }
+
+    /// What it sets `name` to.
+    pub fn value(&self, name: &str) -> Option<&[u8]> {
+        self.body.split(|&b| b == b'\n').find_map(|line| {
+            let rest = line.trim_ascii_start().strip_prefix(name.as_bytes())?;
+            Some(rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii())
         })
     }
+}
+
+/// The section of that name.
+#[cfg(feature = "verify")]
+pub fn named<'a>(text: &'a [u8], name: &str) -> Option<Section<'a>> {
+    let headers = memchr::memchr_iter(b'[', text).filter(|start| *start == 0 || text[start - 1] == b'\n');
+    headers.filter_map(|start| section(text, start + 1)).find(|section| section.name == name.as_bytes())
 }
 
 /// The section around offset `at` of `text`.
@@ -55,6 +67,9 @@ mod tests {
         let found = section(text, at).unwrap();
         assert_eq!(found.name(), "prod");
         assert!(found.sets("aws_access_key_id") && found.sets("y_z") && !found.sets("region"));
+        assert_eq!(found.value("y_z"), Some(&b"1"[..]));
+        #[cfg(feature = "verify")]
+        assert!(named(text, "prod") == Some(found) && named(text, "pro").is_none());
         assert_eq!(section(b"x = 1", 2), None);
         let long = format!("[{}]\n", "x".repeat(9000));
         assert!(section(long.as_bytes(), 10).is_some(), "a place in a long name");

@@ -666,6 +666,42 @@ fn unknown_proxies_are_refused() {
     assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
 }
 
+/// Without the AWS CLI, the keys of a profile are used, and its region says where to ask.
+#[test]
+fn the_owner_may_be_a_profile() {
+    let sandbox = organisation(&["a"]);
+    let elsewhere = Sandbox::new();
+    elsewhere.write("config", "[default]\nregion = eu-west-1\n[profile china]\nregion = cn-north-1\n");
+    elsewhere.write(
+        "credentials",
+        "[default]\nregion = x\n\n[china]\naws_access_key_id = AKIAOWN\naws_secret_access_key=own\n",
+    );
+    let path = |name: &str| elsewhere.path().join(name).display().to_string();
+    let (config, credentials) = (path("config"), path("credentials"));
+    let ask = |profile: &str, server: &Server| {
+        let variables = [
+            ("PATH", ""),
+            ("AWS_CONFIG_FILE", &config),
+            ("AWS_SHARED_CREDENTIALS_FILE", &credentials),
+            ("AWS_PROFILE", profile),
+            ("NO_PROXY", "127.0.0.1"),
+        ];
+        let args = ["scan", ".", "--verify=yes", "--verify-as=owner", "--endpoint-url", &server.url, "-f", "json"];
+        sandbox.run_in(&variables, &args)
+    };
+    let server = owner("", "", "");
+    ask("china", &server);
+    let requests = server.requests();
+    assert!(!requests.is_empty() && requests.iter().all(|request| request.id() == "AKIAOWN"), "{requests:?}");
+    assert!(requests[0].headers["authorization"].contains("/cn-north-1/"), "{requests:?}");
+    // Neither has keys.
+    for profile in ["", "other"] {
+        let run = ask(profile, &server);
+        assert!(run.code == Some(2) && run.stderr.contains("choose a profile with keys"), "{}", run.stderr);
+    }
+    assert_eq!(server.requests().len(), requests.len());
+}
+
 /// A report or an inventory is enough to ask, and the answers make a better plan.
 #[test]
 fn the_keys_of_a_report_are_asked_about() {
