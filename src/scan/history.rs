@@ -38,7 +38,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Maximum number of unreadable objects listed per repository; the rest are only counted.
 const MAX_LISTED: usize = 1000;
@@ -165,6 +165,7 @@ impl HistoryScan<'_> {
             tips: &tips,
             refs,
             tags: &outline.tags,
+            refs_through: OnceLock::new(),
             scan: self.scan,
             detector: self.examiner.detector(),
             people: repository.mailmap(),
@@ -513,6 +514,8 @@ struct HistoryBuilder<'a> {
     tips: &'a [RefTip],
     refs: &'a [Ref],
     tags: &'a BTreeMap<Oid, Oid>,
+    /// The refs that point to an object, directly or through tags. There may be as many refs as texts with findings.
+    refs_through: OnceLock<HashMap<Oid, Vec<&'a Ref>>>,
     scan: &'a Scan,
     detector: &'a Detector,
     people: Mailmap,
@@ -537,9 +540,7 @@ impl HistoryBuilder<'_> {
         let mut names: Vec<String> = presence.refs.iter().map(|tip| self.tips[*tip as usize].name.clone()).collect();
         if presence.path.is_none() {
             // A ref may point to a blob.
-            names = self.refs_through(self.odb.oid(presence.node));
-            presence.ref_count = names.len();
-            names.truncate(MAX_REFS);
+            (names, presence.ref_count) = self.refs_through(self.odb.oid(presence.node));
             if presence.ref_count > 0 {
                 presence.reach = Reach::Refs;
             }
@@ -571,24 +572,35 @@ impl HistoryBuilder<'_> {
         Occurrence { node: presence.node, path: presence.path, item: presence.item, history: Arc::new(history) }
     }
 
-    /// The refs that point to an object, directly or through tags.
-    fn refs_through(&self, object: Oid) -> Vec<String> {
-        let leads_there = |known: &&Ref| attribute::tag_chain(known.target, self.tags).any(|oid| oid == object);
-        self.refs.iter().filter(leads_there).map(|known| known.name.clone()).collect()
+    /// The names of the first refs that point to an object, directly or through tags, and the number of all.
+    fn refs_through(&self, object: Oid) -> (Vec<String>, usize) {
+        let all = self.refs_through.get_or_init(|| {
+            let mut all: HashMap<Oid, Vec<&Ref>> = HashMap::default();
+            for known in self.refs {
+                for oid in attribute::tag_chain(known.target, self.tags) {
+                    let there = all.entry(oid).or_default();
+                    // A circular chain comes back.
+                    if there.last().is_none_or(|last| !std::ptr::eq(*last, known)) {
+                        there.push(known);
+                    }
+                }
+            }
+            all
+        });
+        let there = all.get(&object).map_or(&[][..], Vec::as_slice);
+        (there.iter().take(MAX_REFS).map(|known| known.name.clone()).collect(), there.len())
     }
 
     /// The history of a finding in the text of a commit or tag, which cannot be removed again.
     fn history_of_text(&self, node: Node, kind: ObjectKind) -> History {
         let object = self.odb.oid(node);
         let commit = self.graph.find(&object);
-        let mut names = self.refs_through(object);
+        let (names, ref_count) = self.refs_through(object);
         let reach = match commit {
             Some(id) => self.graph.reach(id),
             None if names.is_empty() => Reach::Unreachable,
             None => Reach::Refs,
         };
-        let ref_count = names.len();
-        names.truncate(MAX_REFS);
         let introduced: Vec<CommitId> = commit.into_iter().collect();
         let since = introduced.iter().map(|id| self.graph.commit(*id).time).min();
         History {
