@@ -420,7 +420,34 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Runs near one another, with words before them and in them, whole and cut.
+    fn runs() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            3 => prop::sample::select(vec!["datadog", "TWILIO", "_api_key", " = \"", "\n", "secret", ":", "adafruit", "token"])
+                .prop_map(str::to_owned),
+            2 => "[a-f0-9]{32}",
+            1 => "[a-zA-Z0-9_-]{18,60}",
+            1 => "[ a-z]{1,90}",
+        ];
+        prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
     proptest! {
+        /// What is known of the text around one run must not change what is found around the next.
+        #[test]
+        fn runs_are_found_as_if_each_were_the_only_one(text in runs()) {
+            static WORDS: std::sync::LazyLock<Words> = std::sync::LazyLock::new(|| Words::new(&RuleSet::built_in()));
+            let text = text.as_bytes();
+            let (mut found, mut expected) = (Vec::new(), Vec::new());
+            WORDS.find(text, 0..text.len(), &mut found);
+            finder::word_runs(text, |run| {
+                if WORDS.is_telling(text, &run, &mut Near::default()) {
+                    expected.push(run);
+                }
+            });
+            prop_assert_eq!(found, expected);
+        }
+
         #[test]
         fn digits_are_found_eight_at_a_time(run in "[A-Za-z_-]{20,50}[0-9a-z_-]{0,2}[A-Za-z_-]{0,50}") {
             prop_assert_eq!(has_digit(run.as_bytes()), run.bytes().any(|byte| byte.is_ascii_digit()));

@@ -41,6 +41,16 @@ pub struct Gitleaks {
     pub skip_report: bool,
     /// Where matches may be; `None` if that would take as long to find out as where they are.
     pub outline: Option<Outline>,
+    /// What the name of a file must match, if the rule is about paths alone.
+    name: Option<LazyRegex>,
+}
+
+impl Gitleaks {
+    /// What the name of a file, without its folders, must match, if the rule is about paths alone: every file has what it
+    /// finds.
+    pub fn name(&self) -> Option<&Regex> {
+        self.name.as_ref().map(LazyRegex::get)
+    }
 }
 
 /// Where the matches of a regex may be: at words that each contains, or where one begins.
@@ -356,6 +366,9 @@ fn resolve(
         }
         None => None,
     };
+    let path: Option<Cow<'static, str>> = path;
+    let of_path = path.as_deref().filter(|_| rule.regex.is_none());
+    let name = of_path.and_then(shape::of_name).and_then(|source| LazyRegex::new(source).ok());
     let is_plain = |part: &str| part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) && !part.is_empty();
     if !id.split('-').all(is_plain) {
         return Err(fail(Fault::Field {
@@ -381,6 +394,7 @@ fn resolve(
             required: rule.required,
             skip_report: rule.skip_report,
             outline,
+            name,
         })),
         path_source: path,
         ..RegexMatcher::new(Form::Any, shape, source.into())

@@ -8,7 +8,7 @@
 use super::fault::Fault;
 use super::run::{MIN_RUN, Run, Stretch, first_run, first_runs, run_length, run_of};
 use super::syntax::RuleSyntax;
-use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
+use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 use regex_syntax::{Parser, ParserBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -229,6 +229,34 @@ pub fn lead(hir: &Hir, words: &[&[u8]]) -> Option<usize> {
         }
         _ => None,
     }
+}
+
+/// A regex that the name of a file matches if a path that ends with it matches `path`: what of it is about the end of a path
+/// and has no slash. `None` if that is nothing.
+pub fn of_name(path: &str) -> Option<String> {
+    fn may_have_slash(hir: &Hir) -> bool {
+        match hir.kind() {
+            HirKind::Empty => false,
+            // What they are about may be before the name.
+            HirKind::Look(_) => true,
+            HirKind::Literal(text) => text.0.contains(&b'/'),
+            HirKind::Class(Class::Bytes(class)) => {
+                class.iter().any(|range| (range.start()..=range.end()).contains(&b'/'))
+            }
+            HirKind::Class(Class::Unicode(class)) => {
+                class.iter().any(|range| (range.start()..=range.end()).contains(&'/'))
+            }
+            HirKind::Repetition(repetition) => may_have_slash(&repetition.sub),
+            HirKind::Capture(capture) => may_have_slash(&capture.sub),
+            HirKind::Concat(items) | HirKind::Alternation(items) => items.iter().any(may_have_slash),
+        }
+    }
+    let hir = ParserBuilder::new().utf8(false).build().parse(path).ok()?;
+    let HirKind::Concat(items) = hir.kind() else { return None };
+    let (end, items) = items.split_last()?;
+    let first = items.iter().rposition(may_have_slash).map_or(0, |at| at + 1);
+    let is_end = matches!(end.kind(), HirKind::Look(Look::End));
+    (is_end && first < items.len()).then(|| Hir::concat([&items[first..], &[end.clone()]].concat()).to_string())
 }
 
 /// How a match of a regex begins, or goes on from a text that it contains.
@@ -778,6 +806,21 @@ mod tests {
             let mut builder = regex::bytes::RegexBuilder::new(&source);
             assert!(builder.size_limit(size).build().is_ok(), "{source}: {size}");
             assert!(builder.size_limit(size / 64).build().is_err(), "{source}: {size}");
+        }
+    }
+
+    #[test]
+    fn names_of_paths() {
+        for (path, name, other) in [
+            (r"(?-u:(?i)(?:^|\/)[^\/]+\.p(?:12|fx)$)", "a.P12", "a.p12.txt"),
+            (r"(?-u:\.env$)", ".env", "env"),
+            (r"(?-u:^secrets/[a-z]+\.key$)", "a.key", "0.kex"),
+        ] {
+            let regex = regex::bytes::Regex::new(&of_name(path).expect(path)).expect(path);
+            assert!(regex.is_match(name.as_bytes()) && !regex.is_match(other.as_bytes()), "{path}: {regex}");
+        }
+        for unknown in [r"(?-u:\.env)", "(?-u:^a/$)", r"(?-u:(?:a$|b))", r"(?-u:x.*$)"] {
+            assert_eq!(of_name(unknown), None, "{unknown}");
         }
     }
 

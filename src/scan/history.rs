@@ -11,8 +11,8 @@
 use super::examine::{Examiner, fingerprint};
 use super::{Collected, Identity, Scan, commit, hidden, hidden_text, identities};
 use crate::credential::Fingerprint;
-use crate::detect::Detector;
 use crate::detect::prefilter::{Hits, Shared};
+use crate::detect::{Candidate, Detector};
 use crate::finding::BlobPath;
 use crate::finding::Finding;
 use crate::finding::history::Reach;
@@ -20,7 +20,7 @@ use crate::finding::history::{Commit, Commits, Exposure, History, MAX_COMMITS};
 use crate::finding::object::ObjectKind;
 use crate::finding::object::Oid;
 use crate::git::attribute::graph::{CommitId, Graph};
-use crate::git::attribute::trees::Trees;
+use crate::git::attribute::trees::{Chunk, Trees};
 use crate::git::attribute::{self, ItemId, MAX_REFS, Presence, RefTip, Wanted};
 use crate::git::history::{History as Objects, Inspector, Object, Outline};
 use crate::git::index::Index;
@@ -28,12 +28,13 @@ use crate::git::mailmap::Mailmap;
 use crate::git::odb::{Node, Odb};
 use crate::git::pack::delta::Copied;
 use crate::git::repository::{Ref, Repository};
-use crate::rule::RuleId;
+use crate::rule::{Rule, RuleId};
 use crate::source::unpack::Content;
 use crate::source::unpack::format::Format;
 use crate::source::{Blob, SkipCause};
 use crate::text::alphabet::SECRET_LEN;
 use rayon::prelude::*;
+use regex::bytes::Regex;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -102,12 +103,13 @@ impl HistoryScan<'_> {
             skipped: Mutex::default(),
         };
         let outline = objects.walk(&inspector);
-        let (mut held, items) = inspector.found.by_object(&odb);
+        let (mut held, by_name, items) = inspector.found.by_object(&odb);
         let unscanned = unscanned(&odb, &inspector.skipped.into_inner().unwrap_or_else(PoisonError::into_inner));
         for (number, node) in (0..).zip(&unscanned) {
             held.entry(*node).or_insert((ObjectKind::Blob, vec![])).1.push(UNSCANNED - number);
         }
-        let trees = Trees::read(&objects, &|node| held.contains_key(&node));
+        let trees = Trees::read(&objects, &|node| held.contains_key(&node) || by_name.of_blobs.contains_key(&node));
+        by_name.settle(&trees, &mut held);
         let graph = Graph::new(&outline.commits);
         self.collected.commits.fetch_add(graph.len() as u64, Ordering::Relaxed);
         let walked = Walked { odb: &odb, outline: &outline, objects: &objects, trees: &trees, graph: &graph };
@@ -409,9 +411,13 @@ impl ObjectInspector<'_> {
             skip(cause);
             return hits;
         }
-        let items = detection.candidates.iter();
-        let mut items: Vec<Identity> =
-            items.map(|candidate| (candidate.rule.id.clone(), fingerprint(candidate))).collect();
+        let identity = |candidate: &Candidate| (candidate.rule.id.clone(), fingerprint(candidate));
+        let (by_name, others): (Vec<_>, Vec<_>) =
+            detection.candidates.iter().partition(|candidate| name_of_files(&candidate.rule).is_some());
+        if object.kind == ObjectKind::Blob {
+            by_name.iter().for_each(|candidate| self.found.add_by_name(object, &candidate.rule, identity(candidate)));
+        }
+        let mut items: Vec<Identity> = others.into_iter().map(identity).collect();
         items.extend(self.inside(object));
         if !items.is_empty() {
             if detection.is_cut {
@@ -465,6 +471,39 @@ struct Walked<'a> {
 struct Found {
     items: Mutex<HashMap<Identity, ItemId>>,
     objects: Mutex<Vec<(Node, ObjectKind, Vec<ItemId>)>>,
+    by_name: Mutex<ByName>,
+}
+
+/// What a rule for the names of files finds in every blob, for each blob: the rules, and the items of each.
+#[derive(Default)]
+struct ByName {
+    rules: Vec<Arc<Rule>>,
+    of_blobs: HashMap<Node, Vec<(usize, ItemId)>>,
+}
+
+/// What the name of a file must match, if a rule is about that.
+fn name_of_files(rule: &Rule) -> Option<&Regex> {
+    rule.regex()?.gitleaks.as_ref()?.name()
+}
+
+impl ByName {
+    /// Adds the items of blobs that have a fitting name somewhere.
+    fn settle(self, trees: &Trees, held: &mut Held) {
+        let fits = |rule: &Arc<Rule>| -> Vec<bool> {
+            trees.names.par_iter().map(|name| name_of_files(rule).is_some_and(|regex| regex.is_match(name))).collect()
+        };
+        let fits: Vec<Vec<bool>> = self.rules.iter().map(fits).collect();
+        for link in trees.chunks.iter().flat_map(Chunk::trees).flat_map(|tree| tree.added) {
+            let items = self.of_blobs.get(&link.to).into_iter().flatten();
+            for (_, item) in items.filter(|(rule, _)| fits[*rule][link.name as usize]) {
+                held.entry(link.to).or_insert((ObjectKind::Blob, vec![])).1.push(*item);
+            }
+        }
+        for (_, items) in held.values_mut() {
+            items.sort_unstable();
+            items.dedup();
+        }
+    }
 }
 
 /// By object, in order: its kind and its items.
@@ -485,14 +524,28 @@ impl Found {
         objects.push((object.node, object.kind, ids));
     }
 
-    /// By object; copies of an object are merged.
-    fn by_object(self, odb: &Odb) -> (Held, HashMap<Identity, ItemId>) {
-        let objects = self.objects.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let held = objects.into_iter().map(|(node, kind, items)| {
-            let node = odb.find(&odb.oid(node)).unwrap_or(node);
-            (node, (kind, items))
+    /// Adds what a rule for the names of files finds in a blob.
+    fn add_by_name(&self, object: Object, rule: &Arc<Rule>, item: Identity) {
+        let mut numbers = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = numbers.len() as ItemId;
+        let item = *numbers.entry(item).or_insert(next);
+        drop(numbers);
+        let ByName { rules, of_blobs } = &mut *self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = rules.iter().position(|known| known.id == rule.id).unwrap_or_else(|| {
+            rules.push(rule.clone());
+            rules.len() - 1
         });
-        (held.collect(), self.items.into_inner().unwrap_or_else(PoisonError::into_inner))
+        of_blobs.entry(object.node).or_default().push((number, item));
+    }
+
+    /// By object; copies of an object are merged.
+    fn by_object(self, odb: &Odb) -> (Held, ByName, HashMap<Identity, ItemId>) {
+        let first = |node: Node| odb.find(&odb.oid(node)).unwrap_or(node);
+        let ByName { rules, of_blobs } = self.by_name.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let of_blobs = of_blobs.into_iter().map(|(node, items)| (first(node), items)).collect();
+        let objects = self.objects.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let held = objects.into_iter().map(|(node, kind, items)| (first(node), (kind, items)));
+        (held.collect(), ByName { rules, of_blobs }, self.items.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

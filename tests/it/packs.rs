@@ -238,6 +238,41 @@ fn long_matches_of_gitleaks_are_found() {
     assert_eq!(places, [length + 2, 3 * length + 2 + 14 - 1], "{report}");
 }
 
+/// A rule for the names of files finds something in every version of every file: in history only those with a fitting name
+/// are followed.
+#[test]
+fn rules_for_names_of_files_are_applied_in_history() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    let config = Sandbox::new();
+    config.write(
+        "gitleaks.toml",
+        "[[rules]]\nid = \"p12\"\npath = '''(?i)(?:^|\\/)[^\\/]+\\.p(?:12|fx)$'''\n\n\
+         [[rules]]\nid = \"in-keys\"\npath = '''(?:^|/)keys/'''\n",
+    );
+    for (number, (file, text)) in
+        [("a/one.P12", "first of all"), ("b.txt", "second of all"), ("a/p12.txt", "third"), ("keys/c", "fourth")]
+            .into_iter()
+            .enumerate()
+    {
+        sandbox.write(file, text);
+        sandbox.commit(number as u32 + 1, "a.p12");
+    }
+    // The same content under a name that does not fit is another place.
+    sandbox.write("copy.bin", "first of all");
+    sandbox.commit(6, "copy");
+    for file in ["a/one.P12", "keys/c"] {
+        std::fs::remove_file(sandbox.path().join(file)).expect("it is there");
+    }
+    sandbox.commit(7, "gone");
+    let settings = config.path().join("gitleaks.toml").display().to_string();
+    let report = sandbox.json(&[".", "--history", "--packs", "aws", "--gitleaks-config", &settings]);
+    let found = report["findings"].as_array().expect("findings").iter();
+    let found: BTreeSet<_> =
+        found.map(|one| (one["rule"].as_str().expect("a rule"), one["path"].as_str().expect("a path"))).collect();
+    assert_eq!(found, BTreeSet::from([("p12", "a/one.P12"), ("in-keys", "keys/c")]), "{report}");
+}
+
 fn rules_of(report: &Value, path: &str) -> BTreeSet<String> {
     findings_in(report, path).iter().map(|finding| finding["rule"].as_str().expect("a rule").to_owned()).collect()
 }
