@@ -8,6 +8,8 @@ use super::selection::RuleArgs;
 use super::session::Refused;
 use crate::audit::answers::{Answers, MAX_AGE};
 use crate::audit::clone::Cloner;
+#[cfg(feature = "verify")]
+use crate::audit::inventory::Inventory;
 use crate::audit::merge::Merge;
 use crate::audit::run::{Audit, AuditProgress, Shard, global_excludes};
 use crate::audit::stamp;
@@ -251,17 +253,8 @@ impl Args {
             #[cfg(feature = "verify")]
             if let Some(verifying) = &verifying {
                 let inventory = merge.run(&rules, now, &mut |_| {})?;
-                let config = audit.template.config.clone();
-                let read_again = |gathering, names| {
-                    gather(audit.gathering(gathering), all, &names, temporary.as_ref().map(tempfile::TempDir::path))
-                };
-                let asked =
-                    super::verify::ask_about_inventory(verifying, &mut answers, &config, &inventory, read_again);
-                // The report has them nevertheless.
-                if let Err(error) = asked {
-                    output::error(&format!("{error:#}"));
-                    is_remembered = false;
-                }
+                let temporary = temporary.as_ref().map(tempfile::TempDir::path);
+                is_remembered = ask(verifying, &mut answers, audit, all, &inventory, temporary);
             }
             answers.forget_before(super::now() - MAX_AGE);
             merge.know(answers.shared());
@@ -342,6 +335,22 @@ impl Args {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         self.threads.min(MAX_PER_PROCESSOR * processors)
     }
+}
+
+/// Asks about the keys of an inventory. False if the answers cannot be remembered; the report has them nevertheless.
+#[cfg(feature = "verify")]
+fn ask(
+    verifying: &crate::verify::Verifying,
+    answers: &mut Answers,
+    audit: Audit,
+    units: Vec<Unit>,
+    inventory: &Inventory,
+    temporary: Option<&Path>,
+) -> bool {
+    let config = audit.template.config.clone();
+    let read_again = |gathering, names| gather(audit.gathering(gathering), units, &names, temporary);
+    let asked = super::verify::ask_about_inventory(verifying, answers, &config, inventory, read_again);
+    asked.inspect_err(|error| output::error(&format!("{error:#}"))).is_ok()
 }
 
 /// Scans the units with some names again, and forgets what is found: only the questions that it gathers are of use. `temporary`

@@ -214,7 +214,15 @@ pub fn ask_about_inventory(
         }
         let ids: BTreeSet<&str> = open.iter().map(|(id, _)| id.as_str()).collect();
         let is_open = |question: &Question| ids.contains(question.id.as_str());
-        pairs = Some(gatherer.take().into_iter().filter(is_open).collect::<Vec<_>>());
+        let open_pairs: Vec<Question> = gatherer.take().into_iter().filter(is_open).collect();
+        let found: BTreeSet<&str> = open_pairs.iter().map(|question| question.id.as_str()).collect();
+        if found.len() < ids.len() {
+            let count = ids.len() - found.len();
+            output::notice(&format!(
+                "not asked about {count}: id and secret are not together in any repository or file"
+            ));
+        }
+        pairs = Some(open_pairs);
     }
     let known = Mutex::new((answers, Instant::now()));
     let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);

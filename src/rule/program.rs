@@ -350,6 +350,9 @@ enum Open {
     Group(usize, Option<usize>),
 }
 
+/// A search takes more steps than it may.
+struct TooLong;
+
 /// A search under way.
 struct Search<'a> {
     program: &'a Program,
@@ -370,10 +373,10 @@ impl Program {
         let mut next = start;
         while let Some(at) = self.next_start(text, next).filter(|at| *at <= last) {
             match search.match_at(at) {
-                Some(Some(end)) => return Found::Match(search.found(at..end)),
-                Some(None) if self.is_anchored => break,
-                Some(None) => next = at + 1,
-                None => return Found::GaveUp,
+                Ok(Some(end)) => return Found::Match(search.found(at..end)),
+                Ok(None) if self.is_anchored => break,
+                Ok(None) => next = at + 1,
+                Err(TooLong) => return Found::GaveUp,
             }
         }
         Found::Nothing
@@ -395,13 +398,13 @@ impl Program {
 }
 
 impl Search<'_> {
-    /// Where the match at a place ends, if there is one; `None` if that takes too long.
-    fn match_at(&mut self, start: usize) -> Option<Option<usize>> {
+    /// Where the match at a place ends, if there is one.
+    fn match_at(&mut self, start: usize) -> Result<Option<usize>, TooLong> {
         self.open.clear();
         self.groups = Default::default();
         let (mut step, mut at) = (0, start);
         loop {
-            self.patience = self.patience.checked_sub(1)?;
+            self.patience = self.patience.checked_sub(1).ok_or(TooLong)?;
             let next = match &self.program.steps[step] {
                 Step::Text(text) => self.text[at..].starts_with(text).then(|| (step + 1, at + text.len())),
                 Step::Many(many) => self.many(*many, step, at)?,
@@ -417,18 +420,17 @@ impl Search<'_> {
                     Some((step + 1, at))
                 }
                 Step::Assert(assertion) => assertion.holds(self.text, at).then_some((step + 1, at)),
-                Step::Match => return Some(Some(at)),
+                Step::Match => return Ok(Some(at)),
             };
             match next.or_else(|| self.go_back()) {
                 Some(next) => (step, at) = next,
-                None => return Some(None),
+                None => return Ok(None),
             }
         }
     }
 
     /// Takes bytes of a set.
-    #[allow(clippy::option_option)]
-    fn many(&mut self, many: Many, step: usize, at: usize) -> Option<Option<(usize, usize)>> {
+    fn many(&mut self, many: Many, step: usize, at: usize) -> Result<Option<(usize, usize)>, TooLong> {
         let set = &self.program.sets[usize::from(many.set)];
         let min = usize::try_from(many.min).unwrap_or(usize::MAX);
         let max = usize::try_from(many.max).unwrap_or(usize::MAX);
@@ -436,16 +438,16 @@ impl Search<'_> {
         // Of what stops as early as it may, no more is looked at.
         let wanted = rest.len().min(if many.is_greedy || many.is_decided { max } else { min });
         let count = rest[..wanted].iter().take_while(|byte| set.has(**byte)).count();
-        self.patience = self.patience.checked_sub(count)?;
+        self.patience = self.patience.checked_sub(count).ok_or(TooLong)?;
         if count < min {
-            return Some(None);
+            return Ok(None);
         }
         if many.is_greedy && !many.is_decided && count > min {
             self.open.push(Open::Fewer(step, at + min, at + count - 1));
         } else if !many.is_greedy && !many.is_decided && max > min {
             self.open.push(Open::More(step, at + min, at.saturating_add(max)));
         }
-        Some(Some((step + 1, at + count)))
+        Ok(Some((step + 1, at + count)))
     }
 
     /// The step and the place to go on at, when one way did not lead to the end.

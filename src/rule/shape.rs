@@ -256,7 +256,8 @@ pub fn of_name(path: &str) -> Option<String> {
     let (end, items) = items.split_last()?;
     let first = items.iter().rposition(may_have_slash).map_or(0, |at| at + 1);
     let is_end = matches!(end.kind(), HirKind::Look(Look::End));
-    (is_end && first < items.len()).then(|| Hir::concat([&items[first..], &[end.clone()]].concat()).to_string())
+    (is_end && first < items.len())
+        .then(|| Hir::concat([&items[first..], std::slice::from_ref(end)].concat()).to_string())
 }
 
 /// How a match of a regex begins, or goes on from a text that it contains.

@@ -5,7 +5,7 @@
 
 #[cfg(feature = "verify")]
 pub mod aws;
-#[cfg(feature = "cli")]
+#[cfg(all(feature = "cli", feature = "verify"))]
 mod gather;
 mod pace;
 mod question;
@@ -19,7 +19,7 @@ use crate::finding::{BlobPath, Finding};
 use crate::judge::link::Secrets;
 use crate::rule::Severity;
 use foldhash::HashMap;
-#[cfg(feature = "cli")]
+#[cfg(all(feature = "cli", feature = "verify"))]
 pub use gather::Gatherer;
 pub use pace::Pace;
 pub use question::Question;
@@ -227,7 +227,7 @@ impl Verifying {
 
     /// Asks what scans have gathered. One answer for each id, in the order of the ids: that to the pair that works, if one
     /// does; `heard` is told of answers when they come.
-    #[cfg(feature = "cli")]
+    #[cfg(all(feature = "cli", feature = "verify"))]
     pub fn run_on_pairs(
         &self,
         questions: Vec<Question>,

@@ -1122,6 +1122,7 @@ fn an_audit_asks_as_the_key() {
     let run = audit(&[]);
     assert_eq!(statuses(&run), expected, "{}", run.stderr);
     assert!(run.stderr.contains("reading 1 unit again"), "{}", run.stderr);
+    assert!(run.stderr.contains("not asked about 1: id and secret are not together"), "{}", run.stderr);
     assert!(run.stderr.contains("verifying 2 keys at"), "{}", run.stderr);
     assert!(server.requests().iter().all(|request| request.action() == "GetCallerIdentity"));
     // With a state, the next audit knows, and nothing is read again.
