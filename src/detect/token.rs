@@ -584,12 +584,6 @@ impl<'a> Tokenizer<'a> {
         matcher.max_len().unwrap_or(if rule.pack.is_some() { MAX_MATCH } else { layered.text.len() })
     }
 
-    /// True if a match may be in a part of a text.
-    fn may_match(rule: &Rule, matcher: &RegexMatcher, part: &[u8]) -> bool {
-        // Of a URL, hits are the ends of users, and not keywords.
-        !matches!(matcher.shape, Shape::Url { .. }) || rule.keywords.is_empty() || has_keyword(rule, part)
-    }
-
     /// Applies a rule's program where matches with its keywords may start. If that takes too long, the offset from which on
     /// nothing was found yet.
     fn read_near(
@@ -603,11 +597,12 @@ impl<'a> Tokenizer<'a> {
         let length = layered.text.len();
         let reach = Self::reach(layered, rule, matcher);
         let lead = matcher.lead().unwrap_or(reach);
+        let mut keywords = Keywords::new(layered.text, rule, matcher);
         let mut done = 0;
         for &at in hits {
             let end = at.saturating_add(reach).saturating_add(1).min(length);
             let mut start = at.saturating_sub(lead).max(done);
-            if !Self::may_match(rule, matcher, &layered.text[at.saturating_sub(reach)..end]) {
+            if !keywords.are_in(at.saturating_sub(reach)..end) {
                 continue;
             }
             while start <= at {
@@ -637,6 +632,7 @@ impl<'a> Tokenizer<'a> {
         let length = layered.text.len();
         let mut start = 0;
         let reach = Self::reach(layered, rule, matcher);
+        let mut keywords = Keywords::new(layered.text, rule, matcher);
         for (n, &at) in hits.iter().enumerate() {
             let end = at.saturating_add(reach).saturating_add(1).min(length);
             if n == 0 {
@@ -646,7 +642,7 @@ impl<'a> Tokenizer<'a> {
             if hits.get(n + 1).is_some_and(|next| next.saturating_sub(reach) <= end) {
                 continue;
             }
-            let mut next = Some(start.max(done)).filter(|_| Self::may_match(rule, matcher, &layered.text[start..end]));
+            let mut next = Some(start.max(done)).filter(|_| keywords.are_in(start..end));
             while let Some(start) = next.filter(|start| *start <= end) {
                 let found = matcher.find_with_regex(&layered.text[..end], start);
                 next = found.and_then(|found| self.read_in_part(layered, rule, matcher, &found, end, &mut |_| true));
@@ -862,9 +858,44 @@ fn may_be_placeholder(rule: &Rule, matcher: &RegexMatcher) -> bool {
     !is_long && (matcher.form != Form::Any || rule.pack.is_some_and(|pack| pack != AWS))
 }
 
-/// True if a keyword of a rule is in a text.
-fn has_keyword(rule: &Rule, text: &[u8]) -> bool {
-    rule.keywords.iter().any(|keyword| memchr::memmem::find(text, keyword.as_bytes()).is_some())
+/// The keywords of a rule about URLs, whose hits are the ends of users: where they are, as far as that was asked.
+struct Keywords<'a> {
+    text: &'a [u8],
+    /// None if it need not be asked: the hits are keywords, or there are none.
+    words: Vec<Keyword<'a>>,
+}
+
+struct Keyword<'a> {
+    word: &'a [u8],
+    /// Before this there is none but those that were passed.
+    next: usize,
+    /// True if there is one at `next`.
+    is_there: bool,
+}
+
+impl<'a> Keywords<'a> {
+    fn new(text: &'a [u8], rule: &'a Rule, matcher: &RegexMatcher) -> Self {
+        let is_asked = matches!(matcher.shape, Shape::Url { .. });
+        let words = rule.keywords.iter().filter(|_| is_asked);
+        let words = words.map(|word| Keyword { word: word.as_bytes(), next: 0, is_there: false });
+        Self { text, words: words.collect() }
+    }
+
+    /// True if one is in a part of the text; parts are asked for in order. Each byte is looked at once.
+    fn are_in(&mut self, part: Range<usize>) -> bool {
+        let text = self.text;
+        let is_in = |keyword: &mut Keyword| {
+            let from = keyword.next.max(part.start);
+            if !(keyword.is_there && keyword.next >= part.start) {
+                let found = text.get(from..part.end).and_then(|rest| memchr::memmem::find(rest, keyword.word));
+                keyword.is_there = found.is_some();
+                keyword.next =
+                    found.map_or_else(|| from.max((part.end + 1).saturating_sub(keyword.word.len())), |at| from + at);
+            }
+            keyword.is_there && keyword.next + keyword.word.len() <= part.end
+        };
+        self.words.is_empty() || self.words.iter_mut().any(is_in)
+    }
 }
 
 /// True if a match is not part of something longer, and an assigned value looks like a key and not like a name.

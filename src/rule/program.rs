@@ -371,7 +371,7 @@ impl Program {
         let patience = PATIENCE + PATIENCE_PER_BYTE * (text.len() - start);
         let mut search = Search { program: self, text, open: Vec::new(), groups: [None; 6], patience };
         let mut next = start;
-        while let Some(at) = self.next_start(text, next).filter(|at| *at <= last) {
+        while let Some(at) = self.next_start(text, next, last) {
             match search.match_at(at) {
                 Ok(Some(end)) => return Found::Match(search.found(at..end)),
                 Ok(None) if self.is_anchored => break,
@@ -382,17 +382,26 @@ impl Program {
         Found::Nothing
     }
 
-    /// The next place, at or after `from`, where a match may begin.
-    fn next_start(&self, text: &[u8], from: usize) -> Option<usize> {
-        let rest = text.get(from..)?;
+    /// The next place, from `from` to `last`, where a match may begin.
+    fn next_start(&self, text: &[u8], from: usize, last: usize) -> Option<usize> {
+        // What lies beyond is not looked at: it may be far more.
+        let part = |more: usize| text.get(from..text.len().min(last.saturating_add(more)));
+        if from > last {
+            return None;
+        }
         let is_of_group = |step: &&Step| matches!(step, Step::Note(_));
         match self.steps.iter().find(|step| !is_of_group(step)) {
-            Some(Step::Text(start)) => memchr::memmem::find(rest, start).map(|at| from + at),
+            Some(Step::Text(start)) => memchr::memmem::find(part(start.len())?, start).map(|at| from + at),
             Some(Step::Assert(Assertion::StartOfLine)) if from > 0 && text[from - 1] != b'\n' => {
-                memchr::memchr(b'\n', rest).map(|end| from + end + 1)
+                memchr::memchr(b'\n', part(0)?).map(|end| from + end + 1)
             }
             Some(Step::Assert(Assertion::StartOfLine)) => Some(from),
-            _ => Some(from + rest.iter().position(|byte| self.first.has(*byte)).unwrap_or(rest.len())),
+            _ => {
+                let part = part(1)?;
+                let next = part.iter().position(|byte| self.first.has(*byte));
+                // At the end of the text there is no byte.
+                next.map(|at| from + at).or_else(|| (last >= text.len()).then_some(text.len()))
+            }
         }
     }
 }
