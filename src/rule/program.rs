@@ -524,17 +524,28 @@ mod tests {
         }
 
         fn agrees(&self, text: &[u8], start: usize) -> Result<(), TestCaseError> {
-            let found = match self.program.find(text, start, text.len()) {
-                Found::Match(found) => Some(found),
-                Found::Nothing => None,
-                Found::GaveUp => return Err(TestCaseError::reject("it gave up")),
-            };
             let expected = self.regex.captures_at(text, start).map(|captures| {
                 let group = |name: &str| captures.name(name).map(|group| group.range());
                 let whole = captures.get_match().range();
                 Match { whole, id: group("id"), secret: group("secret"), host: group("host") }
             });
-            prop_assert_eq!(found, expected, "{} in {:?}", self.regex, String::from_utf8_lossy(text));
+            for last in [start, start.midpoint(text.len()), text.len()] {
+                let found = match self.program.find(text, start, last) {
+                    Found::Match(found) => Some(found),
+                    Found::Nothing => None,
+                    Found::GaveUp => return Err(TestCaseError::reject("it gave up")),
+                };
+                let expected = expected.as_ref().filter(|expected| expected.whole.start <= last);
+                prop_assert_eq!(
+                    found.as_ref(),
+                    expected,
+                    "{} from {} to {} in {:?}",
+                    self.regex,
+                    start,
+                    last,
+                    String::from_utf8_lossy(text)
+                );
+            }
             Ok(())
         }
     }
