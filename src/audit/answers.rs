@@ -1,6 +1,6 @@
 //! What the services that keys belong to answered about them: remembered between audits, with the time of each answer.
 
-use super::inventory::Inventory;
+use super::inventory::{Inventory, KeyEntry};
 use super::state::{StateError, write_whole};
 use crate::credential::AccountId;
 use crate::finding::verification::{KeyStatus, Verification};
@@ -75,18 +75,18 @@ impl Answers {
     /// The keys of an inventory to ask about, each with its account: AWS's, by their ids, without those that were answered and
     /// those that were planted to be found.
     pub fn open_questions(&self, inventory: &Inventory) -> Vec<(String, Option<AccountId>)> {
-        let is_answered = |id: &String| self.get(id).is_some();
-        let keys = inventory.keys.iter().filter(|key| !key.is_canary && key.is_of_aws);
-        let ids = keys.filter_map(|key| Some((key.id.clone()?, key.account)));
-        ids.filter(|(id, _)| PREFIXES.iter().any(|prefix| id.starts_with(prefix)) && !is_answered(id)).collect()
+        self.open_keys(inventory).filter_map(|key| Some((key.id.clone()?, key.account))).collect()
     }
 
-    /// The units to read again for the secrets of the keys to ask about: one for each key of AWS's whose id and secret are
-    /// together somewhere, without those that were answered and those that were planted to be found.
+    /// The units to read again for the secrets of these keys: one for each whose id and secret are together somewhere.
     pub fn units_of_open_pairs(&self, inventory: &Inventory) -> BTreeSet<String> {
+        self.open_keys(inventory).filter_map(|key| key.unit_of_pair.clone()).collect()
+    }
+
+    fn open_keys<'a>(&self, inventory: &'a Inventory) -> impl Iterator<Item = &'a KeyEntry> {
+        let is_open = |id: &String| PREFIXES.iter().any(|prefix| id.starts_with(prefix)) && self.get(id).is_none();
         let keys = inventory.keys.iter().filter(|key| !key.is_canary && key.is_of_aws);
-        let open = keys.filter(|key| key.id.as_ref().is_some_and(|id| self.get(id).is_none()));
-        open.filter_map(|key| key.unit_of_pair.clone()).collect()
+        keys.filter(move |key| key.id.as_ref().is_some_and(is_open))
     }
 
     /// All of them, to be shared.

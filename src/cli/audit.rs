@@ -337,7 +337,8 @@ impl Args {
     }
 }
 
-/// Asks about the keys of an inventory. False if the answers cannot be remembered; the report has them nevertheless.
+/// Asks about the keys of an inventory. False if not all was asked, or the answers cannot be remembered; the report has what
+/// was answered nevertheless.
 #[cfg(feature = "verify")]
 fn ask(
     verifying: &crate::verify::Verifying,

@@ -422,9 +422,9 @@ fn own_region() -> String {
     match run_aws(&["configure", "get", "region"]) {
         Ok(region) => String::from_utf8_lossy(&region).trim().to_owned(),
         Err(NoAnswer::NoProgram) => {
-            setting("AWS_CONFIG_FILE", "config", "region").map(|region| String::from_utf8_lossy(&region).into_owned())
+            let of_profile = setting("AWS_CONFIG_FILE", "config", "region").unwrap_or_default();
+            String::from_utf8_lossy(&of_profile).into_owned()
         }
-        .unwrap_or_default(),
         Err(NoAnswer::Failed(_)) => String::new(),
     }
 }

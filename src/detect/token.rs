@@ -608,8 +608,7 @@ impl<'a> Tokenizer<'a> {
             while start <= at {
                 match program.find(&layered.text[..end], start, at) {
                     Found::Match(found) => {
-                        let next = self.read_in_part(layered, rule, matcher, &found.or_secret(), end, &mut |_| true)?;
-                        start = next;
+                        start = self.read_in_part(layered, rule, matcher, &found.or_secret(), end, &mut |_| true)?;
                     }
                     Found::Nothing => start = at + 1,
                     Found::GaveUp => return Some(start),

@@ -358,7 +358,7 @@ fn resolve(
     if rule.secret_group > groups {
         return Err(fail(Fault::Group { wanted: rule.secret_group, groups }));
     }
-    let path = match rule.path {
+    let path: Option<Cow<'static, str>> = match rule.path {
         Some(path) => {
             let source = translated(path.get_ref()).map_err(|problem| refused(path.span(), &id, problem))?;
             check_size(&source).map_err(|fault| refused(path.span(), &id, fault.of_field("path")))?;
@@ -366,7 +366,6 @@ fn resolve(
         }
         None => None,
     };
-    let path: Option<Cow<'static, str>> = path;
     let of_path = path.as_deref().filter(|_| rule.regex.is_none());
     let name = of_path.and_then(shape::of_name).and_then(|source| LazyRegex::new(source).ok());
     let is_plain = |part: &str| part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) && !part.is_empty();

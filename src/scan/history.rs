@@ -489,6 +489,9 @@ fn name_of_files(rule: &Rule) -> Option<&Regex> {
 impl ByName {
     /// Adds the items of blobs that have a fitting name somewhere.
     fn settle(self, trees: &Trees, held: &mut Held) {
+        if self.of_blobs.is_empty() {
+            return;
+        }
         let fits = |rule: &Arc<Rule>| -> Vec<bool> {
             trees.names.par_iter().map(|name| name_of_files(rule).is_some_and(|regex| regex.is_match(name))).collect()
         };

@@ -1,5 +1,7 @@
 //! Fragments that text and code are full of, which byte frequencies do not show.
 
+use super::literals::{HASHES, WINDOW, hash};
+
 /// Four bytes that occur more than forty times in a megabyte of text and code: measured over nine public source trees.
 const FRAGMENTS: &[u8] = b"\
     .Con .Err .Str .add .com .con .get .htm .org .pro .set .sta .uti //do //gi /cod /con /doc /git 0000 ://d ://g ://w Acce \
@@ -55,28 +57,22 @@ const FRAGMENTS: &[u8] = b"\
     vate velo vent veri vers vert very vice vide view viro wait ware when whic will wing with wner word work writ www. xamp \
     xcep xecu xist xpec xpre xten xtra ycle your ype: ypes yrig yste ytes zati";
 
-const LENGTH: usize = 4;
-
 /// A bit for the hash of each fragment.
-static HASHES: [u64; 1024] = {
-    let mut bits = [0; 1024];
+static BITS: [u64; HASHES / 64] = {
+    let mut bits = [0; HASHES / 64];
     let mut at = 0;
     while at < FRAGMENTS.len() {
         let hash = hash([FRAGMENTS[at], FRAGMENTS[at + 1], FRAGMENTS[at + 2], FRAGMENTS[at + 3]]);
         bits[hash / 64] |= 1 << (hash % 64);
-        at += LENGTH + 1;
+        at += WINDOW + 1;
     }
     bits
 };
 
-const fn hash(fragment: [u8; LENGTH]) -> usize {
-    (u32::from_le_bytes(fragment).wrapping_mul(2_654_435_761) >> 16) as usize
-}
-
 /// True if `window` is such a fragment; one other in fifty is taken for one, too.
 pub(super) fn is_fragment(window: &[u8]) -> bool {
     let hash = window.try_into().map(hash);
-    hash.is_ok_and(|hash| HASHES[hash / 64] >> (hash % 64) & 1 == 1)
+    hash.is_ok_and(|hash| BITS[hash / 64] >> (hash % 64) & 1 == 1)
 }
 
 #[cfg(test)]
@@ -85,8 +81,8 @@ mod tests {
 
     #[test]
     fn fragments_are_known() {
-        assert!(FRAGMENTS.chunks(LENGTH + 1).all(|chunk| is_fragment(&chunk[..LENGTH])));
-        assert!(FRAGMENTS.chunks(LENGTH + 1).all(|chunk| chunk.get(LENGTH).is_none_or(|end| *end == b' ')));
+        assert!(FRAGMENTS.chunks(WINDOW + 1).all(|chunk| is_fragment(&chunk[..WINDOW])));
+        assert!(FRAGMENTS.chunks(WINDOW + 1).all(|chunk| chunk.get(WINDOW).is_none_or(|end| *end == b' ')));
         assert!([&b"AKIA"[..], b"cePa", b"ghp_", b"tio", b"functi"].iter().all(|other| !is_fragment(other)));
     }
 }

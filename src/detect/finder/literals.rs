@@ -204,9 +204,9 @@ pub(super) struct Nibbles {
 pub(super) type Places = [[u8; 128]; WINDOW];
 
 /// The number of hashes of windows.
-const HASHES: usize = 1 << 16;
+pub(super) const HASHES: usize = 1 << 16;
 
-fn hash(window: [u8; WINDOW]) -> usize {
+pub(super) const fn hash(window: [u8; WINDOW]) -> usize {
     u32::from_le_bytes(window).wrapping_mul(2_654_435_761) as usize >> 16
 }
 
