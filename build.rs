@@ -1,11 +1,14 @@
 //! Prepares the built-in rules: reads the packs in `rules/`, finds out what a search can look for, and writes both in a
 //! form that takes no time to load. Every start of the program would have to do this otherwise.
 
+use detect::finder::placement::{self, Effort, LookUp, Placement};
+use detect::marks;
 use rule::fault::Fault;
 use rule::prepared::{self, Prepared, Texts};
 use rule::program::Program;
 use rule::shape::{self, Shape};
-use rule::syntax::{Example, RuleFile, RuleSyntax};
+use rule::syntax::{Example, Precision, RuleFile, RuleSyntax};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::{env, fs};
 
@@ -21,9 +24,28 @@ mod rule {
     pub mod syntax;
 }
 
+#[path = "src/detect"]
+#[allow(dead_code, missing_docs, unreachable_pub)]
+mod detect {
+    pub mod finder {
+        pub mod bigrams;
+        pub mod fragments;
+        pub mod placement;
+    }
+    pub mod marks;
+}
+
+#[path = "src/text"]
+#[allow(dead_code, missing_docs, unreachable_pub)]
+mod text {
+    pub mod alphabet;
+    pub mod markers;
+}
+
 fn main() {
-    println!("cargo:rerun-if-changed=rules");
-    println!("cargo:rerun-if-changed=src/rule");
+    for input in ["rules", "src/rule", "src/detect/finder", "src/detect/marks.rs", "src/text"] {
+        println!("cargo:rerun-if-changed={input}");
+    }
     let out = env::var("OUT_DIR").expect("cargo sets it");
     let mut names: Vec<String> = fs::read_dir("rules")
         .expect("the folder of rules")
@@ -34,6 +56,7 @@ fn main() {
     let mut list = String::new();
     let count = names.len();
     let mut problems = Vec::new();
+    let mut literals = LiteralSets::new();
     for name in names {
         let file = format!("rules/{name}.toml");
         let text = fs::read_to_string(&file).expect("a file of rules");
@@ -62,6 +85,7 @@ fn main() {
         }
         let rules: Vec<Prepared> =
             rules.iter().map(|(rule, source, shape, regex)| prepare(rule, source.as_ref(), shape, regex)).collect();
+        rules.iter().for_each(|rule| literals.add(&name, rule));
         let write = |kind: &str, bytes: Vec<u8>| {
             fs::write(Path::new(&out).join(format!("{name}.{kind}")), bytes).expect("cargo's folder can be written");
         };
@@ -78,7 +102,77 @@ fn main() {
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     let packs = format!("static PACKS: [Pack; {count}] = [\n{list}];\n");
-    fs::write(Path::new(&out).join("packs.rs"), packs).expect("cargo's folder can be written");
+    let write = |name, text| fs::write(Path::new(&out).join(name), text).expect("cargo's folder can be written");
+    write("packs.rs", packs);
+    write("placements.rs", literals.place());
+}
+
+/// What the search for literals looks for: the literals of AWS's rules, of those that are on by default, and of all.
+struct LiteralSets {
+    aws: BTreeSet<Vec<u8>>,
+    default: BTreeSet<Vec<u8>>,
+    all: BTreeSet<Vec<u8>>,
+}
+
+impl LiteralSets {
+    fn new() -> Self {
+        let marks: BTreeSet<Vec<u8>> = marks::all().into_iter().map(|(literal, _)| literal).collect();
+        Self { aws: marks.clone(), default: marks.clone(), all: marks }
+    }
+
+    fn add(&mut self, pack: &str, rule: &Prepared) {
+        let literals = literals_of(rule);
+        if pack == "aws" {
+            self.aws.extend(literals.clone());
+        }
+        if pack == "aws" || rule.precision >= Precision::High {
+            self.default.extend(literals.clone());
+        }
+        self.all.extend(literals);
+    }
+
+    /// Two lists, in Rust, of literals with their placements.
+    fn place(self) -> String {
+        let Self { aws, default, all } = self;
+        let default = placements(default, &BTreeMap::new());
+        // The others must not worsen the placements of those.
+        let all = placements(all, &default);
+        list("PLACEMENTS", &all) + &list("PLACEMENTS_OF_AWS", &placements(aws, &BTreeMap::new()))
+    }
+}
+
+fn literals_of(rule: &Prepared) -> Vec<Vec<u8>> {
+    match &rule.shape {
+        Shape::Keywords => rule.keywords.iter().map(|keyword| keyword.as_bytes().to_vec()).collect(),
+        Shape::Texts(texts) => texts.clone(),
+        _ => vec![],
+    }
+}
+
+/// By bytes and by nibbles.
+type Placements = BTreeMap<Vec<u8>, [Placement; 2]>;
+
+fn placements(literals: BTreeSet<Vec<u8>>, known: &Placements) -> Placements {
+    const EFFORT: Effort = Effort { windows: 8, rounds: 4 };
+    let texts: Vec<Vec<u8>> = literals.into_iter().collect();
+    let place = |n: usize, look_up| {
+        placement::place(&texts, false, look_up, EFFORT, |text| known.get(text).map(|placements| placements[n]))
+    };
+    let both = place(0, LookUp::Bytes).into_iter().zip(place(1, LookUp::Nibbles));
+    let both: Vec<[Placement; 2]> = both.map(|(by_bytes, by_nibbles)| [by_bytes, by_nibbles]).collect();
+    texts.into_iter().zip(both).collect()
+}
+
+fn list(name: &str, placements: &Placements) -> String {
+    let show = |Placement { offset, bucket }: &Placement| format!("Placement {{ offset: {offset}, bucket: {bucket} }}");
+    let lines = placements.iter().map(|(text, [by_bytes, by_nibbles])| {
+        format!("    (b\"{}\", {}, {}),\n", text.escape_ascii(), show(by_bytes), show(by_nibbles))
+    });
+    format!(
+        "/// Literals of built-in rules in order, each with its placement by bytes and by nibbles.\n\
+         static {name}: &[(&[u8], Placement, Placement)] = &[\n{}];\n",
+        lines.collect::<String>()
+    )
 }
 
 /// What is known of a regex: see [`Prepared`].

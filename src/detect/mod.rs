@@ -14,6 +14,7 @@ pub mod dummy;
 pub mod expiry;
 pub mod finder;
 pub mod key_id;
+pub mod marks;
 pub mod observe;
 mod pair;
 mod password;

@@ -5,10 +5,8 @@
 //! rules of tokens and of names look for is found by `Words`.
 
 use super::decode::run::Packed;
-use super::decode::{array, base64, escape};
-use super::finder;
 use super::finder::literals::Literals;
-use super::observe::credential_report;
+use super::marks::{self, Mark};
 use super::secret;
 use super::words::{Near, Words};
 use crate::rule::gitleaks::Outline;
@@ -22,30 +20,6 @@ use std::sync::{Arc, LazyLock};
 /// Blobs longer than this, in bytes, are split at line ends and searched by several threads.
 const SPLIT_ABOVE: usize = 8 << 20;
 const PART: usize = 2 << 20;
-
-/// What a literal stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mark {
-    /// The prefix of a key id.
-    KeyId,
-    /// A keyword of the rule at this position of the rule set.
-    Keyword(usize),
-    /// The first characters of something in base64; `phase` is the place of the first in its group of four (0 to 3).
-    Base64 {
-        /// 0 to 3.
-        phase: u8,
-    },
-    /// An escaped letter that a key id may start with.
-    Escape,
-    /// The first elements of a list of bytes that may be a key id's.
-    Array,
-    /// Wide letters of a word such as `AKIA`, after a zero byte, whatever the byte order.
-    Utf16,
-    /// A word that may precede a secret.
-    SecretWord,
-    /// A comment that allows a finding, keyspill's or another scanner's.
-    AllowComment,
-}
 
 /// The hits of one pass, each list in ascending order.
 #[derive(Debug, Default, PartialEq)]
@@ -157,52 +131,8 @@ impl Prefilter {
             }
             rule.keywords.iter().for_each(|keyword| add(keyword.as_bytes().to_vec(), Mark::Keyword(index)));
         }
-        let mut add = |literal: Vec<u8>, mark| meanings.entry(literal).or_default().push(mark);
-        // The CLI's JSON wraps a credential report.
-        add(data_encoding::BASE64_NOPAD.encode(credential_report::START).into(), Mark::Base64 { phase: 0 });
-        // The wide words are cut to what several have in common.
-        for word in ["AKIA", "ASIA", "ABIA", "ACCA", "ecret", "ECRET"] {
-            for (anchor, phase) in base64::anchors(word.as_bytes()) {
-                add(anchor, Mark::Base64 { phase });
-            }
-        }
-        // As in PowerShell's encoded commands.
-        for word in ["A\0K\0I\0A\0", "A\0S\0I\0A\0"] {
-            for (anchor, phase) in base64::anchors(word.as_bytes()) {
-                add(anchor, Mark::Base64 { phase });
-            }
-        }
-        for wide in ["\0I\0A", "\0C\0A", "\0c\0r\0e", "\0C\0R\0E"] {
-            add(wide.into(), Mark::Utf16);
-        }
-        for letter in [
-            r"%41%",
-            r"%2541%",
-            r"\x41\x",
-            r"\u0041\u",
-            r"\101\1",
-            r"\0101\01",
-            "&#65;&#",
-            "&#x41;&#",
-            "=41=4",
-            "=41=5",
-        ] {
-            add(letter.into(), Mark::Escape);
-        }
-        for cut in escape::INVISIBLE.iter().flat_map(|invisible| escape::cut_prefixes(invisible)) {
-            add(cut, Mark::Escape);
-        }
-        for start in array::ANCHORS {
-            add(start.into(), Mark::Array);
-        }
-        for prefix in crate::text::alphabet::PREFIXES {
-            add(prefix.into(), Mark::KeyId);
-        }
-        for word in ["ecret", "ECRET"] {
-            add(word.into(), Mark::SecretWord);
-        }
-        for comment in crate::text::markers::MARKERS {
-            add(comment.into(), Mark::AllowComment);
+        for (literal, mark) in marks::all() {
+            meanings.entry(literal).or_default().push(mark);
         }
         let folded = (!folded.is_empty()).then(|| {
             let (words, rules) = folded.into_iter().unzip();
@@ -319,10 +249,9 @@ impl Prefilter {
     /// Searches a part of `text` that cuts no run and no literal.
     fn search_part(&self, whole: &[u8], part: Range<usize>) -> Hits {
         let mut hits = Hits::default();
-        self.words.find(whole, part.clone(), &mut hits.words);
+        self.words.find(whole, part.clone(), &mut hits.runs, &mut hits.words);
         let start = part.start;
         let text = &whole[part.clone()];
-        finder::base64_runs(text, &mut hits.runs);
         let mut found = Vec::new();
         self.literals.find(text, &mut found);
         let meanings = |(at, literal): (usize, usize)| self.meanings[literal].iter().map(move |&mark| (at, mark));
@@ -406,6 +335,7 @@ fn split_at_lines(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rule::Selection;
     use proptest::prelude::*;
 
     #[test]
@@ -421,6 +351,14 @@ mod tests {
         let mut whole = prefilter.search_part(one_line.as_bytes(), 0..one_line.len());
         prefilter.retain_telling(one_line.as_bytes(), &mut whole);
         assert_eq!(prefilter.search(one_line.as_bytes()), whole);
+    }
+
+    #[test]
+    fn literals_are_placed_when_the_program_is_built() {
+        let aws = RuleSet::selected(&Selection::from_packs(["aws".to_owned()]));
+        for rules in [RuleSet::built_in(), aws] {
+            assert!(Prefilter::new(&rules).literals.are_placed());
+        }
     }
 
     /// Text full of what is searched for, whole and truncated.

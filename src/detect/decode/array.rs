@@ -4,22 +4,6 @@ use super::{Decoded, Encoding};
 use crate::text::alphabet::PREFIXES;
 use std::ops::Range;
 
-/// The starts of byte lists of key ids, as programs and people write them.
-pub const ANCHORS: [&str; 12] = [
-    "0x41, 0x",
-    "0x41,0x",
-    "0x41, (byt",
-    "0x41,(byt",
-    "65, 75, ",
-    "65,75,",
-    "65, 83, ",
-    "65,83,",
-    "65, (byt",
-    "65,(byt",
-    "'A', '",
-    "'A','",
-];
-
 /// Minimum length of a list that is decoded: a shorter one contains neither an id nor a secret.
 const MIN_LENGTH: usize = 16;
 

@@ -2,6 +2,7 @@
 //! that are split by a soft line break, and text that is escaped as a whole.
 
 use super::{Decoded, Encoding};
+use crate::detect::marks::INVISIBLE;
 use crate::text::alphabet::{SECRET_LEN, is_base64};
 use std::ops::Range;
 
@@ -134,26 +135,6 @@ fn unit(text: &[u8]) -> Option<Unit> {
 }
 
 const MAX_BACKSLASHES: usize = 8;
-
-/// Invisible characters that web pages, chat and word processors insert: zero-width space, non-joiner and joiner, word
-/// joiner, soft hyphen.
-pub const INVISIBLE: [&[u8]; 5] = [b"\xe2\x80\x8b", b"\xe2\x80\x8c", b"\xe2\x80\x8d", b"\xe2\x81\xa0", b"\xc2\xad"];
-
-/// The prefixes of ids that users and roles have, split by such a character: as much of them as is distinctive.
-pub fn cut_prefixes(invisible: &[u8]) -> Vec<Vec<u8>> {
-    let mut cuts = Vec::new();
-    for prefix in [b"AKIA", b"ASIA"] {
-        for at in 1..prefix.len() {
-            // The letter after it is only needed where the character is short.
-            let after = if invisible.len() > 2 { at } else { at + 1 };
-            let cut = [&prefix[at - 1..at], invisible, &prefix[at..after]].concat();
-            if !cuts.contains(&cut) {
-                cuts.push(cut);
-            }
-        }
-    }
-    cuts
-}
 
 /// Maximum number of blanks that YAML drops where a line is folded.
 const MAX_INDENT: usize = 200;

@@ -4,7 +4,9 @@
 
 #![allow(unsafe_code)]
 
-use super::literals::{Literals, Nibbles, Occurrence, SPAN, WINDOW, in_steps};
+use super::literals::{Literals, Nibbles, Occurrence, Placed, SPAN, STEP, in_steps, padded};
+use super::placement::WINDOW;
+use super::runs::Runs;
 use super::{MIN_RUN, SECRET_LEN, scalar};
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_loadu_si128, _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8,
@@ -105,71 +107,24 @@ fn base64_runs(haystack: &[u8], found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Looks at 64 bytes at a time, one bit each. Nearly always no run is long enough, and that is all.
 #[target_feature(enable = "avx2")]
 fn word_runs(haystack: &[u8], mut found: impl FnMut(Range<usize>)) {
-    const STEP: usize = 64;
     let class = WordClass::new();
-    let mut before = 0;
-    // Where the long run begins that reaches the end of the bytes before, if any.
-    let mut open = None;
-    for (number, bytes) in haystack.chunks(STEP).enumerate() {
-        let at = number * STEP;
-        let inside = match bytes.first_chunk::<STEP>() {
-            Some(bytes) => class.inside(bytes),
-            None => {
-                let mut padded = [0; STEP];
-                padded[..bytes.len()].copy_from_slice(bytes);
-                class.inside(&padded)
-            }
-        };
-        let long = long_runs(before, inside);
-        before = inside;
-        if long != 0 || open.is_some() {
-            open = end_runs(at, long, open, &mut found);
-        }
+    let mut runs = Runs::<MIN_RUN>::default();
+    let (steps, rest) = haystack.as_chunks::<STEP>();
+    for (number, bytes) in steps.iter().chain(&[padded(rest)]).enumerate() {
+        runs.step(number * STEP, class.inside(bytes), &mut found);
     }
-    if let Some(start) = open {
-        found(start..haystack.len());
-    }
-}
-
-/// A bit for each place at which [`MIN_RUN`] or more set bits end or go on; `before` are the bits before `now`.
-#[inline]
-fn long_runs(before: u64, now: u64) -> u64 {
-    let bits = u128::from(now) << 64 | u128::from(before);
-    let of_2 = bits & bits << 1;
-    let of_4 = of_2 & of_2 << 2;
-    let of_8 = of_4 & of_4 << 4;
-    let of_16 = of_8 & of_8 << 8;
-    ((of_16 & of_4 << 16) >> 64) as u64
-}
-
-/// Tells the runs that end in a step at `at`, given its [`long_runs`]. The start of the one that goes on, if any.
-#[inline(never)]
-fn end_runs(at: usize, mut long: u64, mut open: Option<usize>, found: &mut impl FnMut(Range<usize>)) -> Option<usize> {
-    loop {
-        let first = if open.is_some() { 0 } else { long.trailing_zeros() as usize };
-        let start = match open.take() {
-            Some(start) => start,
-            None if long == 0 => return None,
-            None => at + first + 1 - MIN_RUN,
-        };
-        let end = first + (long >> first).trailing_ones() as usize;
-        if end == u64::BITS as usize {
-            return Some(start);
-        }
-        found(start..at + end);
-        long &= !0 << end;
-    }
+    runs.finish(haystack.len(), &mut found);
 }
 
 /// See [`super::literals`].
 #[target_feature(enable = "avx2")]
 fn find_literals(literals: &Literals, haystack: &[u8], found: &mut Vec<Occurrence>) {
-    match literals.fingerprints().tables.as_slice() {
-        [tables] => find_in_buckets::<1>(literals, &[*tables], haystack, found),
-        [first, second] => find_in_buckets::<2>(literals, &[*first, *second], haystack, found),
+    let placed = literals.by_nibbles();
+    match placed.tables.as_slice() {
+        [tables] => find_in_buckets::<1>(literals, placed, &[*tables], haystack, found),
+        [first, second] => find_in_buckets::<2>(literals, placed, &[*first, *second], haystack, found),
         _ => unreachable!("there are eight or sixteen buckets"),
     }
 }
@@ -178,15 +133,17 @@ fn find_literals(literals: &Literals, haystack: &[u8], found: &mut Vec<Occurrenc
 #[target_feature(enable = "avx2")]
 fn find_in_buckets<const TABLES: usize>(
     literals: &Literals,
+    placed: &Placed<Nibbles>,
     tables: &[Nibbles; TABLES],
     haystack: &[u8],
     found: &mut Vec<Occurrence>,
 ) {
     let buckets = Buckets::new(tables);
-    in_steps(haystack, |at, span| buckets.search(literals, haystack, at, span, found));
+    let mut verify = |window, buckets| literals.verify(placed, haystack, window, buckets, found);
+    in_steps(haystack, |at, span| buckets.search(at, span, &mut verify));
 }
 
-/// The tables of [`Fingerprints`](super::literals::Fingerprints) in registers.
+/// The tables of [`Placed`] in registers.
 struct Buckets<const TABLES: usize> {
     low: [[__m256i; WINDOW]; TABLES],
     high: [[__m256i; WINDOW]; TABLES],
@@ -224,10 +181,11 @@ impl<const TABLES: usize> Buckets<TABLES> {
         buckets
     }
 
-    /// Searches windows that start within a step of `at`, where `span` begins.
+    /// Calls `verify` with each place within a step of `at`, where `span` begins, and the buckets of which a window may
+    /// start there.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn search(&self, literals: &Literals, haystack: &[u8], at: usize, span: &[u8; SPAN], found: &mut Vec<Occurrence>) {
+    fn search(&self, at: usize, span: &[u8; SPAN], verify: &mut impl FnMut(usize, u16)) {
         let (first, second) = (self.of(span, 0), self.of(span, 32));
         let any_of = |tables: [__m256i; TABLES]| {
             tables.into_iter().fold(_mm256_setzero_si256(), |all, buckets| _mm256_or_si256(all, buckets))
@@ -243,7 +201,7 @@ impl<const TABLES: usize> Buckets<TABLES> {
             let place = hits.trailing_zeros() as usize;
             hits &= hits - 1;
             let tables = bytes.iter().rev().map(|bytes| u16::from(bytes.as_flattened()[place]));
-            literals.verify(haystack, at + place, tables.fold(0, |above, buckets| above << 8 | buckets), found);
+            verify(at + place, tables.fold(0, |above, buckets| above << 8 | buckets));
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The three byte-level searches that everything else depends on: for literals, for long runs of base64, and for runs of
 //! letters and digits.
 //!
-//! They run over every byte of every blob, so they are vectorised where the machine allows it: all with AVX2, the
-//! literal search also with AVX-512 and NEON. The scalar versions are the specification: property tests check that they agree.
+//! They run over every byte of every blob, so they are vectorised where the machine allows it: all with AVX2 and
+//! AVX-512, the literal search also with NEON. The scalar versions are the specification: property tests check that they agree.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub mod bigrams;
 mod fragments;
 #[cfg_attr(
     not(any(target_arch = "x86_64", target_arch = "aarch64")),
@@ -16,6 +17,9 @@ mod fragments;
 pub mod literals;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+pub mod placement;
+#[cfg(target_arch = "x86_64")]
+mod runs;
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "parts of it serve the vectorised search alone"))]
 pub mod scalar;
 
@@ -41,6 +45,16 @@ pub fn word_runs(haystack: &[u8], found: impl FnMut(Range<usize>)) {
     scalar::word_runs(haystack, found);
 }
 
+/// Both searches for runs: [`base64_runs`] and [`word_runs`].
+pub fn runs(haystack: &[u8], base64: &mut Vec<Range<usize>>, word: impl FnMut(Range<usize>)) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx512) = avx512::Finder::detect() {
+        return avx512.runs(haystack, base64, word);
+    }
+    base64_runs(haystack, base64);
+    word_runs(haystack, word);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +64,9 @@ mod tests {
         let (mut fast, mut slow) = (vec![], vec![]);
         word_runs(bytes, |run| fast.push(run));
         scalar::word_runs(bytes, |run| slow.push(run));
+        let mut in_one_pass = vec![];
+        runs(bytes, &mut vec![], |run| in_one_pass.push(run));
+        assert_eq!(in_one_pass, slow);
         [fast, slow]
     }
 
@@ -57,6 +74,9 @@ mod tests {
         let (mut fast, mut slow) = (vec![], vec![]);
         base64_runs(bytes, &mut fast);
         scalar::base64_runs(bytes, &mut slow);
+        let mut in_one_pass = vec![];
+        runs(bytes, &mut in_one_pass, |_| ());
+        assert_eq!(in_one_pass, slow);
         (fast, slow)
     }
 

@@ -4,7 +4,8 @@
 
 #![allow(unsafe_code)]
 
-use super::literals::{Literals, Nibbles, Occurrence, WINDOW};
+use super::literals::{Literals, Nibbles, Occurrence, Placed};
+use super::placement::WINDOW;
 use std::arch::aarch64::{
     uint8x16_t, vandq_u8, vdupq_n_u8, vld1q_u8, vmaxvq_u8, vorrq_u8, vqtbl1q_u8, vshrq_n_u8, vst1q_u8,
 };
@@ -18,23 +19,26 @@ const SPAN: usize = STEP + WINDOW - 1;
 
 /// Like [`Literals::find`], but unordered.
 pub(super) fn literals(literals: &Literals, haystack: &[u8], found: &mut Vec<Occurrence>) {
-    match literals.fingerprints().tables.as_slice() {
-        [tables] => find_in_buckets::<1>(literals, &[*tables], haystack, found),
-        [first, second] => find_in_buckets::<2>(literals, &[*first, *second], haystack, found),
+    let placed = literals.by_nibbles();
+    match placed.tables.as_slice() {
+        [tables] => find_in_buckets::<1>(literals, placed, &[*tables], haystack, found),
+        [first, second] => find_in_buckets::<2>(literals, placed, &[*first, *second], haystack, found),
         _ => unreachable!("there are eight or sixteen buckets"),
     }
 }
 
 fn find_in_buckets<const TABLES: usize>(
     literals: &Literals,
+    placed: &Placed<Nibbles>,
     tables: &[Nibbles; TABLES],
     haystack: &[u8],
     found: &mut Vec<Occurrence>,
 ) {
     let buckets = tables.each_ref().map(Buckets::new);
+    let mut verify = |window, buckets| literals.verify(placed, haystack, window, buckets, found);
     let mut at = 0;
     while let Some(span) = haystack[at..].first_chunk() {
-        search(&buckets, literals, haystack, at, span, found);
+        search(&buckets, at, span, &mut verify);
         at += STEP;
     }
     // What is left is shorter than a span.
@@ -43,19 +47,18 @@ fn find_in_buckets<const TABLES: usize>(
         let rest = &rest[..rest.len().min(SPAN)];
         let mut padded = [0; SPAN];
         padded[..rest.len()].copy_from_slice(rest);
-        search(&buckets, literals, haystack, at, &padded, found);
+        search(&buckets, at, &padded, &mut verify);
     }
 }
 
-/// Searches windows that start within a step of `at`, where `span` begins.
+/// Calls `verify` with each place within a step of `at`, where `span` begins, and the buckets of which a window may start
+/// there.
 #[inline]
 fn search<const TABLES: usize>(
     buckets: &[Buckets; TABLES],
-    literals: &Literals,
-    haystack: &[u8],
     at: usize,
     span: &[u8; SPAN],
-    found: &mut Vec<Occurrence>,
+    verify: &mut impl FnMut(usize, u16),
 ) {
     let parts: [[uint8x16_t; 4]; TABLES] =
         buckets.each_ref().map(|buckets| std::array::from_fn(|part| buckets.of(span, part * LANES)));
@@ -70,7 +73,7 @@ fn search<const TABLES: usize>(
         let tables = bytes.iter().rev().map(|bytes| u16::from(bytes.as_flattened()[place]));
         let buckets = tables.fold(0, |above, buckets| above << 8 | buckets);
         if buckets != 0 {
-            literals.verify(haystack, at + place, buckets, found);
+            verify(at + place, buckets);
         }
     }
 }

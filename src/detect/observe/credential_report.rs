@@ -5,15 +5,13 @@
 
 use super::{Observation, Surroundings};
 use crate::credential::AccountId;
+use crate::detect::marks::CREDENTIAL_REPORT as START;
 use crate::finding::Times;
 use crate::rule::Finder;
 use csv::ByteRecord;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
-
-/// The start of the table: a whole number of base64 groups, so that their encoded form is known, too.
-pub const START: &[u8; 27] = b"user,arn,user_creation_time";
 
 /// What stands between two cells: as AWS writes it, as spreadsheets save it where the comma is a decimal one, and as
 /// they copy it.
