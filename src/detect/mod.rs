@@ -259,13 +259,13 @@ impl Detector {
         let sensitive = sensitive.chain(tokens.smtp_passwords.iter().map(|token| token.part.span.clone())).collect();
         let mut candidates = std::mem::take(&mut tokens.matches);
         // If the path is not known, a rule for some paths may turn out not to apply, so it hides nothing.
-        let is_sure = |candidate: &&Candidate| {
+        let is_sure = |candidate: &Candidate| {
             path.is_some() || regex_of(&candidate.rule).is_none_or(|regex| regex.path_source().is_none())
         };
         let mut covered: Vec<Range<usize>> = candidates
             .iter()
             .filter(|candidate| candidate.note.is_none() && rank(&candidate.rule).is_none())
-            .filter(is_sure)
+            .filter(|candidate| is_sure(candidate))
             .flat_map(Candidate::spans)
             .collect();
         let is_list = path.is_some_and(lists_known_keys);
@@ -313,7 +313,7 @@ impl Detector {
         if !self.keeps_later {
             candidates.retain(|candidate| candidate.times.contain(self.now));
         }
-        let mut candidates = most_telling(with_required(blob, candidates));
+        let mut candidates = most_telling(with_required(blob, candidates), is_sure);
         candidates.sort_by(|a, b| (a.primary().start, &a.rule.id).cmp(&(b.primary().start, &b.rule.id)));
         expiry::note(blob, &mut candidates, self.now);
         let is_own_report = report_heads::is_report(blob, &|rule| self.rules.knows(rule));
@@ -431,8 +431,9 @@ fn with_required(blob: &[u8], mut candidates: Vec<Candidate>) -> Vec<Candidate> 
     candidates
 }
 
-/// Candidates without those of other packs that overlap what a rule that knows more has found.
-fn most_telling(candidates: Vec<Candidate>) -> Vec<Candidate> {
+/// Candidates without those of other packs that overlap what a rule that knows more has found. Those that are not sure to
+/// be reported hide nothing, nor does what they may hide.
+fn most_telling(candidates: Vec<Candidate>, is_sure: impl Fn(&Candidate) -> bool) -> Vec<Candidate> {
     let (mut others, mut kept): (Vec<_>, Vec<_>) =
         candidates.into_iter().partition(|candidate| rank(&candidate.rule).is_some());
     if others.is_empty() {
@@ -445,24 +446,39 @@ fn most_telling(candidates: Vec<Candidate>) -> Vec<Candidate> {
             .then_with(|| length(b).cmp(&length(a)))
             .then_with(|| a.rule.id.cmp(&b.rule.id))
     });
-    // Spans that are taken, by their starts; none overlaps another.
-    let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
-    let keys = kept.iter().filter(|candidate| candidate.note.is_none());
-    for span in keys.flat_map(Candidate::spans) {
-        let end = taken.entry(span.start).or_default();
-        *end = span.end.max(*end);
+    let (mut taken, mut perhaps_taken) = (Spans::default(), Spans::default());
+    for key in kept.iter().filter(|candidate| candidate.note.is_none()) {
+        let spans = if is_sure(key) { &mut taken } else { &mut perhaps_taken };
+        key.spans().for_each(|span| spans.add(span));
     }
     for candidate in others {
-        let is_free = |span: Range<usize>| {
-            let before = taken.range(..span.end).next_back();
-            before.is_none_or(|(_, end)| *end <= span.start)
-        };
-        if candidate.spans().all(is_free) {
-            taken.extend(candidate.spans().map(|span| (span.start, span.end)));
-            kept.push(candidate);
+        if candidate.spans().any(|span| taken.overlap(&span)) {
+            continue;
         }
+        let may_be_hidden = !is_sure(&candidate) || candidate.spans().any(|span| perhaps_taken.overlap(&span));
+        let spans = if may_be_hidden { &mut perhaps_taken } else { &mut taken };
+        candidate.spans().for_each(|span| spans.add(span));
+        kept.push(candidate);
     }
     kept
+}
+
+/// Parts of a text: their starts and ends. None overlaps another.
+#[derive(Default)]
+struct Spans(BTreeMap<usize, usize>);
+
+impl Spans {
+    fn overlap(&self, span: &Range<usize>) -> bool {
+        self.0.range(..span.end).next_back().is_some_and(|(_, end)| *end > span.start)
+    }
+
+    fn add(&mut self, mut span: Range<usize>) {
+        while let Some((&start, &end)) = self.0.range(..span.end).next_back().filter(|(_, end)| **end > span.start) {
+            span = span.start.min(start)..span.end.max(end);
+            self.0.remove(&start);
+        }
+        self.0.insert(span.start, span.end);
+    }
 }
 
 /// The regex of `rule`, if it matches with one.

@@ -273,6 +273,35 @@ fn rules_for_names_of_files_are_applied_in_history() {
     assert_eq!(found, BTreeSet::from([("p12", "a/one.P12"), ("in-keys", "keys/c")]), "{report}");
 }
 
+/// What is in a file at a commit is found there, whichever rules apply to its path.
+#[test]
+fn history_and_commits_tell_what_the_working_tree_does() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write("start", "nothing");
+    sandbox.commit(1, "start");
+    for rule in RuleSet::built_in().iter() {
+        for (number, positive) in rule.examples()[0].iter().enumerate() {
+            let name = if positive.path.is_empty() { "a.txt" } else { &positive.path };
+            sandbox.write(&format!("{}/{number}/{name}", rule.id), &positive.text);
+        }
+    }
+    let found = |args: &[&str]| -> BTreeSet<(String, String)> {
+        let report = sandbox.json(&[&["."], args].concat());
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let findings = report["findings"].as_array().expect("findings").iter();
+        findings.map(|finding| (text(&finding["path"]), text(&finding["rule"]))).collect()
+    };
+    let in_tree = found(&[]);
+    assert!(in_tree.len() > 1500, "{}", in_tree.len());
+    sandbox.commit(2, "all of them");
+    for args in [&["--history"][..], &["--range", "HEAD~1..HEAD"]] {
+        let other = found(args);
+        let differs: Vec<_> = in_tree.symmetric_difference(&other).collect();
+        assert!(differs.is_empty(), "{args:?}: {differs:#?}");
+    }
+}
+
 fn rules_of(report: &Value, path: &str) -> BTreeSet<String> {
     findings_in(report, path).iter().map(|finding| finding["rule"].as_str().expect("a rule").to_owned()).collect()
 }
