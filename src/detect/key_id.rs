@@ -197,17 +197,18 @@ pub(super) fn is_binary(text: &[u8]) -> bool {
 }
 
 fn ends_in_escape(before: &[u8]) -> bool {
-    (2..=6).any(|length| {
-        before.len().checked_sub(length).is_some_and(|at| {
-            let escape = &before[at..];
-            // Only quoted-printable escapes that plausibly precede a value: a plain `=` also precedes values.
-            if matches!(escape, b"=3D" | b"=20" | b"=22" | b"=27" | b"=3A" | b"=0A" | b"=09") {
-                return true;
-            }
-            // `tail_of_escape` needs to see what follows the first byte.
-            matches!(escape[0], b'%' | b'\\') && escape::tail_of_escape(escape, 1) == length - 1
+    escape::ends_in_colour(before)
+        || (2..=6).any(|length| {
+            before.len().checked_sub(length).is_some_and(|at| {
+                let escape = &before[at..];
+                // Only quoted-printable escapes that plausibly precede a value: a plain `=` also precedes values.
+                if matches!(escape, b"=3D" | b"=20" | b"=22" | b"=27" | b"=3A" | b"=0A" | b"=09") {
+                    return true;
+                }
+                // `tail_of_escape` needs to see what follows the first byte.
+                matches!(escape[0], b'%' | b'\\') && escape::tail_of_escape(escape, 1) == length - 1
+            })
         })
-    })
 }
 
 /// True if `+` or `/` joins the id to a long run of base64 that looks like data: such an id is taken for chance, since

@@ -35,10 +35,12 @@ use crate::text::report_heads;
 use crate::text::wide::Wide;
 use comment::Comment;
 use context::Context;
+use decode::Decoded;
 use decode::wide::WideText;
 use foldhash::HashSet;
 use prefilter::{Hits, Prefilter, Shared};
 use secrecy::SecretString;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -218,13 +220,26 @@ impl Detector {
     /// with a `path` of their own; if it is not known, they apply to any.
     pub fn detect(&self, blob: &[u8], path: Option<&[u8]>) -> Detection {
         match Wide::detect(blob) {
-            Some(wide) => {
-                let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path, self.now);
-                tokenizer.read_decoded(&WideText::file(blob, wide));
-                self.combine(blob, path, tokenizer.finish())
-            }
+            Some(wide) => self.detect_wide(&WideText::file(blob, wide), path),
             None => self.detect_among(blob, path, &self.prefilter.search(blob)),
         }
+    }
+
+    /// What is found in the text of a file in UTF-16 or UTF-32, at its place in the raw bytes.
+    fn detect_wide(&self, file: &WideText, path: Option<&[u8]>) -> Detection {
+        let text = file.text();
+        let mut detection = self.detect_among(text, path, &self.prefilter.search(text));
+        for candidate in &mut detection.candidates {
+            let id = candidate.id.as_mut().map(|id| (&mut id.span, &mut id.encodings));
+            let secret = candidate.secret.as_mut().map(|secret| (&mut secret.span, &mut secret.encodings));
+            for (span, encodings) in id.into_iter().chain(secret) {
+                *span = file.raw(span.clone());
+                encodings.insert(0, file.encoding());
+            }
+        }
+        let comments = detection.comments.iter_mut().map(|comment| &mut comment.span);
+        comments.chain(&mut detection.sensitive).for_each(|span| *span = file.raw(span.clone()));
+        detection
     }
 
     /// The first half of [`Self::detect`], for callers with many versions of a text: finds the places worth examining.
@@ -245,6 +260,7 @@ impl Detector {
         if hits.is_empty() {
             return Detection::default();
         }
+        let blob = &*without_mark(blob);
         let mut tokenizer = Tokenizer::new(&self.rules, &self.prefilter, path, self.now);
         tokenizer.read(blob, hits);
         self.combine(blob, path, tokenizer.finish())
@@ -369,6 +385,14 @@ impl Detector {
             }
             _ => self.candidate(Finder::SecretAccessKey, None, None, Some(part), dummy),
         }
+    }
+}
+
+/// Text with newlines for a byte order mark, so that its first line begins where a line does.
+fn without_mark(text: &[u8]) -> Cow<'_, [u8]> {
+    match text.strip_prefix(b"\xef\xbb\xbf") {
+        Some(rest) => Cow::Owned([b"\n\n\n", rest].concat()),
+        None => Cow::Borrowed(text),
     }
 }
 

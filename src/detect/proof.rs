@@ -163,10 +163,17 @@ fn pem(text: &[u8]) -> Option<Proof> {
     let body = rest.split("-----END").next()?;
     // Newlines may be written as `\n`, and lines quoted and joined.
     let body = body.replace("\\n", "\n").replace("\\r", "");
-    // Lines may be quoted, joined with `+`, or commented out; heads of old PEM (RFC 1421) have a colon.
-    let is_around = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\' | ',' | '#' | '*');
+    // Lines may be quoted, joined with `+`, commented out, or in a mail or a diff; heads of old PEM (RFC 1421) have a colon.
+    let is_around =
+        |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\' | ',' | '#' | '*' | '>' | '|' | ';' | '-');
     let trimmed = |line: &str| line.trim().trim_end_matches('+').trim_matches(is_around).to_owned();
-    let lines: Vec<String> = body.lines().map(trimmed).collect();
+    let mut lines: Vec<String> = body.lines().map(trimmed).filter(|line| !line.is_empty()).collect();
+    // These may be of a line of base64, too, but hardly of each.
+    for mark in ["+", "//"] {
+        if lines.iter().all(|line| line.starts_with(mark)) {
+            lines.iter_mut().for_each(|line| *line = line[mark.len()..].trim().to_owned());
+        }
+    }
     let packed: String =
         lines.iter().filter(|line| !line.contains(':')).flat_map(|line| line.split(is_around)).collect();
     let der = base64(packed.as_bytes())?;

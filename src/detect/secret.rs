@@ -24,7 +24,7 @@ pub fn may_be_one(text: &[u8], run: &Range<usize>) -> bool {
 }
 
 /// How many bytes before and after a run decide whether it stands alone.
-pub const REACH: usize = 8;
+pub const REACH: usize = escape::ESCAPE_BEFORE;
 
 /// Length of the base64 of an SMTP password of SES: 33 bytes.
 pub const SMTP_PASSWORD_LEN: usize = 44;

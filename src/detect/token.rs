@@ -176,11 +176,6 @@ impl<'a> Tokenizer<'a> {
         self.read_hits(&Layered::new(text, &[], text), hits);
     }
 
-    /// Reads decoded text; spans are those of the raw bytes.
-    pub fn read_decoded(&mut self, decoded: &dyn Decoded) {
-        self.read_layered(&Layered::new(decoded.text(), &[decoded], decoded.text()));
-    }
-
     /// The tokens, sorted and each once.
     pub fn finish(self) -> Tokens {
         let mut tokens = self.tokens;

@@ -3,6 +3,7 @@
 //! However many rules there are, each run is looked up in two small tables: by its first four bytes, and by any four
 //! of the bytes before it. Nearly all runs are in neither.
 
+use super::decode::escape;
 use super::finder::{self, bigrams};
 use crate::rule::{MIN_TEXT, RuleSet, Run, Shape, Stretch};
 use crate::text::alphabet::is_word;
@@ -132,7 +133,7 @@ impl Words {
     /// How far around a run its meaning depends on the text, in bytes.
     pub fn reach(&self) -> usize {
         // The byte before a run, and what escapes its first letter, too.
-        self.named.reach.max(self.named_base64.reach).max(8)
+        self.named.reach.max(self.named_base64.reach).max(escape::ESCAPE_BEFORE)
     }
 
     /// Appends the runs in `part` of `text` that some rule may be about, in order, and to `base64` all long runs of base64,
@@ -259,23 +260,22 @@ impl Word {
     }
 }
 
-/// Where a token may begin in a run: at its start, and after what escapes it (`\n`, `\u003d`, `%3D`).
+/// Where a token may begin in a run: at its start, and after what escapes it (`\n`, `\u003d`, `%3D`) or colours it.
 fn starts<'a>(text: &'a [u8], run: &Range<usize>) -> impl Iterator<Item = usize> + use<'a> {
     let start = run.start;
     let before = start.checked_sub(1).map(|before| text[before]);
-    let skipped: &[usize] = match before {
-        Some(b'%') => &[0, 2],
+    let skipped = match before {
+        Some(b'%') => 2,
         Some(b'\\') => match text[start] {
-            b'u' => &[0, 5],
-            b'x' => &[0, 3],
-            _ => &[0, 1],
+            b'u' => 5,
+            b'x' => 3,
+            _ => 1,
         },
-        // A colour of a terminal: `ESC [ 0 m`.
-        Some(b'[' | b';') => &[0, 2, 3],
-        _ => &[0],
+        Some(b'[' | b';') => escape::tail_of_escape(text, start),
+        _ => 0,
     };
-    let is_boundary = move |at: &usize| *at == start || text.get(*at).is_some();
-    skipped.iter().map(move |skip| start + skip).filter(is_boundary)
+    let after = Some(start + skipped).filter(|at| *at > start && *at < text.len());
+    std::iter::once(start).chain(after)
 }
 
 /// True if a run has a digit: eight bytes at a time, as it is asked of each.
@@ -310,7 +310,7 @@ pub fn may_begin(text: &[u8], at: usize) -> bool {
         || escaped(2, b"\\") && matches!(text[before], b'n' | b'r' | b't' | b'f' | b'v' | b'b')
         || escaped(6, b"\\u")
         || escaped(4, b"\\x")
-        || text[before] == b'm' && (escaped(3, b"[") || escaped(4, b"[") || escaped(3, b";") || escaped(4, b";"))
+        || escape::ends_in_colour(&text[..at])
 }
 
 /// True if a token may end at `at`.

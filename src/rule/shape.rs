@@ -13,7 +13,7 @@ use regex_syntax::{Parser, ParserBuilder};
 use serde::{Deserialize, Serialize};
 
 /// How far before a run its word may begin, in bytes.
-pub const MAX_REACH: usize = 104;
+pub const MAX_REACH: usize = 162;
 
 /// Minimum length of a text that is looked for, in bytes.
 pub const MIN_TEXT: usize = 4;
@@ -24,23 +24,28 @@ const MAX_TEXTS: usize = 1300;
 /// Maximum length of what a rule of tokens or of assigned values may match, in bytes.
 const MAX_MATCH: usize = 8192;
 
-/// What stands between a name and its value: the end of the name's quotes, an assignment with a type, the tags of XML, or
-/// the `value:` of a list of variables; then a call and the value's quotes. The length of a match is at most [`MAX_GAP`].
+/// What stands between a name and its value: the end of the name's quotes, an assignment with a type, the bar of a table,
+/// the tags of XML, or the `value:` of a list of variables; then a call, the value's quotes, which may be escaped, and its
+/// colour. The length of a match is at most [`MAX_GAP`].
 pub const GAP: &str = concat!(
-    r#"["'`)\]]{0,3}"#,
+    r#"[\\"'`)\]*]{0,6}(?:&quot;|&#3[49];)?"#,
     r#"(?:"#,
     r#"</(?:name|key|string|Name|Key)>\s{0,8}<(?:value|string|Value)>"#,
     r#"|["',]{0,2}\s{1,8}["']?[Vv]alue["']?\s?[:=]\s?"#,
-    r#"|(?:\s?:\s?&?[A-Za-z]{1,10})?[ \t]{0,6}(?:=>|:=|:-|\?=|\?:|\|\||\?\?|==|=|:|,|<-|->|>|%3[Dd])\s{0,3}"#,
+    // Blanks align what stands below one another; two of the bytes are a non-breaking space.
+    r#"|(?:\s?:\s?&?[A-Za-z]{1,10})?[ \t\xc2\xa0]{0,20}"#,
+    r#"(?:=>|:=|:-|\?=|\?:|\|\||\?\?|==|=|:|,|<-|->|>|\||%3[Dd]|\\u003[AaDd])[\s\xc2\xa0]{0,12}"#,
     r#"|\sor\s"#,
     r#"|[ \t]{1,3}"#,
     r#")"#,
     r#"(?:[A-Za-z_.]{1,12}\()?"#,
-    r#"["'`\\]{0,3}"#,
+    r#"["'`\\*]{0,6}(?:&quot;|&#3[49];)?"#,
+    // The colour that a terminal or `grep` gives the value.
+    r#"(?:\x1b\[[0-9;]{0,8}m(?:\x1b\[K)?)?"#,
 );
 
 /// Maximum length of a match of [`GAP`], in bytes.
-pub const MAX_GAP: usize = 45;
+pub const MAX_GAP: usize = 103;
 
 /// What a search looks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use crate::support::{Sandbox, expand, findings_in};
 use keyspill::internals::detect::Detector;
-use keyspill::internals::rule::{Matcher, RuleSet, Selection, example};
+use keyspill::internals::rule::{Form, Matcher, RuleSet, Selection, example};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -271,6 +271,55 @@ fn rules_for_names_of_files_are_applied_in_history() {
     let found: BTreeSet<_> =
         found.map(|one| (one["rule"].as_str().expect("a rule"), one["path"].as_str().expect("a path"))).collect();
     assert_eq!(found, BTreeSet::from([("p12", "a/one.P12"), ("in-keys", "keys/c")]), "{report}");
+}
+
+/// A name and its value are found however a file of another kind writes them.
+#[test]
+fn assignments_are_found_in_every_notation() {
+    let notations = [
+        "NAME=VALUE",
+        "NAME                = \"VALUE\"",
+        "NAME:          VALUE",
+        "{\"NAME\": \"VALUE\"}",
+        r#"{"source": ["os.environ[\"NAME\"] = \"VALUE\"\n"]}"#,
+        r#""{\\\"NAME\\\": \\\"VALUE\\\"}""#,
+        r#"{"env": "A=1\nNAME=VALUE\nB=2\n"}"#,
+        r#"{"env": "A=1\tNAME=VALUE\tB=2\n"}"#,
+        r"NAME\u003dVALUE\n",
+        "{&quot;NAME&quot;: &quot;VALUE&quot;}",
+        "| NAME | `VALUE` |",
+        "- **NAME**: `VALUE`",
+        "NAME\u{a0}=\u{a0}VALUE",
+        "<string name=\"NAME\">VALUE</string>",
+        "\u{feff}NAME=VALUE",
+        "+NAME=VALUE",
+        "NAME=\x1b[01;31m\x1b[KVALUE\x1b[m",
+    ];
+    let mut lost = Vec::new();
+    let mut count = 0;
+    for rule in RuleSet::built_in().iter().filter(|rule| rule.regex().is_some_and(|regex| regex.form == Form::Assigned))
+    {
+        for positive in &rule.examples()[0] {
+            let Some((name, value)) = positive.text.trim_end().split_once('=') else { continue };
+            let is_plain =
+                |text: &str, others: &[u8]| text.bytes().all(|b| b.is_ascii_alphanumeric() || others.contains(&b));
+            if !is_plain(name, b"_") || !is_plain(value, b"_-+/:{}") || !positive.path.is_empty() {
+                continue;
+            }
+            let value = example::expand(value).text;
+            count += 1;
+            for notation in notations {
+                let text = notation.replace("NAME", name).replace("VALUE", &value);
+                let found = TOGETHER.detect(text.as_bytes(), None).candidates;
+                let secrets = found.iter().filter_map(|candidate| candidate.secret.as_ref());
+                if !secrets.into_iter().any(|secret| text[secret.span.clone()].contains(&value)) {
+                    lost.push(format!("{}: {notation:?}", rule.id));
+                }
+            }
+        }
+    }
+    assert!(count > 300, "{count}");
+    assert!(lost.is_empty(), "{} of {count}: {lost:#?}", lost.len());
 }
 
 /// What is in a file at a commit is found there, whichever rules apply to its path.

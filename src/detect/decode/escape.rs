@@ -192,11 +192,32 @@ fn hex(digits: &[u8]) -> Option<u8> {
 pub fn tail_of_escape(text: &[u8], start: usize) -> usize {
     // An escape is at most 6 bytes and begins at most one byte before the run.
     let Some(before) = start.checked_sub(1) else { return 0 };
-    if !matches!(text[before], b'%' | b'\\') {
-        return 0;
+    match text[before] {
+        b'%' | b'\\' => unit(&text[before..]).map_or(0, |unit| unit.length - 1),
+        b'[' | b';' => {
+            let digits = text[start..].iter().take(3).take_while(|b| b.is_ascii_digit()).count();
+            let end = start + digits + 1;
+            if end <= text.len() && ends_in_colour(&text[..end]) { digits + 1 } else { 0 }
+        }
+        _ => 0,
     }
-    unit(&text[before..]).map_or(0, |unit| unit.length - 1)
 }
+
+/// True if text ends with what colours the text after it in a terminal (ECMA-48: `ESC [ 31 m`), or with what `grep` writes
+/// after that (`ESC [ K`). The escape character may itself be escaped.
+pub fn ends_in_colour(text: &[u8]) -> bool {
+    const ESCAPES: [&[u8]; 7] = [b"\x1b", b"x1b", b"x1B", b"u001b", b"033", b"\\e", b"^["];
+    let Some((b'm' | b'K', rest)) = text.split_last() else { return false };
+    let parameters = rest.iter().rev().take(COLOUR).take_while(|b| b.is_ascii_digit() || **b == b';').count();
+    let Some(before) = rest[..rest.len() - parameters].strip_suffix(b"[") else { return false };
+    ESCAPES.iter().any(|escape| before.ends_with(escape))
+}
+
+/// Maximum length of the numbers of a colour, in bytes: `38;2;255;255;255`.
+const COLOUR: usize = 16;
+
+/// How far before a run an escape may begin whose tail the run starts with, in bytes.
+pub const ESCAPE_BEFORE: usize = COLOUR + 6;
 
 /// The `length` characters from offset `start` on, if a soft line break splits them, and their range.
 pub fn unfold(text: &[u8], start: usize, length: usize) -> Option<(Vec<u8>, Range<usize>)> {

@@ -15,7 +15,7 @@ const MAX_WORK: usize = 1 << 20;
 static TASK: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?x-u)^(?<indent>[\x20]*)(?:-[\x20]+)?(?:
-            (?<module>(?:community\.general\.)?(?:mail|slack|telegram|mattermost|rocketchat|discord|office_365_connector_card))[\x20]*:[\x20]*$
+            (?<module>(?:community\.general\.)?(?:mail|slack|telegram|mattermost|rocketchat|discord|office_365_connector_card))[\x20]*:[\x20]*\r?$
             | uses:[\x20]*(?<action>[\w.-]*/[\w./-]*(?:slack|send-mail|sendmail|telegram|discord|teams)[\w./-]*)
         )",
     )

@@ -29,8 +29,9 @@ pub struct Excerpts<'a> {
     locations: &'a Locations,
     /// Raw byte ranges that are never shown, sorted and non-overlapping.
     hidden: Vec<Range<usize>>,
-    /// True for a table with a password column, such as the console's: nothing of its rows is shown but the id.
-    has_passwords: bool,
+    /// Where the first line of a table with a password column ends, such as the console's: nothing of its rows is shown but
+    /// the id.
+    head_of_passwords: Option<usize>,
     show_secrets: bool,
 }
 
@@ -49,7 +50,8 @@ impl<'a> Excerpts<'a> {
         }
         let header = blob[..blob.len().min(300)].split(|&b| b == b'\n').next().unwrap_or_default().to_ascii_lowercase();
         let has_passwords = header.contains(&b',') && memchr::memmem::find(&header, b"password").is_some();
-        Self { blob, locations, hidden, has_passwords, show_secrets }
+        let head_of_passwords = has_passwords.then(|| memchr::memchr2(b'\n', b'\r', blob).unwrap_or(blob.len()));
+        Self { blob, locations, hidden, head_of_passwords, show_secrets }
     }
 
     /// True if nothing is masked.
@@ -167,18 +169,14 @@ impl<'a> Excerpts<'a> {
             bytes[from - range.start..to - range.start].fill(MASK as u8);
         }
         hide_key_material(&mut bytes, |at| is_in_id(values, range.start + at));
-        if self.has_passwords {
+        if let Some(head) = self.head_of_passwords {
             for (at, byte) in bytes.iter_mut().enumerate().filter(|(_, byte)| **byte != b',') {
-                if !is_in_id(values, range.start + at) && range.start + at > self.first_line_end() {
+                if !is_in_id(values, range.start + at) && range.start + at > head {
                     *byte = MASK as u8;
                 }
             }
         }
         bytes
-    }
-
-    fn first_line_end(&self) -> usize {
-        self.line_length(0, self.blob.len())
     }
 }
 
