@@ -7,21 +7,21 @@
 
 use super::facts::KeyFacts;
 use super::{Purpose, Step};
-use crate::finding::verification::KeyStatus;
 use crate::text::alphabet;
 
 /// What a key is, in words.
-pub fn what(key: &KeyFacts) -> &'static str {
+pub fn what(key: &KeyFacts) -> &str {
     match Kind::from_facts(key) {
         Kind::Canary => "a canary token",
         Kind::Root => "a root user's access key",
         Kind::User if key.rules.contains("aws-ses-smtp-password") => "an IAM user's access key, used for SMTP",
-        Kind::User => "an IAM user's access key",
+        Kind::User if key.user.is_some() || key.arn.is_some() => "an IAM user's access key",
+        Kind::User => "a long-term access key, an IAM user's or the root user's",
         Kind::Session => "temporary credentials",
         Kind::Bedrock => "an API key of Amazon Bedrock",
         Kind::CodeCommit => "Git credentials for CodeCommit",
         Kind::LoneSecret => "a secret access key whose id is not known",
-        Kind::Other => "another service's secret",
+        Kind::Other => &key.title,
     }
 }
 
@@ -81,6 +81,7 @@ pub fn steps(key: &KeyFacts) -> Vec<Step> {
              (`keyspill scan --history`). AWS cannot be asked for the owner of a secret. Then follow the plan for that id.",
             &[],
         )],
+        Kind::Other if is_over(key) => vec![],
         Kind::Other => vec![Step::new(Purpose::Revoke, key.remedy.clone(), &[])],
     };
     steps.push(clean(key));
@@ -88,7 +89,7 @@ pub fn steps(key: &KeyFacts) -> Vec<Step> {
 }
 
 fn is_over(key: &KeyFacts) -> bool {
-    key.status.is_some_and(KeyStatus::is_over)
+    key.is_over()
 }
 
 /// True for what may be the name of a user or role: AWS allows these characters and no others. Commands have it in quotes, for
@@ -135,6 +136,14 @@ fn user(key: &KeyFacts) -> Vec<Step> {
          follows (versions 1 and 3 iam:UpdateAccessKey, versions 2 to 4 cloudtrail:LookupEvents).",
         &learn,
     ));
+    if key.user.is_none() {
+        steps.push(Step::new(
+            Purpose::Learn,
+            "If no user was named, it is the root user's: `keyspill rules explain aws-root-key` says what to do, and the rest \
+             of this plan does not apply. If access was denied, it is another account's.",
+            &[],
+        ));
+    }
     let replace = Step::new(
         Purpose::Replace,
         "If something still uses it, make a second key and put it where this one was. The answer holds the new secret: store \
@@ -160,7 +169,7 @@ fn user(key: &KeyFacts) -> Vec<Step> {
     steps.push(Step::new(
         Purpose::Revoke,
         "End the sessions that the user made with it (GetSessionToken, GetFederationToken); they go on for up to 36 hours, even \
-         if the key was deactivated. Remove the policy after that (`aws iam delete-user-policy`).",
+         if the key was deactivated. Remove the policy after that: `aws iam delete-user-policy` with the same user and policy.",
         &[end_user_sessions(&name)],
     ));
     steps.push(investigate(id));
@@ -208,8 +217,23 @@ fn root(key: &KeyFacts) -> Vec<Step> {
     let id = &key.name;
     let is_number = |account: &&str| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
     let account = key.account.as_deref().filter(is_number).unwrap_or("ACCOUNT");
-    let mut steps = Vec::new();
-    if !is_over(key) {
+    let report = "aws iam get-credential-report --query Content --output text | base64 --decode";
+    let mut steps = vec![Step::new(
+        Purpose::Learn,
+        "Note when and for what it was last used, in the row <root_account> of the credential report: once the key is deleted, \
+         that is gone. The report takes a moment to be made.",
+        &["aws iam generate-credential-report".into(), report.into()],
+    )];
+    if is_over(key) {
+        steps.push(Step::new(
+            Purpose::Revoke,
+            format!(
+                "If it is only deactivated, delete it: sign in to the console as the root user, open \"Security credentials\" \
+                 in the account menu, and look for {id} under \"Access keys\"."
+            ),
+            &[],
+        ));
+    } else {
         steps.push(Step::new(
             Purpose::Revoke,
             "If the account is a member of an organisation with central root access, delete the key from the management \
@@ -246,7 +270,7 @@ fn root(key: &KeyFacts) -> Vec<Step> {
     steps.push(Step::new(
         Purpose::Investigate,
         "Look for what was left behind: users, keys, roles and their trust, in every account that trusts this one.",
-        &["aws iam get-account-authorization-details".into(), "aws iam generate-credential-report".into()],
+        &["aws iam get-account-authorization-details".into()],
     ));
     steps
 }
@@ -309,10 +333,10 @@ fn session(key: &KeyFacts) -> Vec<Step> {
                 Purpose::Learn,
                 "Find the role in the events of the session, below `sessionIssuer`: ROLE_NAME='…'. If there is none, the \
                  session is a user's: then add the policy of the next step to the user, with `aws iam put-user-policy`.",
-                &[format!(
-                    "aws cloudtrail lookup-events --max-results 1 --lookup-attributes \
+                &[every_region(&format!(
+                    "aws cloudtrail lookup-events --region $region --max-results 1 --lookup-attributes \
                      AttributeKey=AccessKeyId,AttributeValue={id} --query 'Events[].CloudTrailEvent' --output text"
-                )],
+                ))],
             ));
             steps.push(Step::new(Purpose::Revoke, END, &[end_role_sessions("\"$ROLE_NAME\"")]));
         }
@@ -371,25 +395,27 @@ fn every_region(command: &str) -> String {
 
 fn investigate(id: &str) -> Step {
     let guard_duty = format!(
-        "for detector in $(aws guardduty list-detectors --region $region --query DetectorIds --output text); do aws \
-         guardduty list-findings --region $region --detector-id $detector --finding-criteria \
-         '{{\"Criterion\":{{\"resource.accessKeyDetails.accessKeyId\":{{\"Eq\":[\"{id}\"]}}}}}}'; done"
+        "for detector in $(aws guardduty list-detectors --region $region --query DetectorIds --output text); do for finding in \
+         $(aws guardduty list-findings --region $region --detector-id $detector --finding-criteria \
+         '{{\"Criterion\":{{\"resource.accessKeyDetails.accessKeyId\":{{\"Eq\":[\"{id}\"]}}}}}}' --query FindingIds --output text); \
+         do aws guardduty get-findings --region $region --detector-id $detector --finding-ids $finding; done; done"
     );
     Step::new(
         Purpose::Investigate,
         "See what was done with it: in CloudTrail, which keeps 90 days in each region; for longer, with Athena in the logs of a \
-         trail (the table is the one that the CloudTrail console makes); and what GuardDuty says. Look for addresses that you \
-         do not know, new users, keys and roles, and regions that you do not use.",
+         trail, if you have a table of them (here `cloudtrail_logs`; the query takes a moment); and what GuardDuty says. Look for \
+         addresses that you do not know, new users, keys and roles, and regions that you do not use.",
         &[
             every_region(&format!(
                 "aws cloudtrail lookup-events --region $region --lookup-attributes \
                  AttributeKey=AccessKeyId,AttributeValue={id}"
             )),
             format!(
-                "aws athena start-query-execution --work-group primary --query-string \"SELECT eventtime, awsregion, \
+                "QUERY=$(aws athena start-query-execution --work-group primary --query-string \"SELECT eventtime, awsregion, \
                  eventsource, eventname, sourceipaddress, useragent, errorcode FROM cloudtrail_logs WHERE \
-                 useridentity.accesskeyid = '{id}' ORDER BY eventtime\""
+                 useridentity.accesskeyid = '{id}' ORDER BY eventtime\" --query QueryExecutionId --output text)"
             ),
+            "aws athena get-query-results --query-execution-id \"$QUERY\" --output text".into(),
             every_region(&guard_duty),
         ],
     )

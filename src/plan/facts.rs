@@ -1,7 +1,7 @@
 //! What a report says of its keys, as far as a plan depends on it.
 
 use crate::finding::verification::{KeyStatus, Usage, Verification};
-use crate::report::wording::{moment, verified_words};
+use crate::report::wording::{USUAL_REMEDY, moment, verified_words};
 use crate::rule::{Grade, RuleSet, Selection, Severity};
 use crate::text::alphabet::ID_LEN;
 use crate::text::sanitize::one_line;
@@ -29,6 +29,8 @@ pub enum ReadError {
 pub struct KeyFacts {
     /// Its id, or the fingerprint of its secret.
     pub name: String,
+    /// What it is, as a headline without a full stop.
+    pub title: String,
     /// The fingerprints of its findings.
     #[cfg_attr(not(feature = "verify"), expect(dead_code, reason = "keys are named by them to be verified"))]
     pub fingerprints: BTreeSet<String>,
@@ -58,6 +60,8 @@ pub struct KeyFacts {
     pub remedy: String,
     /// True if it says until when it works.
     pub is_short_lived: bool,
+    /// True if it has expired, according to the text that it was found in.
+    pub has_expired: bool,
     /// True if it is in a repository's history.
     pub is_in_history: bool,
 }
@@ -83,9 +87,14 @@ impl KeyFacts {
         self.name.len() == ID_LEN && self.name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
     }
 
+    /// True if it does not work any more, as far as is known.
+    pub fn is_over(&self) -> bool {
+        self.status.map_or(self.has_expired, KeyStatus::is_over)
+    }
+
     /// Worst first.
     pub fn rank(&self) -> impl Ord + use<> {
-        let is_over = self.status.is_some_and(KeyStatus::is_over);
+        let is_over = self.is_over();
         let is_active = self.status == Some(KeyStatus::Active);
         (is_over, Reverse((is_active && self.is_root, self.grade, is_active, self.severity, self.secret_known)))
     }
@@ -134,7 +143,7 @@ struct FindingRecord {
     partner: Option<PartnerRecord>,
     fingerprint: String,
     owner: Option<OwnerRecord>,
-    expires: Option<serde::de::IgnoredAny>,
+    expires: Option<String>,
     verification: Option<VerificationRecord>,
     suppression: Option<serde::de::IgnoredAny>,
     judgement: Option<serde::de::IgnoredAny>,
@@ -268,7 +277,15 @@ fn key_facts(credential: &CredentialRecord, findings: &[&FindingRecord], rules: 
         is_in_history: findings.iter().any(|finding| finding.history.is_some()),
         ..KeyFacts::default()
     };
-    facts.evidence.extend(findings.first().map(|finding| format!("{}.", one_line(&finding.message))));
+    facts.title = findings.first().map(|finding| one_line(&finding.message)).unwrap_or_default();
+    facts.evidence.extend(findings.first().map(|_| format!("{}.", facts.title)));
+    // Of several times, the last counts.
+    let ends = findings.iter().map(|finding| finding.expires.as_ref()?.parse::<jiff::Timestamp>().ok());
+    let end = ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
+    if let Some(end) = end.filter(|end| end.as_second() < now) {
+        facts.has_expired = true;
+        facts.evidence.push(format!("It has expired, according to the text: it worked until {end}."));
+    }
     facts.evidence.extend(places(findings));
     facts.add_judgements(&credential.judgements);
     let owners = findings.iter().filter_map(|finding| finding.owner.as_ref());
@@ -285,7 +302,7 @@ fn key_facts(credential: &CredentialRecord, findings: &[&FindingRecord], rules: 
     }
     facts.tell = tell(credential, findings);
     let rule = findings.first().and_then(|finding| rules.get(&finding.rule));
-    facts.remedy = rule.map(|rule| rule.texts().remedy.trim().to_owned()).unwrap_or_default();
+    facts.remedy = usual_remedy(rule.map(|rule| rule.texts().remedy.trim().to_owned()).unwrap_or_default());
     facts
 }
 
@@ -301,7 +318,8 @@ fn of_inventory(key: InventoryKey, now: i64) -> KeyFacts {
         remedy: key.steps.iter().map(|step| one_line(step)).collect::<Vec<_>>().join(" "),
         ..KeyFacts::default()
     };
-    facts.evidence.push(format!("{}.", one_line(&key.title)));
+    facts.title = one_line(&key.title);
+    facts.evidence.push(format!("{}.", facts.title));
     facts.evidence.extend(list_places(&key.places.iter().map(|place| one_line(place)).collect()));
     facts.add_judgements(&key.judgements);
     if let Some(answer) = &key.verification {
@@ -310,10 +328,9 @@ fn of_inventory(key: InventoryKey, now: i64) -> KeyFacts {
     if key.status.as_deref() == Some("fixed") {
         facts.evidence.push("It is not found any more where it was; that does not revoke it.".into());
     }
-    let list = |names: &[String]| names.iter().map(|name| one_line(name)).collect::<Vec<_>>().join(", ");
     for (names, why) in [(&key.owners, "must act"), (&key.people, "introduced, sent or received it")] {
         if !names.is_empty() {
-            facts.tell.push(format!("{}: {why}.", list(names)));
+            facts.tell.push(format!("{}: {why}.", people(names)));
         }
     }
     facts
@@ -394,8 +411,29 @@ fn was_used(usage: &Usage, now: i64) -> Option<bool> {
     Some(now.saturating_sub(last.as_second()) <= RECENT * 24 * 60 * 60)
 }
 
+/// People with their addresses, each once: `Ann <ann@example.com>` is also who `ann@example.com` is.
+fn people(names: &[String]) -> String {
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    let mut order = Vec::new();
+    for name in names.iter().map(|name| one_line(name)) {
+        let address =
+            name.rsplit_once('<').map_or(name.as_str(), |(_, rest)| rest.trim_end_matches('>')).to_lowercase();
+        let shown = known.entry(address.clone()).or_insert_with(|| {
+            order.push(address);
+            name.clone()
+        });
+        if name.len() > shown.len() {
+            *shown = name;
+        }
+    }
+    order.iter().filter_map(|address| known.remove(address)).collect::<Vec<_>>().join(", ")
+}
+
+fn usual_remedy(remedy: String) -> String {
+    if remedy.is_empty() { USUAL_REMEDY.to_owned() } else { remedy }
+}
+
 fn tell(credential: &CredentialRecord, findings: &[&FindingRecord]) -> Vec<String> {
-    let list = |names: &[String]| names.iter().map(|name| one_line(name)).collect::<Vec<_>>().join(", ");
     let mut tell = Vec::new();
     let groups = [
         (&credential.recipients, "received it by mail or in a chat, and must delete it"),
@@ -403,7 +441,7 @@ fn tell(credential: &CredentialRecord, findings: &[&FindingRecord]) -> Vec<Strin
         (&credential.authors, "committed it"),
     ];
     for (names, why) in groups.into_iter().filter(|(names, _)| !names.is_empty()) {
-        tell.push(format!("{}: {why}.", list(names)));
+        tell.push(format!("{}: {why}.", people(names)));
     }
     let channels: BTreeSet<String> = findings
         .iter()

@@ -127,7 +127,11 @@ fn section(key: &KeyFacts) -> Section {
         key: key.name.clone(),
         what: aws::what(key).to_owned(),
         account: key.account.clone(),
-        status: key.status.map_or("not verified", |status| status.word()),
+        status: match key.status {
+            Some(status) => status.word(),
+            None if key.has_expired => "expired",
+            None => "not verified",
+        },
         evidence: key.evidence.clone(),
         steps: aws::steps(key),
         tell: key.tell.clone(),

@@ -68,12 +68,32 @@ pub fn markdown(sections: &[Section], out: &mut dyn Write) -> io::Result<()> {
 
 fn title(section: &Section) -> String {
     let account = section.account.as_ref().map_or_else(String::new, |account| format!(" of account {account}"));
-    format!("{}, {}{account}: {}", section.key, section.what, section.status)
+    format!("{}, {}{account}: {}", short_name(&section.key), section.what, section.status)
 }
 
+/// A fingerprint cut to what tells it from others.
+fn short_name(key: &str) -> String {
+    const LENGTH: usize = 10;
+    let digits = key.strip_prefix("sha256-v1:").or_else(|| key.strip_prefix("hmac-v1:"));
+    match digits.and_then(|digits| digits.get(..LENGTH)) {
+        Some(digits) => format!("secret {digits}"),
+        None => key.to_owned(),
+    }
+}
+
+/// Text broken at blanks, but not in what is in backticks.
 fn filled(out: &mut dyn Write, text: &str, first: &str, rest: &str) -> io::Result<()> {
-    let options = textwrap::Options::new(WIDTH).initial_indent(first).subsequent_indent(rest).break_words(false);
-    writeln!(out, "{}", textwrap::fill(text, options))
+    const NO_BREAK: &str = "\u{a0}";
+    let parts = text.split('`').enumerate();
+    let parts: Vec<_> =
+        parts.map(|(n, part)| if n % 2 == 1 { part.replace(' ', NO_BREAK) } else { part.to_owned() }).collect();
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(first)
+        .subsequent_indent(rest)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .word_separator(textwrap::WordSeparator::AsciiSpace);
+    writeln!(out, "{}", textwrap::fill(&parts.join("`"), options).replace(NO_BREAK, " "))
 }
 
 /// Text that Markdown takes as it is.

@@ -1,7 +1,7 @@
 //! One line per finding, `path:line:column: severity rule: message`, for editors, `grep` and quick looks.
 
 use super::Report;
-use super::wording::{headline, verified};
+use super::wording::{headline, in_history, verified};
 use crate::finding::Finding;
 use crate::text::sanitize::one_line;
 use std::io::{self, Write};
@@ -25,12 +25,18 @@ pub fn write(report: &Report, show_suppressed: bool, out: &mut dyn Write) -> io:
 fn line(finding: &Finding, remark: &str, out: &mut dyn Write) -> io::Result<()> {
     let Finding { path, location, severity, rule, .. } = finding;
     // Editors can open the file, not what is in it.
-    let place = finding.outer.as_deref().unwrap_or(location);
-    let (path, line, column) = (one_line(&path.to_text()), place.start_line, place.start_column);
+    let (place, inside) = match finding.outer.as_deref() {
+        Some(outer) => (outer, Some(format!(" (there in {}:{})", one_line(&path.inside_text()), location.start_line))),
+        None => (location, None),
+    };
+    let file =
+        if inside.is_some() { one_line(&String::from_utf8_lossy(path.file())) } else { one_line(&path.to_text()) };
+    let (line, column, inside) = (place.start_line, place.start_column, inside.unwrap_or_default());
     let reasons = finding.judgement().into_iter().flat_map(|judgement| &judgement.reasons);
     let reasons = reasons.map(String::as_str).collect::<Vec<_>>().join(" ");
     let answer = finding.verification().filter(|_| reasons.is_empty()).map(verified);
     let reasons = answer.unwrap_or(reasons);
     let message = if reasons.is_empty() { headline(finding) } else { format!("{}: {reasons}", headline(finding)) };
-    writeln!(out, "{path}:{line}:{column}: {severity} {}: {}{remark}", rule.id, one_line(&message))
+    let history = in_history(finding).map(|history| format!(" ({history})")).unwrap_or_default();
+    writeln!(out, "{file}:{line}:{column}: {severity} {}: {}{inside}{history}{remark}", rule.id, one_line(&message))
 }

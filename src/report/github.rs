@@ -5,7 +5,7 @@
 
 use super::uri::UriBase;
 use super::wording::plural;
-use super::wording::{first_sentence, headline, remarks, remedy};
+use super::wording::{first_sentence, headline, in_history, remarks, remedy};
 use super::{Report, worst_first};
 use crate::finding::Finding;
 use crate::rule::Severity;
@@ -62,7 +62,11 @@ pub fn write(report: &Report, base: &UriBase, out: &mut dyn Write) -> io::Result
 fn text(finding: &Finding, has_line: bool) -> String {
     let mut text = format!("{}.", headline(finding));
     if !has_line {
-        text += &format!(" It is in {}:{}.", finding.path.to_text(), finding.location.start_line);
+        let place = format!("{}:{}", finding.path.to_text(), finding.location.start_line);
+        match in_history(finding) {
+            Some(history) => text += &format!(" It was in {place}: {history}."),
+            None => text += &format!(" It is in {place}."),
+        }
     }
     let reasons = finding.judgement().into_iter().flat_map(|judgement| judgement.reasons.iter().cloned());
     for sentence in reasons.chain(remarks(finding)) {

@@ -135,8 +135,7 @@ fn write_ways_to_allow(out: &mut String, findings: &[&Finding], action: HookActi
     if !with_comment.is_empty() {
         let mut places: Vec<String> = with_comment.iter().map(|finding| place_of_comment(finding)).collect();
         places.dedup();
-        let lines = if places.len() == 1 { "line" } else { "these lines" };
-        _ = writeln!(out, "{doubt}: end {lines} with a comment `{marker} REASON`: {}", places.join(", "));
+        _ = writeln!(out, "{doubt}: append the comment `{marker} REASON` to {}", places.join(", "));
     }
     if !others.is_empty() {
         let mut places: Vec<String> = others.iter().map(|finding| place_in_baseline(finding)).collect();

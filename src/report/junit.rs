@@ -3,7 +3,7 @@
 //!
 //! `quick-junit` writes the dialect that consumers agree on.
 
-use super::wording::{first_sentence, headline, remarks, remedy};
+use super::wording::{first_sentence, headline, in_history, remarks, remedy};
 use super::{Report, worst_first};
 use crate::rule::Severity;
 use crate::text::sanitize::one_line;
@@ -27,7 +27,13 @@ pub fn write(report: &Report, fail_on: Option<Severity>, out: &mut dyn io::Write
         let place = one_line(&format!("{}:{}", finding.path.to_text(), finding.location.start_line));
         let mut text = format!("{place}:{}", finding.location.start_column);
         let reasons = finding.judgement().into_iter().flat_map(|judgement| judgement.reasons.iter().cloned());
-        for sentence in reasons.chain(remarks(finding)).chain([first_sentence(&remedy(finding)).to_owned()]) {
+        let history = in_history(finding).map(|history| format!("It is {history}."));
+        for sentence in history
+            .into_iter()
+            .chain(reasons)
+            .chain(remarks(finding))
+            .chain([first_sentence(&remedy(finding)).to_owned()])
+        {
             text = format!("{text}\n{}", one_line(&sentence));
         }
         for excerpt in finding.excerpts.iter() {

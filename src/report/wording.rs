@@ -267,9 +267,32 @@ pub fn date(seconds: i64) -> String {
     moment(seconds).split('T').next().unwrap_or_default().to_owned()
 }
 
-/// The rule's remedy, with the key id or user name filled in.
+/// The commit of a finding that is in history alone, for formats without a place for it.
+pub fn in_history(finding: &Finding) -> Option<String> {
+    let history = finding.history.as_ref().filter(|history| history.is_past())?;
+    let commit = history.introduced.listed.first().or(history.last.as_ref());
+    let commit = commit.map_or_else(String::new, |commit| format!(", since commit {}", commit.oid.short()));
+    Some(format!("in history{commit}, and not in the current files"))
+}
+
+/// What to do about what a rule without a remedy has found.
+pub const USUAL_REMEDY: &str =
+    "Revoke it where it was issued, make a new one if something needs it, and keep that out of files.";
+
+/// The rule's remedy, with the key id or user name filled in; what is left to do if the key is known not to work.
 pub fn remedy(finding: &Finding) -> String {
-    let remedy = finding.rule.texts().remedy.trim();
+    match finding.verification().map(|answer| answer.status) {
+        Some(KeyStatus::Inactive) => {
+            return "It does not work any more. Delete it if it is only deactivated, and take it out of the files."
+                .into();
+        }
+        Some(KeyStatus::Expired) => return "It has expired. Take it out of the files.".into(),
+        _ => {}
+    }
+    let remedy = match finding.rule.texts().remedy.trim() {
+        "" => USUAL_REMEDY,
+        remedy => remedy,
+    };
     // A finding in a credential report names the user, not the key.
     let user = finding.id().filter(|_| finding.observation().is_some()).and_then(|id| id.text.rsplit_once(":user/"));
     match (finding.key_id(), user) {
@@ -289,7 +312,11 @@ pub fn steps(finding: &Finding, is_root: bool) -> Vec<String> {
         return vec![];
     }
     let owner = finding.owner().filter(|owner| !owner.is_profile).map(|owner| owner.name.as_str());
-    finding.key_id().map(|id| commands(&one_line(id), owner)).unwrap_or_default()
+    let mut commands = finding.key_id().map(|id| commands(&one_line(id), owner)).unwrap_or_default();
+    if finding.verification().is_some_and(|answer| answer.status == KeyStatus::Inactive) {
+        commands.retain(|command| !command.contains("--status Inactive"));
+    }
+    commands
 }
 
 /// True if [`commands`] revoke the key that a finding is of: a user's, and not a tripwire.
@@ -297,7 +324,8 @@ pub fn can_be_revoked(finding: &Finding) -> bool {
     finding.key_id().is_some_and(|id| id.starts_with("AKIA")) && finding.key().is_some() && !finding.is_canary
 }
 
-/// The commands that revoke a user's key and show its use. The first one prints the user's name.
+/// The commands that revoke a user's key and show its use. The first one prints the user's name, and the last has a condition
+/// before it (a comment after it would not do: in zsh, a `#` that is typed is none).
 ///
 /// Sources: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html>,
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events-cli.html>.
@@ -307,7 +335,7 @@ pub fn commands(id: &str, user: Option<&str>) -> Vec<String> {
         format!("aws iam get-access-key-last-used --access-key-id {id}"),
         format!("aws iam update-access-key --user-name {user} --access-key-id {id} --status Inactive"),
         lookup_events(id),
-        format!("aws iam delete-access-key --user-name {user} --access-key-id {id}"),
+        format!("once nothing needs it any more: aws iam delete-access-key --user-name {user} --access-key-id {id}"),
     ]
 }
 
@@ -340,15 +368,16 @@ pub fn root_steps(finding: &Finding) -> Vec<String> {
 
 /// What was not scanned, counted: `3 files that git ignores`.
 pub fn skipped_in_words(coverage: &Coverage) -> Vec<String> {
-    coverage
-        .skips_by_cause()
-        .into_iter()
-        .map(|(cause, n)| format!("{} {}", with_thousands(n), skipped_noun(cause, n == 1)))
-        .collect()
+    coverage.skips_by_cause().into_iter().map(|(cause, count)| skips(cause, count)).collect()
+}
+
+/// How often something was not scanned because of one cause: `3 files that git ignores`.
+pub fn skips(cause: &str, count: usize) -> String {
+    format!("{} {}", with_thousands(count), skipped_noun(cause, count == 1))
 }
 
 /// What a [`SkipCause`](crate::source::SkipCause)'s word stands for, in the singular or plural.
-pub fn skipped_noun(cause: &'static str, is_one: bool) -> &'static str {
+pub fn skipped_noun(cause: &str, is_one: bool) -> &str {
     let (one, many) = match cause {
         "missing" => ("path that does not exist", "paths that do not exist"),
         "unreadable" => ("unreadable file or object", "unreadable files or objects"),

@@ -30,6 +30,22 @@ fn told<'a>(finding: &'a Value, what: &str) -> Vec<&'a str> {
     commits.iter().map(|commit| commit["subject"].as_str().expect("a subject")).collect()
 }
 
+/// Formats without a place for commits say at least that the file is not like that any more.
+#[test]
+fn short_formats_tell_what_is_in_history_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write("a.env", "id = {{akia}}\nsecret = {{secret}}\n");
+    let introduced = sandbox.commit(0, "add the key");
+    std::fs::remove_file(sandbox.path().join("a.env")).expect("removed");
+    sandbox.commit(1, "remove the key");
+    let told = format!("in history, since commit {}, and not in the current files", &introduced[..10]);
+    for format in ["brief", "github", "junit"] {
+        let run = sandbox.run(&["scan", "--history", ".", "--format", format]);
+        assert!(run.stdout.contains(&told), "{format}: {}", run.stdout);
+    }
+}
+
 #[test]
 fn a_deleted_key_is_found_with_its_commits() {
     let sandbox = Sandbox::new();

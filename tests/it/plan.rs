@@ -90,6 +90,36 @@ fn steps_follow_what_is_known() {
     insta::assert_snapshot!("plan_steps", shown.join("\n"));
 }
 
+/// Time is evidence: nobody has to end sessions that are over.
+#[test]
+fn what_has_expired_is_over() {
+    let sandbox = Sandbox::new();
+    let end = |year| {
+        sandbox.write(
+            "a.json",
+            &format!(r#"{{"AccessKeyId": "{{{{asia}}}}", "SecretAccessKey": "{{{{secret}}}}", "Expiration": "{year}-01-01T00:00:00Z"}}"#),
+        );
+        let report = sandbox.json(&["scan", "."]).to_string();
+        plan(&report, "text")
+    };
+    let over = end(2020);
+    assert!(over.contains(": expired\n") && over.contains("it worked until 2020-01-01T00:00:00Z"), "{over}");
+    assert!(!over.contains("End the role's sessions"), "{over}");
+    assert!(end(2999).contains("End the role's sessions"));
+}
+
+#[test]
+fn people_are_told_once_and_other_secrets_are_named() {
+    let people = json!({ "recipients": ["bob@example.com", "Bob <bob@example.com>", "Eve <eve@example.com>"] });
+    let text = plan(&report(json!({}), people), "text");
+    assert!(text.contains("- Bob <bob@example.com>, Eve <eve@example.com>: received it"), "{text}");
+    let sandbox = Sandbox::new();
+    sandbox.write("a.env", "K=glpat-{{base62:20}}\n");
+    let report = sandbox.json(&["scan", "."]).to_string();
+    let text = plan(&report, "text");
+    assert!(text.contains("1. secret ") && text.contains(", GitLab access token: not verified"), "{text}");
+}
+
 #[test]
 fn a_known_user_is_named_in_commands() {
     let usage = json!({ "usage": { "user": "ann" } });
