@@ -90,7 +90,9 @@ impl Selection {
                 Some((from, to)) => (Some(from), to),
                 None => (None, range.as_str()),
             };
-            if from.is_some_and(str::is_empty) && to.is_empty() {
+            // `..HEAD` is nothing at all, and what is left of `$BASE..HEAD` if the variable is not set.
+            let is_nothing = from == Some("") && matches!(to, "" | "HEAD" | "@") || range.is_empty();
+            if is_nothing {
                 return Err(GitError::EmptyRange(range.clone()));
             }
             let name = |name: &str| repository.commit(if name.is_empty() { "HEAD" } else { name });

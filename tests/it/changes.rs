@@ -14,6 +14,22 @@ fn places(report: &Value) -> Vec<(String, u64)> {
     findings.iter().map(|finding| (finding["path"].as_str().expect("a path").to_owned(), line(finding))).collect()
 }
 
+/// What is left of `$BASE..HEAD` if the variable is not set must not pass for a scan.
+#[test]
+fn a_range_of_nothing_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write("a.txt", "{{akia}}\n");
+    sandbox.commit(1, "one");
+    for range in ["..HEAD", "...HEAD", "..", "...", "", "..@"] {
+        let run = sandbox.run(&["scan", "--range", range]);
+        assert_eq!(run.code, Some(2), "{range}");
+        assert!(run.stderr.contains("are the variables set?"), "{range}: {}", run.stderr);
+    }
+    let run = sandbox.run(&["scan", "--range", "HEAD..b"]);
+    assert!(run.stderr.contains("there is no commit `b` here"), "{}", run.stderr);
+}
+
 #[test]
 fn the_index_is_scanned_and_not_the_working_tree() {
     let sandbox = Sandbox::new();

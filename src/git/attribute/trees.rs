@@ -11,6 +11,7 @@ use crate::git::odb::{Node, Odb};
 use crate::git::pack::Damage;
 use crate::git::pack::delta::Copied;
 use crate::git::pack::walk::{Visit, Visitor};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -128,7 +129,23 @@ impl Trees {
         });
         let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
         all.names = names.into_inner().unwrap_or_else(PoisonError::into_inner).all;
+        all.sort_names();
         all
+    }
+
+    /// Numbers the names in their order, whichever thread met them first: where a limit is reached, what was looked at
+    /// before must not depend on that.
+    fn sort_names(&mut self) {
+        let mut order: Vec<Name> = (0..self.names.len() as Name).collect();
+        order.par_sort_unstable_by_key(|name| &self.names[*name as usize]);
+        let mut numbers = vec![0; order.len()];
+        for (number, name) in order.iter().enumerate() {
+            numbers[*name as usize] = number as Name;
+        }
+        self.chunks.par_iter_mut().flat_map_iter(|chunk| &mut chunk.links).for_each(|link| {
+            link.name = numbers[link.name as usize];
+        });
+        self.names = order.into_iter().map(|name| std::mem::take(&mut self.names[name as usize])).collect();
     }
 }
 
