@@ -3,6 +3,7 @@
 use super::result::TargetRecord;
 use crate::credential::AccountId;
 use crate::finding::verification::{KeyStatus, Verification};
+use crate::report::wording::skips;
 use crate::rule::{Grade, RuleId, Severity};
 use std::collections::BTreeMap;
 
@@ -153,6 +154,8 @@ pub struct UnitEntry {
     pub failure_count: u64,
     /// True if it holds less than there was: it is a shallow or partial clone.
     pub is_cut: bool,
+    /// How much of it was not scanned, also on purpose, by the word of the cause.
+    pub skips: BTreeMap<String, u64>,
     /// The number of occurrences of keys in it.
     pub occurrences: usize,
     /// What was read.
@@ -266,6 +269,15 @@ impl Inventory {
     /// The number of targets.
     pub fn target_count(&self) -> usize {
         self.units.iter().map(|unit| unit.targets.len()).sum()
+    }
+
+    /// What was not scanned, also on purpose, counted: `2 symbolic links`.
+    pub fn skips_in_words(&self) -> Vec<String> {
+        let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+        for (word, count) in self.units.iter().flat_map(|unit| &unit.skips) {
+            *sums.entry(word).or_default() += count;
+        }
+        sums.into_iter().map(|(word, count)| skips(word, count as usize)).collect()
     }
 
     /// Everything that was read.

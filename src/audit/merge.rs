@@ -83,8 +83,8 @@ pub struct Merge {
     files: BTreeMap<String, ResultFile>,
     pairs: BTreeMap<Fingerprint, PairPlace>,
     of_stores: BTreeMap<Fingerprint, Option<String>>,
-    /// The names of units that must be there.
-    expected: BTreeSet<String>,
+    /// The names of units that must be there, and why they are not if they have no results.
+    expected: BTreeMap<String, &'static str>,
     /// What was answered about keys, by their ids.
     answers: BTreeMap<String, Arc<Verification>>,
 }
@@ -92,7 +92,13 @@ pub struct Merge {
 impl Merge {
     /// Says which units there must be: without results, they count as not scanned.
     pub fn expect(&mut self, names: impl IntoIterator<Item = String>) {
+        let names = names.into_iter().map(|name| (name, "no result; the shard it belongs to did not finish"));
         self.expected.extend(names);
+    }
+
+    /// Says that a part of the audit is not there at all: a file or folder of results.
+    pub fn miss(&mut self, name: String) {
+        self.expected.insert(name, "not found; this part of the audit is missing");
     }
 
     /// Says what was answered about keys, by their ids.
@@ -294,7 +300,10 @@ impl Merge {
         let mut units: Vec<_> =
             files.iter().zip(occurrences).map(|(file, count)| unit(&file.header, count, now)).collect();
         units.extend(
-            self.expected.iter().filter(|name| !self.files.contains_key(*name)).map(|name| without_result(name)),
+            self.expected
+                .iter()
+                .filter(|(name, _)| !self.files.contains_key(*name))
+                .map(|(name, why)| without_result(name, why)),
         );
         units.sort_by(|a, b| a.targets.cmp(&b.targets));
         let suppressed = files.iter().fold([0; 5], |sum, file| {
@@ -338,15 +347,16 @@ fn belong_together(one: &ResultFile, other: &ResultFile) -> Result<(), MergeErro
 }
 
 /// A unit that was never scanned.
-fn without_result(name: &str) -> UnitEntry {
+fn without_result(name: &str, why: &str) -> UnitEntry {
     let target =
         |name: &str| TargetRecord { name: one_line(name), is_repository: false, url: None, head: None, branch: None };
     UnitEntry {
         targets: name.split('\n').map(target).collect(),
-        error: Some("no result; the shard it belongs to did not finish".into()),
+        error: Some(why.into()),
         failures: vec![],
         failure_count: 0,
         is_cut: false,
+        skips: BTreeMap::new(),
         occurrences: 0,
         read: Read::default(),
     }
@@ -371,6 +381,7 @@ fn unit(header: &Header, occurrences: usize, now: i64) -> UnitEntry {
         failures,
         failure_count: coverage.failure_count + u64::from(is_stale),
         is_cut: ["shallow", "not-fetched"].iter().any(|word| coverage.skips.contains_key(*word)),
+        skips: coverage.skips.iter().map(|(word, count)| (one_line(word), *count)).collect(),
         occurrences,
         read: Read {
             files: coverage.files,

@@ -369,6 +369,11 @@ fn families(repositories: Vec<PathBuf>, environment: &Environment) -> Vec<Unit> 
         let failed = |problem: String| Unit { name: name(&path), source: Source::Failed(problem), apart: vec![] };
         let repository = match Repository::open(&path, environment) {
             Ok(repository) => repository,
+            // Its files can be read all the same; the scan says why its history cannot.
+            Err(_) if path.join(".git").exists() => {
+                units.push(Unit { name: name(&path), source: Source::Repositories(vec![path]), apart: vec![] });
+                continue;
+            }
             Err(error) => {
                 units.push(failed(error.to_words()));
                 continue;

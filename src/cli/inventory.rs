@@ -2,7 +2,7 @@
 
 use super::output::{self, ColourChoice};
 use super::scan::{FailOn, parse_moment};
-use crate::audit::inventory::{Inventory, Status};
+use crate::audit::inventory::{Inventory, Read, Status};
 use crate::audit::merge::Merge;
 use crate::audit::report::sarif::{self, Judgements};
 use crate::audit::report::{self, Format};
@@ -107,6 +107,9 @@ impl ReportArgs {
             known.enter(&mut inventory);
         }
         print_failures(&inventory, outputs);
+        if inventory.read() == Read::default() && inventory.is_complete() {
+            output::warning("nothing was scanned: there are no files and no repositories, or only what is left out");
+        }
         let mut judgements = Some(judgements);
         let mut is_written = true;
         for Output { format, file } in outputs {

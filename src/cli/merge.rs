@@ -2,7 +2,6 @@
 
 use super::audit::load_rules;
 use super::inventory::ReportArgs;
-use super::output;
 use crate::audit::merge::Merge;
 use crate::audit::state::{results_in, units_in};
 use crate::report::Verdict;
@@ -37,12 +36,10 @@ impl Args {
         let rules = Arc::new(load_rules(&self.rules)?);
         let mut merge = Merge::default();
         let mut files = Vec::new();
-        let mut is_complete = true;
         for path in &self.results {
             if !path.exists() {
                 // A part that never began keeps nobody from seeing the others.
-                output::error(&format!("{}: not found; this part of the audit is missing", path.display()));
-                is_complete = false;
+                merge.miss(path.display().to_string());
             } else if path.is_dir() {
                 let failed = |error| anyhow::anyhow!("{}: {}", path.display(), crate::file::describe(&error));
                 let names = units_in(path)?;
@@ -58,7 +55,6 @@ impl Args {
         }
         merge.add(&files)?;
         let known = self.known_keys.as_deref();
-        let written = self.report.write(&merge, &rules, self.report.moment(), known, &outputs)?;
-        Ok(if is_complete { written.verdict } else { Verdict::Incomplete })
+        Ok(self.report.write(&merge, &rules, self.report.moment(), known, &outputs)?.verdict)
     }
 }

@@ -98,9 +98,17 @@ fn import(file: &Path) -> anyhow::Result<Verdict> {
     let mut rules = RuleSet::default();
     rules.add_gitleaks(file)?;
     let fast = rules.iter().filter(|rule| rule.regex().is_some_and(|regex| regex.shape != Shape::AnyCase)).count();
+    let built_in = RuleSet::built_in();
+    let replaced = match rules.iter().filter(|rule| built_in.get(rule.id.as_str()).is_some()).count() {
+        0 => String::new(),
+        1 => "1 replaces the built-in rule of the same name\n".to_owned(),
+        more => format!("{more} replace built-in rules of the same names\n"),
+    };
     output::stdout(&format!(
-        "{} rules; {fast} of them at full speed, the others where one of their keywords is\nuse them with: keyspill scan --gitleaks-config {}\n",
+        "{} rules: {fast} are searched for at full speed, {} only in files with one of their keywords\n\
+         {replaced}use them with: keyspill scan --gitleaks-config {}\n",
         rules.iter().len(),
+        rules.iter().len() - fast,
         file.display()
     ))?;
     list(&rules)

@@ -13,6 +13,8 @@ use crate::plan::{self, Answers, KeyFacts};
 use crate::report::Verdict;
 use crate::rule::RuleSet;
 use crate::text::ini;
+use crate::text::mask::hide_long_words;
+use crate::text::sanitize::one_line;
 use crate::verify::aws::{Client, Iam, OwnCredentials, Sts};
 use crate::verify::{Announcement, Consent, Gatherer, Memory, Pace, Question, Verifier, Verifying};
 use anyhow::bail;
@@ -21,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,13 +37,13 @@ pub struct VerifyArgs {
     #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "ask")]
     verify: Option<When>,
 
-    /// Whose credentials to use.
-    #[arg(long, value_enum, value_name = "WHO", default_value_t = As::Key, requires = "verify")]
-    verify_as: As,
+    /// Whose credentials to use [default: the key's own; with --assume-role, yours].
+    #[arg(long, value_enum, value_name = "WHO", requires = "verify")]
+    verify_as: Option<As>,
 
     /// With --verify-as owner: a role to assume, such as `arn:aws:iam::{account}:role/audit`, where `{account}` stands
     /// for the account of each key.
-    #[arg(long, value_name = "ARN", requires = "verify")]
+    #[arg(long, value_name = "ARN", value_parser = parse_role, requires = "verify")]
     assume_role: Option<String>,
 
     /// File that remembers answers for a day, so that an interrupted run resumes where it left off.
@@ -86,7 +89,9 @@ impl VerifyArgs {
     pub fn verifying(&self) -> anyhow::Result<Option<Verifying>> {
         let Some(when) = self.verify else { return Ok(None) };
         check_terminal(when)?;
-        let verifier = verifier(self.verify_as, self.endpoint_url.clone(), self.assume_role.clone())?;
+        let own = if self.assume_role.is_some() { As::Owner } else { As::Key };
+        let who = self.verify_as.unwrap_or(own);
+        let verifier = verifier(who, self.endpoint_url.clone(), self.assume_role.clone())?;
         Ok(Some(Verifying {
             verifiers: vec![verifier],
             consent: consent(when),
@@ -113,7 +118,7 @@ pub struct AuditVerifyArgs {
 
     /// With --verify-as owner: a role to assume, such as `arn:aws:iam::{account}:role/audit`, where `{account}` stands
     /// for the account of each key.
-    #[arg(long, value_name = "ARN", requires = "verify")]
+    #[arg(long, value_name = "ARN", value_parser = parse_role, requires = "verify")]
     assume_role: Option<String>,
 
     /// With --verify-as key: also ask about keys whose account is unknown, or is not listed as `org_accounts` in keyspill.toml.
@@ -254,11 +259,27 @@ fn client(endpoint: Option<String>) -> anyhow::Result<Client> {
 }
 
 fn verifier(who: As, endpoint: Option<String>, role: Option<String>) -> anyhow::Result<Arc<dyn Verifier>> {
+    if who == As::Key && role.is_some() {
+        bail!("--assume-role is for --verify-as owner: the key itself is asked without a role");
+    }
     let client = client(endpoint)?;
     Ok(match who {
         As::Key => Arc::new(Sts::new(client)),
         As::Owner => Arc::new(iam(client, role)),
     })
+}
+
+/// Source: IAM User Guide, "IAM ARNs".
+fn parse_role(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    match parts[..] {
+        ["arn", partition, "iam", "", account, resource]
+            if !partition.is_empty() && !account.is_empty() && resource.starts_with("role/") =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected the ARN of a role, such as `arn:aws:iam::{account}:role/audit`".into()),
+    }
 }
 
 fn consent(when: When) -> Arc<Consent> {
@@ -280,7 +301,7 @@ pub struct Args {
     key: Vec<String>,
 
     /// A role to assume, such as `arn:aws:iam::{account}:role/audit`, where `{account}` stands for the account of each key.
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", value_parser = parse_role)]
     assume_role: Option<String>,
 
     /// Address to ask instead of AWS's, for tests.
@@ -322,10 +343,12 @@ impl Args {
     pub fn run(&self) -> anyhow::Result<Verdict> {
         let (name, report) = super::plan::read(&self.report)?;
         let keys = plan::read(&report, super::now()).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
-        let is_wanted = |key: &KeyFacts| {
-            self.key.is_empty()
-                || self.key.iter().any(|wanted| *wanted == key.name || key.fingerprints.contains(wanted))
-        };
+        let is = |key: &KeyFacts, wanted: &String| *wanted == key.name || key.fingerprints.contains(wanted);
+        if let Some(missing) = self.key.iter().find(|wanted| !keys.iter().any(|key| is(key, wanted))) {
+            let missing = hide_long_words(&one_line(missing));
+            bail!("{name}: there is no key `{missing}` in it");
+        }
+        let is_wanted = |key: &KeyFacts| self.key.is_empty() || self.key.iter().any(|wanted| is(key, wanted));
         let wanted = keys.iter().filter(|key| is_wanted(key) && key.is_id() && !key.is_canary);
         let mut ids: Vec<(String, Option<AccountId>)> =
             wanted.map(|key| (key.name.clone(), Account::from_id(&key.name).known())).collect();
@@ -366,7 +389,7 @@ impl Args {
         self.write(known)?;
         let has = |status| known.answers.values().any(|answer| answer.status() == status);
         Ok(match () {
-            () if has(KeyStatus::Unknown) => Verdict::Incomplete,
+            () if has(KeyStatus::Unknown) || has(KeyStatus::NotAsked) => Verdict::Incomplete,
             () if has(KeyStatus::Active) => Verdict::Findings,
             () => Verdict::Clean,
         })
@@ -461,14 +484,14 @@ fn own_credentials() -> Result<OwnCredentials, String> {
     }
     let answer = match run_aws(&["configure", "export-credentials", "--format", "process"]) {
         Ok(answer) => answer,
-        Err(NoAnswer::NoProgram) => {
-            return keys_of_profile().ok_or_else(|| {
-                "no credentials of your own: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with keys by \
-                 AWS_PROFILE, or install the AWS CLI, which knows roles and SSO"
-                    .to_owned()
+        Err(problem) => {
+            return keys_of_profile().ok_or_else(|| match problem {
+                NoAnswer::NoProgram => "no credentials of your own: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a \
+                                        profile with keys by AWS_PROFILE, or install the AWS CLI, which knows roles and SSO"
+                    .to_owned(),
+                NoAnswer::Failed(problem) => problem,
             });
         }
-        Err(NoAnswer::Failed(problem)) => return Err(problem),
     };
     let own: Exported =
         serde_json::from_slice(&answer).map_err(|_| "`aws configure export-credentials` printed unexpected output")?;
@@ -489,16 +512,15 @@ enum NoAnswer {
 /// What the AWS CLI writes.
 fn run_aws(args: &[&str]) -> Result<Vec<u8>, NoAnswer> {
     let failed = |words: &str| NoAnswer::Failed(words.to_owned());
-    let command = Command::new("aws").args(args).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let mut child = command.map_err(|_| NoAnswer::NoProgram)?;
-    let mut stdout = child.stdout.take().ok_or_else(|| failed("the AWS CLI cannot be read"))?;
-    let (send, receive) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut answer = Vec::new();
-        let read = (&mut stdout).take(MAX_AWS_ANSWER).read_to_end(&mut answer);
-        _ = send.send(read.map(|_| answer));
-    });
-    let answer = receive.recv_timeout(AWS_TIMEOUT);
+    let mut command = Command::new("aws");
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|_| NoAnswer::NoProgram)?;
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err(failed("the AWS CLI cannot be read"));
+    };
+    let answer = read_all(stdout);
+    let problem = read_all(stderr);
+    let answer = answer.recv_timeout(AWS_TIMEOUT);
     if answer.is_err() {
         _ = child.kill();
     }
@@ -510,11 +532,36 @@ fn run_aws(args: &[&str]) -> Result<Vec<u8>, NoAnswer> {
             args.join(" "),
             AWS_TIMEOUT.as_secs()
         ))),
-        _ => Err(NoAnswer::Failed(format!(
-            "`aws {}` found no credentials of your own; run `aws configure` or `aws login`",
-            args.join(" ")
-        ))),
+        _ => {
+            let problem =
+                problem.recv_timeout(Duration::from_secs(1)).unwrap_or_else(|_| Ok(vec![])).unwrap_or_default();
+            Err(NoAnswer::Failed(complaint(args, &String::from_utf8_lossy(&problem))))
+        }
     }
+}
+
+/// What a program writes, once it has ended.
+fn read_all(mut from: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        let read = (&mut from).take(MAX_AWS_ANSWER).read_to_end(&mut all);
+        _ = send.send(read.map(|_| all));
+    });
+    receive
+}
+
+/// What to tell of the AWS CLI's complaint.
+fn complaint(args: &[&str], problem: &str) -> String {
+    let command = args.join(" ");
+    let last = problem.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
+    if problem.contains("nvalid choice") {
+        return format!("the AWS CLI has no `aws {command}`: version 2.9 or later is needed for profiles without keys");
+    }
+    let last = hide_long_words(&one_line(last));
+    format!(
+        "`aws {command}` found no credentials of your own ({last}); run `aws configure`, `aws sso login` or `aws login`"
+    )
 }
 
 /// The maximum length of what the AWS CLI writes, in bytes.
@@ -551,7 +598,8 @@ fn announce(announcement: &Announcement) {
         output::notice(trace);
     }
     for (reason, count) in left_out {
-        output::notice(&format!("not asked about {count}: {reason}"));
+        let keys = if *count == 1 { "1 key".into() } else { format!("{count} keys") };
+        output::notice(&format!("not asked about {keys}: {reason}"));
     }
 }
 

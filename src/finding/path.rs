@@ -77,6 +77,12 @@ impl BlobPath {
         &self.inside
     }
 
+    /// The same as text.
+    pub fn inside_text(&self) -> String {
+        let names: Vec<_> = self.inside.iter().map(|name| String::from_utf8_lossy(name)).collect();
+        names.join(INSIDE)
+    }
+
     /// The length of its text in a report, in bytes.
     pub fn weight(&self) -> usize {
         self.file.len() + self.inside.iter().map(|name| INSIDE.len() + name.len()).sum::<usize>()

@@ -64,7 +64,7 @@ fn begins_with_finding(head: &[u8], is_rule: &dyn Fn(&str) -> bool) -> bool {
 fn begins_with_sentence(head: &[u8]) -> bool {
     static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-            r"(?-u)\A(?:Audit as of \d{4}-\d\d-\d\d: \d[\d,]* keys? in \d|# Leaked keys as of \d{4}-\d\d-\d\d\r?\n|(?:# )?What to do about \d[\d,]* keys?, worst first\r?\n)",
+            r"(?-u)\A(?:Audit as of \d{4}-\d\d-\d\d: \d[\d,]* keys? (?:in|of) \d|# Leaked keys as of \d{4}-\d\d-\d\d\r?\n|(?:# )?What to do about \d[\d,]* keys?, worst first\r?\n)",
         )
         .expect("a valid regex")
     });

@@ -376,6 +376,44 @@ fn the_jobs_for_kubernetes_work_as_processes() {
     let run = sandbox.run(&[&arguments[..], &["--now", NOW]].concat());
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("results/3: not found; this part of the audit is missing"), "{}", run.stderr);
+    let run = sandbox.run(&["merge", "results/2", "results/3", "--format", "json", "--now", NOW]);
+    let inventory: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!((run.code, &inventory["complete"]), (Some(2), &false.into()), "every format says so");
+}
+
+#[test]
+fn what_is_passed_over_is_counted() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    sandbox.write(".gitignore", "*.env\n");
+    sandbox.write("a.env", "{{akia}}\n");
+    sandbox.write("b.txt", "nothing");
+    sandbox.commit(1, "all");
+    let told = "not scanned: 1 path that git ignores";
+    for format in ["text", "markdown", "html"] {
+        let run = sandbox.run(&["audit", ".", "--format", format, "--now", NOW]);
+        let shown = if format == "text" { told } else { "1 path that git ignores" };
+        assert!(run.stdout.contains(shown), "{format}: {}", run.stdout);
+    }
+    let run = sandbox.run(&["audit", ".", "--format", "json", "--now", NOW]);
+    let inventory: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!(inventory["units"][0]["skips"]["git-ignored"], 1, "{inventory:#}");
+    let empty = Sandbox::new();
+    let run = empty.run(&["audit", "."]);
+    assert!(run.stderr.contains("warning: nothing was scanned"), "{}", run.stderr);
+}
+
+/// The files of a repository that cannot be opened can be read all the same.
+#[test]
+fn a_repository_of_an_unknown_kind_has_files() {
+    let sandbox = Sandbox::new();
+    sandbox.git(&["init", "--quiet", "--object-format=sha256", "."]);
+    sandbox.write("a.env", "id = {{akia}}\nsecret = {{secret}}\n");
+    let run = sandbox.run(&["audit", ".", "--format", "json", "--now", NOW]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains("the repository cannot be opened"), "{}", run.stderr);
+    let inventory: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!(inventory["keys"].as_array().map(Vec::len), Some(1), "{inventory:#}");
 }
 
 #[test]

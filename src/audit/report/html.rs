@@ -46,6 +46,7 @@ struct Page {
     extent: String,
     targets: Vec<String>,
     more_targets: usize,
+    skips: String,
 }
 
 #[derive(Serialize)]
@@ -179,6 +180,7 @@ fn page(inventory: &Inventory) -> Page {
         ),
         targets: targets().take(MAX_LINES).map(|target| target.name.clone()).collect(),
         more_targets: inventory.target_count().saturating_sub(MAX_LINES),
+        skips: inventory.skips_in_words().join(", "),
     }
 }
 

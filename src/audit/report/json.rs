@@ -244,6 +244,8 @@ struct UnitRecord<'a> {
     failure_count: u64,
     /// It is a shallow or partial clone.
     partial: bool,
+    /// How much was not scanned, also on purpose, by cause.
+    skips: &'a BTreeMap<String, u64>,
     occurrences: usize,
     read: Read,
 }
@@ -281,6 +283,7 @@ impl<'a> UnitRecord<'a> {
             failures: unit.failures.iter().map(|(path, message)| FailureRecord { path, message }).collect(),
             failure_count: unit.failure_count,
             partial: unit.is_cut,
+            skips: &unit.skips,
             occurrences: unit.occurrences,
             read: unit.read,
         }

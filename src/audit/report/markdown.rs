@@ -19,8 +19,12 @@ pub(super) fn write(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()
             writeln!(out, "- {}, first found {}", code(&short(name)), date(*first))?;
         }
     }
-    if !inventory.is_complete() {
+    let skips = inventory.skips_in_words();
+    if !inventory.is_complete() || !skips.is_empty() {
         writeln!(out, "\n## Not scanned\n")?;
+        if !skips.is_empty() {
+            writeln!(out, "In all: {}.\n", skips.join(", "))?;
+        }
         for (name, cause) in inventory.failures() {
             writeln!(out, "- {}: {}", code(name), plain(cause))?;
         }
@@ -37,7 +41,7 @@ fn section(key: &KeyEntry, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "- Status: {}{since}", status.word())?;
     }
     if let Some(answer) = &key.verification {
-        writeln!(out, "- Asked: {}", plain(&verified(answer)))?;
+        writeln!(out, "- Verified: {}", plain(&verified(answer)))?;
     }
     let verdicts = verdicts(key);
     if !verdicts.is_empty() {

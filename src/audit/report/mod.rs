@@ -88,16 +88,16 @@ fn headline(inventory: &Inventory) -> String {
     let accounts: std::collections::BTreeSet<_> = inventory.keys.iter().filter_map(|key| key.account).collect();
     let is_root = |key: &&KeyEntry| key.is("aws-root-key");
     let roots = inventory.keys.iter().filter(is_root).count();
-    let mut text = format!(
-        "{} in {} of {}",
-        plural(inventory.keys.len(), "key"),
-        plural(accounts.len(), "account"),
-        plural(inventory.target_count(), "target")
-    );
-    if roots > 0 {
-        text += &format!(", {roots} of root users");
-    }
-    text
+    let of_accounts =
+        if accounts.is_empty() { String::new() } else { format!(" of {}", plural(accounts.len(), "account")) };
+    let keys = plural(inventory.keys.len(), "key");
+    let targets = plural(inventory.target_count(), "target");
+    let of_roots = match roots {
+        0 => String::new(),
+        1 => "; 1 is a root user's".to_owned(),
+        more => format!("; {more} are root users'"),
+    };
+    format!("{keys}{of_accounts} in {targets}{of_roots}")
 }
 
 /// What changed, in a sentence; none if there was no audit before.

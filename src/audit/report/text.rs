@@ -187,10 +187,12 @@ fn summary(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
     } else {
         String::new()
     };
+    let skips = inventory.skips_in_words();
+    let skips = if skips.is_empty() { String::new() } else { format!("; not scanned: {}", skips.join(", ")) };
     let incomplete = if inventory.is_complete() { "" } else { "; the audit is incomplete" };
     writeln!(
         out,
-        "{found}{suppressed}\nscanned {}: {}, {}, {} objects{partial}{incomplete}",
+        "{found}{suppressed}\nscanned {}: {}, {}, {} objects{partial}{skips}{incomplete}",
         scanned_targets(inventory),
         plural(read.files as usize, "file"),
         plural(read.commits as usize, "commit"),

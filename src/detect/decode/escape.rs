@@ -206,7 +206,7 @@ pub fn tail_of_escape(text: &[u8], start: usize) -> usize {
 /// True if text ends with what colours the text after it in a terminal (ECMA-48: `ESC [ 31 m`), or with what `grep` writes
 /// after that (`ESC [ K`). The escape character may itself be escaped.
 pub fn ends_in_colour(text: &[u8]) -> bool {
-    const ESCAPES: [&[u8]; 7] = [b"\x1b", b"x1b", b"x1B", b"u001b", b"033", b"\\e", b"^["];
+    const ESCAPES: [&[u8]; 8] = [b"\x1b", b"=1B", b"x1b", b"x1B", b"u001b", b"033", b"\\e", b"^["];
     let Some((b'm' | b'K', rest)) = text.split_last() else { return false };
     let parameters = rest.iter().rev().take(COLOUR).take_while(|b| b.is_ascii_digit() || **b == b';').count();
     let Some(before) = rest[..rest.len() - parameters].strip_suffix(b"[") else { return false };
