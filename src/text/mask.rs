@@ -249,14 +249,14 @@ mod tests {
             hide_secrets_in_name(&mut name);
             String::from_utf8(name).unwrap()
         };
-        let mut shows = 0;
+        let mut visible = 0;
         for number in 0..200 {
             let secret = expand(&format!("{{{{secret n{number}}}}}")).text;
             for name in [format!("v{secret}"), format!("a+{secret}"), format!("keys/{secret}"), format!("x{secret}9")] {
-                shows += usize::from(shown(&name).contains(&secret[..20]) || shown(&name).contains(&secret[20..]));
+                visible += usize::from(shown(&name).contains(&secret[..20]) || shown(&name).contains(&secret[20..]));
             }
         }
-        assert!(shows <= 16, "half or more of {shows} in 800 stays");
+        assert!(visible <= 16, "half or more of {visible} in 800 stays");
         for name in [
             "feature/ABC-1234-some-long-name-of-a-branch-v2",
             "apis/apps/v1beta1/SomeControllerOfDeployments/v2alpha3",

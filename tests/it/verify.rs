@@ -529,6 +529,37 @@ fn roles_are_assumed_in_accounts_of_the_organisation_alone() {
     sandbox.write("keyspill.toml", "org_accounts = [\"111122223333\"]\n");
     assert_eq!(ask("arn:aws:iam::555566667777:role/audit"), ("not-asked".into(), 0));
     assert_eq!(ask("arn:aws:iam::{account}:role/audit"), ("unknown".into(), 2));
+    // Whoever names a role does not mean to use the leaked key.
+    let args = ["scan", ".", "--verify=yes", "--endpoint-url", &server.url, "--assume-role"];
+    let before = server.requests().len();
+    sandbox.run_in(&own, &[&args[..], &["arn:aws:iam::{account}:role/audit"]].concat());
+    let actions: Vec<_> = server.requests()[before..].iter().map(|request| request.body.clone()).collect();
+    assert!(actions.iter().any(|body| body.contains("AssumeRole")), "{actions:?}");
+    let as_key = sandbox.run_in(&own, &[&args[..], &["arn:aws:iam::{account}:role/audit", "--verify-as=key"]].concat());
+    assert!(
+        as_key.code == Some(2) && as_key.stderr.contains("--assume-role is for --verify-as owner"),
+        "{}",
+        as_key.stderr
+    );
+    let no_role = sandbox.run_in(&own, &[&args[..], &["audit"]].concat());
+    assert!(no_role.code == Some(2) && no_role.stderr.contains("expected the ARN of a role"), "{}", no_role.stderr);
+}
+
+/// What was asked for and is not known is no success.
+#[test]
+fn a_report_whose_keys_cannot_be_asked_about_is_not_verified() {
+    let sandbox = organisation(&["a"]);
+    let own = [("AWS_ACCESS_KEY_ID", "AKIAOWN"), ("AWS_SECRET_ACCESS_KEY", "own"), ("NO_PROXY", "127.0.0.1")];
+    let server = Server::start(&[("GetCallerIdentity", ACTIVE_ELSEWHERE)]);
+    let report = sandbox.run(&["scan", ".", "-f", "json"]).stdout;
+    sandbox.write("report.json", &report);
+    let verify = |more: &[&str]| {
+        sandbox.run_in(&own, &[&["verify", "report.json", "--yes", "--endpoint-url", &server.url], more].concat())
+    };
+    let foreign = verify(&[]);
+    assert_eq!(foreign.code, Some(2), "{}{}", foreign.stdout, foreign.stderr);
+    let missing = verify(&["--key", "NOSUCH"]);
+    assert!(missing.code == Some(2) && missing.stderr.contains("there is no key `NOSUCH` in it"), "{}", missing.stderr);
 }
 
 #[test]
