@@ -214,7 +214,7 @@ impl<'a> Tokenizer<'a> {
             self.read_run(layered, run.clone());
             self.read_packed(layered, run, &mut decoded);
         }
-        self.read_words(layered, hits);
+        self.read_words(layered, hits, &mut decoded);
         let (rules, names_secret) = self.read_marks(layered, hits, &mut decoded);
         self.read_rules(layered, &rules, names_secret);
     }

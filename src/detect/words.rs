@@ -5,6 +5,7 @@
 
 use super::decode::escape;
 use super::finder::{self, bigrams};
+use super::marks;
 use crate::rule::{MIN_TEXT, RuleSet, Run, Shape, Stretch};
 use crate::text::alphabet::is_word;
 use std::collections::VecDeque;
@@ -38,6 +39,8 @@ struct Text {
 struct Prefix {
     rule: u32,
     text: Text,
+    /// True for what the prefix is in base64, as in the `data` of a Kubernetes secret.
+    is_encoded: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -90,8 +93,17 @@ impl Words {
                 Shape::Prefix { texts, stretch } => {
                     words.stretches[number] = *stretch;
                     for bytes in texts {
-                        let text = Text::add(&mut words.texts, bytes);
-                        words.prefixes.add(first_four(bytes, 0), Prefix { rule: number as u32, text });
+                        let mut add = |bytes: &[u8], is_encoded| {
+                            let text = Text::add(&mut words.texts, bytes);
+                            words.prefixes.add(first_four(bytes, 0), Prefix { rule: number as u32, text, is_encoded });
+                        };
+                        add(bytes, false);
+                        // gitleaks does not look there.
+                        if matcher.gitleaks.is_none()
+                            && let Some((encoded, _)) = marks::base64_of(bytes).next()
+                        {
+                            add(&encoded, true);
+                        }
                     }
                 }
                 Shape::Before { texts, reach, end, run, is_inside, stretch } => {
@@ -126,8 +138,14 @@ impl Words {
 
     fn prefixes_at<'a>(&'a self, text: &'a [u8], at: usize) -> impl Iterator<Item = &'a Prefix> {
         self.prefixes.at(text, at).filter(move |prefix| {
-            text[at..].starts_with(self.text(prefix.text)) && self.stretches[prefix.rule as usize].begins(&text[at..])
+            let begins = || prefix.is_encoded || self.stretches[prefix.rule as usize].begins(&text[at..]);
+            text[at..].starts_with(self.text(prefix.text)) && begins()
         })
+    }
+
+    /// Where a run begins with a token in base64, if it does.
+    pub fn encoded(&self, text: &[u8], run: &Range<usize>) -> Option<usize> {
+        starts(text, run).find(|at| self.prefixes_at(text, *at).any(|prefix| prefix.is_encoded))
     }
 
     /// How far around a run its meaning depends on the text, in bytes.
@@ -169,7 +187,8 @@ impl Words {
     /// Calls `look` with each rule that may match at or around a run, and where.
     pub fn rules(&self, text: &[u8], run: &Range<usize>, mut look: impl FnMut(usize, Start)) {
         for at in starts(text, run) {
-            self.prefixes_at(text, at).for_each(|prefix| look(prefix.rule as usize, Start::At(at)));
+            let plain = self.prefixes_at(text, at).filter(|prefix| !prefix.is_encoded);
+            plain.for_each(|prefix| look(prefix.rule as usize, Start::At(at)));
         }
         self.any(&self.named, text, run, &mut Near::default(), &mut |word, at| {
             look(word.rule as usize, word.within(text, at));

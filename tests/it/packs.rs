@@ -1,8 +1,8 @@
 //! Rules of all vendors: that the fast search loses nothing, which rules are on, and configurations of gitleaks.
 
 use crate::support::{Sandbox, expand, findings_in};
-use keyspill::internals::detect::Detector;
-use keyspill::internals::rule::{Form, Matcher, RuleSet, Selection, example};
+use keyspill::internals::detect::{Candidate, Detector};
+use keyspill::internals::rule::{Form, Matcher, RuleSet, Selection, Shape, example};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -371,6 +371,41 @@ fn keys_in_diffs_mails_and_comments_are_found() {
         let run = sandbox.run_with_input(&["scan", "-", "--format", "json"], text.as_bytes());
         assert!(run.stdout.contains("\"private-key\""), "{mark:?}: {}", run.stdout);
     }
+}
+
+/// Kubernetes has the values of secrets in base64.
+#[test]
+fn tokens_in_base64_are_found() {
+    let sandbox = Sandbox::new();
+    let (mut count, mut lost) = (0, Vec::new());
+    for (_, id, positives) in &*RULES {
+        let rule = RuleSet::built_in().get(id).expect("it is built in").clone();
+        let has_prefix = rule.regex().is_some_and(|regex| matches!(regex.shape, Shape::Prefix { .. }));
+        for positive in positives.iter().filter(|_| has_prefix) {
+            let found = TOGETHER.detect(positive.as_bytes(), None).candidates;
+            let of_rule = found.iter().find(|candidate| candidate.rule.id.as_str() == id);
+            let Some(secret) = of_rule.and_then(|candidate| candidate.secret.as_ref()) else { continue };
+            count += 1;
+            let token = &positive.as_bytes()[secret.span.clone()];
+            for end in ["", "\n"] {
+                let encoded = data_encoding::BASE64.encode(&[token, end.as_bytes()].concat());
+                let text = format!("data:\n  token: {encoded}\n");
+                let found = TOGETHER.detect(text.as_bytes(), None).candidates;
+                let is_found = |candidate: &Candidate| {
+                    let part = candidate.secret.as_ref();
+                    part.is_some_and(|part| part.encodings.len() == 1 && text[part.span.clone()].len() > 20)
+                };
+                if !found.iter().any(is_found) {
+                    lost.push(format!("{id}: {end:?}"));
+                }
+            }
+        }
+    }
+    assert!(count > 300, "{count}");
+    assert!(lost.is_empty(), "{} of {count}: {lost:#?}", lost.len());
+    // In a file, at its place.
+    sandbox.write("secret.yaml", "kind: Secret\ndata:\n  token: {{base62:20 | base64}}\n");
+    assert!(sandbox.json(&["."])["findings"].as_array().is_some_and(Vec::is_empty), "random text is no token");
 }
 
 /// What a terminal colours is found in a log of it.

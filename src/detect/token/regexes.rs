@@ -1,6 +1,6 @@
 //! Rules with a regex: where their matches may be, and what is recorded of one.
 
-use super::{Layered, Tokenizer};
+use super::{AlreadyDecoded, Layered, Tokenizer};
 use crate::detect::prefilter::Hits;
 use crate::detect::words::{Start, may_begin, may_end};
 use crate::detect::{Candidate, dummy, proof, request};
@@ -22,7 +22,7 @@ const MAX_MATCH: usize = 32 << 10;
 
 impl Tokenizer<'_> {
     /// Applies the rules that are about runs, where a run is that they may be about.
-    pub(super) fn read_words(&mut self, layered: &Layered, hits: &Hits) {
+    pub(super) fn read_words<'b>(&mut self, layered: &Layered<'b>, hits: &Hits, decoded: &mut AlreadyDecoded<'b>) {
         let words = self.prefilter.words();
         // Several runs lead to the same match.
         let mut seen = BTreeSet::new();
@@ -30,6 +30,10 @@ impl Tokenizer<'_> {
             let mut places = Places::default();
             words.rules(layered.text, run, |rule, place| places.add(rule, place));
             self.read_places(layered, places, &mut seen);
+            let encoded = words.encoded(layered.text, run);
+            if let Some(inner) = encoded.and_then(|at| decoded.base64(layered.text, at, 0)) {
+                self.read_inner(layered, inner);
+            }
         }
         for run in &hits.runs {
             let mut places = Places::default();
@@ -387,13 +391,21 @@ impl<'a> Keywords<'a> {
     }
 }
 
+/// True for the last word of a file that is stored in a ZIP archive, if it ends without a newline: what follows it begins
+/// with `PK` (APPNOTE.TXT, 4.3). It is found in the file itself, without that.
+fn ends_in_zip_header(text: &[u8], secret: &Range<usize>) -> bool {
+    let after = text.get(secret.end..secret.end + 2);
+    text[secret.clone()].ends_with(b"PK") && matches!(after, Some([1, 2] | [3, 4] | [5, 6] | [7, 8]))
+}
+
 /// True if a match is not part of something longer, and an assigned value looks like a key and not like a name.
 fn stands_alone(text: &[u8], rule: &Rule, matcher: &RegexMatcher, secret: &Range<usize>) -> bool {
     let has_digit = || text[secret.clone()].iter().any(u8::is_ascii_digit);
     match matcher.form {
         Form::Token => {
             let starts_word = text.get(secret.start).is_some_and(|&byte| is_word(byte));
-            (!starts_word || may_begin(text, secret.start)) && may_end(text, secret.end)
+            let is_whole = (!starts_word || may_begin(text, secret.start)) && may_end(text, secret.end);
+            is_whole && !ends_in_zip_header(text, secret)
         }
         Form::Assigned => may_end(text, secret.end) && has_digit(),
         Form::Any => rule.pack.is_none() || !matches!(matcher.shape, Shape::Before { .. }) || has_digit(),
