@@ -83,7 +83,7 @@ pub struct Merge {
     files: BTreeMap<String, ResultFile>,
     pairs: BTreeMap<Fingerprint, PairPlace>,
     of_stores: BTreeMap<Fingerprint, Option<String>>,
-    /// The names of units that must be there, and why they are not if they have no results.
+    /// Units that must be there, and what to report of those without results.
     expected: BTreeMap<String, &'static str>,
     /// What was answered about keys, by their ids.
     answers: BTreeMap<String, Arc<Verification>>,

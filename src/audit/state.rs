@@ -40,7 +40,7 @@ const MAX_MOMENTS: usize = 1000;
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// It, or something in it, cannot be read or written.
-    #[error("{}: {}", path.display(), describe(error))]
+    #[error("{} cannot be used: {}", path.display(), describe(error))]
     Io {
         /// The file or folder.
         path: PathBuf,

@@ -2,7 +2,7 @@
 
 use crate::report::Layout;
 use crate::text::sanitize::{sanitize, to_json};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::ArgMatches;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -38,9 +38,7 @@ pub fn stdout(text: &str) -> anyhow::Result<()> {
 /// Writes to standard output as `write` does.
 pub fn stdout_with(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     let mut out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
-    write(&mut out)?;
-    out.flush()?;
-    Ok(())
+    write(&mut out).and_then(|()| out.flush()).context("cannot write to standard output")
 }
 
 /// Assigns each --output to the --format before it. A single --output may also precede its --format.

@@ -3,6 +3,7 @@
 use super::output;
 use crate::detect::check;
 use crate::report::Verdict;
+use crate::report::wording::plural;
 use crate::rule::{Matcher, Rule, RuleSet, Selection, Shape, example, pack};
 use anyhow::bail;
 use std::fmt::Write;
@@ -105,9 +106,9 @@ fn import(file: &Path) -> anyhow::Result<Verdict> {
         more => format!("{more} replace built-in rules of the same names\n"),
     };
     output::stdout(&format!(
-        "{} rules: {fast} are searched for at full speed, {} only in files with one of their keywords\n\
-         {replaced}use them with: keyspill scan --gitleaks-config {}\n",
-        rules.iter().len(),
+        "{}, searched for at full speed: {fast}; only in files with one of their keywords: {}\n\
+         {replaced}use with: keyspill scan --gitleaks-config {}\n",
+        plural(rules.iter().len(), "rule"),
         rules.iter().len() - fast,
         file.display()
     ))?;

@@ -32,7 +32,7 @@ use crate::finding::{Dummy, Encoding, Times};
 use crate::rule::pack::GENERIC;
 use crate::rule::{AWS, Finder, Form, Matcher, Rule, RuleSet, Severity};
 use crate::text::report_heads;
-use crate::text::wide::Wide;
+use crate::text::wide::{Wide, without_mark};
 use comment::Comment;
 use context::Context;
 use decode::Decoded;
@@ -40,7 +40,6 @@ use decode::wide::WideText;
 use foldhash::HashSet;
 use prefilter::{Hits, Prefilter, Shared};
 use secrecy::SecretString;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -332,7 +331,7 @@ impl Detector {
         let mut candidates = most_telling(with_required(blob, candidates), is_sure);
         candidates.sort_by(|a, b| (a.primary().start, &a.rule.id).cmp(&(b.primary().start, &b.rule.id)));
         expiry::note(blob, &mut candidates, self.now);
-        let is_own_report = report_heads::is_report(blob, &|rule| self.rules.knows(rule));
+        let is_own_report = report_heads::is_report(blob.trim_ascii_start(), &|rule| self.rules.knows(rule));
         if is_own_report {
             // Its secrets are masked, unless it was told to show them.
             candidates.retain(|candidate| candidate.secret.is_some() || candidate.note.is_some());
@@ -385,14 +384,6 @@ impl Detector {
             }
             _ => self.candidate(Finder::SecretAccessKey, None, None, Some(part), dummy),
         }
-    }
-}
-
-/// Text with newlines for a byte order mark, so that its first line begins where a line does.
-fn without_mark(text: &[u8]) -> Cow<'_, [u8]> {
-    match text.strip_prefix(b"\xef\xbb\xbf") {
-        Some(rest) => Cow::Owned([b"\n\n\n", rest].concat()),
-        None => Cow::Borrowed(text),
     }
 }
 
@@ -455,8 +446,8 @@ fn with_required(blob: &[u8], mut candidates: Vec<Candidate>) -> Vec<Candidate> 
     candidates
 }
 
-/// Candidates without those of other packs that overlap what a rule that knows more has found. Those that are not sure to
-/// be reported hide nothing, nor does what they may hide.
+/// Candidates without those of other packs that overlap what a rule that knows more has found. A candidate that may yet be
+/// dropped hides nothing; nor does one that it may hide.
 fn most_telling(candidates: Vec<Candidate>, is_sure: impl Fn(&Candidate) -> bool) -> Vec<Candidate> {
     let (mut others, mut kept): (Vec<_>, Vec<_>) =
         candidates.into_iter().partition(|candidate| rank(&candidate.rule).is_some());

@@ -1,6 +1,6 @@
 //! One pass over raw bytes that finds all places worth examining; most blobs have none, and are done.
 //!
-//! It combines the searches of [`finder`]. The literals are the prefixes of key ids, the keywords of rules,
+//! It combines the searches of [`finder`](super::finder). The literals are the prefixes of key ids, the keywords of rules,
 //! the marks of text in another encoding, words that announce a secret, and inline comments that concern keyspill. What
 //! rules of tokens and of names look for is found by `Words`.
 

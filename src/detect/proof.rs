@@ -164,8 +164,7 @@ fn pem(text: &[u8]) -> Option<Proof> {
     // Newlines may be written as `\n`, and lines quoted and joined.
     let body = body.replace("\\n", "\n").replace("\\r", "");
     // Lines may be quoted, joined with `+`, commented out, or in a mail or a diff; heads of old PEM (RFC 1421) have a colon.
-    let is_around =
-        |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\' | ',' | '#' | '*' | '>' | '|' | ';' | '-');
+    let is_around = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\' | ',' | '#' | '*' | '>' | '|' | ';');
     let trimmed = |line: &str| line.trim().trim_end_matches('+').trim_matches(is_around).to_owned();
     let mut lines: Vec<String> = body.lines().map(trimmed).filter(|line| !line.is_empty()).collect();
     // These may be of a line of base64, too, but hardly of each.

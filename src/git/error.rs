@@ -68,6 +68,9 @@ pub enum GitError {
     /// There is no commit of this name.
     #[error("there is no commit `{0}` here; fetch it, or check the spelling")]
     UnknownCommit(String),
+    /// A name that several commits may have, or a few digits that libgit2 does not look up.
+    #[error("`{0}` is too short to name one commit; give more of its id")]
+    ShortName(String),
     /// A range without names.
     #[error("`{0}` names no commits; are the variables set?")]
     EmptyRange(String),

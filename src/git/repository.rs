@@ -235,8 +235,8 @@ impl Repository {
         let commit = self.inner.revparse_single(name).and_then(|object| object.peel_to_commit());
         commit.map(|commit| commit.id().into()).map_err(|error| match error.code() {
             _ if self.has_no_commits() => GitError::NoCommits,
-            // The latter is what a few digits are that could begin many ids.
-            git2::ErrorCode::NotFound | git2::ErrorCode::Ambiguous => GitError::UnknownCommit(name.to_owned()),
+            git2::ErrorCode::NotFound => GitError::UnknownCommit(name.to_owned()),
+            git2::ErrorCode::Ambiguous => GitError::ShortName(name.to_owned()),
             _ => GitError::libgit2(format!("`{name}` is not a commit"), error),
         })
     }

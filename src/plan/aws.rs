@@ -81,15 +81,11 @@ pub fn steps(key: &KeyFacts) -> Vec<Step> {
              (`keyspill scan --history`). AWS cannot be asked for the owner of a secret. Then follow the plan for that id.",
             &[],
         )],
-        Kind::Other if is_over(key) => vec![],
+        Kind::Other if key.is_over() => vec![],
         Kind::Other => vec![Step::new(Purpose::Revoke, key.remedy.clone(), &[])],
     };
     steps.push(clean(key));
     steps
-}
-
-fn is_over(key: &KeyFacts) -> bool {
-    key.is_over()
 }
 
 /// True for what may be the name of a user or role: AWS allows these characters and no others. Commands have it in quotes, for
@@ -155,7 +151,7 @@ fn user(key: &KeyFacts) -> Vec<Step> {
         "Deactivate it. It can be activated again if something important stops.",
         &[format!("aws iam update-access-key --user-name {name} --access-key-id {id} --status Inactive")],
     );
-    match (is_over(key), key.is_exposed, key.is_in_use) {
+    match (key.is_over(), key.is_exposed, key.is_in_use) {
         (true, ..) => {}
         // Whoever has it does not wait.
         (false, true, Some(false)) => steps.push(revoke),
@@ -224,7 +220,7 @@ fn root(key: &KeyFacts) -> Vec<Step> {
          that is gone. The report takes a moment to be made.",
         &["aws iam generate-credential-report".into(), report.into()],
     )];
-    if is_over(key) {
+    if key.is_over() {
         steps.push(Step::new(
             Purpose::Revoke,
             format!(
@@ -309,7 +305,7 @@ fn session(key: &KeyFacts) -> Vec<Step> {
     const END: &str = "End the role's sessions that began before now. What uses the role has to get new credentials, which it \
                        does by itself. Waiting is no remedy: a session may last up to 36 hours.";
     match SessionOf::from_facts(key) {
-        _ if is_over(key) => {}
+        _ if key.is_over() => {}
         SessionOf::Role(role) => steps.push(Step::new(Purpose::Revoke, END, &[end_role_sessions(&format!("'{role}'"))])),
         SessionOf::User(user) => steps.push(Step::new(
             Purpose::Revoke,

@@ -89,7 +89,11 @@ impl KeyFacts {
 
     /// True if it does not work any more, as far as is known.
     pub fn is_over(&self) -> bool {
-        self.status.map_or(self.has_expired, KeyStatus::is_over)
+        match self.status {
+            Some(KeyStatus::Active) => false,
+            Some(status) if status.is_over() => true,
+            _ => self.has_expired,
+        }
     }
 
     /// Worst first.
@@ -302,7 +306,8 @@ fn key_facts(credential: &CredentialRecord, findings: &[&FindingRecord], rules: 
     }
     facts.tell = tell(credential, findings);
     let rule = findings.first().and_then(|finding| rules.get(&finding.rule));
-    facts.remedy = usual_remedy(rule.map(|rule| rule.texts().remedy.trim().to_owned()).unwrap_or_default());
+    let remedy = rule.map(|rule| rule.texts().remedy.trim().to_owned()).filter(|remedy| !remedy.is_empty());
+    facts.remedy = remedy.unwrap_or_else(|| USUAL_REMEDY.to_owned());
     facts
 }
 
@@ -427,10 +432,6 @@ fn people(names: &[String]) -> String {
         }
     }
     order.iter().filter_map(|address| known.remove(address)).collect::<Vec<_>>().join(", ")
-}
-
-fn usual_remedy(remedy: String) -> String {
-    if remedy.is_empty() { USUAL_REMEDY.to_owned() } else { remedy }
 }
 
 fn tell(credential: &CredentialRecord, findings: &[&FindingRecord]) -> Vec<String> {

@@ -128,8 +128,8 @@ fn section(key: &KeyFacts) -> Section {
         what: aws::what(key).to_owned(),
         account: key.account.clone(),
         status: match key.status {
+            _ if key.has_expired && key.is_over() => "expired",
             Some(status) => status.word(),
-            None if key.has_expired => "expired",
             None => "not verified",
         },
         evidence: key.evidence.clone(),

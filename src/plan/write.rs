@@ -1,7 +1,7 @@
 //! A plan as text and as Markdown.
 
 use super::Section;
-use crate::report::wording::plural;
+use crate::report::wording::{plural, short_key};
 use std::io::{self, Write};
 
 /// Columns of text; commands are never broken.
@@ -68,17 +68,7 @@ pub fn markdown(sections: &[Section], out: &mut dyn Write) -> io::Result<()> {
 
 fn title(section: &Section) -> String {
     let account = section.account.as_ref().map_or_else(String::new, |account| format!(" of account {account}"));
-    format!("{}, {}{account}: {}", short_name(&section.key), section.what, section.status)
-}
-
-/// A fingerprint cut to what tells it from others.
-fn short_name(key: &str) -> String {
-    const LENGTH: usize = 10;
-    let digits = key.strip_prefix("sha256-v1:").or_else(|| key.strip_prefix("hmac-v1:"));
-    match digits.and_then(|digits| digits.get(..LENGTH)) {
-        Some(digits) => format!("secret {digits}"),
-        None => key.to_owned(),
-    }
+    format!("{}, {}{account}: {}", short_key(&section.key), section.what, section.status)
 }
 
 /// Text broken at blanks, but not in what is in backticks.

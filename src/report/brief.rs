@@ -26,7 +26,9 @@ fn line(finding: &Finding, remark: &str, out: &mut dyn Write) -> io::Result<()> 
     let Finding { path, location, severity, rule, .. } = finding;
     // Editors can open the file, not what is in it.
     let (place, inside) = match finding.outer.as_deref() {
-        Some(outer) => (outer, Some(format!(" (there in {}:{})", one_line(&path.inside_text()), location.start_line))),
+        Some(outer) => {
+            (outer, Some(format!(" (inside it: {}:{})", one_line(&path.inside_text()), location.start_line)))
+        }
         None => (location, None),
     };
     let file =

@@ -64,7 +64,7 @@ fn text(finding: &Finding, has_line: bool) -> String {
     if !has_line {
         let place = format!("{}:{}", finding.path.to_text(), finding.location.start_line);
         match in_history(finding) {
-            Some(history) => text += &format!(" It was in {place}: {history}."),
+            Some(history) => text += &format!(" It is {history}: {place}."),
             None => text += &format!(" It is in {place}."),
         }
     }

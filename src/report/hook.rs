@@ -4,6 +4,7 @@
 use super::Report;
 use super::wording::{headline, steps};
 use crate::finding::Finding;
+use crate::finding::object::ObjectKind;
 use crate::rule::{Finder, Matcher, Severity};
 use crate::text::sanitize::one_line;
 use std::collections::HashSet;
@@ -85,12 +86,16 @@ pub fn write(report: &Report, action: HookAction, fail_on: Severity, command: &s
     }
     if let Some(first) = counted.first() {
         let is_key = first.key().is_some();
+        let remedy = super::wording::remedy(first);
+        let is_in_tag = first.history.as_ref().is_some_and(|history| history.kind == ObjectKind::Tag);
         out.push_str(if !is_key {
-            super::wording::first_sentence(first.rule.texts().remedy.trim())
+            super::wording::first_sentence(&remedy)
         } else if action == HookAction::Message {
             "Remove it from the message."
         } else if matches!(action, HookAction::Commit | HookAction::Check) {
             "Remove it from the file and load it from elsewhere (a profile, a secrets manager)."
+        } else if is_in_tag {
+            "Delete the tag and make it anew without the key (git tag -d)."
         } else {
             "Remove it from every commit being pushed (git rebase -i), not only from the file."
         });

@@ -415,6 +415,14 @@ pub fn skipped_noun(cause: &str, is_one: bool) -> &str {
     if is_one { one } else { many }
 }
 
+/// A key's short name: its id, or the start of its secret's fingerprint.
+pub fn short_key(name: &str) -> String {
+    match name.split_once("-v1:") {
+        Some((_, digits)) => format!("secret {}", digits.chars().take(10).collect::<String>()),
+        None => one_line(name),
+    }
+}
+
 /// A number and its noun: `1 file`, `1,234 files`.
 pub fn plural(n: usize, noun: &str) -> String {
     let s = if n == 1 { "" } else { "s" };

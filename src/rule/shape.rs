@@ -13,7 +13,7 @@ use regex_syntax::{Parser, ParserBuilder};
 use serde::{Deserialize, Serialize};
 
 /// How far before a run its word may begin, in bytes.
-pub const MAX_REACH: usize = 162;
+pub const MAX_REACH: usize = 172;
 
 /// Minimum length of a text that is looked for, in bytes.
 pub const MIN_TEXT: usize = 4;
@@ -28,7 +28,7 @@ const MAX_MATCH: usize = 8192;
 /// the tags of XML, or the `value:` of a list of variables; then a call, the value's quotes, which may be escaped, and its
 /// colour. The length of a match is at most [`MAX_GAP`].
 pub const GAP: &str = concat!(
-    r#"[\\"'`)\]*]{0,6}(?:&quot;|&#3[49];)?"#,
+    r#"[\\"'`)\]*]{0,6}(?:&(?:quot|apos|#3[49]|#x2[27]);|\\u002[27])?(?:\x1b\[0?m)?(?:\x1b\[K)?"#,
     r#"(?:"#,
     r#"</(?:name|key|string|Name|Key)>\s{0,8}<(?:value|string|Value)>"#,
     r#"|["',]{0,2}\s{1,8}["']?[Vv]alue["']?\s?[:=]\s?"#,
@@ -39,13 +39,13 @@ pub const GAP: &str = concat!(
     r#"|[ \t]{1,3}"#,
     r#")"#,
     r#"(?:[A-Za-z_.]{1,12}\()?"#,
-    r#"["'`\\*]{0,6}(?:&quot;|&#3[49];)?"#,
+    r#"(?:\*{1,2}[ \t])?["'`\\*]{0,6}(?:&(?:quot|apos|#3[49]|#x2[27]);|\\u002[27])?"#,
     // The colour that a terminal or `grep` gives the value.
     r#"(?:\x1b\[[0-9;]{0,8}m(?:\x1b\[K)?)?"#,
 );
 
 /// Maximum length of a match of [`GAP`], in bytes.
-pub const MAX_GAP: usize = 103;
+pub const MAX_GAP: usize = 113;
 
 /// What a search looks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -132,9 +132,9 @@ fn has_both_cases(run: &[u8]) -> bool {
     run.iter().any(u8::is_ascii_uppercase) && run.iter().any(u8::is_ascii_lowercase)
 }
 
-/// True for characters whose kind changes as often as in a secret: 25 times on average, and less often than this one in
-/// fifty times. In names of branches and paths it hardly ever does.
+/// True if the kind of character changes as often as in a secret: 25 times on average.
 fn looks_random(window: &[u8]) -> bool {
+    /// One secret in fifty has fewer; names of branches and paths hardly ever have so many.
     const CHANGES: usize = 19;
     let kind = |b: u8| (b.is_ascii_uppercase(), b.is_ascii_lowercase(), b.is_ascii_digit());
     has_both_cases(window) && window.array_windows().filter(|[a, b]| kind(*a) != kind(*b)).count() >= CHANGES

@@ -1,5 +1,7 @@
 //! Telling UTF-16 and UTF-32 from other bytes, and reading their characters.
 
+use std::borrow::Cow;
+
 /// Order of the bytes of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByteOrder {
@@ -85,4 +87,11 @@ pub fn characters(raw: &[u8], wide: Wide) -> impl Iterator<Item = (char, usize)>
         })
     });
     narrow.chain(four)
+}
+/// UTF-8 with newlines for its byte order mark, if it has one: its first line begins where a line does, and offsets stay.
+pub fn without_mark(text: &[u8]) -> Cow<'_, [u8]> {
+    match text.strip_prefix(b"\xef\xbb\xbf") {
+        Some(rest) => Cow::Owned([b"\n\n\n", rest].concat()),
+        None => Cow::Borrowed(text),
+    }
 }

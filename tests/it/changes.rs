@@ -27,7 +27,7 @@ fn a_range_of_nothing_is_refused() {
         assert!(run.stderr.contains("are the variables set?"), "{range}: {}", run.stderr);
     }
     let run = sandbox.run(&["scan", "--range", "HEAD..b"]);
-    assert!(run.stderr.contains("there is no commit `b` here"), "{}", run.stderr);
+    assert!(run.stderr.contains("`b` is too short to name one commit"), "{}", run.stderr);
 }
 
 #[test]

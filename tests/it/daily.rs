@@ -23,7 +23,14 @@ fn reports_of_earlier_scans_are_not_findings() {
         assert_eq!(sandbox.run(&["scan", "src", "-f", format, "-o", &file]).code, Some(1), "{format}");
         let report = sandbox.json(&[&file]);
         assert_eq!(report["findings"], Value::Array(vec![]), "{format}: {}", report["findings"]);
-        assert_eq!(skipped(&report), [("own-report".to_owned(), file)], "{format}");
+        assert_eq!(skipped(&report), [("own-report".to_owned(), file.clone())], "{format}");
+        // As other systems save it.
+        let text = sandbox.read(&file);
+        let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+        for bytes in [[&b"\xef\xbb\xbf"[..], text.as_bytes()].concat(), wide] {
+            sandbox.write_bytes("saved", &bytes);
+            assert_eq!(sandbox.json(&["saved"])["findings"], Value::Array(vec![]), "{format}");
+        }
     }
     for (name, args) in [
         ("audit.csv", &["audit", "src", "-f", "csv"][..]),

@@ -275,7 +275,7 @@ fn rules_for_names_of_files_are_applied_in_history() {
 
 /// A name and its value are found however a file of another kind writes them.
 #[test]
-fn assignments_are_found_in_every_notation() {
+fn assignments_are_found_in_many_notations() {
     let notations = [
         "NAME=VALUE",
         "NAME                = \"VALUE\"",
@@ -294,6 +294,9 @@ fn assignments_are_found_in_every_notation() {
         "\u{feff}NAME=VALUE",
         "+NAME=VALUE",
         "NAME=\x1b[01;31m\x1b[KVALUE\x1b[m",
+        "- **NAME:** VALUE",
+        "{&#x27;NAME&#x27;: &#x27;VALUE&#x27;}",
+        r"\u0022NAME\u0022: \u0022VALUE\u0022",
     ];
     let mut lost = Vec::new();
     let mut count = 0;
@@ -412,7 +415,17 @@ fn tokens_in_base64_are_found() {
 #[test]
 fn coloured_keys_are_found() {
     let sandbox = Sandbox::new();
-    for colour in ["\x1b[32m", "\x1b[01;31m\x1b[K", "\x1b[38;5;208m", "\x1b[m", "\\x1b[1m", "\\033[0;32m"] {
+    let colours = [
+        "\x1b[32m",
+        "\x1b[01;31m\x1b[K",
+        "\x1b[0;38;2;255;255;255m",
+        "\x1b[m",
+        "\\x1b[1m",
+        "\\u001B[0;32m",
+        "[36;1m",
+        "%1B[32m",
+    ];
+    for colour in colours {
         let text = expand(&format!(
             "aws_access_key_id = {colour}{{{{akia}}}}\x1b[0m\naws_secret_access_key = {colour}{{{{secret}}}}\x1b[0m\n\
              token {colour}glpat-{{{{base62:20}}}}\x1b[0m\n"
@@ -641,7 +654,7 @@ fn a_configuration_of_gitleaks_is_used_as_it_is() {
     assert_eq!(found, set(&expected));
     let imported = sandbox.run(&["rules", "import", "g.toml"]);
     assert_eq!(imported.code, Some(0), "{}", imported.stderr);
-    assert!(imported.stdout.starts_with("6 rules: "), "{}", imported.stdout);
+    assert!(imported.stdout.starts_with("6 rules, "), "{}", imported.stdout);
     sandbox.write_bytes("bad.toml", b"[[rules]]\nid = \"x\"\nregex = '''(?<=a)b'''\n");
     let bad = sandbox.run(&["scan", "a", "--gitleaks-config", "bad.toml"]);
     assert_eq!(bad.code, Some(2));

@@ -473,3 +473,24 @@ fn the_schema_knows_every_cause() {
     assert!(words.len() > 20, "{words:?}");
     assert!(words.iter().all(|word| known.contains(word)), "{words:?}");
 }
+
+/// The console's table of new users has their passwords, which no rule could tell.
+#[test]
+fn passwords_in_tables_are_never_shown() {
+    let sandbox = Sandbox::new();
+    for delimiter in [",", ";", "\t"] {
+        let rows = ["User name,Password,Access key ID,Secret access key", "ann,pw!7xQ,{{akia}},{{secret}}"];
+        let text = expand(&format!("{}\n", rows.join("\n").replace(',', delimiter))).text;
+        let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+        for bytes in [text.as_bytes(), &wide] {
+            sandbox.write_bytes("users.csv", bytes);
+            for format in ["text", "json", "html"] {
+                let shown = sandbox.run(&["scan", "users.csv", "--format", format]).stdout;
+                assert!(
+                    shown.contains("AKIA") && !shown.contains("pw!7xQ") && !shown.contains("7xQ"),
+                    "{format}: {shown}"
+                );
+            }
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! The inventory as Markdown for tickets: a section for each key, however many places it is in.
 
-use super::{changes, headline, short, verdicts};
+use super::{changes, headline, verdicts};
 use crate::audit::inventory::{Inventory, KeyEntry, OwnedBy};
-use crate::report::wording::{date, is_command, plural, verified};
+use crate::report::wording::{date, is_command, plural, short_key, verified};
 use std::io::{self, Write};
 
 pub(super) fn write(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
@@ -16,7 +16,7 @@ pub(super) fn write(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()
     if let Some(changes) = inventory.changes.as_ref().filter(|changes| !changes.fixed.is_empty()) {
         writeln!(out, "\n## Fixed\n")?;
         for (name, first) in &changes.fixed {
-            writeln!(out, "- {}, first found {}", code(&short(name)), date(*first))?;
+            writeln!(out, "- {}, first found {}", code(&short_key(name)), date(*first))?;
         }
     }
     let skips = inventory.skips_in_words();

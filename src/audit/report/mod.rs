@@ -10,7 +10,7 @@ mod text;
 use super::inventory::{Inventory, KeyEntry, Status};
 use crate::finding::verification::KeyStatus;
 use crate::report::Layout;
-use crate::report::wording::plural;
+use crate::report::wording::{plural, short_key};
 use std::io;
 
 /// A format of inventories.
@@ -64,6 +64,7 @@ fn what(key: &KeyEntry) -> String {
     let parts = match (&key.id, &key.secret) {
         (Some(_), Some(_)) => "id and secret",
         (Some(_), None) => "id",
+        (None, _) if !key.is_of_aws => &key.title,
         (None, _) => "secret",
     };
     let answer = key.verification.as_ref().map(|answer| answer.status).filter(|status| *status != KeyStatus::NotAsked);
@@ -73,14 +74,7 @@ fn what(key: &KeyEntry) -> String {
 
 /// A short name: an id, or the start of a fingerprint.
 fn short_name(key: &KeyEntry) -> String {
-    short(&key.name)
-}
-
-fn short(name: &str) -> String {
-    match name.split_once("-v1:") {
-        Some((_, digits)) => format!("secret {}", digits.chars().take(10).collect::<String>()),
-        None => crate::text::sanitize::one_line(name),
-    }
+    short_key(&key.name)
 }
 
 /// The whole in a sentence.

@@ -1,9 +1,9 @@
 //! The inventory for people: what changed, then a table, then what was not scanned.
 
-use super::{changes, first_of, headline, short, short_name, what};
+use super::{changes, first_of, headline, short_name, what};
 use crate::audit::inventory::{Inventory, KeyEntry, Status};
 use crate::report::Layout;
-use crate::report::wording::{date, plural, with_thousands};
+use crate::report::wording::{date, plural, short_key, with_thousands};
 use crate::rule::Severity;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::io::{self, Write};
@@ -84,11 +84,11 @@ fn news(inventory: &Inventory, above: &str, out: &mut dyn Write) -> io::Result<(
     }
     more(news().count(), MAX_LINES, "new key", out)?;
     for (name, first) in changes.fixed.iter().take(MAX_LINES) {
-        writeln!(out, "fixed: {}, first found {}", short(name), date(*first))?;
+        writeln!(out, "fixed: {}, first found {}", short_key(name), date(*first))?;
     }
     more(changes.fixed.len(), MAX_LINES, "fixed key", out)?;
     for (name, first) in changes.unseen.iter().take(MAX_LINES) {
-        writeln!(out, "not fully rechecked: {}, first found {}", short(name), date(*first))?;
+        writeln!(out, "not fully rechecked: {}, first found {}", short_key(name), date(*first))?;
     }
     more(changes.unseen.len(), MAX_LINES, "key", out)?;
     if news().next().is_some() || !changes.fixed.is_empty() || !changes.unseen.is_empty() {

@@ -204,17 +204,17 @@ pub fn tail_of_escape(text: &[u8], start: usize) -> usize {
 }
 
 /// True if text ends with what colours the text after it in a terminal (ECMA-48: `ESC [ 31 m`), or with what `grep` writes
-/// after that (`ESC [ K`). The escape character may itself be escaped.
+/// after that (`ESC [ K`). The escape character may itself be escaped, or be lost in a copy if there is a number.
 pub fn ends_in_colour(text: &[u8]) -> bool {
     const ESCAPES: [&[u8]; 8] = [b"\x1b", b"=1B", b"x1b", b"x1B", b"u001b", b"033", b"\\e", b"^["];
     let Some((b'm' | b'K', rest)) = text.split_last() else { return false };
     let parameters = rest.iter().rev().take(COLOUR).take_while(|b| b.is_ascii_digit() || **b == b';').count();
     let Some(before) = rest[..rest.len() - parameters].strip_suffix(b"[") else { return false };
-    ESCAPES.iter().any(|escape| before.ends_with(escape))
+    parameters > 0 || ESCAPES.iter().any(|escape| before.ends_with(escape))
 }
 
-/// Maximum length of the numbers of a colour, in bytes: `38;2;255;255;255`.
-const COLOUR: usize = 16;
+/// Maximum length of the numbers of a colour, in bytes: `0;38;2;255;255;255`.
+const COLOUR: usize = 20;
 
 /// How far before a run an escape may begin whose tail the run starts with, in bytes.
 pub const ESCAPE_BEFORE: usize = COLOUR + 6;

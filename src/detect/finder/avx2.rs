@@ -115,7 +115,6 @@ fn word_runs(haystack: &[u8], mut found: impl FnMut(Range<usize>)) {
     for (number, bytes) in steps.iter().chain(&[padded(rest)]).enumerate() {
         runs.step(number * STEP, class.inside(bytes), &mut found);
     }
-    runs.finish(haystack.len(), &mut found);
 }
 
 /// See [`super::literals`].

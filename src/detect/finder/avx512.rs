@@ -79,8 +79,6 @@ fn runs(haystack: &[u8], base64: &mut Vec<Range<usize>>, mut word: impl FnMut(Ra
         base64_runs.step(number * STEP, in_base64, &mut base64);
         word_runs.step(number * STEP, in_word, &mut word);
     }
-    base64_runs.finish(haystack.len(), &mut base64);
-    word_runs.finish(haystack.len(), &mut word);
 }
 
 /// The classes of each ASCII character, a bit each, in two halves.

@@ -1,6 +1,6 @@
 //! Fragments of words that source text is full of, which pairs of bytes do not show.
 
-use super::placement::WINDOW;
+use super::placement::{HASHES, WINDOW, hash};
 
 /// Four bytes that occur more than forty times in a megabyte of text and code: measured over nine public source trees.
 const FRAGMENTS: &[u8] = b"\
@@ -56,12 +56,6 @@ const FRAGMENTS: &[u8] = b"\
     uppo urat urce ured ures urit urne urns urre used user usin uste usto uted utes uthe utho util utio utpu vail vali valu \
     vate velo vent veri vers vert very vice vide view viro wait ware when whic will wing with wner word work writ www. xamp \
     xcep xecu xist xpec xpre xten xtra ycle your ype: ypes yrig yste ytes zati";
-
-const HASHES: usize = 1 << 16;
-
-const fn hash(window: [u8; WINDOW]) -> usize {
-    u32::from_le_bytes(window).wrapping_mul(2_654_435_761) as usize >> 16
-}
 
 /// A bit for the hash of each fragment.
 static BITS: [u64; HASHES / 64] = {

@@ -6,7 +6,7 @@
 //! is the specification, it takes the four rarest bytes of a literal rather than its first, and any number of literals.
 //! For benchmarks with the same literals, see `benches/README.md`.
 
-use super::placement::{self, Effort, LookUp, MIN_LITERAL, Placement, WINDOW, buckets_for};
+use super::placement::{self, Effort, HASHES, LookUp, MIN_LITERAL, Placement, WINDOW, buckets_for, hash};
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::sync::OnceLock;
 
@@ -258,13 +258,6 @@ impl Table for Bytes {
     fn add(&mut self, place: usize, byte: u8, bucket: u8) {
         self.0[place][usize::from(byte & 127)] |= bucket;
     }
-}
-
-/// The number of hashes of windows.
-const HASHES: usize = 1 << 16;
-
-fn hash(window: [u8; WINDOW]) -> usize {
-    u32::from_le_bytes(window).wrapping_mul(2_654_435_761) as usize >> 16
 }
 
 /// The bytes that represent a literal.

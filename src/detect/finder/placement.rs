@@ -9,6 +9,14 @@ use super::bigrams;
 /// Number of bytes of a literal that are checked before the rest.
 pub const WINDOW: usize = 4;
 
+/// The number of hashes of windows.
+pub const HASHES: usize = 1 << 16;
+
+/// Less than [`HASHES`].
+pub const fn hash(window: [u8; WINDOW]) -> usize {
+    u32::from_le_bytes(window).wrapping_mul(2_654_435_761) as usize >> 16
+}
+
 /// Length of the shortest literal, in bytes. Its window ends with any byte.
 pub const MIN_LITERAL: usize = 3;
 

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-/// The search for all maximal runs of at least `MIN` bits, which is 64 or less.
+/// The search for all maximal runs of at least `MIN` bits, which is 64 or less. The last step must end with a bit that is not
+/// set.
 #[derive(Default)]
 pub(super) struct Runs<const MIN: usize> {
     /// The bits of the step before.
@@ -33,13 +34,6 @@ impl<const MIN: usize> Runs<MIN> {
             return now & middle == middle;
         }
         starts::<MIN>(now) != 0
-    }
-
-    /// Tells the run that goes on to the end of the text, if one does.
-    pub(super) fn finish(self, end: usize, found: &mut impl FnMut(Range<usize>)) {
-        if let Some(start) = self.open {
-            found(start..end);
-        }
     }
 
     /// Tells the runs that end in the step at `at`. A bit of `long` is set where `MIN` or more set bits end or go on.

@@ -45,6 +45,8 @@ pub(super) fn observe(text: &[u8], around: &Surroundings) -> Vec<Observation> {
     let mut record = ByteRecord::new();
     while reader.read_byte_record(&mut record).unwrap_or(false) && seen.len() < super::MAX_COUNT {
         let at = start + record.position().map_or(0, |position| position.byte() as usize);
+        // The reader takes the newline after a carriage return for the start of the next row.
+        let at = at + usize::from(text.get(at) == Some(&b'\n'));
         let user = User { columns: &columns, record: &record, made };
         if let Some(arn) = user.arn() {
             let quote = usize::from(text.get(at) == Some(&b'"'));

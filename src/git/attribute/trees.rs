@@ -133,8 +133,8 @@ impl Trees {
         all
     }
 
-    /// Numbers the names in their order, whichever thread met them first: where a limit is reached, what was looked at
-    /// before must not depend on that.
+    /// Renumbers the names in byte order, so that what is looked at before a limit does not depend on which thread met a name
+    /// first.
     fn sort_names(&mut self) {
         let mut order: Vec<Name> = (0..self.names.len() as Name).collect();
         order.par_sort_unstable_by_key(|name| &self.names[*name as usize]);

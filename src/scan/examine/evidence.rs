@@ -9,6 +9,7 @@ use crate::finding::{Finding, Key};
 use crate::rule::{Finder, Matcher};
 use crate::source::Blob;
 use crate::text::alphabet::{self, ID_LEN};
+use crate::text::wide::without_mark;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ pub fn gather(blob: &Blob, detection: &Detection, findings: &mut [Finding], is_v
         .collect();
     keys.sort_by_key(|(span, ..)| span.start);
     let spans: Vec<_> = keys.iter().map(|(span, ..)| span.clone()).collect();
-    for ((span, is_lone, _, key), owner) in keys.iter_mut().zip(owner::owners(blob.bytes, &spans)) {
+    for ((span, is_lone, _, key), owner) in keys.iter_mut().zip(owner::owners(&without_mark(blob.bytes), &spans)) {
         key.evidence.owner = owner.map(Arc::new);
         if *is_lone {
             key.evidence.label = Some((*context::Name::before(blob.bytes, span.start).qualifier).into());

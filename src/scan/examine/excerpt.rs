@@ -48,9 +48,8 @@ impl<'a> Excerpts<'a> {
                 _ => hidden.push(span),
             }
         }
-        let header = blob[..blob.len().min(300)].split(|&b| b == b'\n').next().unwrap_or_default().to_ascii_lowercase();
-        let has_passwords = header.contains(&b',') && memchr::memmem::find(&header, b"password").is_some();
-        let head_of_passwords = has_passwords.then(|| memchr::memchr2(b'\n', b'\r', blob).unwrap_or(blob.len()));
+        let head_of_passwords =
+            has_passwords(blob, locations.wide()).then(|| memchr::memchr2(b'\n', b'\r', blob).unwrap_or(blob.len()));
         Self { blob, locations, hidden, head_of_passwords, show_secrets }
     }
 
@@ -148,6 +147,9 @@ impl<'a> Excerpts<'a> {
             values.iter().map(|(span, is_secret)| (place(span.start)..place(span.end), *is_secret)).collect();
         if !self.show_secrets {
             hide_key_material(&mut bytes, |at| is_in_id(&spans, at));
+            if self.head_of_passwords.is_some_and(|head| start > head) {
+                hide_cells(&mut bytes, |at| is_in_id(&spans, at));
+            }
         }
         assemble(self.locations.of(first).start_line, &bytes, spans.into_iter(), start > line_start)
     }
@@ -170,13 +172,39 @@ impl<'a> Excerpts<'a> {
         }
         hide_key_material(&mut bytes, |at| is_in_id(values, range.start + at));
         if let Some(head) = self.head_of_passwords {
-            for (at, byte) in bytes.iter_mut().enumerate().filter(|(_, byte)| **byte != b',') {
-                if !is_in_id(values, range.start + at) && range.start + at > head {
-                    *byte = MASK as u8;
-                }
-            }
+            hide_cells(&mut bytes, |at| is_in_id(values, range.start + at) || range.start + at <= head);
         }
         bytes
+    }
+}
+
+/// What stands between the cells of a table.
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
+/// True if a blob is a table with a column of passwords.
+fn has_passwords(blob: &[u8], wide: Option<Wide>) -> bool {
+    /// How much of a blob may be its first line, in characters.
+    const HEAD: usize = 300;
+    let line: String = match wide {
+        Some(wide) => {
+            let head = &blob[..blob.len().min(HEAD * wide.unit_length())];
+            wide::characters(head, wide).map(|(character, _)| character).take_while(|c| *c != '\n').collect()
+        }
+        None => {
+            let line = blob[..blob.len().min(HEAD)].split(|&b| b == b'\n').next().unwrap_or_default();
+            String::from_utf8_lossy(line).into_owned()
+        }
+    };
+    let line = line.to_ascii_lowercase();
+    line.contains("password") && line.bytes().any(|byte| DELIMITERS.contains(&byte))
+}
+
+/// Hides everything but the delimiters of a table and the `spared` bytes.
+fn hide_cells(bytes: &mut [u8], spared: impl Fn(usize) -> bool) {
+    for (at, byte) in bytes.iter_mut().enumerate().filter(|(_, byte)| !DELIMITERS.contains(byte)) {
+        if !spared(at) {
+            *byte = MASK as u8;
+        }
     }
 }
 
