@@ -61,6 +61,8 @@ pub struct KeyEntry {
     pub secret: Option<String>,
     /// True if a signature proves that id and secret belong together.
     pub is_proven: bool,
+    /// When it stops working, in seconds since 1970, if wherever it was found the text tells; the last such time.
+    pub expires: Option<i64>,
     /// What AWS answered about it, if it was asked.
     pub verification: Option<Verification>,
     /// What its occurrences mean together, the worst first.

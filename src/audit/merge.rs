@@ -635,6 +635,7 @@ impl Join<'_> {
             id: key.occurrences.iter().find_map(|finding| finding.key_id()).map(str::to_owned),
             secret: key.occurrences.iter().find_map(|finding| finding.secret_fingerprint()).map(|it| it.to_string()),
             is_proven: key.is_proven(),
+            expires: last_expiry(&key.occurrences),
             verification: key.answer().cloned(),
             judgements: key.judgements.iter().filter_map(|finding| judgement(finding)).collect(),
             first_seen: first,
@@ -656,6 +657,12 @@ impl Join<'_> {
             first_found: None,
         }
     }
+}
+
+/// The last time at which a key stops working, if every text that it was found in tells one.
+fn last_expiry(occurrences: &[&Finding]) -> Option<i64> {
+    let times = occurrences.iter().map(|finding| finding.key().and_then(|key| key.expires));
+    times.collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
 fn is_pair(finding: &Finding) -> bool {

@@ -214,6 +214,7 @@ struct InventoryKey {
     #[serde(default)]
     canary: bool,
     secret_fingerprint: Option<String>,
+    expires: Option<String>,
     verification: Option<VerificationRecord>,
     judgements: Vec<JudgementRecord>,
     #[serde(default)]
@@ -284,12 +285,8 @@ fn key_facts(credential: &CredentialRecord, findings: &[&FindingRecord], rules: 
     facts.title = findings.first().map(|finding| one_line(&finding.message)).unwrap_or_default();
     facts.evidence.extend(findings.first().map(|_| format!("{}.", facts.title)));
     // Of several times, the last counts.
-    let ends = findings.iter().map(|finding| finding.expires.as_ref()?.parse::<jiff::Timestamp>().ok());
-    let end = ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
-    if let Some(end) = end.filter(|end| end.as_second() < now) {
-        facts.has_expired = true;
-        facts.evidence.push(format!("It has expired, according to the text: it worked until {end}."));
-    }
+    let ends: Option<BTreeSet<&str>> = findings.iter().map(|finding| finding.expires.as_deref()).collect();
+    facts.add_end(ends.iter().flatten().copied(), now);
     facts.evidence.extend(places(findings));
     facts.add_judgements(&credential.judgements);
     let owners = findings.iter().filter_map(|finding| finding.owner.as_ref());
@@ -325,6 +322,7 @@ fn of_inventory(key: InventoryKey, now: i64) -> KeyFacts {
     };
     facts.title = one_line(&key.title);
     facts.evidence.push(format!("{}.", facts.title));
+    facts.add_end(key.expires.as_deref().into_iter(), now);
     facts.evidence.extend(list_places(&key.places.iter().map(|place| one_line(place)).collect()));
     facts.add_judgements(&key.judgements);
     if let Some(answer) = &key.verification {
@@ -348,6 +346,16 @@ impl KeyFacts {
             let is_of_exposure = judgement.rule.contains("emailed") || judgement.rule.contains("shared");
             self.is_exposed |= is_of_exposure && judgement.grade >= Grade::High;
             self.evidence.extend(judgement.reasons.iter().map(|reason| one_line(reason)));
+        }
+    }
+
+    /// Takes into account when it stops working, according to texts: the last of these times counts.
+    fn add_end<'a>(&mut self, times: impl Iterator<Item = &'a str>, now: i64) {
+        let ends: Option<Vec<_>> = times.map(|time| time.parse::<jiff::Timestamp>().ok()).collect();
+        let end = ends.and_then(|ends| ends.into_iter().max());
+        if let Some(end) = end.filter(|end| end.as_second() < now) {
+            self.has_expired = true;
+            self.evidence.push(format!("It has expired, according to the text: it worked until {end}."));
         }
     }
 

@@ -106,6 +106,15 @@ fn what_has_expired_is_over() {
     assert!(over.contains(": expired\n") && over.contains("it worked until 2020-01-01T00:00:00Z"), "{over}");
     assert!(!over.contains("End the role's sessions"), "{over}");
     assert!(end(2999).contains("End the role's sessions"));
+    // From an audit, and if AWS was not asked.
+    end(2020);
+    let audit = sandbox.run(&["audit", ".", "--format", "json"]).stdout;
+    let text = plan(&audit, "text");
+    assert!(text.contains(": expired\n") && !text.contains("End the role's sessions"), "{text}");
+    let mut report = sandbox.json(&["scan", "."]);
+    report["findings"][0]["verification"] = verified("not-asked", json!({}))["verification"].clone();
+    let text = plan(&report.to_string(), "text");
+    assert!(text.contains(": expired\n") && !text.contains("End the role's sessions"), "{text}");
 }
 
 #[test]

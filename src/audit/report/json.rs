@@ -147,6 +147,8 @@ struct KeyRecord<'a> {
     secret_fingerprint: Option<&'a str>,
     proven: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     verification: Option<VerificationRecord<'a>>,
     judgements: Vec<JudgementRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,6 +182,7 @@ impl<'a> KeyRecord<'a> {
             id: key.id.as_deref(),
             secret_fingerprint: key.secret.as_deref(),
             proven: key.is_proven,
+            expires: key.expires.map(moment),
             verification: key.verification.as_ref().map(VerificationRecord::new),
             judgements: key.judgements.iter().map(JudgementRecord::new).collect(),
             first_seen: key.first_seen.map(moment),
