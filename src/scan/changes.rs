@@ -22,8 +22,9 @@ use crate::git::staged;
 use crate::source::unpack::Content;
 use crate::source::unpack::format::Format;
 use crate::source::{Blob, SkipCause};
-use crate::text::wide::Wide;
+use crate::text::wide::{Wide, characters};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -176,10 +177,7 @@ impl ChangeScan<'_> {
 
 /// Numbers (1-based) of the lines that are in `new` and not in `old`; `None` if lines cannot be compared.
 fn added_lines(old: &[u8], new: &[u8]) -> Option<HashSet<u32>> {
-    // Wide text cannot be split into lines bytewise.
-    if Wide::detect(new).is_some() || Wide::detect(old).is_some() {
-        return None;
-    }
+    let (old, new) = (&*in_utf8(old), &*in_utf8(new));
     let mut options = git2::DiffOptions::new();
     options.context_lines(0).force_text(true);
     let patch = git2::Patch::from_buffers(old, None, new, None, Some(&mut options)).ok()?;
@@ -191,6 +189,14 @@ fn added_lines(old: &[u8], new: &[u8]) -> Option<HashSet<u32>> {
         }
     }
     Some(added)
+}
+
+/// Text without its encoding: that of UTF-16 and UTF-32 cannot be split into lines bytewise.
+fn in_utf8(text: &[u8]) -> Cow<'_, [u8]> {
+    let Some(wide) = Wide::detect(text) else { return Cow::Borrowed(text) };
+    let units = &text[wide.mark_length(text)..text.len() - text.len() % wide.unit_length()];
+    let decoded: String = characters(units, wide).map(|(character, _)| character).collect();
+    Cow::Owned(decoded.into_bytes())
 }
 
 /// The lines that a finding covers.

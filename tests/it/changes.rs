@@ -14,6 +14,23 @@ fn places(report: &Value) -> Vec<(String, u64)> {
     findings.iter().map(|finding| (finding["path"].as_str().expect("a path").to_owned(), line(finding))).collect()
 }
 
+/// Lines of UTF-16 can be compared, too.
+#[test]
+fn what_a_wide_file_had_before_is_not_reported_again() {
+    let sandbox = Sandbox::new();
+    sandbox.init();
+    let write = |template: &str| {
+        let text = expand(template).text;
+        let wide = text.encode_utf16().flat_map(u16::to_le_bytes);
+        sandbox.write_bytes("a.txt", &[0xff, 0xfe].into_iter().chain(wide).collect::<Vec<_>>());
+    };
+    write("{{akia a}} ä😀\nsecond\nthird\n");
+    sandbox.commit(1, "one");
+    write("{{akia a}} ä😀\nsecond\n{{akia b}}\nthird\n");
+    sandbox.git(&["add", "."]);
+    assert_eq!(places(&sandbox.json(&["--staged"])), [("a.txt".into(), 3)]);
+}
+
 /// What is left of `$BASE..HEAD` if the variable is not set must not pass for a scan.
 #[test]
 fn a_range_of_nothing_is_refused() {
