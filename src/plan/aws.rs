@@ -16,7 +16,7 @@ pub fn what(key: &KeyFacts) -> &str {
         Kind::Root => "a root user's access key",
         Kind::User if key.rules.contains("aws-ses-smtp-password") => "an IAM user's access key, used for SMTP",
         Kind::User if key.user.is_some() || key.arn.is_some() => "an IAM user's access key",
-        Kind::User => "a long-term access key, an IAM user's or the root user's",
+        Kind::User => "a long-term access key (an IAM user's or the root user's)",
         Kind::Session => "temporary credentials",
         Kind::Bedrock => "an API key of Amazon Bedrock",
         Kind::CodeCommit => "Git credentials for CodeCommit",
