@@ -67,6 +67,20 @@ impl<'a> WideText<'a> {
         Self { raw, extent, wide, text, checkpoints }
     }
 
+    /// Offset in the text of what starts at offset `raw` of the file.
+    pub fn text_offset(&self, raw: usize) -> usize {
+        let checkpoint = self.checkpoints.partition_point(|&(_, at)| at <= raw).saturating_sub(1);
+        let (mut text, mut at) = self.checkpoints[checkpoint];
+        for (character, width) in characters(&self.raw[at..self.extent.end], self.wide) {
+            if at >= raw {
+                break;
+            }
+            text += character.len_utf8();
+            at += width;
+        }
+        text
+    }
+
     /// Raw offset of the character that holds byte `offset` of the text.
     fn raw_offset(&self, offset: usize) -> usize {
         let checkpoint = self.checkpoints.partition_point(|&(text, _)| text <= offset) - 1;
@@ -137,6 +151,9 @@ mod tests {
             let raw = encode(&format!("\u{feff}{text}"), order);
             let decoded = WideText::file(&raw, Wide::Utf16(order));
             prop_assert_eq!(std::str::from_utf8(decoded.text()).unwrap(), &text);
+            for (offset, _) in text.char_indices() {
+                prop_assert_eq!(decoded.text_offset(decoded.raw(offset..offset).start), offset);
+            }
             let mut expected = 2;
             for (at, character) in text.char_indices() {
                 let span = decoded.raw(at..at + character.len_utf8());

@@ -2,6 +2,8 @@
 
 use crate::credential::SpecialPartitions;
 use crate::credential::signature::SignedRequest;
+use crate::detect::decode::Decoded;
+use crate::detect::decode::wide::WideText;
 use crate::detect::expiry::SESSION_TOKEN;
 use crate::detect::observe::{owner, root_signs};
 use crate::detect::{Candidate, Detection, context};
@@ -9,7 +11,7 @@ use crate::finding::{Finding, Key};
 use crate::rule::{Finder, Matcher};
 use crate::source::Blob;
 use crate::text::alphabet::{self, ID_LEN};
-use crate::text::wide::without_mark;
+use crate::text::wide::{Wide, without_mark};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -23,10 +25,25 @@ pub fn gather(blob: &Blob, detection: &Detection, findings: &mut [Finding], is_v
         session_tokens(detection, findings);
         partitions(blob, detection, findings);
     }
-    let is_plain = |finding: &Finding| finding.values().all(|value| value.encodings.is_empty());
+    // Only what is text as it is has neighbours that tell something; a file in UTF-16 is text as a whole.
+    let wide = Wide::detect(blob.bytes).map(|wide| WideText::file(blob.bytes, wide));
+    let marked;
+    let text = match &wide {
+        Some(wide) => wide.text(),
+        None => {
+            marked = without_mark(blob.bytes);
+            &marked
+        }
+    };
+    let layers = usize::from(wide.is_some());
+    let is_plain = |finding: &Finding| finding.values().all(|value| value.encodings.len() == layers);
     let span = |finding: &Finding| {
         let at = finding.location.byte_offset;
-        at..at + finding.location.byte_length as usize
+        let raw = at..at + finding.location.byte_length as usize;
+        match &wide {
+            Some(wide) => wide.text_offset(raw.start)..wide.text_offset(raw.end),
+            None => raw,
+        }
     };
     let mut keys: Vec<(Range<usize>, bool, bool, &mut Key)> = findings
         .iter_mut()
@@ -40,17 +57,17 @@ pub fn gather(blob: &Blob, detection: &Detection, findings: &mut [Finding], is_v
         .collect();
     keys.sort_by_key(|(span, ..)| span.start);
     let spans: Vec<_> = keys.iter().map(|(span, ..)| span.clone()).collect();
-    for ((span, is_lone, _, key), owner) in keys.iter_mut().zip(owner::owners(&without_mark(blob.bytes), &spans)) {
+    for ((span, is_lone, _, key), owner) in keys.iter_mut().zip(owner::owners(text, &spans)) {
         key.evidence.owner = owner.map(Arc::new);
         if *is_lone {
-            key.evidence.label = Some((*context::Name::before(blob.bytes, span.start).qualifier).into());
+            key.evidence.label = Some((*context::Name::before(text, span.start).qualifier).into());
         }
     }
     keys.retain(|(.., is_of_aws, key)| {
         *is_of_aws && key.id.as_ref().is_some_and(|id| alphabet::is_long_term(&id.text))
     });
     let spans: Vec<_> = keys.iter().map(|(span, ..)| span.clone()).collect();
-    let signs = root_signs::signs(blob.path.innermost(), blob.bytes, &spans);
+    let signs = root_signs::signs(blob.path.innermost(), text, &spans);
     for ((.., key), signs) in keys.into_iter().zip(signs) {
         key.evidence.root_signs = signs;
     }
