@@ -4,6 +4,8 @@
 
 use super::examine::{Examiner, NAME, fingerprint};
 use super::{Collected, Identity, Scan, commit, hidden, identities};
+use crate::detect::decode::Decoded;
+use crate::detect::decode::wide::WideText;
 use crate::finding::BlobPath;
 use crate::finding::Finding;
 use crate::finding::history::Reach;
@@ -22,7 +24,7 @@ use crate::git::staged;
 use crate::source::unpack::Content;
 use crate::source::unpack::format::Format;
 use crate::source::{Blob, SkipCause};
-use crate::text::wide::{Wide, characters};
+use crate::text::wide::Wide;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -194,9 +196,7 @@ fn added_lines(old: &[u8], new: &[u8]) -> Option<HashSet<u32>> {
 /// Text without its encoding: that of UTF-16 and UTF-32 cannot be split into lines bytewise.
 fn in_utf8(text: &[u8]) -> Cow<'_, [u8]> {
     let Some(wide) = Wide::detect(text) else { return Cow::Borrowed(text) };
-    let units = &text[wide.mark_length(text)..text.len() - text.len() % wide.unit_length()];
-    let decoded: String = characters(units, wide).map(|(character, _)| character).collect();
-    Cow::Owned(decoded.into_bytes())
+    Cow::Owned(WideText::file(text, wide).text().to_vec())
 }
 
 /// The lines that a finding covers.

@@ -88,6 +88,7 @@ pub fn characters(raw: &[u8], wide: Wide) -> impl Iterator<Item = (char, usize)>
     });
     narrow.chain(four)
 }
+
 /// UTF-8 with newlines for its byte order mark, if it has one: its first line begins where a line does, and offsets stay.
 pub fn without_mark(text: &[u8]) -> Cow<'_, [u8]> {
     match text.strip_prefix(b"\xef\xbb\xbf") {

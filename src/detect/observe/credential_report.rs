@@ -15,7 +15,7 @@ use std::ops::Range;
 
 /// What stands between two cells: as AWS writes it, as spreadsheets save it where the comma is a decimal one, and as
 /// they copy it.
-const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+pub const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
 /// What the table calls the root user.
 const ROOT: &[u8] = b"<root_account>";

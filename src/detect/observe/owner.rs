@@ -12,9 +12,9 @@ const MAX_LENGTH: usize = 100;
 /// How far before a value the start of its row is searched for, in bytes.
 const MAX_ROW: usize = 8 << 10;
 
-/// The owner of each value at `spans` of `text`, which are in ascending order.
+/// The owner of each value at `spans` of `text`, which has no byte order mark; they are in ascending order.
 pub fn owners(text: &[u8], spans: &[Range<usize>]) -> Vec<Option<Owner>> {
-    let start = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
+    let start = text.trim_ascii_start();
     match start.first() {
         Some(b'{') => in_json(text, spans),
         _ if is_table_of_users(start) => spans.iter().map(|span| in_row(text, span)).collect(),

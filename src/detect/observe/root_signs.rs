@@ -22,7 +22,8 @@ const fn sign(strength: Strength, reason: &'static str) -> RootSign {
 /// How far from a key a comment may mention the root user, in lines before or after.
 const NEAR: usize = 3;
 
-/// For each of the ids at `spans`, in ascending order: the signs in the file at `path` that it is a root user's.
+/// For each of the ids at `spans`, in ascending order: the signs in the file at `path` that it is a root user's. Its `text`
+/// has no byte order mark.
 pub fn signs(path: &[u8], text: &[u8], spans: &[Range<usize>]) -> Vec<Vec<RootSign>> {
     let mut all = vec![Vec::new(); spans.len()];
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path).to_ascii_lowercase();
@@ -79,9 +80,9 @@ fn is_rootkey(name: &[u8]) -> bool {
     rest.is_some_and(|rest| rest.strip_prefix(b"s").unwrap_or(rest).iter().all(is_number))
 }
 
-/// True at the start of a line, or of a file, which may have a mark of its encoding.
+/// True at the start of a line, or of a file.
 fn ends_line(before: &[u8]) -> bool {
-    before.is_empty() || before.ends_with(b"\n") || before == b"\xef\xbb\xbf"
+    before.is_empty() || before.ends_with(b"\n")
 }
 
 fn is_long_term_prefix(id: &[u8]) -> bool {

@@ -1,5 +1,6 @@
 //! Making excerpts: the lines of a finding, masked and cut.
 
+use crate::detect::observe::credential_report::DELIMITERS;
 use crate::detect::{Candidate, Detection};
 use crate::finding::Excerpt;
 use crate::finding::location::Locations;
@@ -177,9 +178,6 @@ impl<'a> Excerpts<'a> {
         bytes
     }
 }
-
-/// What stands between the cells of a table.
-const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
 /// True if a blob is a table with a column of passwords.
 fn has_passwords(blob: &[u8], wide: Option<Wide>) -> bool {
